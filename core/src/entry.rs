@@ -1,0 +1,267 @@
+//! Entries: all that is ever kept of a recording session, and all that a recording is ever made from.
+//!
+//! ```text
+//! signalling -> Sip, Event, Checkpoint \
+//!                                        journal (pcapng) -> Reader -> Entry -> render | trace | replay
+//! media worker -> Rtp, Rtcp           /
+//! ```
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+use serde::{Deserialize, Serialize};
+
+use crate::metadata::{Deviation, Snapshot};
+use crate::sdp::Format;
+use crate::seed::{RecordingId, Seed, SessionId};
+use crate::sip::Transport;
+use crate::time::{Monotonic, Wall};
+
+/// A stream's place in its recording session: given out in the order of m-lines, never used twice in a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PortIndex(pub u16);
+
+/// One thing that happened in a recording session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry<'a> {
+    /// Arrival (kernel timestamp, for packets), departure, or the moment of the event.
+    pub at: Wall,
+    /// What happened.
+    pub kind: Kind<'a>,
+}
+
+/// What an [`Entry`] holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind<'a> {
+    /// A SIP message, whole, secrets blanked.
+    Sip {
+        /// What carried it.
+        transport: Transport,
+        /// Whether we sent it.
+        outbound: bool,
+        /// Sender's address.
+        from: SocketAddr,
+        /// Receiver's address.
+        to: SocketAddr,
+        /// The message's bytes.
+        message: &'a [u8],
+    },
+    /// An RTP packet (or whatever else arrived on an RTP port), plain.
+    Rtp {
+        /// The stream's port.
+        port: PortIndex,
+        /// Sender's address.
+        from: SocketAddr,
+        /// Our address.
+        to: SocketAddr,
+        /// The UDP payload.
+        packet: &'a [u8],
+    },
+    /// An RTCP compound packet, plain, received or sent.
+    Rtcp {
+        /// The stream's port.
+        port: PortIndex,
+        /// Whether we sent it.
+        outbound: bool,
+        /// Sender's address.
+        from: SocketAddr,
+        /// Receiver's address.
+        to: SocketAddr,
+        /// The UDP payload.
+        packet: &'a [u8],
+    },
+    /// A decision or an observation of ours.
+    Event(Event),
+    /// All that is needed to go on with the session after a crash: JSON, its meaning is `session`'s.
+    Checkpoint(&'a [u8]),
+}
+
+/// The first block of every segment of a journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SegmentHeader {
+    /// Version of siprec that wrote the segment.
+    pub version: String,
+    /// Version of the journal's format: [`crate::journal::FORMAT_VERSION`].
+    pub format: u32,
+    /// The session whose journal this is.
+    pub session: SessionId,
+    /// 1, 2, 3 ... in the session.
+    pub segment: u32,
+    /// Where the session's randomness starts.
+    pub seed: Seed,
+    /// The same moment on both clocks, as [`crate::time::Now`] told it.
+    pub anchor: (Monotonic, Wall),
+    /// The machine's boot, as the kernel names it: a torn tail of another boot is trusted less.
+    pub boot: String,
+    /// What of the configuration bears on the session (JSON object).
+    pub config: serde_json::Value,
+}
+
+/// Why nothing of a stream is recorded for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PauseCause {
+    /// The SRC offered `inactive`.
+    Inactive,
+    /// The SRC offered `c=0.0.0.0` (RFC 3264 8.4).
+    ZeroAddress,
+    /// The SRC offered port 0: the stream is closed until the m-line is used again.
+    ZeroPort,
+    /// An operator or the API paused it.
+    Operator,
+}
+
+/// What a port receives from now on, after each offer and answer and each order that changes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stream {
+    /// The stream's port.
+    pub port: PortIndex,
+    /// Index of its m-line, from 0.
+    pub m_line: u16,
+    /// `a=label` (RFC 4574), as offered.
+    pub label: Option<String>,
+    /// `audio`, `video`, `text` ... as the m-line says.
+    pub media: String,
+    /// Payload types as answered.
+    pub formats: Vec<Format>,
+    /// Our RTP address as answered.
+    pub local: SocketAddr,
+    /// Our RTCP address (the same with rtcp-mux).
+    pub local_rtcp: SocketAddr,
+    /// Where the SRC says it sends from, if it says so.
+    pub remote: Option<SocketAddr>,
+    /// Nothing is kept while this is set.
+    pub paused: Option<PauseCause>,
+}
+
+/// Whom a fresh SSRC on a port belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceChange {
+    /// The first packet of the stream.
+    First,
+    /// The same sender's next SSRC.
+    NewSsrc,
+    /// After silence, another address took over (an SBC's switchover).
+    TookOver,
+    /// Another address sends at the same time: kept apart and flagged.
+    Stranger,
+}
+
+/// Why a session or a recording ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndCause {
+    /// BYE from the SRC.
+    Bye,
+    /// CANCEL before our answer.
+    Cancel,
+    /// The communication session ended while the recording session went on.
+    CommunicationSessionEnded,
+    /// An operator or the API stopped it.
+    Operator,
+    /// No RTP, and no answer to our probe.
+    SrcGone,
+    /// The SRC answered our probe with 481.
+    DialogUnknown,
+    /// We could not go on (ports lost and not replaceable).
+    Failed,
+}
+
+/// What is watched for the operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Alarm {
+    /// No RTP on a port for `media.rtp_timeout`.
+    NoRtp,
+    /// The SRC does not answer, or says 481, while its RTP still flows.
+    DialogLost,
+    /// No ACK came for a 2xx.
+    NoAck,
+}
+
+/// Decisions and observations that are not packets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// First in every segment.
+    Segment(SegmentHeader),
+    /// A port and what it receives.
+    Stream(Stream),
+    /// The first 2xx left: zero of the recordings' timeline.
+    Answered,
+    /// The metadata as folded so far, after an update.
+    Metadata {
+        /// State after the update.
+        snapshot: Snapshot,
+        /// What was wrong with the update.
+        deviations: Vec<Deviation>,
+    },
+    /// A recording begins.
+    RecordingStarted {
+        /// Its id.
+        recording: RecordingId,
+        /// The communication session it is of; none as long as the metadata names none.
+        communication_session: Option<String>,
+    },
+    /// The metadata now names the communication session of a recording that had none.
+    RecordingBound {
+        /// Its id.
+        recording: RecordingId,
+        /// The communication session.
+        communication_session: String,
+    },
+    /// A recording ends.
+    RecordingEnded {
+        /// Its id.
+        recording: RecordingId,
+        /// Why.
+        cause: EndCause,
+    },
+    /// A source appeared on a port.
+    Source {
+        /// The port.
+        port: PortIndex,
+        /// RTP synchronisation source.
+        ssrc: u32,
+        /// Its address.
+        from: SocketAddr,
+        /// What kind of appearance.
+        change: SourceChange,
+    },
+    /// Nothing was received between these moments, because we were not there.
+    Gap {
+        /// The last entry known to be kept before.
+        from: Wall,
+        /// Ports bound again.
+        to: Wall,
+        /// Whether the machine itself was restarted in between.
+        rebooted: bool,
+    },
+    /// Packets that reached us and could not be kept.
+    Dropped {
+        /// How many.
+        packets: u64,
+        /// Why, in words ("the disk stalled").
+        cause: String,
+    },
+    /// The machine's clock was stepped; entries go on without the step.
+    ClockStep {
+        /// New minus old, nanoseconds.
+        by_ns: i64,
+    },
+    /// Something the operator should see, raised or cleared.
+    Alarm {
+        /// What.
+        alarm: Alarm,
+        /// On which port, where it has one.
+        port: Option<PortIndex>,
+        /// `false`: it is over.
+        raised: bool,
+    },
+    /// The recording session is over; nothing follows.
+    Ended {
+        /// Why.
+        cause: EndCause,
+    },
+}
