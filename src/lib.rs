@@ -1,0 +1,1 @@
+//! siprec: a SIPREC session recording server and its operator's toolkit.
