@@ -1,7 +1,17 @@
 //! siprec: a SIPREC session recording server and its operator's toolkit.
 //!
-//! The binary is a thin shell round this library. The shells (`server`, `replay` ...) use the core and never one another;
-//! only `cmd` calls shells.
+//! The binary is a thin shell round this library. Who embeds a recorder needs two names of it:
+//!
+//! ```no_run
+//! use siprec::{Config, Server};
+//!
+//! fn main() -> anyhow::Result<()> {
+//!     Server::new(Config::default()).start()
+//! }
+//! ```
+//!
+//! The shells (`server`, `replay` ...) use the archive and the core and never one another; only `cmd` calls shells. Tests
+//! read the sources and hold them to it.
 
 pub mod cmd;
 pub mod config;
@@ -11,3 +21,4 @@ pub mod server;
 pub mod sip_trace;
 
 pub use config::Config;
+pub use server::Server;

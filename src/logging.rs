@@ -19,17 +19,23 @@ pub const SIP_TRACE: &str = "sip_trace";
 /// Changes the level of the running log.
 #[derive(Debug, Clone)]
 pub struct Handle {
-    filter: reload::Handle<Targets, Registry>,
+    filter: Option<reload::Handle<Targets, Registry>>,
     sip_trace: bool,
 }
 
 impl Handle {
+    /// For a log that is not ours: its level stays what its owner made it.
+    pub fn none() -> Self {
+        Self { filter: None, sip_trace: false }
+    }
+
     /// Sets the level from now on. SIP tracing stays as it is.
     ///
     /// # Errors
     /// If the log is gone.
     pub fn set_level(&self, level: LogLevel) -> anyhow::Result<()> {
-        self.filter.reload(targets(level, self.sip_trace)).map_err(|error| anyhow!("the log's level stays: {error}"))
+        let Some(filter) = &self.filter else { return Ok(()) };
+        filter.reload(targets(level, self.sip_trace)).map_err(|error| anyhow!("the log's level stays: {error}"))
     }
 }
 
@@ -47,7 +53,7 @@ pub fn start(config: &LoggingConfig, sip_trace: bool) -> anyhow::Result<Handle> 
     };
     let started = Registry::default().with(lines.with_filter(filter)).try_init();
     started.map_err(|error| anyhow!("the log cannot start: {error}"))?;
-    Ok(Handle { filter: handle, sip_trace })
+    Ok(Handle { filter: Some(handle), sip_trace })
 }
 
 /// Where lines go, and whether colours are wanted there (`NO_COLOR`: never).

@@ -110,6 +110,11 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// A configuration that a program made.
+    pub fn of(config: Config) -> Self {
+        Self { config, origins: BTreeMap::new(), near_variables: Vec::new() }
+    }
+
     /// Where the value of `key` comes from.
     pub fn origin(&self, key: &str) -> Origin {
         self.origins.get(key).cloned().unwrap_or(Origin::Default)

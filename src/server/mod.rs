@@ -1,7 +1,9 @@
 //! `siprec serve`: listeners, media workers and the archive behind them.
 
+mod facade;
 mod options;
 
+pub use facade::Server;
 pub use options::Options;
 
 /// Serves until told to stop.
