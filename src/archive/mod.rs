@@ -1,0 +1,2 @@
+//! The archive: all that outlives a call.
+pub mod catalog;
