@@ -74,7 +74,7 @@ pub struct Catalog {
 impl Catalog {
     /// The catalog in the data directory `data`, for the one who writes; made, or migrated, if need be.
     pub fn open(data: &Path) -> Result<Self, CatalogError> {
-        let mut connection = Connection::open(data.join(FILE))?;
+        let connection = Connection::open(data.join(FILE))?;
         connection.busy_timeout(BUSY)?;
         schema::check(&connection)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;

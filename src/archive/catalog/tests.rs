@@ -67,7 +67,7 @@ fn since_is_included_and_until_is_not() {
 #[test]
 fn a_caller_is_found_by_any_part_in_any_case_and_by_number() {
     let catalog = Catalog::temporary().unwrap();
-    let mut with = |n, aor: &str, name: &str| {
+    let with = |n, aor: &str, name: &str| {
         let mut record = record(n);
         record.row.caller = Some(Person { aor: Some(aor.to_owned()), name: Some(name.to_owned()) });
         catalog.put(&record).unwrap();
