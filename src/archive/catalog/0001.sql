@@ -2,7 +2,7 @@
 -- are digits only, without leading zeros.
 CREATE TABLE recording (
     id TEXT NOT NULL PRIMARY KEY,
-    session_id TEXT NOT NULL,
+    session_id TEXT,
     call_id TEXT NOT NULL,
     communication_session TEXT,
     call_group TEXT,

@@ -18,7 +18,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 use siprec_core::seed::{RecordingId, SessionId};
 
 pub use number::number_of;
-pub use row::{Person, Quality, Record, Row, StreamRow};
+pub use row::{BadSidecar, Person, Quality, Record, Row, StreamRow};
 pub use select::{Filter, Selection};
 
 /// The catalog's file in the data directory.
@@ -173,7 +173,7 @@ fn insert(connection: &Connection, record: &Record) -> Result<(), CatalogError> 
         )?
         .execute(params![
             id,
-            row.session_id.to_string(),
+            row.session_id.map(|session| session.to_string()),
             row.call_id,
             row.communication_session,
             row.group,

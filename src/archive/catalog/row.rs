@@ -2,8 +2,11 @@
 
 use rusqlite::types::Type;
 use serde::{Serialize, Serializer};
+use siprec_core::render::{self, GapCause, Party, Sidecar, StreamSheet};
 use siprec_core::seed::{RecordingId, SessionId};
 use siprec_core::time::Wall;
+
+use crate::archive::selection::date_time;
 
 /// One recording, as lists show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -11,7 +14,7 @@ pub struct Row {
     /// The recording's id.
     pub id: RecordingId,
     /// The recording session it was recorded in.
-    pub session_id: SessionId,
+    pub session_id: Option<SessionId>,
     /// Call-ID of the recording session.
     pub call_id: String,
     /// The communication session's id, where the metadata names one.
@@ -73,14 +76,14 @@ pub struct Quality {
     pub packets_lost: u64,
     /// Packets that arrived and could not be kept.
     pub packets_dropped: u64,
-    /// Times when nothing was recorded because we were not there.
+    /// Times when nothing was recorded because of us: a crash, a reboot, a stall. (Loss on the way is in packets.)
     pub gaps: u64,
     /// Their length together.
     pub gap_ms: u64,
     /// Times when nothing was to be recorded.
     pub pauses: u64,
-    /// What somebody may want to look into: gaps, drops, streams not rendered, findings. As long as there is one,
-    /// the journal is kept.
+    /// What the journal may help to mend or to explain: gaps, drops, an interrupted end, streams received and not
+    /// rendered, no audio at all. As long as there is one, the journal is kept.
     pub faults: u64,
 }
 
@@ -110,6 +113,97 @@ pub struct StreamRow {
     pub rendered: bool,
 }
 
+/// A sidecar's time cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field} is \"{text}\", which is no RFC 3339 time")]
+pub struct BadSidecar {
+    field: &'static str,
+    text: String,
+}
+
+impl Record {
+    /// What the catalog keeps of `sidecar`, which lies in `folder` (from the data directory on, with `/`).
+    pub fn of(sidecar: &Sidecar, folder: &str) -> Result<Self, BadSidecar> {
+        let time = |field, text: &str| date_time(text).ok_or_else(|| BadSidecar { field, text: text.to_owned() });
+        let session = sidecar.communication_session.as_ref();
+        let file = sidecar.files.first();
+        let name = file.map_or_else(|| format!("{}.json", sidecar.id), |file| file.name.clone());
+        let row = Row {
+            id: sidecar.id,
+            session_id: sidecar.recording_session.id,
+            call_id: sidecar.recording_session.call_id.clone(),
+            communication_session: session.map(|session| session.id.clone()),
+            group: session.and_then(|session| session.group.clone()),
+            started_at: time("started_at", &sidecar.started_at)?,
+            ended_at: time("ended_at", &sidecar.ended_at)?,
+            duration_ms: sidecar.duration_ms,
+            state: word(&sidecar.state),
+            ended_by: sidecar.ended_by.as_ref().map(word).unwrap_or_default(),
+            caller: sidecar.caller.as_ref().map(Person::from),
+            callee: sidecar.callee.as_ref().map(Person::from),
+            path: format!("{folder}/{name}"),
+            bytes: file.map_or(0, |file| file.bytes),
+            sha256: file.map(|file| file.sha256.clone()).unwrap_or_default(),
+            quality: Quality::of(sidecar),
+        };
+        let person = |person: &render::Participant| {
+            (person.id.clone(), Person { aor: Some(person.aor.clone()), name: person.name.clone() })
+        };
+        Ok(Self {
+            row,
+            participants: sidecar.participants.iter().map(person).collect(),
+            sip_session_ids: session.map(|session| session.sip_session_ids.clone()).unwrap_or_default(),
+            streams: sidecar.streams.iter().map(StreamRow::from).collect(),
+        })
+    }
+}
+
+impl Quality {
+    fn of(sidecar: &Sidecar) -> Self {
+        let proof = &sidecar.proof;
+        let ours: Vec<_> = proof.gaps.iter().filter(|gap| gap.cause != GapCause::Loss).collect();
+        let unheard = sidecar.streams.iter().filter(|stream| !stream.rendered && !stream.sources.is_empty()).count();
+        let silent = !sidecar.streams.iter().any(|stream| stream.rendered);
+        let interrupted = sidecar.state == render::State::Interrupted;
+        let faults = ours.len() + unheard + [proof.dropped > 0, silent, interrupted].iter().filter(|&&is| is).count();
+        Self {
+            packets_received: proof.packets_received,
+            packets_expected: proof.packets_expected,
+            packets_lost: proof.packets_lost,
+            packets_dropped: proof.dropped,
+            gaps: ours.len() as u64,
+            gap_ms: ours.iter().map(|gap| gap.to_ms.saturating_sub(gap.from_ms)).sum(),
+            pauses: proof.pauses.len() as u64,
+            faults: faults as u64,
+        }
+    }
+}
+
+impl From<&Party> for Person {
+    fn from(party: &Party) -> Self {
+        Self { aor: Some(party.aor.clone()), name: party.name.clone() }
+    }
+}
+
+impl From<&StreamSheet> for StreamRow {
+    fn from(stream: &StreamSheet) -> Self {
+        Self {
+            port: stream.port,
+            label: stream.label.clone(),
+            codecs: stream.codecs.join(" "),
+            rendered: stream.rendered,
+        }
+    }
+}
+
+/// An enum's name as the sidecar writes it.
+fn word<T: Serialize>(value: &T) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        Ok(_) | Err(_) => String::new(),
+    }
+}
+
 /// The columns of [`Row`], in the order that [`read`] takes them.
 pub(super) const COLUMNS: &str = "id, session_id, call_id, communication_session, call_group, started_at, ended_at, \
     duration_ms, state, ended_by, caller_aor, caller_name, callee_aor, callee_name, path, bytes, sha256, \
@@ -120,7 +214,7 @@ pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     let count = |index: usize| row.get::<_, i64>(index).map(i64::cast_unsigned);
     Ok(Row {
         id: id(row, 0)?,
-        session_id: id(row, 1)?,
+        session_id: row.get::<_, Option<String>>(1)?.map(|_| id(row, 1)).transpose()?,
         call_id: row.get(2)?,
         communication_session: row.get(3)?,
         group: row.get(4)?,

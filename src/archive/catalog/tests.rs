@@ -151,7 +151,7 @@ fn record(n: u128) -> Record {
     Record {
         row: Row {
             id: RecordingId(n),
-            session_id: SessionId(7),
+            session_id: Some(SessionId(7)),
             call_id: "call@sbc".to_owned(),
             communication_session: Some("cs".to_owned()),
             group: None,
