@@ -8,6 +8,7 @@
 //! Both passes read the same entries in the same order, so nothing of the audio is held in memory between them.
 //! Integers only: the same journal renders to the same bytes on any machine.
 
+mod clock;
 mod mix;
 mod plan;
 mod sheet;
