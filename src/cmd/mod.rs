@@ -43,7 +43,9 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "siprec: {error:#}");
+            for line in format!("{error:#}").lines() {
+                let _ = writeln!(std::io::stderr(), "siprec: {line}");
+            }
             ExitCode::FAILURE
         }
     }
