@@ -10,7 +10,7 @@ use super::uri::{Uri, Via};
 use super::{Method, multipart};
 
 /// The methods we serve, as `Allow` lists them.
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK";
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, PRACK";
 
 /// The option tags we understand in `Require` (RFC 3261 8.2.2.3). `100rel` is met by never sending what it is about:
 /// a provisional response but 100 (RFC 3262 3).
