@@ -16,6 +16,7 @@
 pub mod archive;
 pub mod cmd;
 pub mod config;
+pub mod export;
 pub mod logging;
 pub mod replay;
 pub mod server;
