@@ -1,6 +1,8 @@
 //! The harness under test: a judge that passes everything proves nothing, so each fault it must see is shown to it; and
 //! the SRC is held against the smallest recorder there is.
 
+#![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
+
 mod support;
 
 use std::time::{Duration, Instant};

@@ -7,12 +7,14 @@
 //!  recordings, journals --- recordings, pcapng, tshark ---> wav::judge -> faults
 //! ```
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "each test crate uses its own part of this module")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "what a test cannot go on without ends it, with its place")]
 
 pub mod fake;
 pub mod namespace;
 pub mod pcap;
 pub mod ports;
 pub mod process;
+pub mod raw;
 pub mod recordings;
 pub mod server;
 pub mod sipp;

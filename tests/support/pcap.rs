@@ -55,7 +55,7 @@ fn read_pcapng(bytes: &[u8]) -> Result<Vec<Datagram>, String> {
     let (mut out, mut interfaces, mut at) = (Vec::new(), Vec::<Interface>::new(), 0);
     while let (Some(kind), Some(length)) = (word(bytes, at), word(bytes, at + 4)) {
         let length = length as usize;
-        if length < 12 || length % 4 != 0 {
+        if length < 12 || !length.is_multiple_of(4) {
             return Err(format!("a block of {length} bytes at {at}"));
         }
         let Some(block) = bytes.get(at..at + length) else { break };

@@ -238,10 +238,11 @@ impl Inner {
             return;
         }
         // RFC 3261 13.2.2.4: each retransmission of a 2xx is answered by the same ACK.
-        if method == "INVITE" && (200..300).contains(&message.status()) {
-            if let Some(ack) = lock(&self.acks).get(&(message.call_id().to_owned(), number)) {
-                let _ = self.link.send(ack);
-            }
+        if method == "INVITE"
+            && (200..300).contains(&message.status())
+            && let Some(ack) = lock(&self.acks).get(&(message.call_id().to_owned(), number))
+        {
+            let _ = self.link.send(ack);
         }
     }
 

@@ -119,7 +119,9 @@ pub fn judge(files: &[Audio], started_at: i64, transcript: &Transcript, allow: &
         report.faults.push("there is no audio".into());
         return report;
     }
-    if let Some(odd) = files.iter().find(|f| f.rate != RATE || f.channels.len() != 2) {
+    // One stream alone may be mono.
+    let channels = |f: &Audio| f.channels.len() == 2 || f.channels.len() == 1 && transcript.legs.len() == 1;
+    if let Some(odd) = files.iter().find(|f| f.rate != RATE || !channels(f)) {
         report.faults.push(format!("{} Hz, {} channels", odd.rate, odd.channels.len()));
         return report;
     }
@@ -217,7 +219,7 @@ impl Found<'_> {
             let packet = self.leg.packets.iter().find(|p| p.number == number);
             let when = packet.map_or_else(|| self.wall(transcript, number * PACKET), |p| p.at);
             let near = |r: &Range<i64>, margin: i64| (r.start - margin..r.end + margin).contains(&when);
-            if !packet.is_some_and(|p| p.copies > 0) || allow.silent.iter().any(|r| near(r, -60_000_000)) {
+            if packet.is_none_or(|p| p.copies == 0) || allow.silent.iter().any(|r| near(r, -60_000_000)) {
                 Heard::Never
             } else if allow.blind.iter().chain(&allow.silent).any(|r| near(r, 60_000_000)) {
                 Heard::Perhaps

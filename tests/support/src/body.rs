@@ -72,8 +72,9 @@ impl Metadata {
             .unwrap();
         write!(
             out,
-            "<session session_id=\"{}\"><sipSessionID>{}</sipSessionID><group-ref>{}</group-ref></session>\r\n",
-            self.session, "ab30317f1a784dc48ff824d0d3715d86;remote=47755a9de7794ba387653f2099600ef2", self.group
+            "<session session_id=\"{}\"><sipSessionID>ab30317f1a784dc48ff824d0d3715d86;remote=\
+             47755a9de7794ba387653f2099600ef2</sipSessionID><group-ref>{}</group-ref></session>\r\n",
+            self.session, self.group
         )
         .unwrap();
         for person in &self.people {

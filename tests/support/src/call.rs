@@ -342,7 +342,7 @@ impl Leg {
         loop {
             let rtp = UdpSocket::bind((ip, 0)).unwrap();
             let port = rtp.local_addr().unwrap().port();
-            if port % 2 != 0 || port == u16::MAX - 1 {
+            if !port.is_multiple_of(2) || port == u16::MAX - 1 {
                 continue;
             }
             if let Ok(rtcp) = UdpSocket::bind((ip, port + 1)) {
