@@ -4,6 +4,7 @@
 //! The corpus lies beside the repository (`../shared/corpus`), or where `SIPREC_CORPUS` says.
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
+#![allow(unreachable_pub, reason = "a test crate has no outside")]
 
 mod support;
 #[path = "corpus/message.rs"]
@@ -16,16 +17,14 @@ use player::Player;
 use std::path::PathBuf;
 use std::time::Duration;
 use support::namespace::{Own, inside};
-use support::server::{Server, Setup};
+use support::server::Setup;
 use support::src::{Call, Src, Transport};
-use support::{becomes_true, recordings};
+use support::recordings;
 
 /// Share of messages that may be answered otherwise than the index says, each with its reason below.
 const EXCEPTIONS_MOST: f64 = 0.02;
 /// RFC 3261 17: transactions may linger for 64*T1; and some more on a busy machine.
 const SETTLED_WITHIN: Duration = Duration::from_secs(75);
-/// What the allocator may keep of the rush.
-const RSS_SLACK_KIB: usize = 24 * 1024;
 
 /// Where we answer otherwise: file, transport, our status (0: no answer), the section that says why.
 const EXCEPTIONS: &[(&str, Transport, u16, &str)] = &[];
@@ -87,20 +86,7 @@ fn play(cases: &[Case], transport: Transport) -> Vec<String> {
     }
     let unused = EXCEPTIONS.iter().filter(|e| e.1 == transport && !used.contains(&(e.0.to_owned(), e.2)));
     faults.extend(unused.map(|e| format!("{transport:?} {}: an exception nobody needs", e.0)));
-    faults.extend(left_over(&server, before).map(|f| format!("{transport:?}: {f}")));
+    faults.extend(server.left_over(before, SETTLED_WITHIN).map(|f| format!("{transport:?}: {f}")));
     server.assert_never_panicked();
     faults
-}
-
-/// Sessions, descriptors, threads and memory must be back at the start.
-fn left_over(server: &Server, before: support::process::Usage) -> Option<String> {
-    let live = || std::fs::read_dir(server.data.join("journals/live")).map_or(0, |d| d.flatten().count());
-    let back = becomes_true(SETTLED_WITHIN, || {
-        let now = server.usage();
-        live() == 0
-            && now.descriptors <= before.descriptors
-            && now.threads <= before.threads
-            && now.rss_kib <= before.rss_kib + RSS_SLACK_KIB
-    });
-    (!back).then(|| format!("not back at the start: {before:?}, then {:?}, {} live journals", server.usage(), live()))
 }

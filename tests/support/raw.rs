@@ -40,7 +40,10 @@ impl Raw {
     /// With a UDP socket of one's own.
     pub fn on(socket: UdpSocket, server: SocketAddr) -> Self {
         socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-        let local = socket.local_addr().unwrap();
+        let mut local = socket.local_addr().unwrap();
+        if local.ip().is_unspecified() {
+            local.set_ip(server.ip());
+        }
         Self { transport: Transport::Udp, local, server, udp: Some(socket), tcp: None, held: RefCell::default() }
     }
 

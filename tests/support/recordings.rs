@@ -1,12 +1,14 @@
 //! The recordings a server left on disk: sidecars, WAV files, journals.
 
+use super::src::lock;
 use super::studio::{Sent, Transcript};
 use super::wav::{self, Allow, Audio};
-use super::{files_below, until};
+use super::{files_below, pcap, until};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// One recording: its sidecar and where it lies.
@@ -19,19 +21,35 @@ pub struct Recording {
 
 /// All finished recordings below a data directory.
 pub fn all(data: &Path) -> Vec<Recording> {
-    let sidecars = files_below(&data.join("recordings")).into_iter().filter(|p| p.extension().is_some_and(|e| e == "json"));
-    sidecars
-        .map(|path| {
-            let text = std::fs::read(&path).unwrap();
-            let sheet = serde_json::from_slice(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-            Recording { path, sheet, data: data.into() }
-        })
-        .collect()
+    sidecars(data).map(|path| read(&path, data)).collect()
 }
 
 /// The finished recordings of the recording session with this Call-ID.
 pub fn of_call(data: &Path, call_id: &str) -> Vec<Recording> {
-    all(data).into_iter().filter(|r| r.call_id() == call_id).collect()
+    /// Whose a sidecar is does not change: each is read once for that.
+    static WHOSE: Mutex<BTreeMap<PathBuf, String>> = Mutex::new(BTreeMap::new());
+    let mut whose = lock(&WHOSE);
+    let mut found = Vec::new();
+    for path in sidecars(data) {
+        if !whose.contains_key(&path) {
+            whose.insert(path.clone(), read(&path, data).call_id().to_owned());
+        }
+        if whose[&path] == call_id {
+            found.push(read(&path, data));
+        }
+    }
+    found
+}
+
+fn sidecars(data: &Path) -> impl Iterator<Item = PathBuf> {
+    let files = files_below(&data.join("recordings")).into_iter();
+    files.filter(|p| p.extension().is_some_and(|e| e == "json") && !p.to_string_lossy().contains("/."))
+}
+
+fn read(path: &Path, data: &Path) -> Recording {
+    let text = std::fs::read(path).unwrap();
+    let sheet = serde_json::from_slice(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    Recording { path: path.into(), sheet, data: data.into() }
 }
 
 /// Waits for the one recording of a call.
@@ -129,6 +147,31 @@ impl Recording {
         let streams = self.list("/streams").iter();
         let sources = streams.flat_map(|s| s["sources"].as_array().cloned().unwrap_or_default());
         sources.filter_map(|s| Some((ssrc(&s["ssrc"])?, s))).collect()
+    }
+
+    /// RTP of the journal: SSRC and sequence of every packet kept, with its time.
+    pub fn kept(&self) -> Result<BTreeMap<(u32, u16), i64>, String> {
+        let mut out = BTreeMap::new();
+        for segment in self.segments() {
+            let rtp = pcap::read(&segment)?.into_iter().filter(|d| d.interface.starts_with("rtp"));
+            out.extend(rtp.filter_map(|d| Some((d.rtp()?, d.at))));
+        }
+        Ok(out)
+    }
+
+    /// Every packet that was sent while the recorder could hear must be in the journal.
+    pub fn journal_faults(&self, transcript: &Transcript, blind: &[std::ops::Range<i64>]) -> Vec<String> {
+        let kept = match self.kept() {
+            Ok(kept) => kept,
+            Err(e) => return vec![e],
+        };
+        let sent = transcript.legs.iter().flat_map(|l| &l.packets).filter(|p| p.copies > 0);
+        let missing: Vec<&Sent> = sent
+            .filter(|p| !blind.iter().any(|b| b.contains(&p.at)) && !kept.contains_key(&(p.ssrc, p.sequence)))
+            .collect();
+        let Some(first) = missing.first() else { return Vec::new() };
+        let when = (first.at - transcript.start) / 1_000_000;
+        vec![format!("{} packets are not in the journal, the first is number {} at {when} ms", missing.len(), first.number)]
     }
 
     /// The sheet's counts against the sender's log; `blind`: when nothing could be received.

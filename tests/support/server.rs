@@ -14,6 +14,8 @@ const START_WITHIN: Duration = Duration::from_secs(20);
 /// How long a stop may take.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 const TAIL_LINES: usize = 60;
+/// What the allocator may keep of a rush.
+const RSS_SLACK_KIB: usize = 24 * 1024;
 
 /// How a server is to be started.
 #[derive(Debug)]
@@ -212,6 +214,19 @@ impl Server {
             lines[from..].iter().map(|l| format!("    {}\n", l.text)).collect::<String>()
         };
         format!("  stdout:\n{}  stderr:\n{}", last(&said.stdout), last(&said.stderr))
+    }
+
+    /// Sessions, descriptors, threads and memory must be back where they were; says what is not.
+    pub fn left_over(&self, before: process::Usage, within: Duration) -> Option<String> {
+        let live = || std::fs::read_dir(self.data.join("journals/live")).map_or(0, |d| d.flatten().count());
+        let back = super::becomes_true(within, || {
+            let now = self.usage();
+            live() == 0
+                && now.descriptors <= before.descriptors
+                && now.threads <= before.threads
+                && now.rss_kib <= before.rss_kib + RSS_SLACK_KIB
+        });
+        (!back).then(|| format!("not back at the start: {before:?}, now {:?}, {} live journals", self.usage(), live()))
     }
 
     /// A panic in a thread of the server is a fault, even if the rest goes on.
