@@ -9,12 +9,15 @@ use siprec_core::time::Monotonic;
 
 use super::*;
 use crate::archive::disk::{FakeDisk, Loss, read_range};
+use crate::archive::renderers::{Renderers, Report};
 
 const SESSION: SessionId = SessionId(0x51);
 const RECORDING: RecordingId = RecordingId(0xa1);
 const SECOND_RECORDING: RecordingId = RecordingId(0xa2);
 /// 2026-11-20T23:59:59Z: the recordings of a session may lie in two days.
 const BEGAN: i64 = 1_795_219_199_000_000_000;
+/// For a thread that has nothing else to do.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 const MILLISECOND: i64 = 1_000_000;
 /// In each recording.
 const PACKETS: u16 = 15;
@@ -125,6 +128,33 @@ fn a_stopped_finisher_leaves_the_rest_to_the_next_start() {
     assert!(finished.failed.iter().all(|(_, error)| matches!(error, FinishError::Stopped)));
     assert!(!finished.put_away && world.recordings().is_empty());
     assert!(world.finish().put_away);
+}
+
+#[test]
+fn workers_finish_what_is_asked_for_and_what_lies_on_the_disk() {
+    let world = World::new(0);
+    world.write_journal(&[Ended::Recordings, Ended::Session]);
+    let own = rustix::process::getpriority_process(None).unwrap();
+    let niced = own.max(17);
+    let (sender, reports) = std::sync::mpsc::channel();
+    let report: Report = Arc::new(move |session, finished: &Finished| {
+        let nice = rustix::process::getpriority_process(None).unwrap();
+        let _ = sender.send((session, finished.recordings.len(), finished.put_away, nice));
+    });
+    let renderers = Renderers::start(2, 17, world.finisher(), Arc::clone(&report)).unwrap();
+    renderers.submit(SESSION);
+    assert_eq!(reports.recv_timeout(PATIENCE), Ok((SESSION, 2, true, niced)));
+    assert!(renderers.wait_idle(PATIENCE));
+    assert_eq!(renderers.backlog(), (0, 0));
+    drop(renderers);
+    assert_eq!(rustix::process::getpriority_process(None).unwrap(), own, "only the workers are niced");
+
+    let world = World::new(0);
+    world.write_journal(&[Ended::Recordings]);
+    let renderers = Renderers::start(1, 17, world.finisher(), report).unwrap();
+    renderers.submit_all();
+    assert_eq!(reports.recv_timeout(PATIENCE), Ok((SESSION, 1, false, niced)));
+    assert!(renderers.wait_idle(PATIENCE));
 }
 
 /// What a journal says has ended.
@@ -257,26 +287,26 @@ fn journal(ended: &[Ended]) -> Vec<u8> {
     if ended.contains(&false) {
         let cause = EndCause::CommunicationSessionEnded;
         event(SECOND_MS, Event::RecordingEnded { recording: RECORDING, cause });
-        event(SECOND_MS, Event::RecordingStarted { recording: SECOND_RECORDING, communication_session: Some("cs".into()) });
+        event(
+            SECOND_MS,
+            Event::RecordingStarted { recording: SECOND_RECORDING, communication_session: Some("cs".into()) },
+        );
     }
     packets(&mut out, PACKETS, from);
     if ended.contains(&true) {
         let end = Event::RecordingEnded { recording: SECOND_RECORDING, cause: EndCause::Bye };
         for event in [end, Event::Ended { cause: EndCause::Bye }] {
-            encoder::entry(&mut out, &Entry { at: Wall(BEGAN + 2 * SECOND_MS * MILLISECOND), kind: Kind::Event(event) });
+            encoder::entry(
+                &mut out,
+                &Entry { at: Wall(BEGAN + 2 * SECOND_MS * MILLISECOND), kind: Kind::Event(event) },
+            );
         }
     }
     out
 }
 
 fn stream() -> Stream {
-    let format = Format {
-        payload_type: 8,
-        encoding: "PCMA".to_owned(),
-        clock_rate: 8000,
-        channels: 1,
-        fmtp: None,
-    };
+    let format = Format { payload_type: 8, encoding: "PCMA".to_owned(), clock_rate: 8000, channels: 1, fmtp: None };
     Stream {
         port: PortIndex(0),
         m_line: 0,
