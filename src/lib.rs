@@ -13,6 +13,7 @@
 //! The shells (`server`, `replay` ...) use the archive and the core and never one another; only `cmd` calls shells. Tests
 //! read the sources and hold them to it.
 
+pub mod archive;
 pub mod cmd;
 pub mod config;
 pub mod logging;
