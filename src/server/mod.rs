@@ -1,6 +1,8 @@
 //! `siprec serve`: listeners, media workers and the archive behind them.
 
+pub mod clock;
 mod facade;
+pub mod media;
 mod options;
 
 pub use facade::Server;

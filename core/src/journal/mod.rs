@@ -77,3 +77,6 @@ pub use reader::{Damage, Reader};
 
 /// Version of the format that this module writes.
 pub const FORMAT_VERSION: u32 = 1;
+
+#[cfg(test)]
+mod tests;
