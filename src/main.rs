@@ -1,3 +1,7 @@
-//! The binary: parse, run, exit code.
+//! The binary: parse, run, exit code. All else is in the library beside it.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    siprec::cmd::main()
+}

@@ -1,0 +1,298 @@
+//! Entries to blocks. Stateless but for the ports that a segment has named; an RTP packet costs no allocation beyond
+//! the growth of the buffer.
+
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::checksum::Sum;
+use super::format::{
+    BLOCK_CUSTOM, BLOCK_INTERFACE, BLOCK_PACKET, BLOCK_SECTION, BYTE_ORDER_MAGIC, CUSTOM_CHECKED, CUSTOM_HEADER,
+    CUSTOM_TRAILER, ENTERPRISE, FLAGS_OUTBOUND, FRAME, IPV4_HEADER, IPV6_HEADER, Interface, KIND_CHECKPOINT,
+    KIND_EVENT, KIND_MARK, LAYOUT, LINK_TYPE_RAW, MAGIC, MAX_DATAGRAM, MAX_LABEL, MAX_PAYLOAD, Mark, OPTION_END,
+    OPTION_INTERFACE_NAME, OPTION_INTERFACE_RESOLUTION, OPTION_PACKET_FLAGS, OPTION_SECTION_APPLICATION, PACKET_HEADER,
+    PROTOCOL_UDP, RESOLUTION_NANOSECONDS, UDP_HEADER, padding, u32_at,
+};
+use crate::entry::{Entry, Event, Kind, PortIndex, SegmentHeader};
+use crate::time::Wall;
+
+const TTL: u8 = 64;
+const DONT_FRAGMENT: u16 = 0x4000;
+
+/// A segment's beginning, and the ports it has named so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoder {
+    ports: u32,
+}
+
+impl Encoder {
+    /// Appends all that a segment begins with: section header, [`Event::Segment`], interfaces. Ports that `streams`
+    /// leaves out below its highest are named without a label.
+    pub fn begin(out: &mut Vec<u8>, at: Wall, header: &SegmentHeader, streams: &[(PortIndex, Option<&str>)]) -> Self {
+        section(out, &header.version);
+        event(out, at, &Event::Segment(header.clone()));
+        for name in ["sip udp", "sip tcp", "sip tls"] {
+            interface(out, &[name]);
+        }
+        let mut encoder = Self { ports: 0 };
+        let mut streams: Vec<_> = streams.to_vec();
+        streams.sort_by_key(|(port, _)| *port);
+        for (port, label) in streams {
+            encoder.add_port(out, port, label);
+        }
+        encoder
+    }
+
+    /// Appends the interfaces of a port, and those of lower ports that are not named yet. Nothing if it is known.
+    pub fn add_port(&mut self, out: &mut Vec<u8>, port: PortIndex, label: Option<&str>) {
+        while self.ports <= u32::from(port.0) {
+            let index = alloc::format!("{}", self.ports);
+            let label = label.filter(|_| self.ports == u32::from(port.0)).map(shortened);
+            for protocol in ["rtp ", "rtcp "] {
+                match label {
+                    Some(label) => interface(out, &[protocol, &index, " label ", label]),
+                    None => interface(out, &[protocol, &index]),
+                }
+            }
+            self.ports += 1;
+        }
+    }
+
+    /// How many ports are named: port indices below it may be used in entries.
+    pub fn ports(&self) -> u32 {
+        self.ports
+    }
+}
+
+/// Appends one entry's block. An event or a checkpoint over [`MAX_PAYLOAD`] is not written; [`Event::Dropped`] says so
+/// in its place.
+pub fn entry(out: &mut Vec<u8>, entry: &Entry<'_>) {
+    let at = entry.at;
+    match &entry.kind {
+        Kind::Rtp { port, from, to, packet: payload } => {
+            packet(out, Interface::Rtp(*port), at, false, (*from, *to), payload);
+        }
+        Kind::Rtcp { port, outbound, from, to, packet: payload } => {
+            packet(out, Interface::Rtcp(*port), at, *outbound, (*from, *to), payload);
+        }
+        Kind::Sip { transport, outbound, from, to, message } => {
+            packet(out, Interface::Sip(*transport), at, *outbound, (*from, *to), message);
+        }
+        Kind::Event(e) => event(out, at, e),
+        Kind::Checkpoint(json) => sized(out, at, KIND_CHECKPOINT, json),
+    }
+}
+
+/// Appends a mark.
+pub fn mark(out: &mut Vec<u8>, at: Wall, mark: &Mark) {
+    custom(out, at, KIND_MARK, &mark.to_bytes());
+}
+
+/// How many packets whole blocks hold: what is lost if they are dropped.
+pub fn packets_in(mut blocks: &[u8]) -> u64 {
+    let mut packets = 0;
+    while let (Some(kind), Some(length)) = (u32_at(blocks, 0), u32_at(blocks, 4)) {
+        packets += u64::from(kind == BLOCK_PACKET);
+        let Some(rest) = usize::try_from(length).ok().filter(|&l| l >= FRAME).and_then(|l| blocks.get(l..)) else {
+            break;
+        };
+        blocks = rest;
+    }
+    packets
+}
+
+fn event(out: &mut Vec<u8>, at: Wall, event: &Event) {
+    // Our events have string keys and no failing `Serialize`: an error cannot be, and would be seen as an empty event.
+    let json = serde_json::to_vec(event).unwrap_or_default();
+    sized(out, at, KIND_EVENT, &json);
+}
+
+fn sized(out: &mut Vec<u8>, at: Wall, kind: u8, json: &[u8]) {
+    if json.len() <= MAX_PAYLOAD {
+        return custom(out, at, kind, json);
+    }
+    let cause = alloc::format!("an event or checkpoint of {} bytes is over the journal's limit", json.len());
+    let told = serde_json::to_vec(&Event::Dropped { packets: 0, cause }).unwrap_or_default();
+    custom(out, at, KIND_EVENT, &told);
+}
+
+fn custom(out: &mut Vec<u8>, at: Wall, kind: u8, payload: &[u8]) {
+    let padding = padding(payload.len());
+    let total = CUSTOM_HEADER + payload.len() + padding + CUSTOM_TRAILER;
+    out.reserve(total);
+    let start = out.len();
+    out.extend_from_slice(&BLOCK_CUSTOM.to_le_bytes());
+    out.extend_from_slice(&length32(total));
+    out.extend_from_slice(&ENTERPRISE.to_le_bytes());
+    out.extend_from_slice(MAGIC);
+    out.extend_from_slice(&[kind, LAYOUT]);
+    out.extend_from_slice(&at.0.to_le_bytes());
+    out.extend_from_slice(&length32(payload.len()));
+    out.extend_from_slice(payload);
+    out.extend_from_slice(&[0; 3][..padding]);
+    let crc = crc32fast::hash(&out[start + CUSTOM_CHECKED..]);
+    out.extend_from_slice(&crc.to_le_bytes());
+    out.extend_from_slice(&length32(total));
+}
+
+fn section(out: &mut Vec<u8>, version: &str) {
+    let mut body = Vec::new();
+    body.extend_from_slice(&BYTE_ORDER_MAGIC.to_le_bytes());
+    body.extend_from_slice(&1u16.to_le_bytes());
+    body.extend_from_slice(&0u16.to_le_bytes());
+    body.extend_from_slice(&(-1i64).to_le_bytes());
+    option(&mut body, OPTION_SECTION_APPLICATION, &["siprec ", shortened(version)]);
+    option(&mut body, OPTION_END, &[]);
+    plain(out, BLOCK_SECTION, &body);
+}
+
+fn interface(out: &mut Vec<u8>, name: &[&str]) {
+    let mut body = Vec::new();
+    body.extend_from_slice(&LINK_TYPE_RAW.to_le_bytes());
+    body.extend_from_slice(&[0; 6]);
+    option(&mut body, OPTION_INTERFACE_NAME, name);
+    body.extend_from_slice(&OPTION_INTERFACE_RESOLUTION.to_le_bytes());
+    body.extend_from_slice(&1u16.to_le_bytes());
+    body.extend_from_slice(&[RESOLUTION_NANOSECONDS, 0, 0, 0]);
+    option(&mut body, OPTION_END, &[]);
+    plain(out, BLOCK_INTERFACE, &body);
+}
+
+fn plain(out: &mut Vec<u8>, kind: u32, body: &[u8]) {
+    out.extend_from_slice(&kind.to_le_bytes());
+    out.extend_from_slice(&length32(FRAME + body.len()));
+    out.extend_from_slice(body);
+    out.extend_from_slice(&length32(FRAME + body.len()));
+}
+
+/// A pcapng option whose value is a text in pieces.
+fn option(out: &mut Vec<u8>, code: u16, value: &[&str]) {
+    let length: usize = value.iter().map(|piece| piece.len()).sum();
+    out.extend_from_slice(&code.to_le_bytes());
+    out.extend_from_slice(&u16::try_from(length).unwrap_or(0).to_le_bytes());
+    for piece in value {
+        out.extend_from_slice(piece.as_bytes());
+    }
+    out.extend_from_slice(&[0; 3][..padding(length)]);
+}
+
+fn shortened(text: &str) -> &str {
+    let mut end = text.len().min(MAX_LABEL);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+fn packet(
+    out: &mut Vec<u8>,
+    interface: Interface,
+    at: Wall,
+    outbound: bool,
+    (from, to): (SocketAddr, SocketAddr),
+    payload: &[u8],
+) {
+    let kept = payload.get(..MAX_DATAGRAM).unwrap_or(payload);
+    let ports = (from.port(), to.port());
+    match (from.ip().to_canonical(), to.ip().to_canonical()) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => {
+            let mut head = [0; PACKET_HEADER + IPV4_HEADER + UDP_HEADER];
+            ipv4(&mut head[PACKET_HEADER..], from, to, kept.len());
+            udp(&mut head[PACKET_HEADER + IPV4_HEADER..], ports, kept.len());
+            block(out, &mut head, interface, at, outbound, (kept, payload.len()));
+        }
+        (from, to) => {
+            let (from, to) = (as_ipv6(from), as_ipv6(to));
+            let mut head = [0; PACKET_HEADER + IPV6_HEADER + UDP_HEADER];
+            ipv6(&mut head[PACKET_HEADER..], from, to, kept.len());
+            let header = &mut head[PACKET_HEADER + IPV6_HEADER..];
+            udp(header, ports, kept.len());
+            // RFC 8200 8.1: the pseudo-header is addresses, length and next header; a sum of 0 is sent as all ones.
+            let pseudo = Sum::default().bytes(&from.octets()).bytes(&to.octets()).word(u16::from(PROTOCOL_UDP));
+            let sum = pseudo.word(length16(UDP_HEADER + kept.len())).bytes(header).bytes(kept).finish();
+            header[6..8].copy_from_slice(&(if sum == 0 { u16::MAX } else { sum }).to_be_bytes());
+            block(out, &mut head, interface, at, outbound, (kept, payload.len()));
+        }
+    }
+}
+
+/// Completes `head` and appends it, what is kept of the payload, and the block's end.
+fn block(
+    out: &mut Vec<u8>,
+    head: &mut [u8],
+    interface: Interface,
+    at: Wall,
+    outbound: bool,
+    (kept, original): (&[u8], usize),
+) {
+    let headers = head.len() - PACKET_HEADER;
+    let padding = padding(headers + kept.len());
+    let end = if outbound { 16 } else { 4 };
+    let total = head.len() + kept.len() + padding + end;
+    // The bits of an i64, which a reader takes back; before 1970 no packet arrives.
+    let time = at.0.cast_unsigned();
+    head[0..4].copy_from_slice(&BLOCK_PACKET.to_le_bytes());
+    head[4..8].copy_from_slice(&length32(total));
+    head[8..12].copy_from_slice(&interface.id().to_le_bytes());
+    head[12..16].copy_from_slice(&time.to_le_bytes()[4..]);
+    head[16..20].copy_from_slice(&time.to_le_bytes()[..4]);
+    head[20..24].copy_from_slice(&length32(headers + kept.len()));
+    head[24..28].copy_from_slice(&length32(headers + original));
+    let mut tail = [0; 3 + 16];
+    if outbound {
+        tail[padding..padding + 2].copy_from_slice(&OPTION_PACKET_FLAGS.to_le_bytes());
+        tail[padding + 2..padding + 4].copy_from_slice(&4u16.to_le_bytes());
+        tail[padding + 4..padding + 8].copy_from_slice(&FLAGS_OUTBOUND.to_le_bytes());
+    }
+    tail[padding + end - 4..padding + end].copy_from_slice(&length32(total));
+    out.reserve(total);
+    out.extend_from_slice(head);
+    out.extend_from_slice(kept);
+    out.extend_from_slice(&tail[..padding + end]);
+}
+
+/// RFC 791 3.1.
+fn ipv4(header: &mut [u8], from: Ipv4Addr, to: Ipv4Addr, payload: usize) {
+    header[0] = 0x45;
+    header[2..4].copy_from_slice(&length16(IPV4_HEADER + UDP_HEADER + payload).to_be_bytes());
+    header[6..8].copy_from_slice(&DONT_FRAGMENT.to_be_bytes());
+    header[8] = TTL;
+    header[9] = PROTOCOL_UDP;
+    header[12..16].copy_from_slice(&from.octets());
+    header[16..20].copy_from_slice(&to.octets());
+    let sum = Sum::default().bytes(&header[..IPV4_HEADER]).finish();
+    header[10..12].copy_from_slice(&sum.to_be_bytes());
+}
+
+/// RFC 8200 3.
+fn ipv6(header: &mut [u8], from: Ipv6Addr, to: Ipv6Addr, payload: usize) {
+    header[0] = 0x60;
+    header[4..6].copy_from_slice(&length16(UDP_HEADER + payload).to_be_bytes());
+    header[6] = PROTOCOL_UDP;
+    header[7] = TTL;
+    header[8..24].copy_from_slice(&from.octets());
+    header[24..40].copy_from_slice(&to.octets());
+}
+
+/// RFC 768; the checksum stays 0.
+fn udp(header: &mut [u8], ports: (u16, u16), payload: usize) {
+    header[0..2].copy_from_slice(&ports.0.to_be_bytes());
+    header[2..4].copy_from_slice(&ports.1.to_be_bytes());
+    header[4..6].copy_from_slice(&length16(UDP_HEADER + payload).to_be_bytes());
+}
+
+fn as_ipv6(address: IpAddr) -> Ipv6Addr {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+        IpAddr::V6(v6) => v6,
+    }
+}
+
+/// Lengths here are bounded by [`MAX_DATAGRAM`].
+fn length16(length: usize) -> u16 {
+    u16::try_from(length).unwrap_or(u16::MAX)
+}
+
+/// Lengths here are bounded by [`MAX_PAYLOAD`]; the original length of a cut payload may be anything.
+fn length32(length: usize) -> [u8; 4] {
+    u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes()
+}

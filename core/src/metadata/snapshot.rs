@@ -1,0 +1,339 @@
+//! The metadata as folded over all updates so far: what is now, and what was.
+//!
+//! Elements stay in the order in which they were first named: it is the best hint of who called whom. An element
+//! that is over keeps its closed intervals; how much is remembered is bounded by [`super::MAX_HISTORY`].
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+use super::document::{Dialect, Extension, Group, NameId, Reason};
+use crate::time::Wall;
+
+/// Stands in Avaya's first document for a callee who is not known yet.
+const PLACEHOLDERS: &[&str] = &["ASBCE@asbce.com"];
+
+/// From when to when, by our clock; what the SRC's said is kept beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interval {
+    /// When we were told of its beginning.
+    pub from: Wall,
+    /// When we were told of its end.
+    pub to: Option<Wall>,
+    /// Its beginning, as written by the SRC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said_from: Option<String>,
+    /// Its end, as written by the SRC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said_to: Option<String>,
+}
+
+/// A communication session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// `session_id`; opaque.
+    pub id: String,
+    /// SIP session ids (RFC 7989), or Call-IDs.
+    pub sip_session_ids: Vec<String>,
+    /// Why it ended.
+    pub reasons: Vec<Reason>,
+    /// Its group.
+    pub group: Option<String>,
+    /// When it was recorded here.
+    pub intervals: Vec<Interval>,
+    /// Vendors' data.
+    pub extensions: Vec<Extension>,
+}
+
+/// Someone who took part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Participant {
+    /// `participant_id`; opaque.
+    pub id: String,
+    /// Its names, the first as the vendor ranks them.
+    pub names: Vec<NameId>,
+    /// When it was there.
+    pub intervals: Vec<Interval>,
+    /// In which sessions, when.
+    pub memberships: Vec<Membership>,
+    /// What it sent and received, when; the last may be open.
+    pub contributions: Vec<Contribution>,
+    /// Vendors' data.
+    pub extensions: Vec<Extension>,
+}
+
+/// A participant in a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Membership {
+    /// The session.
+    pub session: String,
+    /// When.
+    pub intervals: Vec<Interval>,
+    /// `param` elements: name and value (`isfocus`).
+    pub params: Vec<(String, String)>,
+}
+
+/// What a participant sends and receives for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contribution {
+    /// Stream ids it sends on.
+    pub send: Vec<String>,
+    /// Stream ids it receives.
+    pub recv: Vec<String>,
+    /// When.
+    pub interval: Interval,
+}
+
+/// A stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stream {
+    /// `stream_id`; opaque.
+    pub id: String,
+    /// Label and session, when; a stream can be bound anew. The last may be open.
+    pub bindings: Vec<Binding>,
+    /// Vendors' data.
+    pub extensions: Vec<Extension>,
+}
+
+/// What a stream carries for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    /// The `a=label` of its m-line.
+    pub label: Option<String>,
+    /// Its session.
+    pub session: Option<String>,
+    /// `mixed`, `separate`.
+    pub mode: Option<String>,
+    /// When.
+    pub interval: Interval,
+}
+
+/// The state of the metadata.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Groups.
+    pub groups: Vec<Group>,
+    /// Communication sessions, in order of appearance.
+    pub sessions: Vec<Session>,
+    /// Participants, in order of appearance.
+    pub participants: Vec<Participant>,
+    /// Streams, in order of appearance.
+    pub streams: Vec<Stream>,
+    /// Vendors' data beside the elements above.
+    pub extensions: Vec<Extension>,
+    /// How the last document said things.
+    pub dialect: Dialect,
+    /// Some document has named who sends what; until then it is guessed by order.
+    pub sends_are_named: bool,
+    /// Documents folded in.
+    pub updates: u32,
+    /// Closed intervals and elements forgotten, to stay in bounds.
+    pub forgotten: u32,
+}
+
+impl Interval {
+    pub(super) fn is_open(&self) -> bool {
+        self.to.is_none()
+    }
+}
+
+/// Whether the newest of `intervals` is open.
+fn is_open(intervals: &[Interval]) -> bool {
+    intervals.iter().any(Interval::is_open)
+}
+
+impl Session {
+    /// Whether it goes on.
+    pub fn is_active(&self) -> bool {
+        is_open(&self.intervals)
+    }
+}
+
+impl Participant {
+    /// Whether it is there.
+    pub fn is_present(&self) -> bool {
+        is_open(&self.intervals)
+    }
+
+    /// When it came first.
+    pub fn joined_at(&self) -> Option<Wall> {
+        self.intervals.first().map(|i| i.from)
+    }
+
+    /// When it left for good; none if it is there.
+    pub fn left_at(&self) -> Option<Wall> {
+        self.intervals.last().and_then(|i| i.to)
+    }
+
+    /// Stream ids it sends on now.
+    pub fn sends(&self) -> &[String] {
+        self.contribution().map_or(&[], |c| &c.send)
+    }
+
+    /// Stream ids it receives now.
+    pub fn receives(&self) -> &[String] {
+        self.contribution().map_or(&[], |c| &c.recv)
+    }
+
+    /// Whether it ever was in `session`; one of whom no session is known is in each.
+    pub fn was_in(&self, session: &str) -> bool {
+        self.memberships.is_empty() || self.memberships.iter().any(|m| m.session == session)
+    }
+
+    /// Whether it is in `session` now.
+    pub fn is_in(&self, session: &str) -> bool {
+        let member = |m: &Membership| m.session == session && is_open(&m.intervals);
+        self.is_present() && (self.memberships.is_empty() || self.memberships.iter().any(member))
+    }
+
+    fn contribution(&self) -> Option<&Contribution> {
+        self.contributions.last().filter(|c| c.interval.is_open())
+    }
+
+    fn ever_sent(&self) -> bool {
+        self.contributions.iter().any(|c| !c.send.is_empty())
+    }
+
+    fn is_placeholder(&self) -> bool {
+        self.names.iter().any(|n| PLACEHOLDERS.contains(&n.normalised.as_str()))
+    }
+}
+
+impl Stream {
+    /// What it carries now; after its end, what it carried last.
+    pub fn binding(&self) -> Option<&Binding> {
+        self.bindings.last()
+    }
+
+    /// Whether it goes on.
+    pub fn is_active(&self) -> bool {
+        self.binding().is_some_and(|b| b.interval.is_open())
+    }
+
+    /// The label of its m-line.
+    pub fn label(&self) -> Option<&str> {
+        self.binding()?.label.as_deref()
+    }
+}
+
+impl Snapshot {
+    /// Communication sessions that go on.
+    pub fn active_sessions(&self) -> Vec<&Session> {
+        self.sessions.iter().filter(|s| s.is_active()).collect()
+    }
+
+    /// A session by its id.
+    pub fn session(&self, id: &str) -> Option<&Session> {
+        self.sessions.iter().find(|s| s.id == id)
+    }
+
+    /// A participant by its id.
+    pub fn participant(&self, id: &str) -> Option<&Participant> {
+        self.participants.iter().find(|p| p.id == id)
+    }
+
+    /// The stream of an m-line: the one that goes on, else the last that did. An empty id is no reference, yet the
+    /// label counts.
+    pub fn stream_by_label(&self, label: &str) -> Option<&Stream> {
+        let named = |s: &&Stream| s.label() == Some(label);
+        let active = self.streams.iter().find(|s| named(s) && s.is_active());
+        active.or_else(|| self.streams.iter().rev().find(named))
+    }
+
+    /// The stream of an m-line whose label is missing or unknown to the metadata: by place.
+    pub fn stream_by_place(&self, label: Option<&str>, place: usize) -> Option<&Stream> {
+        let by_label = label.and_then(|label| self.stream_by_label(label));
+        by_label.or_else(|| self.streams.iter().filter(|s| s.is_active()).nth(place))
+    }
+
+    /// Who sends on the stream with this label now; several on a mixed one. As long as no document has named any
+    /// sender, the participant in the stream's place is taken.
+    pub fn senders(&self, label: &str) -> Vec<&Participant> {
+        self.stream_by_label(label).map(|stream| self.senders_of(stream)).unwrap_or_default()
+    }
+
+    /// Who sends on `stream` now; see [`Snapshot::senders`].
+    pub fn senders_of(&self, stream: &Stream) -> Vec<&Participant> {
+        if self.sends_are_named {
+            let sends = |p: &&Participant| p.is_present() && p.sends().contains(&stream.id) && !stream.id.is_empty();
+            return self.participants.iter().filter(sends).collect();
+        }
+        let place = self.streams.iter().filter(|s| s.is_active()).position(|s| s == stream);
+        let present = |place| self.participants.iter().filter(|p| p.is_present()).nth(place);
+        place.and_then(present).into_iter().collect()
+    }
+
+    /// The session of the stream with this label; the only active one where the stream names none that is known.
+    pub fn session_of_label(&self, label: &str) -> Option<&str> {
+        let named = self.stream_by_label(label).and_then(|s| s.binding()?.session.as_deref());
+        let known = named.and_then(|id| self.session(id)).filter(|s| s.is_active());
+        let mut active = self.sessions.iter().filter(|s| s.is_active());
+        match (known, active.next(), active.next()) {
+            (Some(session), _, _) | (None, Some(session), None) => Some(&session.id),
+            (None, _, _) => None,
+        }
+    }
+
+    /// Everyone who is or was in `session`, in order of appearance.
+    pub fn participants_of(&self, session: &str) -> Vec<&Participant> {
+        self.participants.iter().filter(|p| p.was_in(session)).collect()
+    }
+
+    /// Labels of all streams that `participant` ever sent on, in the order of streams.
+    pub fn labels_of(&self, participant: &Participant) -> Vec<&str> {
+        let sent = |s: &&Stream| {
+            let named = participant.contributions.iter().any(|c| c.send.contains(&s.id));
+            named || (!self.sends_are_named && self.senders_of(s).contains(&participant))
+        };
+        self.streams.iter().filter(sent).filter_map(Stream::label).collect()
+    }
+
+    /// Who called whom: in `session`, or among those who send on `labels` where there is none.
+    ///
+    /// A vendor's own mark decides (Oracle's `callingParty`, a `callingPartyNumber`); else the order in which
+    /// participants were named, where it was right with every vendor seen; the order of labels proves nothing.
+    /// Who never sent and stand-ins come last.
+    pub fn caller_callee(
+        &self,
+        session: Option<&str>,
+        labels: &[Option<String>],
+    ) -> (Option<&Participant>, Option<&Participant>) {
+        let mut parties: Vec<&Participant> = match session {
+            Some(session) => self.participants_of(session),
+            None => self.participants.iter().collect(),
+        };
+        if session.is_none() {
+            let on_label = |p: &&Participant| {
+                let theirs = self.labels_of(p);
+                labels.iter().flatten().any(|label| theirs.contains(&label.as_str()))
+            };
+            if parties.iter().filter(|p| on_label(p)).count() >= 2 {
+                parties.retain(|p| on_label(p));
+            }
+        }
+        parties.sort_by_key(|p| (p.is_placeholder(), self.sends_are_named && !p.ever_sent()));
+        let caller = self.marked_caller(session, &parties).unwrap_or(0);
+        let callee = if caller == 0 { 1 } else { 0 };
+        (parties.get(caller).copied(), parties.get(callee).copied())
+    }
+
+    /// The place of the party that a vendor's data marks as the caller.
+    fn marked_caller(&self, session: Option<&str>, parties: &[&Participant]) -> Option<usize> {
+        let mark = |p: &Participant| p.extensions.iter().find_map(|e| e.field("callingParty")).map(|v| v == "true");
+        if let Some(place) = parties.iter().position(|p| mark(p) == Some(true)) {
+            return Some(place);
+        }
+        let of_sessions = self.sessions.iter().filter(|s| session.is_none_or(|id| s.id == id));
+        let ours = |e: &&Extension| session.is_none() || e.parent.is_none() || e.parent.as_deref() == session;
+        let mut extensions = self.extensions.iter().filter(ours).chain(of_sessions.flat_map(|s| &s.extensions));
+        let number = extensions.find_map(|e| e.field("callingPartyNumber"))?;
+        let wanted = user(&NameId::new(number, None, None).normalised);
+        let place = parties.iter().position(|p| p.names.iter().any(|n| user(&n.normalised) == wanted));
+        place.filter(|_| !wanted.is_empty())
+    }
+}
+
+/// What stands before the `@`.
+fn user(address: &str) -> String {
+    address.split('@').next().unwrap_or(address).trim_start_matches('+').into()
+}

@@ -1,0 +1,139 @@
+//! Which packets of a session belong to one recording of it: those between its start and its end, on the ports of its
+//! communication session. Both passes ask this, entry by entry.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+
+use crate::entry::{EndCause, Event, PortIndex, Stream};
+use crate::metadata::Snapshot;
+use crate::seed::RecordingId;
+
+/// A recording's extent, up to the last entry.
+#[derive(Debug)]
+pub(super) struct Scope {
+    recording: RecordingId,
+    answered: Option<i64>,
+    started: Option<i64>,
+    ended: Option<(i64, EndCause)>,
+    communication_session: Option<String>,
+    /// Sessions that the metadata has named so far; one alone owns every stream.
+    sessions: BTreeSet<String>,
+    labels: BTreeMap<PortIndex, Option<String>>,
+    foreign: BTreeSet<PortIndex>,
+    snapshot: Snapshot,
+}
+
+impl Scope {
+    pub(super) fn new(recording: RecordingId) -> Self {
+        Self {
+            recording,
+            answered: None,
+            started: None,
+            ended: None,
+            communication_session: None,
+            sessions: BTreeSet::new(),
+            labels: BTreeMap::new(),
+            foreign: BTreeSet::new(),
+            snapshot: Snapshot::default(),
+        }
+    }
+
+    /// Takes an event of the session, at nanosecond `at`. After the recording's end nothing changes.
+    pub(super) fn event(&mut self, at: i64, event: &Event) {
+        if self.ended.is_some() {
+            return;
+        }
+        match event {
+            Event::Answered => self.answered = self.answered.or(Some(at)),
+            Event::RecordingStarted { recording, communication_session } if *recording == self.recording => {
+                self.started = self.started.or(Some(at));
+                self.communication_session.clone_from(communication_session);
+                self.share_out();
+            }
+            Event::RecordingBound { recording, communication_session } if *recording == self.recording => {
+                self.communication_session = Some(communication_session.clone());
+                self.share_out();
+            }
+            Event::RecordingEnded { recording, cause } if *recording == self.recording => self.end(at, *cause),
+            Event::Ended { cause } => self.end(at, *cause),
+            Event::Stream(Stream { port, label, .. }) => {
+                self.labels.insert(*port, label.clone());
+                self.share_out();
+            }
+            Event::Metadata { snapshot, .. } => {
+                self.snapshot = snapshot.clone();
+                self.share_out();
+            }
+            Event::Segment(_)
+            | Event::RecordingStarted { .. }
+            | Event::RecordingBound { .. }
+            | Event::RecordingEnded { .. }
+            | Event::Source { .. }
+            | Event::Gap { .. }
+            | Event::Dropped { .. }
+            | Event::ClockStep { .. }
+            | Event::Alarm { .. } => {}
+        }
+    }
+
+    /// Whether the recording is running: started and not ended.
+    pub(super) fn is_open(&self) -> bool {
+        self.started.is_some() && self.ended.is_none()
+    }
+
+    /// Whether what arrives on `port` now belongs to the recording.
+    pub(super) fn takes(&self, port: PortIndex) -> bool {
+        self.is_open() && !self.foreign.contains(&port)
+    }
+
+    /// Whether `port` is of another communication session now.
+    pub(super) fn is_foreign(&self, port: PortIndex) -> bool {
+        self.foreign.contains(&port)
+    }
+
+    /// The communication session, once known.
+    pub(super) fn communication_session(&self) -> Option<&str> {
+        self.communication_session.as_deref()
+    }
+
+    /// The metadata as of now.
+    pub(super) fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// t = 0: our 200, or the recording's start if that is later. None before both.
+    pub(super) fn zero(&self) -> Option<i64> {
+        let started = self.started?;
+        Some(self.answered.map_or(started, |answered| answered.max(started)))
+    }
+
+    /// Whether the dialog was ever answered.
+    pub(super) fn is_answered(&self) -> bool {
+        self.answered.is_some()
+    }
+
+    /// When it ended, and why.
+    pub(super) fn ended(&self) -> Option<(i64, EndCause)> {
+        self.ended
+    }
+
+    fn end(&mut self, at: i64, cause: EndCause) {
+        if self.started.is_some() {
+            self.ended = Some((at, cause));
+        }
+    }
+
+    /// Finds out anew which ports are another communication session's.
+    fn share_out(&mut self) {
+        let owners: BTreeMap<PortIndex, &str> = self
+            .labels
+            .iter()
+            .filter_map(|(port, label)| Some((*port, self.snapshot.session_of_label(label.as_deref()?)?)))
+            .collect();
+        self.sessions.extend(owners.values().map(|&owner| String::from(owner)));
+        let ours = self.communication_session.as_deref();
+        let several = self.sessions.len() > 1;
+        let foreign = owners.into_iter().filter(|(_, owner)| several && ours.is_some_and(|ours| ours != *owner));
+        self.foreign = foreign.map(|(port, _)| port).collect();
+    }
+}

@@ -1,0 +1,347 @@
+//! The sidecar `<recording-id>.json`: who spoke, what was received, what is missing and why.
+//!
+//! Field names are the file's format 1. Times are RFC 3339 in UTC with milliseconds, durations are milliseconds from
+//! t = 0 of the recording. The structure holds nothing that a second rendering of the same journal would write
+//! differently; sizes and digests of files and the journal's place are filled in by whoever writes the files.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+use crate::entry::{Alarm, EndCause, PauseCause, SourceChange};
+use crate::metadata::Deviation;
+use crate::seed::{RecordingId, SessionId};
+use crate::sip::Transport;
+
+/// Version of the sidecar's format.
+pub const SIDECAR_FORMAT: u32 = 1;
+
+/// All that is known of a recording besides its audio.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sidecar {
+    /// [`SIDECAR_FORMAT`].
+    pub format: u32,
+    /// Version of siprec that rendered it.
+    pub siprec: String,
+    /// The recording's id.
+    pub id: RecordingId,
+    /// Whether the recording ended as calls do.
+    pub state: State,
+    /// t = 0: our 200, or the start of the communication session.
+    pub started_at: String,
+    /// When it ended; of an interrupted recording, its last entry.
+    pub ended_at: String,
+    /// Length of the audio.
+    pub duration_ms: u64,
+    /// Why it ended; none while nothing says so.
+    pub ended_by: Option<EndCause>,
+    /// The SIPREC dialog.
+    pub recording_session: RecordingSession,
+    /// The call that was recorded, where the metadata names it.
+    pub communication_session: Option<CommunicationSession>,
+    /// Who called.
+    pub caller: Option<Party>,
+    /// Who was called.
+    pub callee: Option<Party>,
+    /// Everybody who took part.
+    pub participants: Vec<Participant>,
+    /// The m-lines and what arrived on them.
+    pub streams: Vec<StreamSheet>,
+    /// The metadata as received.
+    pub metadata: Vec<RawMetadata>,
+    /// The audio files.
+    pub files: Vec<FileSheet>,
+    /// What was received, and what was not.
+    pub proof: Proof,
+    /// The journal it was made from.
+    pub journal: JournalSheet,
+}
+
+/// How a recording stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Ended by BYE, by its communication session's end or by order.
+    Complete,
+    /// The session broke off, or has not ended yet; `ended_by` says which.
+    Interrupted,
+}
+
+/// The SIPREC dialog a recording was made in.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct RecordingSession {
+    /// The session's id, from its journal.
+    pub id: Option<SessionId>,
+    /// Call-ID of the dialog.
+    pub call_id: String,
+    /// The SRC's signalling address.
+    pub src: String,
+    /// What carried the signalling.
+    pub transport: Option<Transport>,
+    /// The SRC's User-Agent header.
+    pub user_agent: Option<String>,
+}
+
+/// A communication session (RFC 7865 6.3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommunicationSession {
+    /// `session_id`.
+    pub id: String,
+    /// `sipSessionID` values.
+    pub sip_session_ids: Vec<String>,
+    /// `group-ref`.
+    pub group: Option<String>,
+}
+
+/// One end of the call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Party {
+    /// Address of record.
+    pub aor: String,
+    /// Display name.
+    pub name: Option<String>,
+}
+
+/// A participant (RFC 7865 6.4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Participant {
+    /// `participant_id`.
+    pub id: String,
+    /// First address of record.
+    pub aor: String,
+    /// Display name.
+    pub name: Option<String>,
+    /// When the participant was associated with the session.
+    pub joined_at: Option<String>,
+    /// When it was disassociated.
+    pub left_at: Option<String>,
+    /// Labels of the streams it sends.
+    pub labels: Vec<String>,
+}
+
+/// Where a stream is heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChannelName {
+    /// Left channel of a file.
+    Left,
+    /// Right channel of a file.
+    Right,
+    /// Both: a mixed stream, not separable.
+    Both,
+    /// Not rendered.
+    None,
+}
+
+/// An m-line of the recording.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StreamSheet {
+    /// Our UDP port.
+    pub port: u16,
+    /// Index of its m-line, from 0.
+    pub m_line: u16,
+    /// `a=label`.
+    pub label: Option<String>,
+    /// Where it is heard.
+    pub channel: ChannelName,
+    /// Index into `files` of the file it is heard in.
+    pub file: Option<usize>,
+    /// Ids of the participants who send it.
+    pub participants: Vec<String>,
+    /// Codecs seen, else offered: `PCMA/8000`.
+    pub codecs: Vec<String>,
+    /// What sent on it.
+    pub sources: Vec<SourceSheet>,
+    /// Whether some audio of it is in a file.
+    pub rendered: bool,
+    /// Why not, in words.
+    pub why_not: Option<String>,
+}
+
+/// An RTP source on a stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceSheet {
+    /// SSRC, eight hexadecimal digits.
+    pub ssrc: String,
+    /// Its address.
+    pub from: String,
+    /// Packets received, duplicates not counted.
+    pub packets: u64,
+    /// Packets that its sequence numbers promise, pauses not counted.
+    pub expected: u64,
+    /// Expected and not received.
+    pub lost: u64,
+    /// Received after a packet with a higher sequence number.
+    pub late: u64,
+    /// Received more than once.
+    pub duplicates: u64,
+    /// Interarrival jitter (RFC 3550 6.4.1) at its end, microseconds.
+    pub jitter_us: u64,
+    /// Arrival of its first packet.
+    pub first_at: String,
+    /// Arrival of its last packet.
+    pub last_at: String,
+    /// How it appeared.
+    pub change: SourceChange,
+}
+
+/// A metadata document as received.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RawMetadata {
+    /// When.
+    pub at: String,
+    /// In which request.
+    pub method: String,
+    /// Its Content-Type.
+    pub content_type: String,
+    /// Its text; bytes that are not UTF-8 are replaced.
+    pub raw: String,
+}
+
+/// An audio file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSheet {
+    /// Its name beside the sidecar.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 in hexadecimal; empty until the file is written.
+    pub sha256: String,
+    /// `wav`.
+    pub format: String,
+    /// Hz.
+    pub sample_rate: u32,
+    /// Channels.
+    pub channels: u16,
+    /// Samples a channel.
+    pub frames: u64,
+}
+
+/// What was received, and what is missing and why.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Proof {
+    /// Packets received, duplicates not counted.
+    pub packets_received: u64,
+    /// Packets that the sequence numbers promise.
+    pub packets_expected: u64,
+    /// Expected and not received.
+    pub packets_lost: u64,
+    /// Stretches that are missing though they were sent.
+    pub gaps: Vec<Gap>,
+    /// Stretches that were not to be recorded.
+    pub pauses: Vec<Pause>,
+    /// Stretches in which nothing was sent.
+    pub silences: Vec<Silence>,
+    /// What was raised for the operator.
+    pub alarms: Vec<AlarmSheet>,
+    /// Packets that reached us and could not be kept.
+    pub dropped: u64,
+    /// Steps of the machine's clock.
+    pub clock_steps: Vec<ClockStep>,
+    /// Where the SRC's metadata is not as the RFC has it.
+    pub deviations: Vec<Deviation>,
+    /// What an operator should know, in words.
+    pub findings: Vec<String>,
+}
+
+/// Why a stretch that was sent is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapCause {
+    /// The recorder was not running.
+    Crash,
+    /// The machine was not running.
+    Reboot,
+    /// Packets arrived and could not be kept.
+    Stall,
+    /// Packets were lost before they reached us.
+    Loss,
+}
+
+/// A missing stretch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// The stream; none when all are meant.
+    pub label: Option<String>,
+    /// Its start.
+    pub from_ms: u64,
+    /// Its end.
+    pub to_ms: u64,
+    /// Why.
+    pub cause: GapCause,
+    /// Packets missing, where sequence numbers tell.
+    pub packets: Option<u64>,
+}
+
+/// A stretch that was not to be recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// The stream's label.
+    pub label: Option<String>,
+    /// Its start.
+    pub from_ms: u64,
+    /// Its end.
+    pub to_ms: u64,
+    /// Who asked for it, and how.
+    pub cause: PauseCause,
+}
+
+/// Why nothing was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SilenceCause {
+    /// Before the stream's first packet.
+    NotStarted,
+    /// Timestamps ran on and sequence numbers did not: discontinuous transmission.
+    Dtx,
+    /// After the stream's last packet.
+    Stopped,
+    /// The stream never had a packet.
+    NeverStarted,
+}
+
+/// A stretch in which nothing was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Silence {
+    /// The stream's label.
+    pub label: Option<String>,
+    /// Its start.
+    pub from_ms: u64,
+    /// Its end.
+    pub to_ms: u64,
+    /// Why.
+    pub cause: SilenceCause,
+}
+
+/// An alarm raised or cleared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlarmSheet {
+    /// When.
+    pub at_ms: u64,
+    /// What.
+    pub alarm: Alarm,
+    /// On which stream.
+    pub label: Option<String>,
+    /// `false`: it is over.
+    pub raised: bool,
+}
+
+/// A step of the machine's clock; the timeline goes on without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockStep {
+    /// When.
+    pub at_ms: u64,
+    /// New minus old.
+    pub by_ns: i64,
+}
+
+/// The journal of the recording session.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct JournalSheet {
+    /// Path below the data directory; filled in by the archive.
+    pub path: String,
+    /// Segments that were read.
+    pub segments: u32,
+    /// Bytes; filled in by the archive.
+    pub bytes: u64,
+}

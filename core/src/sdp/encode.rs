@@ -1,0 +1,302 @@
+//! Writing SDP: answers, and the offers an SRS makes (RFC 7866 7.2). Plain CRLF, `s=-`, our address once at the
+//! session level.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use serde::{Deserialize, Serialize};
+
+use super::payload::{static_format, static_payload_type};
+use super::{AnswerPolicy, Decided, Decision, Description, Direction, Format, Media};
+
+/// First dynamic payload type (RFC 3551 section 6).
+const FIRST_DYNAMIC: u8 = 96;
+/// Last payload type.
+const LAST_DYNAMIC: u8 = 127;
+
+/// Where we receive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocalMedia {
+    /// The address the SRC reaches.
+    pub address: IpAddr,
+    /// RTP and RTCP port of each m-line (the same twice with rtcp-mux); `None` closes it.
+    pub ports: Vec<Option<(u16, u16)>>,
+}
+
+impl LocalMedia {
+    fn port(&self, m_line: usize) -> Option<(u16, u16)> {
+        self.ports.get(m_line).copied().flatten()
+    }
+}
+
+/// One m-line of an offer of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferedStream {
+    /// `audio`.
+    pub kind: String,
+    /// `a=label`, where the SRC has given one.
+    pub label: Option<String>,
+    /// `RTP/AVP`.
+    pub proto: String,
+    /// What we take, best first.
+    pub formats: Vec<Format>,
+    /// `recvonly` or `inactive`.
+    pub direction: Direction,
+    /// RTP and RTCP share a port.
+    pub rtcp_mux: bool,
+}
+
+/// The answer to `offer` (RFC 3264 6): the same m-lines in the same order, payload types and labels as offered.
+/// An m-line is closed if it was not accepted, or has no port in `local`. The caller raises `version` by one for
+/// each description that differs from the last (RFC 3264 8).
+pub fn encode_answer(
+    offer: &Description,
+    decision: &Decision,
+    local: &LocalMedia,
+    session_id: u64,
+    version: u64,
+) -> Vec<u8> {
+    let mut out = session_lines(local.address, session_id, version, &offer.timing);
+    for (index, media) in offer.media.iter().enumerate() {
+        let accepted = decision.media.get(index).and_then(|d| d.accepted.as_ref());
+        match (accepted, local.port(index)) {
+            (Some(accepted), Some(ports)) => {
+                let stream = OfferedStream {
+                    kind: media.kind.clone(),
+                    label: media.label.clone(),
+                    proto: accepted.proto.clone(),
+                    formats: accepted.formats.clone(),
+                    direction: accepted.direction,
+                    rtcp_mux: accepted.rtcp_mux,
+                };
+                open_lines(&mut out, &stream, Some(media), ports);
+            }
+            (_, _) => closed_lines(&mut out, &media.kind, &media.proto, &media.formats_raw, media.label.as_deref()),
+        }
+    }
+    out.into_bytes()
+}
+
+/// An offer of ours: in the 200 to an INVITE without SDP, or in a re-INVITE. Its m-lines are those of `streams`; one
+/// without a port in `local` is closed.
+pub fn encode_offer(streams: &[OfferedStream], local: &LocalMedia, session_id: u64, version: u64) -> Vec<u8> {
+    let mut out = session_lines(local.address, session_id, version, &[]);
+    for (index, stream) in streams.iter().enumerate() {
+        match local.port(index) {
+            Some(ports) => open_lines(&mut out, stream, None, ports),
+            None => {
+                let formats: Vec<String> = stream.formats.iter().map(|f| f.payload_type.to_string()).collect();
+                closed_lines(&mut out, &stream.kind, &stream.proto, &formats, stream.label.as_deref());
+            }
+        }
+    }
+    out.into_bytes()
+}
+
+/// The m-lines of an offer made before anything was offered to us: `lines` audio streams with the policy's codecs
+/// and DTMF (RFC 4733).
+pub fn fresh_offer(policy: &AnswerPolicy, lines: usize) -> Vec<OfferedStream> {
+    let mut formats: Vec<Format> = Vec::new();
+    let mut dynamic = FIRST_DYNAMIC..=LAST_DYNAMIC;
+    for name in &policy.codecs {
+        let plain: String = name.chars().filter(|c| *c != '.').collect();
+        let encodings = if plain.eq_ignore_ascii_case("G711") { ["PCMA", "PCMU"].to_vec() } else { [&*plain].to_vec() };
+        for encoding in encodings {
+            if !formats.iter().any(|f| f.encoding.eq_ignore_ascii_case(encoding)) {
+                formats.extend(own_format(encoding, &mut dynamic));
+            }
+        }
+    }
+    if formats.is_empty() {
+        formats.extend([8, 0].into_iter().filter_map(static_format));
+    }
+    let event = own_format("telephone-event", &mut dynamic);
+    formats.extend(event.map(|f| Format { fmtp: Some("0-15".to_string()), ..f }));
+    let stream = OfferedStream {
+        kind: "audio".to_string(),
+        label: None,
+        proto: "RTP/AVP".to_string(),
+        formats,
+        direction: Direction::RecvOnly,
+        rtcp_mux: false,
+    };
+    (0..lines).map(|_| stream.clone()).collect()
+}
+
+/// The m-lines of a re-INVITE of ours: those agreed on, none added (RFC 7866 7.2), with the offer's payload types.
+/// `pause` turns them all `inactive`.
+pub fn same_offer(last: &Description, decision: &Decision, pause: bool) -> Vec<OfferedStream> {
+    let same = |(media, decided): (&Media, &Decided)| {
+        let accepted = decided.accepted.as_ref();
+        let agreed = accepted.map_or(Direction::Inactive, |a| a.direction);
+        OfferedStream {
+            kind: media.kind.clone(),
+            label: media.label.clone(),
+            proto: media.proto.clone(),
+            formats: accepted.map_or_else(|| media.formats.clone(), |a| a.formats.clone()),
+            direction: if pause { Direction::Inactive } else { agreed },
+            rtcp_mux: accepted.is_some_and(|a| a.rtcp_mux),
+        }
+    };
+    last.media.iter().zip(&decision.media).map(same).collect()
+}
+
+/// The usual parameters of an encoding that we offer ourselves.
+fn own_format(encoding: &str, dynamic: &mut impl Iterator<Item = u8>) -> Option<Format> {
+    if let Some(format) = static_payload_type(encoding).and_then(static_format) {
+        return Some(format);
+    }
+    let (clock_rate, channels) = match encoding.to_ascii_lowercase().as_str() {
+        "opus" => (48_000, 2),
+        "amr-wb" | "g7221" | "evs" | "pcma-wb" | "pcmu-wb" => (16_000, 1),
+        _ => (8000, 1),
+    };
+    let encoding = super::canonical_encoding(encoding);
+    Some(Format { payload_type: dynamic.next()?, encoding, clock_rate, channels, fmtp: None })
+}
+
+fn session_lines(address: IpAddr, session_id: u64, version: u64, timing: &[String]) -> String {
+    let host = match address {
+        IpAddr::V4(v4) => format!("IN IP4 {v4}"),
+        IpAddr::V6(v6) => format!("IN IP6 {v6}"),
+    };
+    let mut out = format!("v=0\r\no=- {session_id} {version} {host}\r\ns=-\r\nc={host}\r\n");
+    for value in timing {
+        line(&mut out, &format!("t={value}"));
+    }
+    if timing.is_empty() {
+        line(&mut out, "t=0 0");
+    }
+    out
+}
+
+/// `offered` lends its rtpmap lines, so that the peer reads the names as it wrote them.
+fn open_lines(out: &mut String, stream: &OfferedStream, offered: Option<&Media>, (rtp, rtcp): (u16, u16)) {
+    let mut first = format!("m={} {rtp} {}", stream.kind, stream.proto);
+    for format in &stream.formats {
+        first.push_str(&format!(" {}", format.payload_type));
+    }
+    line(out, &first);
+    for format in &stream.formats {
+        line(out, &format!("a=rtpmap:{}", offered_map(format, offered).unwrap_or_else(|| map(format))));
+        if let Some(fmtp) = &format.fmtp {
+            line(out, &format!("a=fmtp:{} {fmtp}", format.payload_type));
+        }
+    }
+    if let Some(ptime) = offered.and_then(|media| media.ptime) {
+        line(out, &format!("a=ptime:{ptime}"));
+    }
+    if stream.rtcp_mux {
+        line(out, "a=rtcp-mux");
+    } else if rtp.checked_add(1) != Some(rtcp) {
+        line(out, &format!("a=rtcp:{rtcp}"));
+    }
+    label_line(out, stream.label.as_deref());
+    line(out, &format!("a={}", stream.direction));
+}
+
+/// RFC 3264 6: port 0, and at least one format.
+fn closed_lines(out: &mut String, kind: &str, proto: &str, formats: &[String], label: Option<&str>) {
+    let mut first = format!("m={kind} 0 {proto}");
+    for format in formats {
+        first.push_str(&format!(" {format}"));
+    }
+    if formats.is_empty() {
+        first.push_str(" 0");
+    }
+    line(out, &first);
+    label_line(out, label);
+    line(out, "a=inactive");
+}
+
+fn label_line(out: &mut String, label: Option<&str>) {
+    if let Some(label) = label {
+        line(out, &format!("a=label:{label}"));
+    }
+}
+
+fn offered_map(format: &Format, offered: Option<&Media>) -> Option<String> {
+    let prefix = format.payload_type.to_string();
+    let maps = offered?.attributes.iter().filter(|(name, _)| name.eq_ignore_ascii_case("rtpmap"));
+    let mut values = maps.filter_map(|(_, value)| value.as_deref()).map(str::trim);
+    let found = values.find(|value| value.split_ascii_whitespace().next() == Some(&prefix) && value.contains('/'));
+    found.map(ToString::to_string)
+}
+
+fn map(format: &Format) -> String {
+    let Format { payload_type, encoding, clock_rate, channels, .. } = format;
+    if *channels > 1 {
+        format!("{payload_type} {encoding}/{clock_rate}/{channels}")
+    } else {
+        format!("{payload_type} {encoding}/{clock_rate}")
+    }
+}
+
+/// One line. What came from the wire cannot hold a line end; a configured value cannot smuggle one in.
+fn line(out: &mut String, text: &str) {
+    out.extend(text.chars().filter(|c| *c != '\r' && *c != '\n'));
+    out.push_str("\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::decide;
+    use super::*;
+
+    fn text(bytes: Vec<u8>) -> String {
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn an_answer_mirrors_its_offer() {
+        let offer = "v=0\no=x 1 1 IN IP4 192.0.2.1\ns=call\nt=5 6\nm=audio 4000 RTP/AVP 0 8 111 101\n\
+            c=IN IP4 192.0.2.1\na=rtpmap:111 OPUS/48000/2\na=rtpmap:101 telephone-event/8000\na=fmtp:101 0-16\na=ptime:30\n\
+            a=label:cust-A.1\na=sendonly\nm=video 4002 RTP/AVPF 96 97\na=label:v\nm=audio 4004 RTP/AVP 18\na=rtcp-mux\na=inactive\n";
+        let offer = Description::parse(offer.as_bytes()).unwrap();
+        let decision = decide(&offer, &AnswerPolicy::default()).unwrap();
+        let ports = [Some((10_000, 10_007)), Some((1, 2)), Some((10_002, 10_002))].to_vec();
+        let local = LocalMedia { address: "192.0.2.9".parse().unwrap(), ports };
+        let answer = text(encode_answer(&offer, &decision, &local, 7, 3));
+        let expected = "v=0\r\no=- 7 3 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=5 6\r\n\
+            m=audio 10000 RTP/AVP 8 0 111 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:111 OPUS/48000/2\r\n\
+            a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:30\r\na=rtcp:10007\r\na=label:cust-A.1\r\na=recvonly\r\n\
+            m=video 0 RTP/AVPF 96 97\r\na=label:v\r\na=inactive\r\n\
+            m=audio 10002 RTP/AVP 18\r\na=rtpmap:18 G729/8000\r\na=rtcp-mux\r\na=inactive\r\n";
+        assert_eq!(answer, expected);
+    }
+
+    #[test]
+    fn a_port_that_is_not_there_closes_the_line() {
+        let offer = Description::parse(b"v=0\r\nm=audio 4000 RTP/AVP 0\r\n").unwrap();
+        let decision = decide(&offer, &AnswerPolicy::default()).unwrap();
+        let local = LocalMedia { address: "2001:db8::1".parse().unwrap(), ports: Vec::new() };
+        let answer = text(encode_answer(&offer, &decision, &local, 1, 1));
+        assert!(answer.contains("c=IN IP6 2001:db8::1\r\nt=0 0\r\nm=audio 0 RTP/AVP 0\r\n"), "{answer}");
+    }
+
+    #[test]
+    fn a_fresh_offer_can_be_read_and_taken() {
+        let codecs = ["opus", "G.711", "G722"].map(ToString::to_string).to_vec();
+        let policy = AnswerPolicy { codecs, ..AnswerPolicy::default() };
+        let local = LocalMedia { address: "192.0.2.9".parse().unwrap(), ports: [Some((4, 5)), Some((6, 7))].to_vec() };
+        let offer = encode_offer(&fresh_offer(&policy, 2), &local, 1, 1);
+        let offer = Description::parse(&offer).unwrap();
+        let named: Vec<_> = offer.media[1].formats.iter().map(|f| (f.payload_type, f.encoding.as_str())).collect();
+        assert_eq!(named, [(96, "opus"), (8, "PCMA"), (0, "PCMU"), (9, "G722"), (97, "telephone-event")]);
+        assert_eq!((offer.media.len(), offer.media[0].direction), (2, Direction::RecvOnly));
+    }
+
+    #[test]
+    fn our_reinvite_never_adds_a_line() {
+        let offer = b"v=0\r\nm=audio 4000 RTP/AVP 8 101\r\na=label:1\r\na=rtpmap:101 telephone-event/8000\r\nm=video 9 RTP/AVP 96\r\n";
+        let offer = Description::parse(offer).unwrap();
+        let decision = decide(&offer, &AnswerPolicy::default()).unwrap();
+        let streams = same_offer(&offer, &decision, true);
+        let local = LocalMedia { address: "192.0.2.9".parse().unwrap(), ports: [Some((4, 5)), None].to_vec() };
+        let ours = text(encode_offer(&streams, &local, 1, 2));
+        assert!(ours.contains("m=audio 4 RTP/AVP 8 101\r\n") && ours.contains("a=label:1\r\na=inactive\r\n"), "{ours}");
+        assert!(ours.contains("m=video 0 RTP/AVP 0\r\n"), "a format is needed even if none was named: {ours}");
+        assert_eq!(Description::parse(ours.as_bytes()).unwrap().media.len(), 2);
+    }
+}

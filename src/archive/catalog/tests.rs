@@ -1,0 +1,174 @@
+use super::*;
+use siprec_core::time::Wall;
+
+const SECOND: i64 = 1_000_000_000;
+
+#[test]
+fn rows_come_back_as_they_were_put_latest_first() {
+    let catalog = Catalog::temporary().unwrap();
+    for n in [2, 1, 3] {
+        catalog.put(&record(n)).unwrap();
+    }
+    let rows = all(&catalog, Filter::default());
+    assert_eq!(rows, [record(3).row, record(2).row, record(1).row]);
+    assert_eq!(catalog.find(RecordingId(2)).unwrap(), Some(record(2).row));
+    assert_eq!(catalog.find(RecordingId(9)).unwrap(), None);
+}
+
+#[test]
+fn a_recording_put_again_stands_once() {
+    let catalog = Catalog::temporary().unwrap();
+    catalog.put(&record(1)).unwrap();
+    let mut again = record(1);
+    again.row.quality.faults = 4;
+    catalog.put(&again).unwrap();
+    assert_eq!(catalog.count().unwrap(), 1);
+    assert_eq!(catalog.faults_of(SessionId(7)).unwrap(), (1, 4));
+    let participants: i64 =
+        catalog.connection().query_row("SELECT count(*) FROM participant", [], |row| row.get(0)).unwrap();
+    assert_eq!(participants, 2);
+}
+
+#[test]
+fn more_than_a_page_is_read_once_each_even_with_equal_starts() {
+    let catalog = Catalog::temporary().unwrap();
+    let records = (1..=700).map(|n| {
+        let mut record = record(n);
+        record.row.started_at = Wall(i64::try_from(n / 300).unwrap() * SECOND);
+        record
+    });
+    assert_eq!(catalog.rebuild(records).unwrap(), 700);
+    let rows = all(&catalog, Filter::default());
+    let mut ids: Vec<_> = rows.iter().map(|row| row.id).collect();
+    assert!(rows.windows(2).all(|pair| (pair[0].started_at, pair[0].id) > (pair[1].started_at, pair[1].id)));
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 700);
+    for limit in [0, 1, 255, 256, 257, 700, 5000] {
+        let rows = all(&catalog, Filter { limit: Some(limit), ..Filter::default() });
+        assert_eq!(rows.len() as u64, limit.min(700));
+    }
+}
+
+#[test]
+fn since_is_included_and_until_is_not() {
+    let catalog = Catalog::temporary().unwrap();
+    for n in 1..=4 {
+        catalog.put(&record(n)).unwrap();
+    }
+    let between = |since: i64, until: i64| {
+        let filter = Filter { since: Some(Wall(since)), until: Some(Wall(until)), ..Filter::default() };
+        all(&catalog, filter).iter().map(|row| row.id.0).collect::<Vec<_>>()
+    };
+    assert_eq!(between(2 * SECOND, 4 * SECOND), [3, 2]);
+    assert_eq!(between(2 * SECOND + 1, 4 * SECOND + 1), [4, 3]);
+}
+
+#[test]
+fn a_caller_is_found_by_any_part_in_any_case_and_by_number() {
+    let catalog = Catalog::temporary().unwrap();
+    let with = |n, aor: &str, name: &str| {
+        let mut record = record(n);
+        record.row.caller = Some(Person { aor: Some(aor.to_owned()), name: Some(name.to_owned()) });
+        catalog.put(&record).unwrap();
+    };
+    with(1, "sip:+49 171-2345@sbc.example", "Ärztin Müller");
+    with(2, "sip:bob%_@Example.com", "Bob");
+    let found = |caller: &str| {
+        let filter = Filter { caller: Some(caller.to_owned()), ..Filter::default() };
+        all(&catalog, filter).iter().map(|row| row.id.0).collect::<Vec<_>>()
+    };
+    assert_eq!(found("ärztin"), [1]);
+    assert_eq!(found("MÜLLER"), [1]);
+    for number in ["0171 2345", "+491712345", "00491712345", "2345", "tel:+49-171-2345"] {
+        assert_eq!(found(number), [1], "{number}");
+    }
+    assert_eq!(found("EXAMPLE"), [2, 1]);
+    assert_eq!(found("%_@"), [2]);
+    assert_eq!(found("b%b"), [0; 0]);
+    assert_eq!(found("'; --"), [0; 0]);
+}
+
+#[test]
+fn rebuilding_forgets_what_no_sidecar_tells() {
+    let catalog = Catalog::temporary().unwrap();
+    catalog.put(&record(1)).unwrap();
+    assert_eq!(catalog.rebuild([record(2), record(3)]).unwrap(), 2);
+    assert_eq!(catalog.find(RecordingId(1)).unwrap(), None);
+    assert_eq!(catalog.find(RecordingId(3)).unwrap(), Some(record(3).row));
+}
+
+#[test]
+fn a_reader_sees_what_the_writer_put_while_both_are_open() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(matches!(Catalog::read_only(folder.path()), Err(CatalogError::Missing)));
+    let writer = Catalog::open(folder.path()).unwrap();
+    let reader = Catalog::read_only(folder.path()).unwrap();
+    writer.put(&record(1)).unwrap();
+    assert_eq!(reader.count().unwrap(), 1);
+    assert!(matches!(reader.put(&record(2)), Err(CatalogError::Sqlite(_))));
+    drop(writer);
+    drop(reader);
+    assert_eq!(Catalog::read_only(folder.path()).unwrap().count().unwrap(), 1);
+    assert_eq!(Catalog::open(folder.path()).unwrap().count().unwrap(), 1);
+}
+
+#[test]
+fn a_newer_a_foreign_and_a_damaged_file_are_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILE);
+    drop(Catalog::open(folder.path()).unwrap());
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    for result in [Catalog::open(folder.path()), Catalog::read_only(folder.path())] {
+        let error = result.unwrap_err();
+        assert!(matches!(error, CatalogError::Newer { found: 99, known: 1 }), "{error}");
+        assert!(error.to_string().contains("move the file away"));
+    }
+
+    std::fs::remove_file(&path).unwrap();
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
+    let before = std::fs::read(&path).unwrap();
+    for result in [Catalog::open(folder.path()), Catalog::read_only(folder.path())] {
+        assert!(matches!(result.unwrap_err(), CatalogError::Foreign));
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+
+    std::fs::write(&path, [b'x'; 8192]).unwrap();
+    for result in [Catalog::open(folder.path()), Catalog::read_only(folder.path())] {
+        assert!(matches!(result.unwrap_err(), CatalogError::Damaged(_)));
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), [b'x'; 8192]);
+}
+
+fn all(catalog: &Catalog, filter: Filter) -> Vec<Row> {
+    catalog.select(filter).collect::<Result<_, _>>().unwrap()
+}
+
+fn record(n: u128) -> Record {
+    let start = i64::try_from(n).unwrap() * SECOND;
+    let alice = Person { aor: Some("sip:alice@example.com".to_owned()), name: None };
+    let bob = Person { aor: Some("tel:+15551234".to_owned()), name: Some("Bob".to_owned()) };
+    Record {
+        row: Row {
+            id: RecordingId(n),
+            session_id: Some(SessionId(7)),
+            call_id: "call@sbc".to_owned(),
+            communication_session: Some("cs".to_owned()),
+            group: None,
+            started_at: Wall(start),
+            ended_at: Wall(start + SECOND),
+            duration_ms: 1000,
+            state: "complete".to_owned(),
+            ended_by: "bye".to_owned(),
+            caller: Some(alice.clone()),
+            callee: Some(bob.clone()),
+            path: format!("recordings/1970/01/01/{n}.wav"),
+            bytes: 16_044,
+            sha256: "00".repeat(32),
+            quality: Quality { packets_received: 50, packets_expected: 50, ..Quality::default() },
+        },
+        participants: vec![("a".to_owned(), alice), ("b".to_owned(), bob)],
+        sip_session_ids: vec!["ab30".to_owned()],
+        streams: vec![StreamRow { port: 0, label: Some("1".to_owned()), codecs: "PCMA/8000".to_owned(), rendered: true }],
+    }
+}

@@ -1,0 +1,75 @@
+//! `siprec config check|show|example`.
+
+use anyhow::bail;
+use clap::Subcommand;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use super::settings::Settings;
+use crate::config::{self, Severity};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Read the configuration as serve does, and say what is wrong with it
+    Check {
+        /// The file to check; the same as --config
+        #[arg(value_name = "FILE", conflicts_with = "config")]
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Print each value in effect and where it comes from, secrets masked
+    Show {
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Print a file with every key at its default
+    Example,
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<()> {
+    match args.action {
+        Action::Check { file, mut settings } => {
+            settings.config = file.or(settings.config);
+            check(&settings)
+        }
+        Action::Show { json, settings } => show(&settings, json),
+        Action::Example => print(config::EXAMPLE),
+    }
+}
+
+fn check(settings: &Settings) -> anyhow::Result<()> {
+    let sources = settings.sources(Vec::new());
+    let loaded = sources.load()?;
+    let notices = config::notices(&loaded);
+    for notice in &notices {
+        print(&format!("{notice}\n"))?;
+    }
+    let errors = notices.iter().filter(|notice| notice.severity == Severity::Error).count();
+    if errors > 0 {
+        bail!("serve would not start with this configuration");
+    }
+    print(&format!("configuration is valid{}\n", if notices.is_empty() { "" } else { ", with the warnings above" }))
+}
+
+fn show(settings: &Settings, json: bool) -> anyhow::Result<()> {
+    let loaded = settings.sources(Vec::new()).load()?;
+    if json {
+        print(&format!("{}\n", serde_json::to_string_pretty(&config::show_json(&loaded))?))
+    } else {
+        print(&config::show_text(&loaded))
+    }
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
+}

@@ -1,0 +1,92 @@
+//! The command line: one file a subcommand. Only this module knows clap, and only it calls the shells.
+
+mod config;
+mod export;
+mod replay;
+mod serve;
+mod settings;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use std::io::Write as _;
+use std::process::ExitCode;
+
+/// Records SIPREC calls (RFC 7865, RFC 7866). Without a subcommand: serve.
+#[derive(Debug, Parser)]
+#[command(name = "siprec", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: serve::Args,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Record calls: SIP and RTP in, recordings out
+    Serve(serve::Args),
+    /// Run captures (pcap, pcapng) through the recorder, offline and faster than life
+    Replay(replay::Args),
+    /// Find recordings and copy them, verified
+    Export(export::Args),
+    /// Check, show or print the configuration
+    Config(config::Args),
+}
+
+/// Parses, runs, and turns what came of it into an exit code: 0 done, 1 failed, 2 usage.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => {
+            // Help that nobody reads on (a closed pipe) is no failure.
+            let _ = usage.print();
+            return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
+        }
+    };
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            for line in format!("{error:#}").lines() {
+                let _ = writeln!(std::io::stderr(), "siprec: {line}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        None => serve::run(cli.serve),
+        Some(Command::Serve(args)) => serve::run(args),
+        Some(Command::Replay(args)) => replay::run(args),
+        Some(Command::Export(args)) => export::run(args),
+        Some(Command::Config(args)) => config::run(args),
+    }
+}
+
+/// The command line's shape, for shell completions.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let kinds = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
+    kinds.into_iter().any(|kind| kind == std::io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_failure() {
+        let broken = anyhow::Error::from(std::io::Error::from(std::io::ErrorKind::BrokenPipe)).context("writing");
+        assert!(is_broken_pipe(&broken));
+        assert!(!is_broken_pipe(&anyhow::Error::from(std::io::Error::from(std::io::ErrorKind::NotFound))));
+    }
+}

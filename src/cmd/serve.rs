@@ -1,0 +1,81 @@
+//! `siprec serve`, and what `siprec` means without a subcommand.
+
+use anyhow::bail;
+use clap::ValueEnum;
+use std::path::PathBuf;
+
+use super::settings::{self, Settings, flag};
+use crate::config::Flag;
+use crate::sip_trace::SipTrace;
+use crate::{logging, server};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    settings: Settings,
+    /// Log what an engineer wants to know (logging.level: debug)
+    #[arg(long)]
+    debug: bool,
+    /// Log this much (logging.level); wins over --debug
+    #[arg(long, value_name = "LEVEL", value_enum, ignore_case = true)]
+    log_level: Option<Level>,
+    /// Log lines as text or JSON (logging.format)
+    #[arg(long, value_name = "FORMAT", value_enum, ignore_case = true)]
+    log_format: Option<Format>,
+    /// Show each SIP message in the log, secrets blanked
+    #[arg(long)]
+    sip_trace: bool,
+    /// Write each SIP message to a capture that Wireshark opens, secrets blanked
+    #[arg(long, value_name = "FILE")]
+    sip_trace_file: Option<PathBuf>,
+    // In the product's guide; said to be missing rather than unknown.
+    #[arg(long, hide = true)]
+    pprof: bool,
+    #[arg(long, hide = true, value_name = "ADDRESS")]
+    pprof_addr: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Level {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<()> {
+    if args.pprof || args.pprof_addr.is_some() {
+        bail!("--pprof: profiling is not available in this version: leave it out, and use `perf record -g -p PID`");
+    }
+    let sources = args.settings.sources(args.logging_flags());
+    let loaded = settings::load(&sources)?;
+    let log = logging::start(&loaded.config.logging, args.sip_trace)?;
+    let sip_trace = SipTrace::start(args.sip_trace, args.sip_trace_file.as_deref())?;
+    server::run(server::Options { loaded, sources: Some(sources), log, sip_trace })
+}
+
+impl Args {
+    fn logging_flags(&self) -> Vec<Flag> {
+        let name =
+            |value: Option<clap::builder::PossibleValue>| value.map_or_else(String::new, |v| v.get_name().into());
+        let mut flags = Vec::new();
+        if self.debug {
+            flags.push(flag("--debug", "logging.level", "debug"));
+        }
+        if let Some(level) = self.log_level {
+            flags.push(flag("--log-level", "logging.level", &name(level.to_possible_value())));
+        }
+        if let Some(format) = self.log_format {
+            flags.push(flag("--log-format", "logging.format", &name(format.to_possible_value())));
+        }
+        flags
+    }
+}

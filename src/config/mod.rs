@@ -1,0 +1,26 @@
+//! The configuration: what can be set, where it comes from, and what cannot be right.
+//!
+//! ```text
+//! file, environment, flags -> Sources::load -> Loaded { config, origins } -> notices
+//! ```
+
+mod layers;
+mod model;
+mod nearest;
+mod notices;
+mod show;
+mod values;
+mod yaml;
+
+pub use layers::{Fault, Faults, Flag, Loaded, Origin, Sources};
+pub use model::{
+    ArchiveConfig, AuthConfig, AuthProvider, CatalogKind, ClusterConfig, Config, LogFormat, LogLevel, LoggingConfig,
+    MediaConfig, MetadataConfig, OAuth2Config, Peer, Permission, RecordingConfig, Refusal, Role, S3Config,
+    ServerConfig, StorageConfig, StorageKind, TlsConfig,
+};
+pub use notices::{Notice, Severity, notices};
+pub use show::{show_json, show_text};
+pub use values::{ByteSize, Codec, Invalid, ListenAddress, LogOutput, Network, PortRange, Secret, Span};
+
+/// The shipped sample: every key at its default, explained.
+pub const EXAMPLE: &str = include_str!("../../siprec.example.yaml");

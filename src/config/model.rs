@@ -1,0 +1,378 @@
+//! The configuration as types. Each default is stated once, in a `Default` here; `siprec.example.yaml` shows them all.
+
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::values::{ByteSize, Codec, ListenAddress, LogOutput, Network, PortRange, Secret, Span};
+
+/// All of siprec's configuration.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// SIP.
+    pub server: ServerConfig,
+    /// RTP and SDP.
+    pub media: MediaConfig,
+    /// Where finished recordings go.
+    pub storage: StorageConfig,
+    /// The catalog.
+    pub metadata: MetadataConfig,
+    /// The data directory.
+    pub archive: ArchiveConfig,
+    /// Making recordings from journals.
+    pub recording: RecordingConfig,
+    /// The log.
+    pub logging: LoggingConfig,
+    /// Several machines as one.
+    pub cluster: ClusterConfig,
+    /// Who may use the API.
+    pub auth: AuthConfig,
+    /// What differs from one SRC to another; the first that matches counts.
+    pub peers: Vec<Peer>,
+}
+
+/// `server`: SIP.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerConfig {
+    /// Where SIP is received, on UDP and TCP.
+    pub address: ListenAddress,
+    /// What Contact names; none: the address the SRC reached.
+    pub advertised_address: Option<IpAddr>,
+    /// Recording sessions at one time.
+    pub max_connections: u32,
+    /// What is answered over capacity.
+    pub refusal: Refusal,
+    /// SIP over TLS.
+    pub tls: TlsConfig,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            address: ListenAddress { ip: None, port: 5060 },
+            advertised_address: None,
+            max_connections: 10_000,
+            refusal: Refusal::default(),
+            tls: TlsConfig::default(),
+        }
+    }
+}
+
+/// `server.refusal` and `peers[].refusal`: the answer to an INVITE that is over capacity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Refusal {
+    /// The SIP status, 400 to 699.
+    #[serde(deserialize_with = "refusing_status")]
+    pub status: u16,
+    /// Retry-After; none: the header is left out (it can black out a whole site).
+    pub retry_after: Option<Span>,
+}
+
+impl Default for Refusal {
+    fn default() -> Self {
+        Self { status: 503, retry_after: None }
+    }
+}
+
+/// `server.tls`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsConfig {
+    /// Whether SIP is received over TLS.
+    pub enabled: bool,
+    /// Certificate chain, PEM.
+    pub cert_file: Option<PathBuf>,
+    /// Private key, PEM.
+    pub key_file: Option<PathBuf>,
+}
+
+/// `media`: RTP and SDP.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MediaConfig {
+    /// The ports RTP and RTCP are received on.
+    pub port_range: PortRange,
+    /// What `c=` names; none: the address the SRC reached.
+    pub advertised_address: Option<IpAddr>,
+    /// The answer's order of preference among what is offered.
+    pub codecs: Vec<Codec>,
+    /// Whether codecs that are not listed are refused; otherwise they come last.
+    pub codecs_strict: bool,
+    /// How long a stream may be silent before it is alarmed and its SRC probed.
+    pub rtp_timeout: Span,
+    /// Packets a stream may be out of order by, as the product's guide counts them.
+    pub buffer_size: u32,
+    /// Threads that receive media; 0: one a core.
+    pub workers: u16,
+}
+
+impl Default for MediaConfig {
+    fn default() -> Self {
+        Self {
+            port_range: PortRange { first: 10_000, last: 20_000 },
+            advertised_address: None,
+            codecs: ["G.711", "L16", "G.722", "opus", "G.729"].iter().filter_map(|name| name.parse().ok()).collect(),
+            codecs_strict: false,
+            rtp_timeout: Span(Duration::from_secs(30)),
+            buffer_size: 160,
+            workers: 0,
+        }
+    }
+}
+
+/// `storage`: where finished recordings go.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StorageConfig {
+    /// The target.
+    #[serde(rename = "type")]
+    pub kind: StorageKind,
+    /// The bucket of `type: s3`.
+    pub s3: S3Config,
+    /// Days until a recording may be deleted.
+    pub retention_days: u32,
+}
+
+impl Default for StorageConfig {
+    fn default() -> Self {
+        Self { kind: StorageKind::Local, s3: S3Config::default(), retention_days: 90 }
+    }
+}
+
+/// Kinds of storage target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StorageKind {
+    /// The data directory.
+    Local,
+    /// An S3 bucket.
+    S3,
+    /// An Azure container.
+    Azure,
+    /// A Google Cloud Storage bucket.
+    Gcs,
+}
+
+/// `storage.s3`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct S3Config {
+    /// The bucket's name.
+    pub bucket: Option<String>,
+    /// Its region.
+    pub region: Option<String>,
+    /// Whether the bucket encrypts what it stores.
+    pub encryption: bool,
+}
+
+/// `metadata`: the catalog.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MetadataConfig {
+    /// The catalog's database.
+    #[serde(rename = "type")]
+    pub kind: CatalogKind,
+    /// How to reach it, for `type: postgresql`.
+    pub connection: Option<Secret>,
+}
+
+impl Default for MetadataConfig {
+    fn default() -> Self {
+        Self { kind: CatalogKind::Sqlite, connection: None }
+    }
+}
+
+/// Kinds of catalog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CatalogKind {
+    /// Embedded, in the data directory.
+    Sqlite,
+    /// A server's, shared.
+    Postgresql,
+}
+
+/// `archive`: the data directory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ArchiveConfig {
+    /// Where journals, recordings and the catalog lie.
+    pub data_dir: PathBuf,
+    /// New sessions are refused when less room than this is left on the disk.
+    pub min_free: ByteSize,
+    /// How long a journal is kept after its recordings are stored.
+    pub keep_journal: Span,
+    /// The zone of dates made for people; paths and sheets are in UTC.
+    pub time_zone: String,
+}
+
+impl Default for ArchiveConfig {
+    fn default() -> Self {
+        Self {
+            data_dir: "./siprec-data".into(),
+            min_free: ByteSize(1 << 30),
+            keep_journal: Span(Duration::from_secs(7 * 86_400)),
+            time_zone: "UTC".into(),
+        }
+    }
+}
+
+/// `recording`: making recordings from journals.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecordingConfig {
+    /// Recordings rendered at one time.
+    pub render_workers: u16,
+}
+
+impl Default for RecordingConfig {
+    fn default() -> Self {
+        Self { render_workers: 1 }
+    }
+}
+
+/// `logging`: the log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LoggingConfig {
+    /// The least that is written.
+    pub level: LogLevel,
+    /// Text for people, JSON for machines.
+    pub format: LogFormat,
+    /// `stderr`, `stdout` or a file.
+    pub output: LogOutput,
+}
+
+impl Default for LoggingConfig {
+    fn default() -> Self {
+        Self { level: LogLevel::Info, format: LogFormat::Text, output: LogOutput::Stderr }
+    }
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Nothing.
+    Off,
+    /// What failed.
+    Error,
+    /// And what may go wrong.
+    #[serde(alias = "warning")]
+    Warn,
+    /// And what an operator would tell a colleague.
+    Info,
+    /// And what an engineer wants to know.
+    Debug,
+    /// And every packet.
+    Trace,
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// `cluster`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClusterConfig {
+    /// Whether this machine is one of several.
+    pub enabled: bool,
+}
+
+/// `auth`: who may use the API.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuthConfig {
+    /// Who says who a user is.
+    pub provider: AuthProvider,
+    /// For `provider: oauth2`.
+    pub oauth2: OAuth2Config,
+    /// What each role may do.
+    pub roles: Vec<Role>,
+    /// Whence the API may be used; empty: from anywhere.
+    pub ip_whitelist: Vec<Network>,
+}
+
+/// Kinds of identity provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthProvider {
+    /// None.
+    #[default]
+    None,
+    /// An OAuth 2.0 issuer of JWTs.
+    Oauth2,
+}
+
+/// `auth.oauth2`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OAuth2Config {
+    /// Who issues the tokens.
+    pub issuer: Option<String>,
+    /// For whom they are issued.
+    pub audience: Option<String>,
+}
+
+/// One of `auth.roles`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Role {
+    /// Its name, as the token gives it.
+    pub name: String,
+    /// What it may do.
+    pub permissions: Vec<Permission>,
+}
+
+/// What a role may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Permission {
+    /// Find and hear recordings.
+    Read,
+    /// Start, pause and stop them.
+    Write,
+    /// Delete them.
+    Delete,
+    /// Copy them out.
+    Export,
+    /// Change the server.
+    Manage,
+}
+
+/// One of `peers`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Peer {
+    /// Where it sends from.
+    pub address: Network,
+    /// A name for the log.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// What it is answered over capacity; none: `server.refusal`.
+    #[serde(default)]
+    pub refusal: Option<Refusal>,
+    /// Its ordinary INVITEs (no SIPREC in them) are recorded as well.
+    #[serde(default)]
+    pub legacy: bool,
+}
+
+fn refusing_status<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    let status = u16::deserialize(deserializer)?;
+    if (400..700).contains(&status) {
+        Ok(status)
+    } else {
+        Err(serde::de::Error::custom(format!("{status} refuses nothing: SIP statuses from 400 to 699 do")))
+    }
+}

@@ -1,0 +1,187 @@
+//! What an operator is told about a configuration that can be read: what this version does not do yet, and what
+//! cannot add up. An error where going on in silence would betray the operator, else a warning; each names a remedy.
+
+use std::fmt;
+
+use super::layers::Loaded;
+use super::model::{AuthProvider, CatalogKind, Config, StorageKind};
+use super::values::PortRange;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// siprec runs, but not as written.
+    Warning,
+    /// siprec does not start so.
+    Error,
+}
+
+/// One line for the operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The key it is about, its value, what that means and what to do.
+    pub text: String,
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.severity {
+            Severity::Warning => write!(f, "warning: {}", self.text),
+            Severity::Error => write!(f, "error: {}", self.text),
+        }
+    }
+}
+
+/// All that is to be said about `loaded`, errors first.
+pub fn notices(loaded: &Loaded) -> Vec<Notice> {
+    let config = &loaded.config;
+    let mut found: Vec<Notice> = not_available_errors(config);
+    found.extend(loaded.near_variables.iter().cloned().map(warning));
+    found.extend(not_available_warnings(loaded));
+    found.extend(sums(config));
+    found
+}
+
+fn warning(text: String) -> Notice {
+    Notice { severity: Severity::Warning, text }
+}
+
+fn error(text: &str) -> Notice {
+    Notice { severity: Severity::Error, text: text.into() }
+}
+
+/// What an operator relies on, and what is not there.
+fn not_available_errors(config: &Config) -> Vec<Notice> {
+    let mut found = Vec::new();
+    if config.server.tls.enabled {
+        found.push(error(
+            "server.tls.enabled: SIP over TLS is not available in this version: set it to false, and put a TLS proxy in \
+             front if signalling must be encrypted",
+        ));
+    }
+    if config.cluster.enabled {
+        found.push(error(
+            "cluster.enabled: clustering is not available in this version: set it to false, and share calls among \
+             servers at the SBC",
+        ));
+    }
+    found
+}
+
+/// What siprec can run without, as long as it says so.
+fn not_available_warnings(loaded: &Loaded) -> Vec<Notice> {
+    let config = &loaded.config;
+    let mut found = Vec::new();
+    let mut say = |condition: bool, text: String| {
+        if condition {
+            found.push(warning(text));
+        }
+    };
+    let data_dir = config.archive.data_dir.display();
+    let kind = match config.storage.kind {
+        StorageKind::Local => None,
+        StorageKind::S3 => Some("s3"),
+        StorageKind::Azure => Some("azure"),
+        StorageKind::Gcs => Some("gcs"),
+    };
+    if let Some(kind) = kind {
+        say(
+            true,
+            format!(
+                "storage.type: {kind} is not available in this version: recordings stay in {data_dir}; set storage.type: local"
+            ),
+        );
+    }
+    say(
+        config.metadata.kind == CatalogKind::Postgresql,
+        format!(
+            "metadata.type: postgresql is not available in this version: the catalog is SQLite in {data_dir}; set metadata.type: sqlite"
+        ),
+    );
+    say(
+        loaded.is_set("storage.retention_days"),
+        "storage.retention_days: nothing is deleted by age in this version: delete recordings yourself".into(),
+    );
+    let auth = config.auth.provider != AuthProvider::None
+        || !config.auth.roles.is_empty()
+        || !config.auth.ip_whitelist.is_empty();
+    say(auth, "auth: this version has no API to guard: the section has no effect".into());
+    say(
+        config.media.buffer_size != 160,
+        "media.buffer_size: has no effect: each packet is written as it comes, and put in order when a recording is made; \
+         leave it out"
+            .into(),
+    );
+    say(config.archive.time_zone != "UTC", "archive.time_zone: dates are in UTC in this version; leave it out".into());
+    found
+}
+
+/// What cannot add up.
+fn sums(config: &Config) -> Vec<Notice> {
+    let range = config.media.port_range;
+    let (carried, wanted) = (range.two_leg_sessions(), config.server.max_connections);
+    if carried >= wanted {
+        return Vec::new();
+    }
+    let last = PortRange::last_port_for(range.first, wanted);
+    let remedy = if last <= u32::from(u16::MAX) {
+        format!("set media.port_range: \"{}-{last}\" or server.max_connections: {carried}", range.first)
+    } else {
+        format!("set server.max_connections: {carried}, or share the calls among several servers")
+    };
+    vec![warning(format!(
+        "media.port_range: {range} carries {carried} sessions of two legs, less than server.max_connections: {wanted}; {remedy}"
+    ))]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Flag, Sources};
+
+    fn said(settings: &[(&str, &str)]) -> Vec<String> {
+        let flag =
+            |(key, value): &(&str, &str)| Flag { name: "--set".into(), key: (*key).into(), value: (*value).into() };
+        let sources = Sources { flags: settings.iter().map(flag).collect(), ..Sources::default() };
+        notices(&sources.load().unwrap()).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn ports_that_carry_too_little_are_told_with_a_remedy() {
+        assert_eq!(
+            said(&[]),
+            ["warning: media.port_range: 10000-20000 carries 2500 sessions of two legs, less than \
+              server.max_connections: 10000; set media.port_range: \"10000-49999\" or server.max_connections: 2500"]
+        );
+        assert!(said(&[("server.max_connections", "2500")]).is_empty());
+        assert!(said(&[("media.port_range", "10000-49999")]).is_empty());
+        let far = said(&[("server.max_connections", "20000")]);
+        assert!(
+            far[0].ends_with("set server.max_connections: 2500, or share the calls among several servers"),
+            "{far:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_yet_is_said() {
+        let quiet = ("server.max_connections", "100");
+        for (key, value, severity) in [
+            ("server.tls.enabled", "true", "error"),
+            ("cluster.enabled", "true", "error"),
+            ("storage.type", "s3", "warning"),
+            ("metadata.type", "postgresql", "warning"),
+            ("storage.retention_days", "90", "warning"),
+            ("auth.provider", "oauth2", "warning"),
+            ("auth.ip_whitelist", "10.0.0.0/8", "warning"),
+            ("media.buffer_size", "64", "warning"),
+            ("archive.time_zone", "Europe/Berlin", "warning"),
+        ] {
+            let lines = said(&[quiet, (key, value)]);
+            assert_eq!(lines.len(), 1, "{key}: {lines:?}");
+            let section = key.split('.').next().unwrap();
+            assert!(lines[0].starts_with(&format!("{severity}: {section}")), "{key}: {lines:?}");
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! `siprec serve`: listeners, media workers and the archive behind them.
+//!
+//! ```text
+//! SIP sockets -> arrivals -> signalling (one thread, one core) -> media workers -> journal writer -> renderers
+//! ```
+
+mod arrivals;
+mod banner;
+pub mod clock;
+mod datagrams;
+mod facade;
+mod finishing;
+mod housekeeping;
+mod limits;
+pub mod media;
+mod options;
+mod recovery;
+mod serve;
+mod signalling;
+mod streams;
+mod told;
+
+pub use facade::Server;
+pub use options::Options;
+pub use serve::run;

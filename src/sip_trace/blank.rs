@@ -1,0 +1,124 @@
+//! Secrets in a SIP message, blanked at equal length, so that Content-Length and every offset stay true.
+
+/// What a secret's bytes become.
+const BLANK: u8 = b'x';
+
+/// Blanks SDES keys (`a=crypto: ... inline:`, RFC 4568), `k=` lines (RFC 8866 5.12) and what proves a password
+/// in Authorization and Proxy-Authorization (RFC 3261 20.7, 20.28).
+pub fn blank_secrets(message: &mut [u8]) {
+    let mut lines = message.split_mut(|byte| *byte == b'\n');
+    let mut scheme = None;
+    for line in lines.by_ref() {
+        if line.iter().all(u8::is_ascii_whitespace) {
+            break;
+        }
+        let folded = line.first().is_some_and(|byte| matches!(byte, b' ' | b'\t'));
+        let value = if folded { Some(line) } else { credentials(line, &mut scheme) };
+        if let (Some(scheme), Some(value)) = (scheme, value) {
+            blank_proof(scheme, value);
+        }
+    }
+    for line in lines {
+        if starts_with(line, b"a=crypto:") {
+            inline_keys(line);
+        } else if starts_with(line, b"k=") {
+            blank(line.get_mut(2..).unwrap_or_default());
+        }
+    }
+}
+
+/// How a header proves that its sender knows a password.
+#[derive(Clone, Copy)]
+enum Scheme {
+    /// By the parameter `response`; the others are open (RFC 7616 3.4).
+    Digest,
+    /// By all that follows the scheme's name: Basic, Bearer and whatever else there is.
+    Other,
+}
+
+/// What follows the scheme's name, where the line is an Authorization or a Proxy-Authorization; `scheme` becomes its scheme,
+/// or none for another header.
+fn credentials<'a>(line: &'a mut [u8], scheme: &mut Option<Scheme>) -> Option<&'a mut [u8]> {
+    *scheme = None;
+    let colon = line.iter().position(|byte| *byte == b':')?;
+    let (name, value) = line.split_at_mut_checked(colon)?;
+    let name = name.trim_ascii();
+    if !name.eq_ignore_ascii_case(b"authorization") && !name.eq_ignore_ascii_case(b"proxy-authorization") {
+        return None;
+    }
+    let start = value.iter().skip(1).position(|byte| !byte.is_ascii_whitespace())? + 1;
+    let value = value.get_mut(start..)?;
+    *scheme = Some(if starts_with(value, b"digest") { Scheme::Digest } else { Scheme::Other });
+    let end = value.iter().position(u8::is_ascii_whitespace).unwrap_or(0);
+    value.get_mut(end..)
+}
+
+fn blank_proof(scheme: Scheme, value: &mut [u8]) {
+    match scheme {
+        Scheme::Other => blank(value),
+        Scheme::Digest => {
+            let Some(at) = find(value, b"response=") else { return };
+            let proof = value.get_mut(at + b"response=".len()..).unwrap_or_default();
+            let end = proof.iter().position(|byte| *byte == b',').unwrap_or(proof.len());
+            blank(proof.get_mut(..end).unwrap_or_default());
+        }
+    }
+}
+
+/// Each key up to its lifetime (`|`), the next key (`;`) or the next parameter.
+fn inline_keys(mut line: &mut [u8]) {
+    while let Some(at) = find(line, b"inline:") {
+        let rest = line.get_mut(at + b"inline:".len()..).unwrap_or_default();
+        let end = rest.iter().position(|byte| matches!(byte, b'|' | b';' | b' ' | b'\t' | b'\r')).unwrap_or(rest.len());
+        let (key, rest) = rest.split_at_mut(end);
+        blank(key);
+        line = rest;
+    }
+}
+
+/// Blanks all but white space and quotes.
+fn blank(bytes: &mut [u8]) {
+    for byte in bytes.iter_mut().filter(|byte| !byte.is_ascii_whitespace() && **byte != b'"') {
+        *byte = BLANK;
+    }
+}
+
+fn starts_with(line: &[u8], prefix: &[u8]) -> bool {
+    line.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
+fn find(line: &[u8], needle: &[u8]) -> Option<usize> {
+    line.windows(needle.len()).position(|window| window.eq_ignore_ascii_case(needle))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blanked(message: &str) -> String {
+        let mut bytes = message.as_bytes().to_vec();
+        blank_secrets(&mut bytes);
+        assert_eq!(bytes.len(), message.len());
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn keys_of_srtp_are_blanked_and_their_parameters_stay() {
+        let body = "INVITE sip:a SIP/2.0\r\n\r\nv=0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:c2VjcmV0|2^20|1:4;inline:bW9yZQ==|2^20|2:4 UNENCRYPTED_SRTCP\r\nk=base64:c2VjcmV0\r\n";
+        let wanted = "INVITE sip:a SIP/2.0\r\n\r\nv=0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:xxxxxxxx|2^20|1:4;inline:xxxxxxxx|2^20|2:4 UNENCRYPTED_SRTCP\r\nk=xxxxxxxxxxxxxxx\r\n";
+        assert_eq!(blanked(body), wanted);
+    }
+
+    #[test]
+    fn credentials_are_blanked_folded_or_not() {
+        let head = "INVITE sip:a SIP/2.0\nProxy-Authorization : Digest username=\"a\", realm=\"b\",\r\n response=\"0123abcd\", qop=auth\r\nauthorization: Basic YTpi\r\nAuthorization: Bearer ey.J=\r\nFrom: <sip:a>\r\n\r\nresponse=stays";
+        let wanted = "INVITE sip:a SIP/2.0\nProxy-Authorization : Digest username=\"a\", realm=\"b\",\r\n response=\"xxxxxxxx\", qop=auth\r\nauthorization: Basic xxxx\r\nAuthorization: Bearer xxxxx\r\nFrom: <sip:a>\r\n\r\nresponse=stays";
+        assert_eq!(blanked(head), wanted);
+    }
+
+    #[test]
+    fn anything_else_stays() {
+        let message = "REGISTER sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bKk=1\r\nX: inline:abc response=\"1\"\r\n\r\na=key:inline:abc\r\n";
+        assert_eq!(blanked(message), message);
+    }
+}
