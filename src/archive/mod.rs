@@ -1,5 +1,13 @@
 //! The archive: all that outlives a call.
+
 pub mod catalog;
+pub mod disk;
+pub mod finish;
+pub mod journal;
 pub mod lock;
+pub mod node;
+pub mod recordings;
+pub mod renderers;
+pub mod scribe;
 pub mod selection;
 pub mod space;

@@ -14,8 +14,8 @@ use siprec_core::time::Wall;
 pub struct Blocks {
     /// Whose.
     pub session: SessionId,
-    /// Whether they begin a segment.
-    pub begins_segment: bool,
+    /// The segment that they begin, if they do.
+    pub segment: Option<u32>,
     /// Where in `bytes` the last checkpoint begins.
     pub checkpoint_at: Option<u32>,
     /// Whole blocks.
@@ -36,7 +36,7 @@ impl Scribe {
         let ports: Vec<_> = ports.iter().map(|(port, label)| (*port, label.as_deref())).collect();
         let encoder = Encoder::begin(&mut bytes, at, header, &ports);
         self.encoders.insert(header.session, encoder);
-        self.waiting.push(Blocks { session: header.session, begins_segment: true, checkpoint_at: None, bytes });
+        self.waiting.push(Blocks { session: header.session, segment: Some(header.segment), checkpoint_at: None, bytes });
     }
 
     /// Names a port in the session's segment, if it is not named yet.
@@ -85,7 +85,7 @@ impl Scribe {
 /// The last blocks, if they are the session's, else new ones.
 fn blocks_of(waiting: &mut Vec<Blocks>, session: SessionId) -> &mut Blocks {
     if waiting.last().is_none_or(|last| last.session != session) {
-        waiting.push(Blocks { session, begins_segment: false, checkpoint_at: None, bytes: Vec::new() });
+        waiting.push(Blocks { session, segment: None, checkpoint_at: None, bytes: Vec::new() });
     }
     let last = waiting.len() - 1;
     &mut waiting[last]
@@ -123,7 +123,7 @@ mod tests {
         scribe.keep(a, Wall(2), &Kept::Event(Event::Answered));
         scribe.keep(a, Wall(3), &Kept::Checkpoint(b"{}".to_vec()));
         let blocks = scribe.take();
-        assert_eq!(blocks.iter().map(|x| (x.session, x.begins_segment)).collect::<Vec<_>>(), [(a, true), (b, true), (a, false)]);
+        assert_eq!(blocks.iter().map(|x| (x.session, x.segment.is_some())).collect::<Vec<_>>(), [(a, true), (b, true), (a, false)]);
         let mut reader = Reader::new();
         let at = usize::try_from(blocks[2].checkpoint_at.unwrap()).unwrap();
         reader.push(&blocks[0].bytes);

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 
 use siprec_core::entry::{Entry, Kind, PortIndex};
 use siprec_core::journal::encoder;
-use siprec_core::media::{Port, PortEvent, Verdict};
+use siprec_core::media::{MediaReport, Port, Verdict};
 use siprec_core::seed::{Seed, SessionId};
-use siprec_core::session::{Input, Kept, MediaNews, MediaReport, Output, Policy, Srs};
+use siprec_core::session::{Input, Kept, Output, Policy, Srs};
 use siprec_core::time::{Monotonic, Now, Wall};
 
 use crate::archive::journal::Writer;
@@ -185,17 +185,20 @@ impl Offline {
         } else {
             Kind::Rtp { port, from, to, packet: payload }
         };
-        let mut news = Vec::new();
-        if !is_rtcp && receiving.told.is_none_or(|told| at.nanos_since(told) >= HEARD_EVERY_NS) {
-            receiving.told = Some(at);
-            news.push(MediaNews::Heard { last: at });
+        let mut reports = Vec::new();
+        let due = !is_rtcp && receiving.told.is_none_or(|told| at.nanos_since(told) >= HEARD_EVERY_NS);
+        while let Some(event) = receiving.port.poll_event() {
+            reports.push(MediaReport { session, event: Some(event), statistics: receiving.port.statistics() });
         }
-        while let Some(PortEvent::Source { ssrc, from, change }) = receiving.port.poll_event() {
-            news.push(MediaNews::Source { ssrc, from, change, at });
+        if due {
+            receiving.told = Some(at);
+            if reports.is_empty() {
+                reports.push(MediaReport { session, event: None, statistics: receiving.port.statistics() });
+            }
         }
         self.keep_media(session, &Entry { at, kind });
-        for news in news {
-            self.input(at, Input::Media(MediaReport { session, port, news }));
+        for report in reports {
+            self.input(at, Input::Media(report));
         }
     }
 
@@ -211,7 +214,7 @@ impl Offline {
     fn flush_media(&mut self, session: SessionId) {
         let Some(slab) = self.media.get_mut(&session).filter(|slab| !slab.is_empty()) else { return };
         let bytes = std::mem::take(slab);
-        self.writer.hand_over_waiting(Blocks { session, begins_segment: false, checkpoint_at: None, bytes });
+        self.writer.hand_over_waiting(Blocks { session, segment: None, checkpoint_at: None, bytes });
     }
 
     /// The session's last checkpoint, as kept.

@@ -42,7 +42,7 @@ impl Finishing {
     }
 
     /// Asks the workers for what they have of the sessions noted.
-    pub(super) fn ask(&mut self, workers: &mut Workers) {
+    pub(super) fn ask(&mut self, workers: &Workers) {
         for (session, stage) in &mut self.sessions {
             if let Stage::Noted { over } = *stage {
                 *stage = Stage::Flushing { over };

@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use siprec_core::sip::{Flow, Transport};
 use siprec_core::time::{Monotonic, Now};
 
 use super::arrivals::Arrival;
-use super::clock::Clock;
+use super::clock::{Clock, StepWatch};
 use super::datagrams::Datagrams;
 use super::finishing::Finishing;
 use super::media::ports::{BoundPair, Ports};
@@ -25,7 +26,10 @@ use super::media::{News, Workers};
 use super::streams::{StreamEvent, Streams};
 use super::told;
 use crate::archive::journal::Writer;
+use crate::archive::disk::Disk;
+use crate::archive::lock::DirectoryLock;
 use crate::archive::scribe::Scribe;
+use crate::archive::space::Space;
 use crate::sip_trace::SipTrace;
 
 /// A response waits this long for the journal at most: a disk that stalls must not hold the SRC back.
@@ -39,7 +43,7 @@ pub(super) struct Signalling {
     pub(super) streams: Streams,
     pub(super) ports: Ports,
     pub(super) workers: Workers,
-    pub(super) writer: Writer,
+    pub(super) writer: Arc<Writer>,
     pub(super) scribe: Scribe,
     pub(super) finishing: Finishing,
     pub(super) trace: Option<SipTrace>,
@@ -52,6 +56,15 @@ pub(super) struct Signalling {
     pub(super) answers: VecDeque<Answer>,
     /// The newest ticket of the journal.
     pub(super) ticket: u64,
+    pub(super) steps: StepWatch,
+    pub(super) space: Space,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) data: PathBuf,
+    pub(super) boot: String,
+    /// Why new sessions are refused, as the core was told.
+    pub(super) pressure: Option<&'static str>,
+    /// The data directory's, for as long as the server lives.
+    pub(super) _lock: DirectoryLock,
 }
 
 /// A message that waits for the journal.
@@ -70,7 +83,7 @@ pub(super) enum Answer {
 
 impl Signalling {
     /// Both clocks, now.
-    pub(super) fn now(&mut self) -> Now {
+    pub(super) fn now(&self) -> Now {
         self.clock.now()
     }
 
@@ -117,13 +130,31 @@ impl Signalling {
     /// A media worker has news.
     pub(super) fn media_news(&mut self, news: News) {
         match news {
-            News::Report(report) => self.input(Input::Media(report)),
             News::Reports(reports) => {
                 for report in reports {
                     self.input(Input::Media(report));
                 }
             }
             News::Flushed { session } => self.finishing.flushed(session, &self.writer),
+            News::Closed { report, rtp_port } => {
+                let now = self.now();
+                self.ports.release(rtp_port, now.monotonic);
+                self.input(Input::Media(report));
+            }
+            News::Failed { session, port, rtp_port, why } => {
+                tracing::error!(%session, stream = port.0, why, "a stream cannot be received");
+                let now = self.now();
+                self.ports.release(rtp_port, now.monotonic);
+                self.input(Input::PortRefused { session, port, why });
+            }
+        }
+    }
+
+    /// Whether the machine's clock was stepped; entries go on without the step, and say so.
+    pub(super) fn look_at_clock(&mut self) {
+        if let Some(by_ns) = self.steps.check(&self.clock) {
+            tracing::warn!(by_ms = by_ns / 1_000_000, "the machine's clock was stepped; recordings go on without the step");
+            self.input(Input::ClockStep { by_ns });
         }
     }
 
@@ -151,7 +182,7 @@ impl Signalling {
     }
 
     /// Carries out what the core wants until it wants nothing more, then hands the journal's blocks over.
-    fn carry_out(&mut self, now: Now) {
+    pub(super) fn carry_out(&mut self, now: Now) {
         loop {
             while let Some(output) = self.srs.poll_output() {
                 self.output(now, output);
@@ -164,7 +195,7 @@ impl Signalling {
             self.srs.handle_input(now, input);
         }
         self.hand_over();
-        self.finishing.ask(&mut self.workers);
+        self.finishing.ask(&self.workers);
         self.release(now.monotonic);
     }
 
@@ -179,7 +210,7 @@ impl Signalling {
             Output::Send { flow, bytes, after_keep } => self.send(now, flow, bytes, after_keep),
             Output::CloseConnection { id } => self.streams.close(id),
             Output::Framed { flow, bytes } => self.show(false, flow.transport, flow.remote, flow.local, &bytes),
-            Output::OpenPort { session, port, local, wanted, rtcp_mux: _, label: _ } => {
+            Output::OpenPort { session, port, local, wanted, .. } => {
                 let answer = self.open_port(now, session, port, local, wanted);
                 self.answers.push_back(answer);
             }
@@ -279,12 +310,9 @@ impl Signalling {
         }
     }
 
-    fn show(&mut self, outbound: bool, transport: Transport, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
-        if self.trace.is_some() {
-            let at = self.clock.now().wall;
-            if let Some(trace) = &self.trace {
-                trace.message(at, outbound, transport, from, to, bytes);
-            }
+    fn show(&self, outbound: bool, transport: Transport, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+        if let Some(trace) = &self.trace {
+            trace.message(self.clock.now().wall, outbound, transport, from, to, bytes);
         }
     }
 }

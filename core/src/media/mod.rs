@@ -102,6 +102,9 @@ pub struct PortStatistics {
     pub dropped_flood: u64,
     /// Datagrams that are neither RTP nor RTCP, kept or not.
     pub junk: u64,
+    /// Datagrams that the kernel dropped because nobody fetched them in time.
+    #[serde(default)]
+    pub dropped_by_kernel: u64,
     /// RTP packets from other addresses than the stream's source.
     pub strangers: u64,
     /// RTP packets of sources beyond [`MAX_SOURCES`] or [`MAX_NEW_SOURCES_PER_SECOND`]: kept, not told apart.

@@ -59,6 +59,7 @@ impl Port {
             dropped_paused: 0,
             dropped_flood: 0,
             junk: 0,
+            dropped_by_kernel: 0,
             strangers: 0,
             unattributed: 0,
             source: None,
@@ -162,6 +163,11 @@ impl Port {
         }
         self.figures.rtcp_packets += 1;
         Verdict::Keep
+    }
+
+    /// The kernel dropped so many more datagrams on one of the sockets.
+    pub fn dropped_by_kernel(&mut self, datagrams: u64) {
+        self.figures.dropped_by_kernel += datagrams;
     }
 
     /// What happened, oldest first. Call until `None` after each datagram or batch.

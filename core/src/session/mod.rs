@@ -106,6 +106,11 @@ pub enum Input<'a> {
         /// Why.
         cause: &'static str,
     },
+    /// The machine's clock was stepped; entries go on without the step.
+    ClockStep {
+        /// New minus old, nanoseconds.
+        by_ns: i64,
+    },
     /// The operator, the API or a signal wants something.
     Order(Order),
     /// Whether new sessions can be taken: `Some` is the reason why not (disk, buffers).

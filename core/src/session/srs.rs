@@ -114,14 +114,19 @@ impl Srs {
         self.sessions.keys().copied().collect()
     }
 
+    /// Replay: drops a session without a word, as a crash does. [`Srs::restore`] brings it back.
+    pub fn forget(&mut self, session: SessionId) {
+        self.remove(session);
+    }
+
     /// Whether a session of this id is known.
     pub fn knows(&self, session: SessionId) -> bool {
         self.sessions.contains_key(&session)
     }
 
-    /// Goes on with the sessions of before a restart: each with the moment of its last entry, and whether the machine
-    /// itself was started anew. Asks for their ports.
-    pub fn restore(&mut self, now: Now, checkpoint: Checkpoint, last_entry: Wall, rebooted: bool) {
+    /// Goes on with a session of before a restart, in segment number `segment` of its journal. `last_entry` is when the
+    /// last entry before was made, `rebooted` whether the machine itself was started anew. Asks for its ports.
+    pub fn restore(&mut self, now: Now, checkpoint: Checkpoint, segment: u32, last_entry: Wall, rebooted: bool) {
         let call_id = checkpoint.dialog.call_id.clone();
         if checkpoint.ended.is_some() {
             self.remember_ended(now, call_id, checkpoint.dialog.local_tag.clone());
@@ -129,7 +134,6 @@ impl Srs {
         }
         let id = checkpoint.session();
         let seed = self.draw_seed();
-        let segment = checkpoint.header.segment + 1;
         let mut state = checkpoint;
         state.header = journalling::header(&self.policy, id, segment, seed, now);
         let mut ctx = Context {
@@ -177,6 +181,11 @@ impl Srs {
             }
             Input::Dropped { session, packets, cause } => {
                 self.with_session(now, session, |s, ctx| s.dropped(packets, cause, ctx));
+            }
+            Input::ClockStep { by_ns } => {
+                for session in self.sessions.values().filter(|session| session.has_begun()) {
+                    journalling::keep(session.id(), now.wall, crate::entry::Event::ClockStep { by_ns }, &mut self.out);
+                }
             }
             Input::Order(order) => self.order(now, &order),
             Input::Pressure(reason) => self.pressure = reason,

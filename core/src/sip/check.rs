@@ -123,9 +123,9 @@ fn known_method(method: &Method) -> Result<(), Rejection> {
         | Method::Cancel
         | Method::Options
         | Method::Update
+        | Method::Info
         | Method::Prack => Ok(()),
-        Method::Info
-        | Method::Register
+        Method::Register
         | Method::Message
         | Method::Subscribe
         | Method::Notify

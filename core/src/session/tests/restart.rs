@@ -10,7 +10,7 @@ fn successor(bench: &Bench, gap: Duration, hold_ports: bool) -> Bench {
     next.now = Now { monotonic: Monotonic(5), wall: last_entry.after(gap) };
     next.srs = Srs::new(policy(), Seed([33; 32]));
     next.hold_ports = hold_ports;
-    next.srs.restore(next.now, bench.last_checkpoint(), last_entry, false);
+    next.srs.restore(next.now, bench.last_checkpoint(), 2, last_entry, false);
     next.drain();
     next
 }
