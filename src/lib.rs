@@ -18,6 +18,7 @@ pub mod cmd;
 pub mod config;
 pub mod export;
 pub mod logging;
+pub mod policy;
 pub mod replay;
 pub mod server;
 pub mod sip_trace;

@@ -10,15 +10,15 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
-pub mod codec;
+pub mod time;
+pub mod seed;
+pub mod sip;
+pub mod sdp;
+pub mod metadata;
+pub mod rtp;
 pub mod entry;
 pub mod journal;
 pub mod media;
-pub mod metadata;
-pub mod render;
-pub mod rtp;
-pub mod sdp;
-pub mod seed;
 pub mod session;
-pub mod sip;
-pub mod time;
+pub mod codec;
+pub mod render;

@@ -26,6 +26,11 @@ impl Space {
         Self { min_free, short: false }
     }
 
+    /// The configuration has changed.
+    pub fn set_min_free(&mut self, min_free: u64) {
+        self.min_free = min_free;
+    }
+
     /// Takes what is free now, in bytes. Call about once a second; says when the answer of [`Space::is_short`] turns.
     pub fn update(&mut self, free: u64) -> Option<SpaceChange> {
         let enough = self.min_free.saturating_add(self.min_free / HYSTERESIS_PARTS);

@@ -8,10 +8,21 @@
 //! Both passes read the same entries in the same order, so nothing of the audio is held in memory between them.
 //! Integers only: the same journal renders to the same bytes on any machine.
 
+mod account;
 mod clock;
+mod epochs;
+mod finish;
+mod lanes;
 mod mix;
+mod order;
+mod people;
 mod plan;
+mod ports;
+mod proof;
+mod scope;
 mod sheet;
+mod signalling;
+mod track;
 pub mod wav;
 
 pub use mix::Mixer;
@@ -62,3 +73,6 @@ pub fn mix<E>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,23 +1,44 @@
-//! Pass 1.
-use alloc::vec::Vec;
-use alloc::string::String;
+//! Pass 1: every entry of the session, in order, becomes a [`Plan`]: where each source is heard, how its clock runs,
+//! how long the files are, and the proof sheet.
 
-use super::sheet::{Proof, RecordingSession, Sidecar, State, SIDECAR_FORMAT, JournalSheet};
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::account::Ledger;
+use super::epochs::{Clocks, EpochRecord};
+use super::finish;
+use super::lanes::Seat;
+use super::ports::PortRecord;
+use super::scope::Scope;
+use super::sheet::{AlarmSheet, ClockStep, Sidecar};
+use super::signalling::Signalling;
+use super::track::{Heard, Tracker};
 use super::wav::WavFormat;
-use crate::entry::Entry;
-use crate::seed::RecordingId;
+use crate::entry::{Alarm, Entry, Event, Kind, PortIndex, SegmentHeader};
+use crate::metadata::Deviation;
+use crate::seed::{RecordingId, SessionId};
+
+/// Gaps, drops, alarms, steps and deviations that are listed, each.
+const MAX_LISTED: usize = 1000;
 
 /// What pass 1 found out.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The sidecar, but for digests and the journal's place.
+    /// The sidecar, but for sizes and digests of files and the journal's place.
     pub sidecar: Sidecar,
-    /// The audio files to be mixed, at least one.
+    /// The audio files to be mixed, at least one, in the order of [`Sidecar::files`].
     pub files: Vec<FilePlan>,
+    pub(super) recording: RecordingId,
+    /// t = 0, ns.
+    pub(super) zero: i64,
+    pub(super) clocks: Clocks,
+    /// By source.
+    pub(super) seats: Vec<Option<Seat>>,
 }
 
 /// An audio file to be mixed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilePlan {
     /// Its name beside the sidecar: `<id>.wav`, `<id>-2.wav`.
     pub name: String,
@@ -39,40 +60,174 @@ impl FilePlan {
 /// Pass 1: takes every entry of the session, in order.
 #[derive(Debug)]
 pub struct Planner {
-    recording: RecordingId,
+    pub(super) recording: RecordingId,
+    pub(super) session: Option<SessionId>,
+    pub(super) segments: u32,
+    pub(super) scope: Scope,
+    pub(super) tracker: Tracker,
+    pub(super) ledger: Ledger,
+    pub(super) epochs: Vec<EpochRecord>,
+    pub(super) ports: BTreeMap<PortIndex, PortRecord>,
+    pub(super) signalling: Signalling,
+    pub(super) notes: Notes,
+    /// The last entry of the recording.
+    pub(super) last_at: Option<i64>,
+}
+
+/// Events that the sheet repeats, with their moments in ns.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    /// From, to, and whether the machine was restarted.
+    pub(super) gaps: Vec<(i64, i64, bool)>,
+    /// Moment, packets, cause.
+    pub(super) drops: Vec<(i64, u64, String)>,
+    pub(super) alarms: Vec<(i64, Alarm, Option<PortIndex>, bool)>,
+    pub(super) steps: Vec<(i64, i64)>,
+    pub(super) deviations: Vec<Deviation>,
 }
 
 impl Planner {
     /// A planner of one recording of the session.
     pub fn new(recording: RecordingId) -> Self {
-        Self { recording }
+        Self {
+            recording,
+            session: None,
+            segments: 0,
+            scope: Scope::new(recording),
+            tracker: Tracker::default(),
+            ledger: Ledger::default(),
+            epochs: Vec::new(),
+            ports: BTreeMap::new(),
+            signalling: Signalling::default(),
+            notes: Notes::default(),
+            last_at: None,
+        }
     }
 
     /// Takes the next entry.
-    pub fn entry(&mut self, _entry: &Entry<'_>) {}
+    pub fn entry(&mut self, entry: &Entry<'_>) {
+        let at = entry.at.0;
+        match &entry.kind {
+            Kind::Rtp { port, from, packet, .. } => {
+                if let Some(heard) = self.tracker.packet(at, *port, *from, packet) {
+                    self.packet(at, *port, &heard);
+                }
+            }
+            Kind::Sip { transport, outbound, from, message, .. } => {
+                if !outbound && self.scope.ended().is_none() {
+                    self.signalling.inbound(entry.at, *transport, *from, message);
+                }
+            }
+            Kind::Event(event) => self.event(at, event),
+            Kind::Rtcp { .. } | Kind::Checkpoint(_) => {}
+        }
+        if self.scope.is_open() {
+            self.last_at = Some(self.last_at.map_or(at, |last| last.max(at)));
+        }
+    }
 
     /// Ends pass 1.
     pub fn finish(self) -> Plan {
-        let sidecar = Sidecar {
-            format: SIDECAR_FORMAT,
-            siprec: env!("CARGO_PKG_VERSION").into(),
-            id: self.recording,
-            state: State::Interrupted,
-            started_at: String::new(),
-            ended_at: String::new(),
-            duration_ms: 0,
-            ended_by: None,
-            recording_session: RecordingSession::default(),
-            communication_session: None,
-            caller: None,
-            callee: None,
-            participants: Vec::new(),
-            streams: Vec::new(),
-            metadata: Vec::new(),
-            files: Vec::new(),
-            proof: Proof::default(),
-            journal: JournalSheet::default(),
+        finish::finish(&self)
+    }
+
+    fn packet(&mut self, at: i64, port: PortIndex, heard: &Heard<'_>) {
+        let in_scope = self.scope.takes(port);
+        if let Some(audio) = &heard.audio {
+            if audio.epoch == self.epochs.len() {
+                self.epochs.push(EpochRecord::new(heard.source, audio));
+            }
+            if let Some(epoch) = self.epochs.get_mut(audio.epoch) {
+                epoch.packet(at, audio, in_scope);
+            }
+        }
+        if !in_scope {
+            self.ledger.pass(heard.source);
+            return;
+        }
+        let record = self.ports.get(&port);
+        self.ledger.take(at, port, heard, |since| record.is_some_and(|record| record.was_paused_after(since)));
+        if let Some(record) = self.ports.get_mut(&port) {
+            record.packet(heard.format);
+        }
+    }
+
+    fn event(&mut self, at: i64, event: &Event) {
+        let over = self.scope.ended().is_some();
+        self.scope.event(at, event);
+        match event {
+            Event::Segment(header) => self.segment(header),
+            Event::Stream(stream) => {
+                self.tracker.stream(stream);
+                if !over {
+                    let record = self.ports.entry(stream.port).or_insert_with(|| PortRecord::new(at, stream));
+                    record.update(at, stream);
+                    record.look(self.scope.snapshot());
+                }
+            }
+            Event::Source { port, ssrc, from, change } => self.tracker.appeared(*port, *ssrc, *from, *change),
+            Event::Metadata { snapshot, deviations } if !over => {
+                for port in self.ports.values_mut() {
+                    port.look(snapshot);
+                }
+                self.notes.deviate(deviations);
+            }
+            Event::Gap { from, to, rebooted } if self.scope.is_open() => {
+                list(&mut self.notes.gaps, (from.0, to.0, *rebooted));
+            }
+            Event::Dropped { packets, cause } if self.scope.is_open() => {
+                list(&mut self.notes.drops, (at, *packets, cause.clone()));
+            }
+            Event::ClockStep { by_ns } if self.scope.is_open() => list(&mut self.notes.steps, (at, *by_ns)),
+            Event::Alarm { alarm, port, raised } if self.scope.is_open() => {
+                list(&mut self.notes.alarms, (at, *alarm, *port, *raised));
+            }
+            Event::Metadata { .. }
+            | Event::Gap { .. }
+            | Event::Dropped { .. }
+            | Event::ClockStep { .. }
+            | Event::Alarm { .. }
+            | Event::Answered
+            | Event::RecordingStarted { .. }
+            | Event::RecordingBound { .. }
+            | Event::RecordingEnded { .. }
+            | Event::Ended { .. } => {}
+        }
+    }
+
+    fn segment(&mut self, header: &SegmentHeader) {
+        self.session = self.session.or(Some(header.session));
+        self.segments = self.segments.saturating_add(1);
+    }
+}
+
+impl Notes {
+    /// The first deviation of each code.
+    fn deviate(&mut self, deviations: &[Deviation]) {
+        for deviation in deviations {
+            if !self.deviations.iter().any(|known| known.code == deviation.code) {
+                list(&mut self.deviations, deviation.clone());
+            }
+        }
+    }
+
+    pub(super) fn alarm_sheets(&self, ms: impl Fn(i64) -> u64, label: impl Fn(PortIndex) -> Option<String>) -> Vec<AlarmSheet> {
+        let sheet = |&(at, alarm, port, raised): &(i64, Alarm, Option<PortIndex>, bool)| AlarmSheet {
+            at_ms: ms(at),
+            alarm,
+            label: port.and_then(&label),
+            raised,
         };
-        Plan { sidecar, files: Vec::new() }
+        self.alarms.iter().map(sheet).collect()
+    }
+
+    pub(super) fn step_sheets(&self, ms: impl Fn(i64) -> u64) -> Vec<ClockStep> {
+        self.steps.iter().map(|&(at, by_ns)| ClockStep { at_ms: ms(at), by_ns }).collect()
+    }
+}
+
+fn list<T>(items: &mut Vec<T>, item: T) {
+    if items.len() < MAX_LISTED {
+        items.push(item);
     }
 }

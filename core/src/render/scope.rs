@@ -14,7 +14,7 @@ pub(super) struct Scope {
     recording: RecordingId,
     answered: Option<i64>,
     started: Option<i64>,
-    ended: Option<(i64, Option<EndCause>)>,
+    ended: Option<(i64, EndCause)>,
     communication_session: Option<String>,
     /// Sessions that the metadata has named so far; one alone owns every stream.
     sessions: BTreeSet<String>,
@@ -38,8 +38,11 @@ impl Scope {
         }
     }
 
-    /// Takes an event of the session, at nanosecond `at`.
+    /// Takes an event of the session, at nanosecond `at`. After the recording's end nothing changes.
     pub(super) fn event(&mut self, at: i64, event: &Event) {
+        if self.ended.is_some() {
+            return;
+        }
         match event {
             Event::Answered => self.answered = self.answered.or(Some(at)),
             Event::RecordingStarted { recording, communication_session } if *recording == self.recording => {
@@ -51,8 +54,8 @@ impl Scope {
                 self.communication_session = Some(communication_session.clone());
                 self.share_out();
             }
-            Event::RecordingEnded { recording, cause } if *recording == self.recording => self.end(at, Some(*cause)),
-            Event::Ended { cause } => self.end(at, Some(*cause)),
+            Event::RecordingEnded { recording, cause } if *recording == self.recording => self.end(at, *cause),
+            Event::Ended { cause } => self.end(at, *cause),
             Event::Stream(Stream { port, label, .. }) => {
                 self.labels.insert(*port, label.clone());
                 self.share_out();
@@ -110,12 +113,12 @@ impl Scope {
     }
 
     /// When it ended, and why.
-    pub(super) fn ended(&self) -> Option<(i64, Option<EndCause>)> {
+    pub(super) fn ended(&self) -> Option<(i64, EndCause)> {
         self.ended
     }
 
-    fn end(&mut self, at: i64, cause: Option<EndCause>) {
-        if self.started.is_some() && self.ended.is_none() {
+    fn end(&mut self, at: i64, cause: EndCause) {
+        if self.started.is_some() {
             self.ended = Some((at, cause));
         }
     }

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use super::order::{Place, Sequence};
-use super::parse::Packet;
+use crate::rtp::Packet;
 use crate::codec::{self, Coding, Decoder};
 use crate::entry::{PortIndex, SourceChange, Stream};
 
@@ -45,6 +45,8 @@ pub(super) struct Heard<'a> {
     pub(super) timestamp: u32,
     /// RTP clock rate of the format.
     pub(super) clock_rate: u32,
+    /// Events and comfort noise: timestamps that stand still, or nearly so.
+    pub(super) is_event: bool,
     pub(super) audio: Option<Audio<'a>>,
 }
 
@@ -135,7 +137,7 @@ impl Epoch {
 }
 
 /// Nanoseconds of `ticks` of a clock.
-fn ticks_to_nanos(ticks: i64, clock_rate: u32) -> i64 {
+pub(super) fn ticks_to_nanos(ticks: i64, clock_rate: u32) -> i64 {
     let rate = i64::from(clock_rate.max(1));
     (ticks / rate).saturating_mul(NANOS_PER_SECOND).saturating_add(ticks % rate * NANOS_PER_SECOND / rate)
 }
@@ -200,6 +202,7 @@ impl Tracker {
         source.packets += 1;
         source.last_at = at;
         let clock_rate = use_of_format.map_or(0, |format| format.clock_rate);
+        let is_event = use_of_format.is_some_and(|format| format.coding == Coding::Inaudible);
         let audio = match use_of_format.map(|format| format.coding) {
             Some(Coding::Audio(decoder)) => {
                 let frames = i64::try_from(decoder.frames(packet.payload.len())).unwrap_or(0);
@@ -208,7 +211,7 @@ impl Tracker {
             }
             Some(Coding::Inaudible | Coding::Unknown) | None => None,
         };
-        Some(Heard { source: index, sequence: extended, place, format, timestamp: packet.timestamp, clock_rate, audio })
+        Some(Heard { source: index, sequence: extended, place, format, timestamp: packet.timestamp, clock_rate, is_event, audio })
     }
 }
 

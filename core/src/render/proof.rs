@@ -1,0 +1,229 @@
+//! The proof: what is missing and why, and in words why there is no audio.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::account::{Account, Hole, MIN_BURST};
+use super::epochs::PLAYOUT_NS;
+use super::finish::{Findings, Line};
+use super::lanes::Seat;
+use super::sheet::{ChannelName, Gap, GapCause, Pause, Proof, Silence, SilenceCause};
+use crate::codec::Coding;
+use crate::entry::{PauseCause, PortIndex, SourceChange};
+
+/// Shorter silences at a stream's start and end are not listed.
+const MIN_EDGE_NS: i64 = 500_000_000;
+/// Loss so near to packets that we dropped is ours.
+const STALL_NS: i64 = 1_000_000_000;
+
+/// Everything but the recording's identity.
+pub(super) fn proof(findings: &Findings<'_>) -> Proof {
+    let planner = findings.planner;
+    let accounts = || {
+        let sources = findings.lines.iter().flat_map(|line| &line.sources);
+        sources.filter_map(|&source| planner.ledger.account(source))
+    };
+    let label = |port: PortIndex| planner.ports.get(&port).and_then(|record| record.stream.label.clone());
+    Proof {
+        packets_received: accounts().map(|account| account.packets).sum(),
+        packets_expected: accounts().map(|account| account.expected).sum(),
+        packets_lost: accounts().map(Account::lost).sum(),
+        gaps: gaps(findings),
+        pauses: pauses(findings),
+        silences: silences(findings),
+        alarms: planner.notes.alarm_sheets(|at| findings.ms(at), label),
+        dropped: planner.notes.drops.iter().map(|(_, packets, _)| packets).sum(),
+        clock_steps: planner.notes.step_sheets(|at| findings.ms(at)),
+        deviations: planner.notes.deviations.clone(),
+        findings: words(findings),
+    }
+}
+
+/// Why nothing of a line is in a file, in words.
+pub(super) fn why_not(findings: &Findings<'_>, line: &Line<'_>) -> String {
+    let record = line.record;
+    let words = record.words();
+    if let Some(pause) = record.pause_over(findings.zero.max(record.opened_at), findings.end) {
+        return format!("{words} was paused all the time: {}", pause_words(pause.cause));
+    }
+    if record.packets == 0 {
+        if !findings.planner.scope.is_answered() {
+            return format!("the call was never answered, so nothing could arrive on {words}");
+        }
+        let port = record.stream.local.port();
+        let remote = record.stream.remote.or(findings.planner.signalling.src);
+        let between = remote.map_or(String::from("the SRC"), |remote| remote.ip().to_string());
+        return format!("no packet ever arrived on {port} ({words}): check the firewall between {between} and here");
+    }
+    if !record.is_audio() {
+        return format!("captured, not rendered: {words} is {}", record.stream.media);
+    }
+    let formats = findings.planner.tracker.port(line.port).map_or(&[][..], |track| &track.formats);
+    let seen = formats.iter().enumerate().filter(|(index, _)| record.packets_of(*index) > 0);
+    let unknown = seen.filter(|(_, format)| format.coding == Coding::Unknown);
+    let unknown: Vec<&str> = unknown.map(|(_, format)| format.name.as_str()).collect();
+    if !unknown.is_empty() {
+        return format!("captured, not rendered: no decoder for {}", unknown.join(", "));
+    }
+    if record.without_format > 0 {
+        return format!("captured, not rendered: {words} sent payload types that the answer does not name");
+    }
+    format!("nothing to hear on {words}: only events, comfort noise or empty packets came")
+}
+
+fn pause_words(cause: PauseCause) -> &'static str {
+    match cause {
+        PauseCause::Inactive => "the SRC offered inactive",
+        PauseCause::ZeroAddress => "the SRC offered the address 0.0.0.0",
+        PauseCause::ZeroPort => "the SRC offered port 0",
+        PauseCause::Operator => "an operator paused it",
+    }
+}
+
+fn gaps(findings: &Findings<'_>) -> Vec<Gap> {
+    let notes = &findings.planner.notes;
+    let mut gaps: Vec<Gap> = Vec::new();
+    for &(from, to, rebooted) in notes.gaps.iter().filter(|gap| gap.1 > findings.zero) {
+        let cause = if rebooted { GapCause::Reboot } else { GapCause::Crash };
+        gaps.push(Gap { label: None, from_ms: findings.ms(from), to_ms: findings.ms(to), cause, packets: None });
+    }
+    for hole in findings.planner.ledger.holes.iter().filter(|hole| hole.missing >= MIN_BURST) {
+        if notes.gaps.iter().any(|gap| gap.0 <= hole.to && gap.1 >= hole.from) {
+            continue;
+        }
+        gaps.push(Gap {
+            label: findings.planner.ports.get(&hole.port).and_then(|record| record.stream.label.clone()),
+            from_ms: findings.ms(hole.from.saturating_add(PLAYOUT_NS).min(hole.to)),
+            to_ms: findings.ms(hole.to),
+            cause: if stalled(findings, hole) { GapCause::Stall } else { GapCause::Loss },
+            packets: Some(hole.missing),
+        });
+    }
+    gaps.sort_by_key(|gap| (gap.from_ms, gap.to_ms, gap.cause));
+    gaps
+}
+
+fn stalled(findings: &Findings<'_>, hole: &Hole) -> bool {
+    let near = |at: i64| at >= hole.from.saturating_sub(STALL_NS) && at <= hole.to.saturating_add(STALL_NS);
+    findings.planner.notes.drops.iter().any(|(at, _, _)| near(*at))
+}
+
+fn pauses(findings: &Findings<'_>) -> Vec<Pause> {
+    let mut pauses = Vec::new();
+    for line in &findings.lines {
+        for pause in line.record.pauses.iter().filter(|pause| pause.to.is_none_or(|to| to > findings.zero)) {
+            pauses.push(Pause {
+                label: line.record.stream.label.clone(),
+                from_ms: findings.ms(pause.from),
+                to_ms: findings.ms(pause.to.unwrap_or(findings.end)),
+                cause: pause.cause,
+            });
+        }
+    }
+    pauses.sort_by_key(|pause| pause.from_ms);
+    pauses
+}
+
+fn silences(findings: &Findings<'_>) -> Vec<Silence> {
+    let mut silences = Vec::new();
+    for line in &findings.lines {
+        let label = &line.record.stream.label;
+        let mut tell = |from: i64, to: i64, cause| {
+            silences.push(Silence { label: label.clone(), from_ms: findings.ms(from), to_ms: findings.ms(to), cause });
+        };
+        let begin = findings.zero.max(line.record.opened_at);
+        let paused = |from, to| line.record.was_paused_between(from, to);
+        match line.span {
+            None if line.record.packets == 0 && !paused(begin, findings.end) && begin < findings.end => {
+                tell(begin, findings.end, SilenceCause::NeverStarted);
+            }
+            Some((from, to)) => {
+                if from.saturating_sub(begin) >= MIN_EDGE_NS && !paused(begin, from) {
+                    tell(begin, from, SilenceCause::NotStarted);
+                }
+                if findings.end.saturating_sub(to) >= MIN_EDGE_NS && !paused(to, findings.end) {
+                    tell(to, findings.end, SilenceCause::Stopped);
+                }
+            }
+            None => {}
+        }
+        let crashed = |from, to| findings.planner.notes.gaps.iter().any(|gap| gap.0 <= to && gap.1 >= from);
+        for quiet in findings.planner.ledger.quiets.iter().filter(|quiet| quiet.port == line.port) {
+            if !crashed(quiet.from, quiet.to) {
+                tell(quiet.from.saturating_add(PLAYOUT_NS).min(quiet.to), quiet.to, SilenceCause::Dtx);
+            }
+        }
+    }
+    silences.sort_by_key(|silence| (silence.from_ms, silence.to_ms));
+    silences
+}
+
+fn words(findings: &Findings<'_>) -> Vec<String> {
+    let planner = findings.planner;
+    let mut words = Vec::new();
+    if planner.scope.zero().is_none() {
+        words.push("the recording never started".to_string());
+    } else if !planner.scope.is_answered() {
+        words.push("the call was never answered".to_string());
+    }
+    for line in &findings.lines {
+        let rendered = line.sources.iter().any(|&source| findings.seats.get(source).is_some_and(Option::is_some));
+        if !rendered {
+            words.push(why_not(findings, line));
+        }
+        if rendered && line.seat.is_some_and(|seat| seat.channel == ChannelName::Both) {
+            words.push(format!("{} is one mixed stream: the parties can not be told apart", line.record.words()));
+        }
+        words.extend(undecoded(findings, line));
+        words.extend(line.sources.iter().filter_map(|&source| guest(findings, line, source)));
+    }
+    for (_, packets, cause) in &planner.notes.drops {
+        words.push(format!("{packets} packets arrived and could not be kept: {cause}"));
+    }
+    if planner.tracker.unattributed > 0 {
+        let count = planner.tracker.unattributed;
+        words.push(format!("{count} packets on the session's ports are not RTP or of too many sources"));
+    }
+    if planner.ledger.unlisted > 0 {
+        words.push(format!("{} further holes and silences are not listed", planner.ledger.unlisted));
+    }
+    words
+}
+
+/// A line that is rendered in part.
+fn undecoded(findings: &Findings<'_>, line: &Line<'_>) -> Option<String> {
+    line.span?;
+    let formats = findings.planner.tracker.port(line.port).map_or(&[][..], |track| &track.formats);
+    let unknown = formats.iter().enumerate().filter(|(_, format)| format.coding == Coding::Unknown);
+    let packets: u64 = unknown.clone().map(|(index, _)| line.record.packets_of(index)).sum();
+    let names: Vec<&str> =
+        unknown.filter(|(index, _)| line.record.packets_of(*index) > 0).map(|(_, f)| f.name.as_str()).collect();
+    (packets > 0).then(|| {
+        format!("{packets} packets of {} captured, not rendered: no decoder for {}", line.record.words(), names.join(", "))
+    })
+}
+
+/// A source that speaks beside the line's own.
+fn guest(findings: &Findings<'_>, line: &Line<'_>, index: usize) -> Option<String> {
+    let source = findings.planner.tracker.sources().get(index)?;
+    let packets = findings.planner.ledger.account(index)?.packets;
+    let seat = findings.seats.get(index).copied().flatten();
+    let is_guest = source.change == SourceChange::Stranger || seat.is_some_and(|seat| line.seat != Some(seat));
+    if !is_guest || packets == 0 {
+        return None;
+    }
+    let place = match seat {
+        Some(Seat { file, channel }) => {
+            let side = match channel {
+                ChannelName::Left => "left",
+                ChannelName::Right => "right",
+                ChannelName::Both | ChannelName::None => "both channels",
+            };
+            format!("heard in file {}, {side}", file + 1)
+        }
+        None => "captured, not rendered".to_string(),
+    };
+    let port = line.record.stream.local.port();
+    Some(format!("source {:08x} at {} sent {packets} packets to {port} beside its own: {place}", source.ssrc, source.from))
+}

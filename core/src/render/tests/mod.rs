@@ -1,0 +1,5 @@
+//! Whole calls through both passes: every click at its time, and the sheet telling what happened.
+
+mod call;
+mod clean;
+mod faults;

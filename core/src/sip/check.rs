@@ -1,0 +1,173 @@
+//! What a request is refused for before anybody looks at what it wants (RFC 3261 8.2, RFC 4475).
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::address::Parts;
+use super::message::Message;
+use super::params::Params;
+use super::uri::{Uri, Via};
+use super::{Method, multipart};
+
+/// The methods we serve, as `Allow` lists them.
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, PRACK";
+
+/// The option tags we understand in `Require` (RFC 3261 8.2.2.3). `100rel` is met by never sending what it is about:
+/// a provisional response but 100 (RFC 3262 3).
+pub const UNDERSTOOD_OPTIONS: &[&str] = &["siprec", "timer", "100rel"];
+
+/// The bodies we read, as `Accept` lists them.
+pub const ACCEPT: &str = "application/sdp, application/rs-metadata+xml, application/rs-metadata, multipart/mixed";
+
+/// Why a request is refused, and with what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// The response's status.
+    pub status: u16,
+    /// Its reason phrase.
+    pub reason: &'static str,
+    /// Where the rule stands.
+    pub section: &'static str,
+    /// Header fields that the response needs (`Allow`, `Unsupported`, `Accept`).
+    pub headers: Vec<(&'static str, String)>,
+}
+
+impl Rejection {
+    /// Without further header fields.
+    pub const fn new(status: u16, reason: &'static str, section: &'static str) -> Self {
+        Self { status, reason, section, headers: Vec::new() }
+    }
+
+    fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// The response to `request`, its To tag still to be set.
+    pub fn response(&self, request: &Message) -> Message {
+        let mut response = Message::response(self.status, self.reason, request);
+        for (name, value) in &self.headers {
+            response.headers.push(name, value.clone());
+        }
+        response
+    }
+}
+
+/// Judges a request in the order of RFC 3261 8.2: header fields every request needs, method, Request-URI, required
+/// extensions, content. What we do not need may be as wrong as it likes (8.2.2). A response passes.
+pub fn check(request: &Message) -> Result<(), Rejection> {
+    let (Some(method), Some(uri)) = (request.method(), request.uri()) else { return Ok(()) };
+    needed_headers(request, method)?;
+    let scheme = request_uri(uri)?;
+    known_method(method)?;
+    if !matches!(scheme.as_str(), "sip" | "sips" | "tel") {
+        return Err(Rejection::new(416, "Unsupported URI Scheme", "RFC 3261 8.2.2.1"));
+    }
+    required_options(request, method)?;
+    content(request, method)
+}
+
+/// RFC 3261 8.1.1, 7.3.1: what occurs once, occurs once.
+fn needed_headers(request: &Message, method: &Method) -> Result<(), Rejection> {
+    let bad = |reason, section| Err(Rejection::new(400, reason, section));
+    for (name, missing, doubled) in [
+        ("From", "Missing From", "Several From"),
+        ("To", "Missing To", "Several To"),
+        ("Call-ID", "Missing Call-ID", "Several Call-ID"),
+        ("CSeq", "Missing CSeq", "Several CSeq"),
+    ] {
+        let mut fields = request.headers.fields(name);
+        if fields.next().is_none_or(|field| field.value.is_empty()) {
+            return bad(missing, "RFC 3261 8.1.1");
+        }
+        if fields.next().is_some() {
+            return bad(doubled, "RFC 4475 3.3.8");
+        }
+    }
+    if request.headers.fields("Via").next().is_none() {
+        return bad("Missing Via", "RFC 3261 8.1.1");
+    }
+    // Elements that are nothing but blanks count here: `Via: SIP/2.0/UDP a;;,;,,` is RFC 4475 3.1.2.1.
+    let vias = request.headers.fields("Via").flat_map(|field| super::params::split(&field.value, b','));
+    if vias.map(Via::parse).any(|via| via.is_err()) {
+        return bad("Bad Via", "RFC 3261 20.42");
+    }
+    for (name, reason, section) in [("From", "Bad From", "RFC 3261 20.20"), ("To", "Bad To", "RFC 3261 20.39")] {
+        let parts = Parts::of(request.header(name).unwrap_or(""));
+        if !parts.well_formed || Uri::parse(parts.uri).is_err() {
+            return bad(reason, section);
+        }
+    }
+    match request.cseq() {
+        None => bad("Bad CSeq", "RFC 3261 20.16"),
+        Some(cseq) if cseq.method != *method => bad("CSeq Method Does Not Match", "RFC 3261 8.1.1.5"),
+        Some(_) => Ok(()),
+    }
+}
+
+/// RFC 3261 19.1.1: no brackets, blanks or header fields in a Request-URI. Yields the scheme.
+fn request_uri(uri: &str) -> Result<String, Rejection> {
+    match Uri::parse(uri) {
+        Ok(uri) if uri.headers.is_some() => Err(Rejection::new(400, "Header Fields in Request-URI", "RFC 3261 19.1.1")),
+        Ok(uri) => Ok(uri.scheme),
+        Err(_) => Err(Rejection::new(400, "Bad Request-URI", "RFC 3261 7.1")),
+    }
+}
+
+/// RFC 3261 8.2.1, 21.5.2: methods we know of and do not serve are not allowed here, others are not implemented.
+fn known_method(method: &Method) -> Result<(), Rejection> {
+    match method {
+        Method::Invite
+        | Method::Ack
+        | Method::Bye
+        | Method::Cancel
+        | Method::Options
+        | Method::Update
+        | Method::Info
+        | Method::Prack => Ok(()),
+        Method::Register
+        | Method::Message
+        | Method::Subscribe
+        | Method::Notify
+        | Method::Refer
+        | Method::Publish => Err(Rejection::new(405, "Method Not Allowed", "RFC 3261 8.2.1").with("Allow", ALLOW)),
+        Method::Other(_) => Err(Rejection::new(501, "Not Implemented", "RFC 3261 21.5.2").with("Allow", ALLOW)),
+    }
+}
+
+/// RFC 3261 8.2.2.3; never for CANCEL and ACK.
+fn required_options(request: &Message, method: &Method) -> Result<(), Rejection> {
+    if matches!(method, Method::Ack | Method::Cancel) {
+        return Ok(());
+    }
+    let understood = |tag: &&str| UNDERSTOOD_OPTIONS.iter().any(|known| known.eq_ignore_ascii_case(tag));
+    let unknown: Vec<&str> = request.headers.all("Require").filter(|tag| !understood(tag)).collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    Err(Rejection::new(420, "Bad Extension", "RFC 3261 8.2.2.3").with("Unsupported", unknown.join(", ")))
+}
+
+/// RFC 3261 8.2.3: a body that must be understood and is not. Parts of a multipart body are not looked at here.
+/// Only where a body bears on what is asked: nobody is kept from hanging up.
+fn content(request: &Message, method: &Method) -> Result<(), Rejection> {
+    if request.body.is_empty() || !matches!(method, Method::Invite | Method::Update) {
+        return Ok(());
+    }
+    let disposition = request.header("Content-Disposition").and_then(|value| value.split_once(';'));
+    let params = Params::parse(disposition.map_or("", |(_, params)| params));
+    if params.get("handling").is_some_and(|handling| handling.eq_ignore_ascii_case("optional")) {
+        return Ok(());
+    }
+    if request.headers.all("Content-Encoding").any(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+        let refused = Rejection::new(415, "Unsupported Content-Encoding", "RFC 3261 8.2.3");
+        return Err(refused.with("Accept-Encoding", "identity"));
+    }
+    match request.content_type() {
+        Some(content_type) if !multipart::is_understood(content_type) => {
+            Err(Rejection::new(415, "Unsupported Media Type", "RFC 3261 8.2.3").with("Accept", ACCEPT))
+        }
+        // A body of no said type is taken for what it looks like.
+        Some(_) | None => Ok(()),
+    }
+}

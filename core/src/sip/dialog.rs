@@ -1,0 +1,188 @@
+//! Dialogs (RFC 3261 12): what both sides agreed on, to make requests of and to know them by. Kept in checkpoints, so
+//! that a call survives us.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+use super::check::Rejection;
+use super::message::Message;
+use super::uri::{NameAddr, Uri};
+use super::{Method, Transport};
+
+/// A peer-to-peer relationship that survives its INVITE.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dialog {
+    /// Call-ID.
+    pub call_id: String,
+    /// Our tag.
+    pub local_tag: String,
+    /// Their tag; RFC 2543 knew peers without (RFC 3261 12.1.1).
+    pub remote_tag: Option<String>,
+    /// From in our requests, its tag included.
+    pub local_uri: String,
+    /// To in our requests, its tag included.
+    pub remote_uri: String,
+    /// Their Contact: the Request-URI of our requests.
+    pub remote_target: String,
+    /// The proxies that want to stay in the path, nearest first.
+    pub route_set: Vec<String>,
+    /// CSeq of our last request; 0 before the first.
+    pub local_cseq: u32,
+    /// CSeq of theirs.
+    pub remote_cseq: Option<u32>,
+    /// Whether it was made with `sips` over TLS (RFC 3261 12.1.1): our Contact is to be `sips`, too.
+    pub secure: bool,
+}
+
+impl Dialog {
+    /// The dialog that our 2xx to an INVITE makes (RFC 3261 12.1.1). `local_tag` goes into that 2xx.
+    pub fn accept(invite: &Message, local_tag: String) -> Self {
+        let remote_uri = invite.header("From").unwrap_or("").to_owned();
+        let route_set: Vec<String> = invite.record_route().into_iter().map(ToOwned::to_owned).collect();
+        let is_sips = |uri: &str| uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
+        let mut dialog = Self {
+            call_id: invite.call_id().unwrap_or("").to_owned(),
+            remote_tag: invite.from_tag().map(ToOwned::to_owned),
+            local_uri: with_tag(invite.header("To").unwrap_or(""), &local_tag),
+            local_tag,
+            // Without a Contact that can be read, the caller itself is all we know.
+            remote_target: NameAddr::parse(&remote_uri).map_or_else(|_| String::new(), |from| from.uri.to_string()),
+            remote_uri,
+            route_set,
+            local_cseq: 0,
+            remote_cseq: invite.cseq().map(|cseq| cseq.number),
+            secure: invite.uri().is_some_and(is_sips),
+        };
+        dialog.refresh_target(invite);
+        dialog
+    }
+
+    /// The dialog that a peer's 2xx to our INVITE makes (RFC 3261 12.1.2).
+    pub fn established(invite: &Message, response: &Message) -> Self {
+        let route_set: Vec<String> = response.record_route().into_iter().rev().map(ToOwned::to_owned).collect();
+        let mut dialog = Self {
+            call_id: response.call_id().unwrap_or("").to_owned(),
+            local_tag: response.from_tag().unwrap_or("").to_owned(),
+            remote_tag: response.to_tag().map(ToOwned::to_owned),
+            local_uri: response.header("From").unwrap_or("").to_owned(),
+            remote_uri: response.header("To").unwrap_or("").to_owned(),
+            remote_target: invite.uri().unwrap_or("").to_owned(),
+            route_set,
+            local_cseq: invite.cseq().map_or(0, |cseq| cseq.number),
+            remote_cseq: None,
+            secure: false,
+        };
+        dialog.refresh_target(response);
+        dialog
+    }
+
+    /// Whether a message of the peer's is of this dialog: Call-ID and both tags (RFC 3261 12.2.2).
+    pub fn matches(&self, message: &Message) -> bool {
+        let (local, remote) = if message.is_request() {
+            (message.to_tag(), message.from_tag())
+        } else {
+            (message.from_tag(), message.to_tag())
+        };
+        message.call_id() == Some(&self.call_id)
+            && local == Some(&self.local_tag)
+            && remote == self.remote_tag.as_deref()
+    }
+
+    /// Whether a request is of this dialog but for a To tag that it left out, as some peers do in their BYE.
+    pub fn matches_without_to_tag(&self, request: &Message) -> bool {
+        request.to_tag().is_none()
+            && request.call_id() == Some(&self.call_id)
+            && request.from_tag() == self.remote_tag.as_deref()
+    }
+
+    /// Takes a request's place in the order, or refuses it for being out of order (RFC 3261 12.2.2). An ACK and a
+    /// CANCEL have their INVITE's.
+    pub fn check_cseq(&mut self, request: &Message) -> Result<(), Rejection> {
+        if matches!(request.method(), Some(Method::Ack | Method::Cancel)) {
+            return Ok(());
+        }
+        let Some(cseq) = request.cseq() else {
+            return Err(Rejection::new(400, "Bad CSeq", "RFC 3261 20.16"));
+        };
+        if self.remote_cseq.is_some_and(|last| cseq.number < last) {
+            return Err(Rejection::new(500, "CSeq Out of Order", "RFC 3261 12.2.2"));
+        }
+        self.remote_cseq = Some(cseq.number);
+        Ok(())
+    }
+
+    /// Takes the Contact of a target refresh (INVITE, UPDATE, and the 2xx to ours) for the peer's address from now on
+    /// (RFC 3261 12.2.1.2, 12.2.2). A Contact that cannot be read changes nothing.
+    pub fn refresh_target(&mut self, message: &Message) {
+        if let Some(contact) = message.contacts().into_iter().find(|contact| contact.uri.is_sip()) {
+            self.remote_target = contact.uri.to_string();
+        }
+    }
+
+    /// The next request of ours (RFC 3261 12.2.1.1), all but its Via and Contact. For an ACK see [`Dialog::ack`].
+    pub fn request(&mut self, method: Method) -> Message {
+        self.local_cseq = self.local_cseq.saturating_add(1);
+        self.make(method, self.local_cseq)
+    }
+
+    /// The ACK of a 2xx to our INVITE with this CSeq (RFC 3261 13.2.2.4).
+    pub fn ack(&self, cseq: u32) -> Message {
+        self.make(Method::Ack, cseq)
+    }
+
+    fn make(&self, method: Method, cseq: u32) -> Message {
+        let numbered = format!("{cseq} {method}");
+        let mut request = match self.strict_router() {
+            None => {
+                let mut request = Message::request(method, self.remote_target.clone());
+                for route in &self.route_set {
+                    request.headers.push("Route", route.clone());
+                }
+                request
+            }
+            // It expects itself in the Request-URI, and the target at the end of the route (RFC 3261 12.2.1.1).
+            Some(mut router) => {
+                router.headers = None;
+                router.params.remove("method");
+                let mut request = Message::request(method, router.to_string());
+                for route in self.route_set.iter().skip(1) {
+                    request.headers.push("Route", route.clone());
+                }
+                request.headers.push("Route", format!("<{}>", self.remote_target));
+                request
+            }
+        };
+        request.headers.push("Max-Forwards", "70");
+        request.headers.push("From", self.local_uri.clone());
+        request.headers.push("To", self.remote_uri.clone());
+        request.headers.push("Call-ID", self.call_id.clone());
+        request.headers.push("CSeq", numbered);
+        request
+    }
+
+    /// The nearest proxy, if it does not know loose routing.
+    fn strict_router(&self) -> Option<Uri> {
+        let first = NameAddr::parse(self.route_set.first()?).ok()?;
+        (!first.uri.params.has("lr")).then_some(first.uri)
+    }
+
+    /// Where our requests go: the nearest proxy, else the peer itself (RFC 3261 8.1.2).
+    pub fn next_hop(&self) -> Option<Uri> {
+        match self.route_set.first() {
+            Some(route) => NameAddr::parse(route).map(|route| route.uri).ok(),
+            None => Uri::parse(&self.remote_target).ok(),
+        }
+    }
+
+    /// What carries our requests, as [`Dialog::next_hop`] asks for it.
+    pub fn transport(&self) -> Transport {
+        self.next_hop().map_or(Transport::Udp, |hop| hop.transport())
+    }
+}
+
+fn with_tag(value: &str, tag: &str) -> String {
+    format!("{value};tag={tag}")
+}

@@ -1,0 +1,306 @@
+//! A SIP message (RFC 3261 7): start line, header fields in their order, body.
+//!
+//! Content-Length is framing and not kept as a field: `body.len()` is the truth, and [`Message::encode`] writes it.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+pub use super::header::{Header, Headers};
+
+use super::Method;
+use super::address::Parts;
+use super::params::separator_at;
+use super::parse;
+use super::uri::{NameAddr, Via};
+use core::net::SocketAddr;
+
+/// The largest message that is read, head and body: what a datagram can carry (RFC 3261 18.1.1).
+pub const MAX_MESSAGE: usize = 65_535;
+
+/// The most header fields that are read; the messages of the largest SBCs have about 50.
+pub const MAX_HEADERS: usize = 256;
+
+/// The first line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StartLine {
+    /// RFC 3261 7.1.
+    Request {
+        /// What is asked.
+        method: Method,
+        /// The Request-URI as it came.
+        uri: String,
+    },
+    /// RFC 3261 7.2.
+    Response {
+        /// 100 to 699.
+        status: u16,
+        /// Words for people.
+        reason: String,
+    },
+}
+
+/// A request or a response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Which of both, and what.
+    pub start: StartLine,
+    /// All fields but Content-Length.
+    pub headers: Headers,
+    /// The body as it came; empty if there is none.
+    pub body: Vec<u8>,
+}
+
+/// CSeq (RFC 3261 20.16).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CSeq {
+    /// Where in its dialog.
+    pub number: u32,
+    /// Of which request.
+    pub method: Method,
+}
+
+/// The bytes are not a message, or not a whole one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParseError {
+    /// What to answer.
+    pub status: u16,
+    /// Why, as a reason phrase.
+    pub reason: &'static str,
+    /// As much of the request as an answer needs; `None` if it may not or can't be answered (a response, an ACK, no
+    /// Via, not SIP at all).
+    pub answerable: Option<Box<Message>>,
+    /// Where the rule stands.
+    pub section: &'static str,
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.reason, self.section)
+    }
+}
+
+impl core::error::Error for ParseError {}
+
+/// Whether a datagram is only a keep-alive (RFC 5626 3.5.1, and the NULs of older devices): nothing to answer.
+pub fn is_keep_alive(datagram: &[u8]) -> bool {
+    datagram.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0))
+}
+
+impl Message {
+    /// Reads the message that a datagram holds: what follows the body is cut, a body shorter than announced is an
+    /// error, and without Content-Length the body goes to the end (RFC 3261 18.3). A [`Frame`](super::framing::Frame)
+    /// of a stream is read with it, too.
+    pub fn parse_datagram(bytes: &[u8]) -> Result<Self, ParseError> {
+        parse::message(bytes)
+    }
+
+    /// A request without header fields.
+    pub fn request(method: Method, uri: impl Into<String>) -> Self {
+        Self::bare(StartLine::Request { method, uri: uri.into() })
+    }
+
+    /// A response to `to`: its Via fields (stamped, if `to` came from `Transactions`), From, To, Call-ID and CSeq
+    /// (RFC 3261 8.2.6.2), Record-Route where the response can make a dialog (12.1.1), Timestamp in a 100. A tag for
+    /// To is for the caller, see [`Message::set_to_tag`].
+    pub fn response(status: u16, reason: impl Into<String>, to: &Self) -> Self {
+        let mut response = Self::bare(StartLine::Response { status, reason: reason.into() });
+        let makes_dialog = matches!(status, 101..=299)
+            && matches!(to.method(), Some(Method::Invite | Method::Subscribe | Method::Refer));
+        let mut seen = [false; 4];
+        for header in to.headers.iter() {
+            let once = ["From", "To", "Call-ID", "CSeq"].iter().zip(&mut seen).find(|(name, _)| **name == header.name);
+            let wanted = match once {
+                Some((_, seen)) => !core::mem::replace(seen, true),
+                None => {
+                    header.name == "Via"
+                        || (makes_dialog && header.name == "Record-Route")
+                        || (status == 100 && header.name == "Timestamp")
+                }
+            };
+            if wanted {
+                response.headers.0.push(header.clone());
+            }
+        }
+        response
+    }
+
+    fn bare(start: StartLine) -> Self {
+        Self { start, headers: Headers::default(), body: Vec::new() }
+    }
+
+    /// The bytes to send, with Content-Length. Line ends that crept into values become blanks.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(512 + self.body.len());
+        match &self.start {
+            StartLine::Request { method, uri } => {
+                put(&mut out, &[method.as_str().as_bytes(), b" ", uri.as_bytes(), b" SIP/2.0"]);
+            }
+            StartLine::Response { status, reason } => {
+                let status = alloc::format!("SIP/2.0 {status:03} ");
+                put(&mut out, &[status.as_bytes(), reason.as_bytes()]);
+            }
+        }
+        for header in self.headers.iter().filter(|header| header.name != "Content-Length") {
+            put(&mut out, &[header.name.as_bytes(), b": ", header.bytes()]);
+        }
+        put(&mut out, &[alloc::format!("Content-Length: {}", self.body.len()).as_bytes()]);
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(&self.body);
+        out
+    }
+
+    /// Adds a header field, for building.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push(name, value);
+        self
+    }
+
+    /// Sets the body and its Content-Type, for building.
+    #[must_use]
+    pub fn with_body(mut self, content_type: &str, body: Vec<u8>) -> Self {
+        self.headers.set("Content-Type", content_type);
+        self.body = body;
+        self
+    }
+
+    /// Whether it is a request.
+    pub fn is_request(&self) -> bool {
+        match self.start {
+            StartLine::Request { .. } => true,
+            StartLine::Response { .. } => false,
+        }
+    }
+
+    /// A request's method.
+    pub fn method(&self) -> Option<&Method> {
+        match &self.start {
+            StartLine::Request { method, .. } => Some(method),
+            StartLine::Response { .. } => None,
+        }
+    }
+
+    /// A request's Request-URI.
+    pub fn uri(&self) -> Option<&str> {
+        match &self.start {
+            StartLine::Request { uri, .. } => Some(uri),
+            StartLine::Response { .. } => None,
+        }
+    }
+
+    /// A response's status.
+    pub fn status(&self) -> Option<u16> {
+        match self.start {
+            StartLine::Request { .. } => None,
+            StartLine::Response { status, .. } => Some(status),
+        }
+    }
+
+    /// The first value of a header field, whole.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)
+    }
+
+    /// Each value of a header field; the elements of lists one by one.
+    pub fn headers_all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.headers.all(name)
+    }
+
+    /// The topmost Via, if it can be read.
+    pub fn via_top(&self) -> Option<Via> {
+        Via::parse(self.headers.all("Via").next()?).ok()
+    }
+
+    /// From, if it can be read.
+    pub fn from(&self) -> Option<NameAddr> {
+        NameAddr::parse(self.header("From")?).ok()
+    }
+
+    /// To, if it can be read.
+    pub fn to(&self) -> Option<NameAddr> {
+        NameAddr::parse(self.header("To")?).ok()
+    }
+
+    /// The tag of From; RFC 2543 knew requests without.
+    pub fn from_tag(&self) -> Option<&str> {
+        Parts::of(self.header("From")?).tag()
+    }
+
+    /// The tag of To: there is one within dialogs.
+    pub fn to_tag(&self) -> Option<&str> {
+        Parts::of(self.header("To")?).tag()
+    }
+
+    /// Gives To a tag, if it has none yet.
+    pub fn set_to_tag(&mut self, tag: &str) {
+        if self.to_tag().is_some() {
+            return;
+        }
+        if let Some(to) = self.headers.0.iter_mut().find(|header| header.name == "To") {
+            to.append(&alloc::format!(";tag={tag}"));
+        }
+    }
+
+    /// Call-ID.
+    pub fn call_id(&self) -> Option<&str> {
+        self.header("Call-ID").filter(|id| !id.is_empty())
+    }
+
+    /// CSeq, if it can be read (a number below 2^32 and a method).
+    pub fn cseq(&self) -> Option<CSeq> {
+        let (number, method) = self.header("CSeq")?.split_once([' ', '\t'])?;
+        if !number.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let method = method.trim();
+        (!method.is_empty()).then_some(CSeq { number: number.parse().ok()?, method: Method::from(method) })
+    }
+
+    /// The contacts that can be read, in order.
+    pub fn contacts(&self) -> Vec<NameAddr> {
+        self.headers.all("Contact").filter_map(|value| NameAddr::parse(value).ok()).collect()
+    }
+
+    /// Record-Route values, in order.
+    pub fn record_route(&self) -> Vec<&str> {
+        self.headers.all("Record-Route").collect()
+    }
+
+    /// Option tags of Require.
+    pub fn require(&self) -> Vec<&str> {
+        self.headers.all("Require").collect()
+    }
+
+    /// Whether Supported or Require lists the option `tag`.
+    pub fn supports(&self, tag: &str) -> bool {
+        self.headers.all("Supported").chain(self.headers.all("Require")).any(|t| t.eq_ignore_ascii_case(tag))
+    }
+
+    /// Content-Type with its parameters.
+    pub fn content_type(&self) -> Option<&str> {
+        self.header("Content-Type").filter(|value| !value.is_empty())
+    }
+
+    /// Notes in the topmost Via of a request where it came from (RFC 3261 18.2.1, RFC 3581 4).
+    pub fn stamp_via(&mut self, source: SocketAddr) {
+        let Some(header) = self.headers.0.iter_mut().find(|header| header.name == "Via") else { return };
+        let end = separator_at(&header.value, b',').unwrap_or(header.value.len());
+        let (first, others) = header.value.split_at(end);
+        let Ok(mut via) = Via::parse(first) else { return };
+        let before = via.params.clone();
+        via.stamp(source);
+        if via.params != before {
+            header.set(alloc::format!("{via}{others}"));
+        }
+    }
+}
+
+/// One line of the head.
+fn put(out: &mut Vec<u8>, pieces: &[&[u8]]) {
+    for piece in pieces {
+        out.extend(piece.iter().map(|&byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }));
+    }
+    out.extend_from_slice(b"\r\n");
+}

@@ -1,0 +1,300 @@
+//! Bodies of several parts (RFC 2046 5.1, RFC 5621), as SRCs really write them.
+//!
+//! Borne: blanks behind a delimiter, no closing delimiter, text before the first, bare line feeds, parts without
+//! header fields, wrong lengths in them. Not taken for a delimiter: a line that merely begins like one.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::header::Header;
+use super::params::{Params, separator_at, split};
+
+/// The most parts that are read of a body, nested ones counted; more are an error.
+pub const MAX_PARTS: usize = 64;
+
+/// How deep multiparts may nest; a deeper one is kept as one part.
+pub const MAX_DEPTH: usize = 8;
+
+/// The longest boundary; RFC 2046 5.1.1 allows 70.
+pub const MAX_BOUNDARY: usize = 256;
+
+/// One part, its transfer encoding undone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// With its parameters; `text/plain` where the part names none (RFC 2046 5.1), empty for a whole body of no type.
+    pub content_type: String,
+    /// Content-Disposition with its parameters.
+    pub disposition: Option<String>,
+    /// Content-ID without its brackets.
+    pub content_id: Option<String>,
+    /// The content.
+    pub body: Vec<u8>,
+}
+
+impl Part {
+    /// Whether its type is `media_type`, parameters aside.
+    pub fn is(&self, media_type: &str) -> bool {
+        is_type(&self.content_type, media_type)
+    }
+
+    /// Whether who cannot read it has to refuse the message: yes, unless `handling=optional` (RFC 5621 8, RFC 3261
+    /// 20.11).
+    pub fn is_required(&self) -> bool {
+        let params = self.disposition.as_deref().and_then(|value| value.split_once(';')).map_or("", |(_, rest)| rest);
+        !Params::parse(params).get("handling").is_some_and(|handling| handling.eq_ignore_ascii_case("optional"))
+    }
+}
+
+/// Why a body has no parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MultipartError {
+    /// Content-Type names no boundary (RFC 2046 5.1.1).
+    NoBoundary,
+    /// The boundary is longer than [`MAX_BOUNDARY`].
+    LongBoundary,
+    /// The boundary does not occur in the body.
+    NoDelimiter,
+    /// There are more than [`MAX_PARTS`].
+    TooManyParts,
+}
+
+impl fmt::Display for MultipartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoBoundary => "Multipart Without Boundary",
+            Self::LongBoundary => "Multipart Boundary Too Long",
+            Self::NoDelimiter => "Multipart Boundary Not in Body",
+            Self::TooManyParts => "Too Many Body Parts",
+        })
+    }
+}
+
+impl core::error::Error for MultipartError {}
+
+/// The parts of a body, in order, nested ones in the place of what holds them. A body that is no multipart is one
+/// part; an empty one is none.
+pub fn parts(content_type: &str, body: &[u8]) -> Result<Vec<Part>, MultipartError> {
+    let mut found = Vec::new();
+    if is_multipart(content_type) {
+        take_apart(content_type, body, 1, &mut found)?;
+    } else if !body.is_empty() {
+        let content_type = content_type.trim().to_owned();
+        found.push(Part { content_type, disposition: None, content_id: None, body: body.to_vec() });
+    }
+    Ok(found)
+}
+
+/// Whether a body of this type is one we can make something of: SDP, metadata (by both of its names, RFC 7866 9 and
+/// its forerunners), a multipart.
+pub fn is_understood(content_type: &str) -> bool {
+    is_multipart(content_type)
+        || ["application/sdp", "application/rs-metadata+xml", "application/rs-metadata"]
+            .iter()
+            .any(|known| is_type(content_type, known))
+}
+
+fn is_multipart(content_type: &str) -> bool {
+    content_type.trim_start().get(..10).is_some_and(|start| start.eq_ignore_ascii_case("multipart/"))
+}
+
+fn is_type(content_type: &str, media_type: &str) -> bool {
+    content_type.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case(media_type)
+}
+
+fn take_apart(content_type: &str, body: &[u8], depth: usize, found: &mut Vec<Part>) -> Result<(), MultipartError> {
+    let boundary = boundary(content_type)?;
+    let pieces = cut(boundary.as_bytes(), body)?;
+    for piece in pieces {
+        let part = read_part(piece);
+        if is_multipart(&part.content_type) && depth < MAX_DEPTH {
+            let before = found.len();
+            match take_apart(&part.content_type, &part.body, depth + 1, found) {
+                Ok(()) => continue,
+                Err(MultipartError::TooManyParts) => return Err(MultipartError::TooManyParts),
+                // It costs only itself.
+                Err(MultipartError::NoBoundary | MultipartError::LongBoundary | MultipartError::NoDelimiter) => {
+                    found.truncate(before);
+                }
+            }
+        }
+        if found.len() >= MAX_PARTS {
+            return Err(MultipartError::TooManyParts);
+        }
+        found.push(part);
+    }
+    Ok(())
+}
+
+fn boundary(content_type: &str) -> Result<String, MultipartError> {
+    let at = separator_at(content_type, b';').ok_or(MultipartError::NoBoundary)?;
+    let params = content_type.get(at..).unwrap_or("");
+    let value = split(params, b';')
+        .filter_map(|piece| piece.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("boundary"))
+        .map(|(_, value)| value.trim())
+        .ok_or(MultipartError::NoBoundary)?;
+    let boundary = match value.strip_prefix('"') {
+        Some(quoted) => quoted.strip_suffix('"').unwrap_or(quoted).replace('\\', ""),
+        None => value.to_owned(),
+    };
+    match boundary.trim_end().len() {
+        0 => Err(MultipartError::NoBoundary),
+        1..=MAX_BOUNDARY => Ok(boundary.trim_end().to_owned()),
+        _ => Err(MultipartError::LongBoundary),
+    }
+}
+
+/// What a line is to a multipart.
+#[derive(PartialEq, Eq)]
+enum Line {
+    Text,
+    Delimiter,
+    Close,
+}
+
+/// RFC 2046 5.1.1: `--`, the boundary, perhaps `--`, blanks, and nothing else.
+fn judge(boundary: &[u8], line: &[u8]) -> Line {
+    let Some(rest) = line.strip_prefix(b"--").and_then(|rest| rest.strip_prefix(boundary)) else { return Line::Text };
+    let (rest, kind) = match rest.strip_prefix(b"--") {
+        Some(rest) => (rest, Line::Close),
+        None => (rest, Line::Delimiter),
+    };
+    if rest.trim_ascii().is_empty() { kind } else { Line::Text }
+}
+
+/// The bytes of each part. The line end before a delimiter is the delimiter's.
+fn cut<'a>(boundary: &[u8], body: &'a [u8]) -> Result<Vec<&'a [u8]>, MultipartError> {
+    let mut pieces = Vec::new();
+    let mut part_start = None;
+    let mut at = 0;
+    while let Some(rest) = body.get(at..).filter(|rest| !rest.is_empty()) {
+        let line_len = rest.iter().position(|&byte| byte == b'\n').map_or(rest.len(), |end| end + 1);
+        let kind = judge(boundary, rest.get(..line_len).unwrap_or_default());
+        if kind != Line::Text {
+            if let Some(start) = part_start {
+                let piece = body.get(start..at).unwrap_or_default();
+                let piece = piece.strip_suffix(b"\n").unwrap_or(piece);
+                pieces.push(piece.strip_suffix(b"\r").unwrap_or(piece));
+            }
+            part_start = Some(at + line_len);
+            if pieces.len() > MAX_PARTS {
+                return Err(MultipartError::TooManyParts);
+            }
+        }
+        at += line_len;
+        if kind == Line::Close {
+            return Ok(pieces);
+        }
+    }
+    // Not closed: the body's end ends the last part.
+    let start = part_start.ok_or(MultipartError::NoDelimiter)?;
+    pieces.push(body.get(start..).unwrap_or_default());
+    Ok(pieces)
+}
+
+/// Header fields up to the empty line, then content.
+fn read_part(piece: &[u8]) -> Part {
+    let mut part =
+        Part { content_type: "text/plain".to_owned(), disposition: None, content_id: None, body: Vec::new() };
+    let mut encoding = String::new();
+    let (fields, content) = read_fields(piece);
+    for field in &fields {
+        match field.name.as_ref() {
+            "Content-Type" => part.content_type.clone_from(&field.value),
+            "Content-Disposition" => part.disposition = Some(field.value.clone()),
+            "Content-ID" => {
+                let id = field.value.trim_start_matches('<').trim_end_matches('>');
+                part.content_id = Some(id.to_owned());
+            }
+            "Content-Transfer-Encoding" => encoding = field.value.to_ascii_lowercase(),
+            // Content-Length of a part is often wrong, and never needed.
+            _ => {}
+        }
+    }
+    part.body = match encoding.as_str() {
+        "base64" => decode_base64(content),
+        "quoted-printable" => decode_quoted_printable(content),
+        _ => content.to_vec(),
+    };
+    part
+}
+
+fn read_fields(piece: &[u8]) -> (Vec<Header>, &[u8]) {
+    let mut fields: Vec<Header> = Vec::new();
+    let mut rest = piece;
+    while !rest.is_empty() {
+        let line_len = rest.iter().position(|&byte| byte == b'\n').map_or(rest.len(), |end| end + 1);
+        let (line, after) = rest.split_at(line_len);
+        let is_fold = matches!(line.first(), Some(b' ' | b'\t'));
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            return (fields, after);
+        }
+        let colon = line.iter().position(|&byte| byte == b':');
+        match (is_fold, fields.last_mut(), colon) {
+            (true, Some(last), _) => last.append(&alloc::format!(" {}", String::from_utf8_lossy(line))),
+            (_, _, Some(colon)) => {
+                let (name, value) = line.split_at(colon);
+                let value = value.get(1..).unwrap_or_default().trim_ascii();
+                fields.push(Header::from_bytes(name.trim_ascii(), value));
+            }
+            // No header fields and no empty line: content from here on.
+            (_, _, None) => return (fields, rest),
+        }
+        rest = after;
+    }
+    (fields, rest)
+}
+
+/// RFC 2045 6.8; what is not of the alphabet is passed over.
+fn decode_base64(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut bits, mut count) = (0_u32, 0_u32);
+    for &byte in text {
+        let six = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            b'=' => break,
+            _ => continue,
+        };
+        bits = bits << 6 | u32::from(six);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            out.push(u8::try_from(bits >> count & 0xff).unwrap_or(0));
+        }
+    }
+    out
+}
+
+/// RFC 2045 6.7; a broken escape stays as it is.
+fn decode_quoted_printable(text: &[u8]) -> Vec<u8> {
+    let hex = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    loop {
+        rest = match rest {
+            [] => return out,
+            [b'=', b'\r', b'\n', after @ ..] | [b'=', b'\n', after @ ..] => after,
+            [b'=', high, low, after @ ..] => match (hex(*high), hex(*low)) {
+                (Some(high), Some(low)) => {
+                    out.push(high << 4 | low);
+                    after
+                }
+                _ => {
+                    out.push(b'=');
+                    rest.get(1..).unwrap_or_default()
+                }
+            },
+            [byte, after @ ..] => {
+                out.push(*byte);
+                after
+            }
+        };
+    }
+}

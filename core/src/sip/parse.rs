@@ -1,0 +1,217 @@
+//! Bytes to messages, tolerantly (RFC 3261 7, 25; RFC 4475): line ends are CRLF or LF, names may be compact and blanks
+//! may stand before their colon, values may be folded, lines that are no header field are passed over.
+//!
+//! One pass over the head, whatever is in it.
+
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::Method;
+use super::header::{Header, Headers};
+use super::message::{MAX_HEADERS, MAX_MESSAGE, Message, ParseError, StartLine};
+
+/// What is wrong, before it is known whether it can be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fault {
+    status: u16,
+    reason: &'static str,
+    section: &'static str,
+}
+
+const fn fault(status: u16, reason: &'static str, section: &'static str) -> Fault {
+    Fault { status, reason, section }
+}
+
+const NOT_SIP: Fault = fault(400, "Not a SIP Message", "RFC 3261 7");
+const BAD_REQUEST_LINE: Fault = fault(400, "Bad Request-Line", "RFC 3261 7.1");
+const BAD_STATUS_LINE: Fault = fault(400, "Bad Status-Line", "RFC 3261 7.2");
+const BAD_VERSION: Fault = fault(505, "Version Not Supported", "RFC 3261 21.5.6");
+const BAD_LENGTH: Fault = fault(400, "Bad Content-Length", "RFC 3261 20.14");
+const LENGTHS_DIFFER: Fault = fault(400, "Content-Lengths Differ", "RFC 4475 3.3.9");
+const SHORT_BODY: Fault = fault(400, "Body Shorter Than Content-Length", "RFC 3261 18.3");
+const TOO_MANY_HEADERS: Fault = fault(400, "Too Many Header Fields", "RFC 3261 21.4.1");
+pub(super) const NO_LENGTH: Fault = fault(400, "Missing Content-Length", "RFC 3261 18.3");
+pub(super) const TOO_LARGE: Fault = fault(513, "Message Too Large", "RFC 3261 21.5.7");
+
+/// A head, read as far as it can be.
+pub(super) struct Head {
+    start: Result<StartLine, (Fault, Option<Method>)>,
+    headers: Headers,
+    overfull: bool,
+    /// As announced.
+    pub(super) content_length: Result<Option<usize>, Fault>,
+    /// Where the body begins.
+    pub(super) len: usize,
+}
+
+impl Head {
+    /// Reads up to the empty line, or to the end if there is none.
+    pub(super) fn read(bytes: &[u8]) -> Self {
+        let skipped = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let mut lines = Lines { bytes, at: skipped };
+        let start = lines.next().map_or(Err((NOT_SIP, None)), start_line);
+        let mut head =
+            Self { start, headers: Headers(Vec::with_capacity(24)), overfull: false, content_length: Ok(None), len: 0 };
+        let mut field: Option<(&[u8], Cow<'_, [u8]>)> = None;
+        while let Some(line) = lines.next().filter(|line| !line.is_empty()) {
+            if matches!(line.first(), Some(b' ' | b'\t')) {
+                if let Some((_, value)) = &mut field {
+                    unfold(value, line);
+                }
+                continue;
+            }
+            head.keep(field.take());
+            field = line.iter().position(|&byte| byte == b':').map(|colon| {
+                let (name, value) = line.split_at(colon);
+                (name.trim_ascii(), Cow::Borrowed(value.get(1..).unwrap_or_default().trim_ascii()))
+            });
+        }
+        head.keep(field);
+        head.len = lines.at;
+        head
+    }
+
+    fn keep(&mut self, field: Option<(&[u8], Cow<'_, [u8]>)>) {
+        let Some((name, value)) = field.filter(|(name, _)| !name.is_empty()) else { return };
+        if name.eq_ignore_ascii_case(b"Content-Length") || name.eq_ignore_ascii_case(b"l") {
+            self.announce(value.trim_ascii());
+        } else if self.headers.0.len() >= MAX_HEADERS {
+            self.overfull = true;
+        } else if value.contains(&b'\r') || name.contains(&b'\r') {
+            let blank = |text: &[u8]| -> Vec<u8> {
+                text.iter().map(|&byte| if byte == b'\r' { b' ' } else { byte }).collect::<Vec<u8>>()
+            };
+            self.headers.0.push(Header::from_bytes(blank(name).trim_ascii(), blank(&value).trim_ascii()));
+        } else {
+            self.headers.0.push(Header::from_bytes(name, value.trim_ascii()));
+        }
+    }
+
+    /// Notes a Content-Length. A second one has to say the same (RFC 4475 3.3.9).
+    fn announce(&mut self, digits: &[u8]) {
+        if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+            self.content_length = Err(BAD_LENGTH);
+            return;
+        }
+        let value =
+            digits.iter().fold(0_usize, |sum, digit| sum.saturating_mul(10).saturating_add(usize::from(digit - b'0')));
+        match self.content_length {
+            Ok(None) => self.content_length = Ok(Some(value)),
+            Ok(Some(before)) if before != value => self.content_length = Err(LENGTHS_DIFFER),
+            Ok(Some(_)) | Err(_) => {}
+        }
+    }
+
+    /// The error, with what of the request an answer needs.
+    pub(super) fn refuse(self, fault: Fault) -> ParseError {
+        let start = match self.start {
+            Ok(start) => Some(start),
+            Err((_, method)) => method.map(|method| StartLine::Request { method, uri: String::new() }),
+        };
+        let headers = self.headers;
+        let message = start.map(|start| Message { start, headers, body: Vec::new() });
+        let answerable = message.filter(|message| {
+            message.method().is_some_and(|method| *method != Method::Ack) && message.via_top().is_some()
+        });
+        let Fault { status, reason, section } = fault;
+        ParseError { status, reason, answerable: answerable.map(Box::new), section }
+    }
+}
+
+/// Reads a whole message under the rules for datagrams.
+pub(super) fn message(bytes: &[u8]) -> Result<Message, ParseError> {
+    if bytes.len() > MAX_MESSAGE {
+        return Err(Head::read(bytes.get(..MAX_MESSAGE).unwrap_or_default()).refuse(TOO_LARGE));
+    }
+    let head = Head::read(bytes);
+    if let Err((fault, _)) = head.start {
+        return Err(head.refuse(fault));
+    }
+    if head.overfull {
+        return Err(head.refuse(TOO_MANY_HEADERS));
+    }
+    let rest = bytes.get(head.len..).unwrap_or_default();
+    let body = match head.content_length {
+        Ok(None) => rest,
+        Ok(Some(len)) => match rest.get(..len) {
+            Some(body) => body,
+            None => return Err(head.refuse(SHORT_BODY)),
+        },
+        Err(fault) => return Err(head.refuse(fault)),
+    };
+    match head.start {
+        Ok(start) => Ok(Message { start, headers: head.headers, body: body.to_vec() }),
+        Err((fault, _)) => Err(Head { start: Err((fault, None)), ..head }.refuse(fault)),
+    }
+}
+
+/// Lines without their ends.
+struct Lines<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = self.bytes.get(self.at..).filter(|rest| !rest.is_empty())?;
+        let end = rest.iter().position(|&byte| byte == b'\n');
+        self.at += end.map_or(rest.len(), |end| end + 1);
+        let line = rest.get(..end.unwrap_or(rest.len()))?;
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
+    }
+}
+
+/// Joins a continuation line with one blank (RFC 3261 7.3.1).
+fn unfold(value: &mut Cow<'_, [u8]>, line: &[u8]) {
+    let value = value.to_mut();
+    if !value.is_empty() {
+        value.push(b' ');
+    }
+    value.extend_from_slice(line.trim_ascii());
+}
+
+fn start_line(line: &[u8]) -> Result<StartLine, (Fault, Option<Method>)> {
+    let text = String::from_utf8_lossy(line);
+    if text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("SIP/")) {
+        return status_line(&text).ok_or((BAD_STATUS_LINE, None));
+    }
+    let version = text.split_ascii_whitespace().next_back().unwrap_or("");
+    let Some(number) = version.get(..4).filter(|v| v.eq_ignore_ascii_case("SIP/")).and(version.get(4..)) else {
+        return Err((NOT_SIP, None));
+    };
+    let name = text.split([' ', '\t']).next().unwrap_or("");
+    if !is_token(name) {
+        return Err((BAD_REQUEST_LINE, None));
+    }
+    let method = Method::from(name);
+    let mut pieces = text.split(' ').skip(1);
+    let (Some(uri), Some(last), None) = (pieces.next(), pieces.next(), pieces.next()) else {
+        return Err((BAD_REQUEST_LINE, Some(method)));
+    };
+    if uri.is_empty() || uri.contains(['\t', '\r']) || last != version {
+        return Err((BAD_REQUEST_LINE, Some(method)));
+    }
+    if number == "2.0" {
+        return Ok(StartLine::Request { method, uri: String::from(uri) });
+    }
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let is_version = number.split_once('.').is_some_and(|(major, minor)| digits(major) && digits(minor));
+    Err((if is_version { BAD_VERSION } else { BAD_REQUEST_LINE }, Some(method)))
+}
+
+fn status_line(text: &str) -> Option<StartLine> {
+    let (version, rest) = text.split_once(' ')?;
+    let (digits, reason) = rest.split_once(' ').unwrap_or((rest, ""));
+    let is_status = digits.len() == 3 && digits.bytes().all(|b| b.is_ascii_digit());
+    let status = digits.parse().ok().filter(|status| is_status && (100..700).contains(status))?;
+    version.eq_ignore_ascii_case("SIP/2.0").then(|| StartLine::Response { status, reason: reason.replace('\r', " ") })
+}
+
+/// RFC 3261 25.1.
+pub(super) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b))
+}
