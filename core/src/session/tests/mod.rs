@@ -152,6 +152,7 @@ impl Bench {
             dropped_paused: 0,
             dropped_flood: 0,
             junk: 0,
+            dropped_by_kernel: 0,
             strangers: 0,
             unattributed: 0,
             source: None,
