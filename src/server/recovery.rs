@@ -78,7 +78,11 @@ impl SlabSink for ToJournal {
     }
 
     fn hand_over(&self, session: SessionId, bytes: Vec<u8>) {
-        self.0.hand_over(Blocks { session, segment: None, checkpoint_at: None, bytes });
+        self.0.hand_over_quietly(Blocks { session, segment: None, checkpoint_at: None, bytes });
+    }
+
+    fn round_over(&self) {
+        self.0.wake();
     }
 }
 
@@ -98,6 +102,7 @@ pub(super) fn start(
     let clock = clock_of(&disk, &data, &boot)?;
     let catalog = Arc::new(Catalog::open(&data)?);
     let found = Live::scan(&*disk, &data, &boot).context("the journals cannot be read")?;
+    Live::tidy(&*disk, &found);
 
     let written = Arc::new(Notify::new());
     let wake = Arc::clone(&written);
