@@ -1,3 +1,5 @@
+//! What the catalog keeps, finds and refuses.
+
 use super::*;
 use siprec_core::time::Wall;
 
