@@ -244,7 +244,9 @@ fn state(ended_by: Option<EndCause>) -> State {
         Some(EndCause::Bye | EndCause::Cancel | EndCause::CommunicationSessionEnded | EndCause::Operator) => {
             State::Complete
         }
-        Some(EndCause::SrcGone | EndCause::DialogUnknown | EndCause::CaptureEnded | EndCause::Failed) | None => State::Interrupted,
+        Some(EndCause::SrcGone | EndCause::DialogUnknown | EndCause::CaptureEnded | EndCause::Failed) | None => {
+            State::Interrupted
+        }
     }
 }
 

@@ -125,12 +125,9 @@ fn known_method(method: &Method) -> Result<(), Rejection> {
         | Method::Update
         | Method::Info
         | Method::Prack => Ok(()),
-        Method::Register
-        | Method::Message
-        | Method::Subscribe
-        | Method::Notify
-        | Method::Refer
-        | Method::Publish => Err(Rejection::new(405, "Method Not Allowed", "RFC 3261 8.2.1").with("Allow", ALLOW)),
+        Method::Register | Method::Message | Method::Subscribe | Method::Notify | Method::Refer | Method::Publish => {
+            Err(Rejection::new(405, "Method Not Allowed", "RFC 3261 8.2.1").with("Allow", ALLOW))
+        }
         Method::Other(_) => Err(Rejection::new(501, "Not Implemented", "RFC 3261 21.5.2").with("Allow", ALLOW)),
     }
 }

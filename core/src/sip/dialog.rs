@@ -7,6 +7,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
+use super::address::Parts;
 use super::check::Rejection;
 use super::message::Message;
 use super::uri::{NameAddr, Uri};
@@ -33,7 +34,8 @@ pub struct Dialog {
     pub local_cseq: u32,
     /// CSeq of theirs.
     pub remote_cseq: Option<u32>,
-    /// Whether it was made with `sips` over TLS (RFC 3261 12.1.1): our Contact is to be `sips`, too.
+    /// Whether our Contact has to be `sips`: the Request-URI was, or the nearest Record-Route, or without one the
+    /// Contact (RFC 3261 12.1.1).
     pub secure: bool,
 }
 
@@ -43,6 +45,8 @@ impl Dialog {
         let remote_uri = invite.header("From").unwrap_or("").to_owned();
         let route_set: Vec<String> = invite.record_route().into_iter().map(ToOwned::to_owned).collect();
         let is_sips = |uri: &str| uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
+        let nearest = route_set.first().map(String::as_str).or_else(|| invite.headers_all("Contact").next());
+        let nearest_is_sips = nearest.is_some_and(|value| is_sips(Parts::of(value).uri));
         let mut dialog = Self {
             call_id: invite.call_id().unwrap_or("").to_owned(),
             remote_tag: invite.from_tag().map(ToOwned::to_owned),
@@ -54,7 +58,7 @@ impl Dialog {
             route_set,
             local_cseq: 0,
             remote_cseq: invite.cseq().map(|cseq| cseq.number),
-            secure: invite.uri().is_some_and(is_sips),
+            secure: nearest_is_sips || invite.uri().is_some_and(is_sips),
         };
         dialog.refresh_target(invite);
         dialog
@@ -266,6 +270,15 @@ mod tests {
         assert_eq!(dialog.check_cseq(&peers("BYE", 59)).map_err(|r| r.status), Err(500));
         assert_eq!(dialog.check_cseq(&peers("ACK", 7)), Ok(()));
         assert_eq!(dialog.remote_cseq, Some(60));
+    }
+
+    #[test]
+    fn sips_asks_for_sips() {
+        assert!(!dialog("").secure && dialog("Contact: <sips:a@c>\r\n").secure);
+        assert!(!dialog("Record-Route: <sip:p;lr>\r\nContact: <sips:a@c>\r\n").secure);
+        assert!(dialog("Record-Route: <SIPS:p;lr>,<sip:q;lr>\r\n").secure);
+        let request = Message::request(Method::Invite, "sips:srs@b").with("CSeq", "1 INVITE");
+        assert!(Dialog::accept(&request, "mine".into()).secure);
     }
 
     #[test]

@@ -295,6 +295,17 @@ fn responses_go_to_the_right_place() {
 }
 
 #[test]
+fn a_socket_for_both_families_answers_ipv4_as_it_sees_it() {
+    let mut bench = Bench::new(Transport::Udp);
+    bench.flow.local = "[::]:5060".parse().unwrap();
+    bench.flow.remote = "[::ffff:192.0.2.1]:4444".parse().unwrap();
+    let invite = bench.request(&request("INVITE", ";branch=z9hG4bK1;rport", 1, ""));
+    assert!(invite.1.header("Via").unwrap().contains(";received=192.0.2.1;"));
+    bench.answer(&invite, 486);
+    assert_eq!(bench.transactions.poll_send().unwrap().0.remote, bench.flow.remote);
+}
+
+#[test]
 fn what_cannot_be_read_is_answered_where_it_can_be() {
     let mut bench = Bench::new(Transport::Udp);
     let text = request("INVITE", ";branch=z9hG4bK1;rport", 1, "").replace("INVITE sip", "INVITE  sip");
