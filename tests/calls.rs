@@ -65,7 +65,10 @@ fn side_by_side(server: &Server, calls: &[(Call, Plan, Allow)]) -> Vec<String> {
                 })
             })
             .collect();
-        threads.into_iter().flat_map(|t| t.join().unwrap_or_else(|_| vec!["a call broke off: see above".into()])).collect()
+        threads
+            .into_iter()
+            .flat_map(|t| t.join().unwrap_or_else(|_| vec!["a call broke off: see above".into()]))
+            .collect()
     })
 }
 
@@ -98,9 +101,8 @@ fn fifty_at_once_and_none_hears_another() {
     let server = Setup::default().sessions(100).start();
     let sources: Vec<Src> =
         (0..4).map(|n| Src::new(server.sip, if n % 2 == 0 { Transport::Udp } else { Transport::Tcp })).collect();
-    let calls: Vec<_> = (0..50)
-        .map(|n| (Call::new(&sources[n % 4], n), Plan::seconds(CALL_SECONDS), Allow::default()))
-        .collect();
+    let calls: Vec<_> =
+        (0..50).map(|n| (Call::new(&sources[n % 4], n), Plan::seconds(CALL_SECONDS), Allow::default())).collect();
     let faults = side_by_side(&server, &calls);
     assert_no_faults(&faults);
     assert_eq!(recordings::all(&server.data).len(), 50);
@@ -133,7 +135,14 @@ fn skewed(ppm: i32) -> Plan {
 
 fn everything() -> Plan {
     let jitter = Duration::from_millis(10);
-    Plan { loss: 0.02, reorder: 0.01, duplicate: 0.02, jitter, silences: std::iter::once(100..130).collect(), ..skewed(100) }
+    Plan {
+        loss: 0.02,
+        reorder: 0.01,
+        duplicate: 0.02,
+        jitter,
+        silences: std::iter::once(100..130).collect(),
+        ..skewed(100)
+    }
 }
 
 #[test]
@@ -222,7 +231,10 @@ fn paused_and_resumed_the_timeline_keeps_its_length() {
                 })
             })
             .collect();
-        threads.into_iter().flat_map(|t| t.join().unwrap_or_else(|_| vec!["broke off: see above".into()])).collect::<Vec<_>>()
+        threads
+            .into_iter()
+            .flat_map(|t| t.join().unwrap_or_else(|_| vec!["broke off: see above".into()]))
+            .collect::<Vec<_>>()
     });
     assert_no_faults(&faults);
 }
@@ -235,7 +247,8 @@ fn paused_faults(server: &Server, call: &Call, hold: Direction, silent: &Range<i
         faults.push(format!("{hold:?}: the sheet tells of no pause"));
     }
     // What is paused never reaches the disk. 100 ms for what was under way.
-    let kept = recording.segments().into_iter().flat_map(|s| support::pcap::read(&s).unwrap()).filter(|d| d.rtp().is_some());
+    let kept =
+        recording.segments().into_iter().flat_map(|s| support::pcap::read(&s).unwrap()).filter(|d| d.rtp().is_some());
     let inside = silent.start + 100_000_000..silent.end - 100_000_000;
     let leaked = kept.filter(|d| d.interface.starts_with("rtp") && inside.contains(&d.at)).count();
     if leaked > 0 {

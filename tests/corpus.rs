@@ -6,20 +6,20 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 #![allow(unreachable_pub, reason = "a test crate has no outside")]
 
-mod support;
 #[path = "corpus/message.rs"]
 mod message;
 #[path = "corpus/player.rs"]
 mod player;
+mod support;
 
 use message::Case;
 use player::Player;
 use std::path::PathBuf;
 use std::time::Duration;
 use support::namespace::{Own, inside};
+use support::recordings;
 use support::server::Setup;
 use support::src::{Call, Src, Transport};
-use support::recordings;
 
 /// Share of messages that may be answered otherwise than the index says, each with its reason below.
 const EXCEPTIONS_MOST: f64 = 0.02;

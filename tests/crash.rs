@@ -268,7 +268,9 @@ fn sources_that_are_gone_after_the_kill_are_finished() {
     }
     assert_no_faults(&faults);
     assert_eq!(recordings::all(&server.data).len(), calls.len());
-    assert!(becomes_true(Duration::from_secs(5), || support::files_below(&server.data.join("journals/live")).is_empty()));
+    assert!(
+        becomes_true(Duration::from_secs(5), || support::files_below(&server.data.join("journals/live")).is_empty())
+    );
 }
 
 #[test]

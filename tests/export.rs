@@ -1,5 +1,7 @@
 //! `siprec export` over data directories made up for the purpose: what it lists, what it copies, and what it refuses.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

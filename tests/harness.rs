@@ -156,7 +156,8 @@ fn the_log_is_what_was_sent() {
         let lost = leg.packets.iter().filter(|p| p.copies == 0).count();
         assert!((1..30).contains(&lost), "{lost} lost of 100 at 10 %");
         for sent in leg.packets.iter().filter(|p| p.copies > 0) {
-            let is_it = |bytes: &[u8]| bytes[2..4] == sent.sequence.to_be_bytes() && bytes[8..12] == sent.ssrc.to_be_bytes();
+            let is_it =
+                |bytes: &[u8]| bytes[2..4] == sent.sequence.to_be_bytes() && bytes[8..12] == sent.ssrc.to_be_bytes();
             let came: Vec<_> = heard.packets.iter().filter(|(to, bytes, _)| *to == port && is_it(bytes)).collect();
             assert_eq!(came.len(), usize::from(sent.copies), "packet {}", sent.number);
             assert!((came[0].2 - sent.at).abs() < 50_000_000, "came {} ns after it was sent", came[0].2 - sent.at);
@@ -202,4 +203,58 @@ fn times_are_those_of_the_calendar() {
     assert_eq!(parse_time("2026-11-23T03:13:21.042Z"), Some(1_795_403_601_042_000_000));
     assert_eq!(parse_time("yesterday"), None);
     assert!(wall_now() > 1_700_000_000_000_000_000);
+}
+
+#[test]
+fn a_capture_and_tshark_agree_with_the_log() {
+    if !support::tshark::present() {
+        return;
+    }
+    let dir = support::TempDir::new("capture");
+    let fake = Fake::start(0, 1);
+    let src = Src::udp(fake.address);
+    let call = Call::new(&src, 1);
+    let capture = support::tshark::Capture::start(&dir.path().join("lo.pcap"), "udp");
+    call.must_invite();
+    call.talk(&Plan { loss: 0.05, ..Plan::seconds(2.0) });
+    let transcript = call.finish();
+    let file = capture.stop();
+    let streams = support::tshark::rtp_streams(&file, fake.address.port());
+    let seen: Vec<_> = support::pcap::read(&file).unwrap().iter().filter_map(support::pcap::Datagram::rtp).collect();
+    for leg in &transcript.legs {
+        let arrived: Vec<&Sent> = leg.packets.iter().filter(|p| p.copies > 0).collect();
+        let stream = streams.iter().find(|s| s.ssrc == arrived[0].ssrc).expect("tshark does not see the stream");
+        assert_eq!(usize::try_from(stream.packets).unwrap(), arrived.len());
+        let (first, last) = (arrived[0].number, arrived[arrived.len() - 1].number);
+        assert_eq!(stream.lost, i64::from(last - first + 1) - i64::try_from(arrived.len()).unwrap());
+        assert!(arrived.iter().all(|p| seen.contains(&(p.ssrc, p.sequence))), "the capture lacks a packet");
+    }
+    assert_eq!(support::tshark::complaints(&file, fake.address.port()), Vec::<String>::new());
+    assert!(support::tshark::sip_lines(&file, fake.address.port()).iter().any(|l| l.starts_with("BYE")));
+}
+
+#[test]
+fn sipp_speaks_with_the_voice_it_is_given() {
+    if !support::sipp::present() {
+        return;
+    }
+    let dir = support::TempDir::new("sipp");
+    let fake = Fake::start(0, 1);
+    let run = support::sipp::Run { calls: 1, rate: 1, packets: 100, voice: 7, tcp: false };
+    support::sipp::record(fake.address, &run, dir.path()).unwrap();
+    let heard = lock(&fake.heard);
+    let said: Vec<u8> = heard.packets.iter().flat_map(|(_, bytes, _)| bytes[12..].to_vec()).collect();
+    assert!(said.len() >= 15_000, "{} bytes of audio", said.len());
+    let voice = Voice::new(7, 0, 100 * PACKET).samples(0, 100 * PACKET);
+    assert!(said.iter().zip(&voice).all(|(a, b)| a == b), "SIPp sent another audio than it was given");
+}
+
+#[test]
+fn a_namespace_of_our_own_has_loopback() {
+    support::namespace::inside(support::namespace::Own::Network, "a_namespace_of_our_own_has_loopback", || {
+        assert!(std::net::TcpListener::bind("127.0.0.1:5060").is_ok());
+        let socket = std::net::UdpSocket::bind("[::1]:5060").unwrap();
+        assert!(socket.send_to(b"x", "[::1]:5060").is_ok());
+        assert!(socket.send_to(b"x", "192.0.2.1:9").is_err(), "something can leave this machine");
+    });
 }

@@ -4,11 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 #![allow(unreachable_pub, reason = "a test crate has no outside")]
 
-mod support;
 #[path = "robustness/mutate.rs"]
 mod mutate;
 #[path = "robustness/siege.rs"]
 mod siege;
+mod support;
 
 use siege::Siege;
 use std::net::{SocketAddr, UdpSocket};

@@ -104,7 +104,8 @@ fn retransmissions_make_one_recording() {
     for _ in 0..3 {
         raw.send(&invite.bytes());
     }
-    let answers: Vec<_> = raw.everything_for(Duration::from_millis(400)).into_iter().filter(|m| m.status() >= 200).collect();
+    let answers: Vec<_> =
+        raw.everything_for(Duration::from_millis(400)).into_iter().filter(|m| m.status() >= 200).collect();
     assert!(!answers.is_empty());
     let tags: std::collections::BTreeSet<_> = answers.iter().map(|a| (a.status(), a.to_tag())).collect();
     assert_eq!(tags.len(), 1, "one transaction, one answer: {tags:?}");
@@ -133,7 +134,10 @@ fn a_200_is_repeated_until_its_ack() {
                 let finals: Vec<_> = answers.iter().filter(|m| m.status() == 200).collect();
                 assert_eq!(finals.len(), 3, "{transport:?}: 200s in 2.5 s");
                 let apart: Vec<_> = finals.windows(2).map(|w| (w[1].at - w[0].at).as_millis()).collect();
-                assert!((400..800).contains(&apart[0]) && (850..1400).contains(&apart[1]), "{transport:?}: {apart:?} ms");
+                assert!(
+                    (400..800).contains(&apart[0]) && (850..1400).contains(&apart[1]),
+                    "{transport:?}: {apart:?} ms"
+                );
                 raw.send(&invite.within(&raw, finals[0], "ACK").bytes());
                 let after = raw.everything_for(Duration::from_millis(2600));
                 assert!(after.is_empty(), "{transport:?}: after the ACK came {:?}", after[0].start);
@@ -183,7 +187,8 @@ fn routes_and_vias_are_echoed_in_order() {
     let server = Server::start();
     let raw = Raw::new(server.sip, Transport::Udp);
     let mut invite = Draft::invite(&raw);
-    invite.more += "Record-Route: <sip:127.0.0.1:5091;lr>, <sip:127.0.0.1:5092;lr>\r\nRecord-Route: <sip:127.0.0.1:5093;lr>\r\n";
+    invite.more +=
+        "Record-Route: <sip:127.0.0.1:5091;lr>, <sip:127.0.0.1:5092;lr>\r\nRecord-Route: <sip:127.0.0.1:5093;lr>\r\n";
     invite.vias.push("SIP/2.0/UDP 127.0.0.1:5094;branch=z9hG4bK-behind".into());
     let answer = raw.ask(&invite);
     assert_eq!(answer.status(), 200);
@@ -262,7 +267,10 @@ fn an_invite_of_60_kib_over_udp() {
     let sdp = sdp(raw.local.ip(), &[40_000, 40_002], &[Direction::SendOnly; 2], 1);
     let metadata = Metadata::new(0, 2, &invite.from_tag).complete();
     let fill = 60 * 1024 - invite.bytes().len();
-    let padding = format!("<extensiondata><x xmlns=\"urn:x\">{}</x></extensiondata></recording>", "0123456789abcde\n".repeat(fill / 16));
+    let padding = format!(
+        "<extensiondata><x xmlns=\"urn:x\">{}</x></extensiondata></recording>",
+        "0123456789abcde\n".repeat(fill / 16)
+    );
     invite.body = Some(Body::both(&sdp, &metadata.replace("</recording>", &padding)));
     assert!(invite.bytes().len() > 60_000);
     let answer = raw.ask(&invite);
@@ -303,19 +311,23 @@ fn metadata_is_taken_from_update_and_bye() {
 fn whatever_is_wrong_with_the_xml_the_audio_is_recorded() {
     let server = Server::start();
     let src = Src::udp(server.sip);
-    let calls: Vec<_> = ["<recording><datamode>complete</data", "", "<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><recording>&e;</recording>"]
-        .iter()
-        .enumerate()
-        .map(|(n, xml)| {
-            let call = Call::new(&src, n);
-            let body = Body::both(&call.offer_sdp(&[Direction::SendOnly; 2]), xml);
-            let answer = call.invite_with(&body).unwrap();
-            assert_eq!(answer.status(), 200, "{xml}");
-            call.acknowledge(&answer);
-            call.talk(&Plan::seconds(3.0));
-            call
-        })
-        .collect();
+    let calls: Vec<_> = [
+        "<recording><datamode>complete</data",
+        "",
+        "<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><recording>&e;</recording>",
+    ]
+    .iter()
+    .enumerate()
+    .map(|(n, xml)| {
+        let call = Call::new(&src, n);
+        let body = Body::both(&call.offer_sdp(&[Direction::SendOnly; 2]), xml);
+        let answer = call.invite_with(&body).unwrap();
+        assert_eq!(answer.status(), 200, "{xml}");
+        call.acknowledge(&answer);
+        call.talk(&Plan::seconds(3.0));
+        call
+    })
+    .collect();
     for call in calls {
         let transcript = call.finish();
         let recording = recordings::wait(&server.data, call.call_id(), RENDERED_WITHIN);
@@ -333,8 +345,13 @@ fn the_offer_may_come_in_the_200() {
     let answer = call.invite_with(&Body::metadata(call.metadata.complete())).unwrap();
     assert_eq!(answer.status(), 200, "RFC 3261 13.2.1: an INVITE without an offer");
     let media = answer.media();
-    assert!(!media.is_empty() && media.iter().all(|m| m.kind == "audio" && m.direction == "recvonly" && m.port != 0), "{}", answer.text());
-    let directions: Vec<_> = media.iter().enumerate().map(|(n, _)| if n < 2 { Direction::SendOnly } else { Direction::ZeroPort }).collect();
+    assert!(
+        !media.is_empty() && media.iter().all(|m| m.kind == "audio" && m.direction == "recvonly" && m.port != 0),
+        "{}",
+        answer.text()
+    );
+    let directions: Vec<_> =
+        media.iter().enumerate().map(|(n, _)| if n < 2 { Direction::SendOnly } else { Direction::ZeroPort }).collect();
     let sdp = call.offer_sdp(&directions[..directions.len().min(2)]);
     let (_, ack) = call.compose("ACK", Some(&Body::sdp(sdp)), Some(answer.cseq().0));
     src.send(&ack);

@@ -8,6 +8,7 @@ pub mod lock;
 pub mod node;
 pub mod recordings;
 pub mod renderers;
+pub mod retention;
 pub mod scribe;
 pub mod selection;
 pub mod space;

@@ -49,9 +49,8 @@ const READ_BYTES: usize = 1 << 20;
 /// If any of them could not be read or recorded whole. What could be read is recorded all the same.
 pub fn run(options: Options) -> anyhow::Result<()> {
     let data = options.config.archive.data_dir.clone();
-    let _lock = DirectoryLock::take(&data).map_err(|error| {
-        anyhow::anyhow!("{error}; choose another folder for the replay with --data-dir")
-    })?;
+    let _lock = DirectoryLock::take(&data)
+        .map_err(|error| anyhow::anyhow!("{error}; choose another folder for the replay with --data-dir"))?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let catalog = Arc::new(Catalog::open(&data)?);
     let finisher = Finisher::new(Arc::clone(&disk), data.clone(), catalog);

@@ -167,7 +167,14 @@ impl Offline {
     }
 
     /// An RTP or RTCP packet arrived at a port.
-    pub(super) fn packet(&mut self, at: Wall, id: (SessionId, PortIndex), rtcp: bool, from: SocketAddr, payload: &[u8]) {
+    pub(super) fn packet(
+        &mut self,
+        at: Wall,
+        id: (SessionId, PortIndex),
+        rtcp: bool,
+        from: SocketAddr,
+        payload: &[u8],
+    ) {
         let Some(receiving) = self.ports.get_mut(&id) else { return };
         let (session, port) = id;
         let to = receiving.local;

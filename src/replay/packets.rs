@@ -3,9 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use etherparse::defrag::IpDefragPool;
-use etherparse::{
-    EtherType, IpNumber, LaxNetSlice, LaxSlicedPacket, SlicedPacket, TcpSlice, TransportSlice, UdpSlice,
-};
+use etherparse::{EtherType, IpNumber, LaxNetSlice, LaxSlicedPacket, SlicedPacket, TcpSlice, TransportSlice, UdpSlice};
 use pcap_file::DataLink;
 use siprec_core::time::Wall;
 
@@ -148,4 +146,3 @@ fn network_layer(link: DataLink, frame: &[u8]) -> Option<(Option<EtherType>, &[u
         _ => None,
     }
 }
-

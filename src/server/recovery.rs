@@ -188,7 +188,8 @@ fn clock_of(disk: &Arc<dyn Disk>, data: &std::path::Path, boot: &str) -> anyhow:
     let clock = Clock::start();
     let anchor = clock.anchor();
     let node = Node { boot: boot.to_owned(), anchor: (anchor.monotonic, anchor.wall) };
-    node.write(&**disk, data).with_context(|| format!("cannot write {}: archive.data_dir must be writable", data.display()))?;
+    node.write(&**disk, data)
+        .with_context(|| format!("cannot write {}: archive.data_dir must be writable", data.display()))?;
     Ok(clock)
 }
 

@@ -25,8 +25,8 @@ use super::media::ports::{BoundPair, Ports};
 use super::media::{News, Workers};
 use super::streams::{StreamEvent, Streams};
 use super::told;
-use crate::archive::journal::Writer;
 use crate::archive::disk::Disk;
+use crate::archive::journal::Writer;
 use crate::archive::lock::DirectoryLock;
 use crate::archive::scribe::Scribe;
 use crate::archive::space::Space;
@@ -153,7 +153,10 @@ impl Signalling {
     /// Whether the machine's clock was stepped; entries go on without the step, and say so.
     pub(super) fn look_at_clock(&mut self) {
         if let Some(by_ns) = self.steps.check(&self.clock) {
-            tracing::warn!(by_ms = by_ns / 1_000_000, "the machine's clock was stepped; recordings go on without the step");
+            tracing::warn!(
+                by_ms = by_ns / 1_000_000,
+                "the machine's clock was stepped; recordings go on without the step"
+            );
             self.input(Input::ClockStep { by_ns });
         }
     }

@@ -50,7 +50,11 @@ impl<'a> Player<'a> {
 
     pub fn play(&mut self) {
         for case in self.cases {
-            if self.to_tag.is_none() && (case.in_dialog || case.method == "BYE") && !case.verbatim() && self.cases.len() == 1 {
+            if self.to_tag.is_none()
+                && (case.in_dialog || case.method == "BYE")
+                && !case.verbatim()
+                && self.cases.len() == 1
+            {
                 self.establish(case);
             }
             self.play_one(case);

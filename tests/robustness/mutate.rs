@@ -5,7 +5,18 @@ use crate::support::Rng;
 const NUMBERS: [&str; 10] =
     ["0", "-1", "1", "255", "65535", "65536", "4294967295", "4294967296", "99999999999999999999", "1e9"];
 const TEXTS: [&str; 12] = [
-    "", " ", "\t", "\0", "%00", "\u{feff}", "<![CDATA[", "<!DOCTYPE a [<!ENTITY b \"b\">]>", "&b;", "--", "\r\n\r\n", "\"",
+    "",
+    " ",
+    "\t",
+    "\0",
+    "%00",
+    "\u{feff}",
+    "<![CDATA[",
+    "<!DOCTYPE a [<!ENTITY b \"b\">]>",
+    "&b;",
+    "--",
+    "\r\n\r\n",
+    "\"",
 ];
 
 /// Spoils a message: the body more often than the head.
@@ -41,7 +52,11 @@ fn fit_length(head: &str, length: usize, rng: &mut Rng) -> String {
         .map(|line| {
             let name = line.split(':').next().unwrap_or("").trim().to_ascii_lowercase();
             let end = &line[line.trim_end_matches(['\r', '\n']).len()..];
-            if name == "content-length" || name == "l" { format!("Content-Length: {told}{end}") } else { line.to_owned() }
+            if name == "content-length" || name == "l" {
+                format!("Content-Length: {told}{end}")
+            } else {
+                line.to_owned()
+            }
         })
         .collect()
 }

@@ -54,7 +54,8 @@ impl fmt::Display for Siege {
 impl Siege {
     pub fn new(server: SocketAddr, transport: Transport) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/sip");
-        let files = crate::support::files_below(&folder).into_iter().filter(|p| p.extension().is_some_and(|e| e == "sip"));
+        let files =
+            crate::support::files_below(&folder).into_iter().filter(|p| p.extension().is_some_and(|e| e == "sip"));
         let templates: Vec<(String, String)> = files
             .map(|p| {
                 let text = std::fs::read_to_string(&p).unwrap();

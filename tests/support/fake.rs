@@ -78,7 +78,9 @@ fn answer(raw: &[u8], address: SocketAddr, heard: &Arc<Mutex<Heard>>, answers: u
             let ports: Vec<u16> = (0..legs).map(|_| listen(heard.clone())).collect();
             let sdp = body::sdp(address.ip(), &ports, &vec![Direction::SendOnly; legs], 1);
             let length = sdp.len();
-            let rest = format!("Contact: <sip:fake@{address}>\r\nContent-Length: {length}\r\n\r\n{sdp}");
+            let rest = format!(
+                "Contact: <sip:fake@{address}>\r\nContent-Type: application/sdp\r\nContent-Length: {length}\r\n\r\n{sdp}"
+            );
             vec![request.respond(200, "OK", &rest); answers]
         }
         _ => vec![request.respond(200, "OK", "")],

@@ -7,7 +7,11 @@
 //!  recordings, journals --- recordings, pcapng, tshark ---> wav::judge -> faults
 //! ```
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "each test crate uses its own part of this module")]
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "what a test cannot go on without ends it, with its place")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "what a test cannot go on without ends it, with its place"
+)]
 
 pub mod fake;
 pub mod namespace;

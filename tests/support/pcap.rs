@@ -67,12 +67,13 @@ fn read_pcapng(bytes: &[u8]) -> Result<Vec<Datagram>, String> {
             PCAPNG_INTERFACE => interfaces.push(interface(block)),
             PCAPNG_PACKET => {
                 let number = word(block, 8).unwrap_or(0) as usize;
-                let interface = interfaces.get(number).ok_or(format!("interface {number} at {at} was never described"))?;
+                let interface =
+                    interfaces.get(number).ok_or(format!("interface {number} at {at} was never described"))?;
                 let units = i64::from(word(block, 12).unwrap_or(0)) << 32 | i64::from(word(block, 16).unwrap_or(0));
                 let captured = word(block, 20).unwrap_or(0) as usize;
                 let frame = block.get(28..28 + captured).ok_or(format!("a packet longer than its block at {at}"))?;
-                let time = units / interface.units * 1_000_000_000
-                    + units % interface.units * 1_000_000_000 / interface.units;
+                let time =
+                    units / interface.units * 1_000_000_000 + units % interface.units * 1_000_000_000 / interface.units;
                 out.extend(datagram(time, &interface.name, interface.link, frame));
             }
             _ => {}
@@ -141,7 +142,13 @@ fn datagram(at: i64, interface: &str, link: u32, frame: &[u8]) -> Option<Datagra
         _ => return None,
     };
     let (from, to) = (SocketAddr::new(from, half_be(udp, 0)?), SocketAddr::new(to, half_be(udp, 2)?));
-    Some(Datagram { at, interface: interface.into(), from, to, payload: udp.get(8..usize::from(half_be(udp, 4)?))?.to_vec() })
+    Some(Datagram {
+        at,
+        interface: interface.into(),
+        from,
+        to,
+        payload: udp.get(8..usize::from(half_be(udp, 4)?))?.to_vec(),
+    })
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {

@@ -103,7 +103,10 @@ impl Recording {
     /// The audio files, in the sidecar's order.
     pub fn audio(&self) -> Result<Vec<Audio>, String> {
         let names = self.list("/files").iter().filter_map(|f| f["name"].as_str());
-        names.filter(|n| Path::new(n).extension().is_some_and(|e| e == "wav")).map(|n| Audio::read(&self.beside(n))).collect()
+        names
+            .filter(|n| Path::new(n).extension().is_some_and(|e| e == "wav"))
+            .map(|n| Audio::read(&self.beside(n)))
+            .collect()
     }
 
     fn beside(&self, name: &str) -> PathBuf {
@@ -171,7 +174,11 @@ impl Recording {
             .collect();
         let Some(first) = missing.first() else { return Vec::new() };
         let when = (first.at - transcript.start) / 1_000_000;
-        vec![format!("{} packets are not in the journal, the first is number {} at {when} ms", missing.len(), first.number)]
+        vec![format!(
+            "{} packets are not in the journal, the first is number {} at {when} ms",
+            missing.len(),
+            first.number
+        )]
     }
 
     /// The sheet's counts against the sender's log; `blind`: when nothing could be received.

@@ -145,7 +145,8 @@ impl Server {
     pub fn restart(&mut self) {
         assert!(self.running.is_none(), "it still runs");
         let before = self.readies();
-        let mut child = self.command().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            self.command().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         collect(child.stdout.take().unwrap(), self.said.clone(), true);
         collect(child.stderr.take().unwrap(), self.said.clone(), false);
         self.running = Some(child);

@@ -29,7 +29,8 @@ pub struct Run {
 
 /// Runs `testdata/sipp/record.xml`; gives what SIPp said when a call failed.
 pub fn record(server: SocketAddr, run: &Run, scratch: &Path) -> Result<(), String> {
-    let audio = scratch.join(format!("voice-{}.alaw", run.voice));
+    // The scenario names it, and SIPp looks for it where it runs.
+    let audio = scratch.join("voice.alaw");
     let samples = run.packets * PACKET;
     std::fs::write(&audio, Voice::new(run.voice, 0, samples).samples(0, samples)).unwrap();
     let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/sipp/record.xml");
@@ -38,8 +39,6 @@ pub fn record(server: SocketAddr, run: &Run, scratch: &Path) -> Result<(), Strin
         .arg(server.to_string())
         .arg("-sf")
         .arg(scenario)
-        .args(["-key", "audio"])
-        .arg(&audio)
         .args(["-i", &server.ip().to_string(), "-t", if run.tcp { "t1" } else { "u1" }])
         .args(["-m", &run.calls.to_string(), "-r", &run.rate.to_string(), "-d", &length.as_millis().to_string()])
         .args(["-nostdin", "-trace_err", "-timeout", "60s", "-timeout_error"])

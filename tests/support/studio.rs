@@ -199,7 +199,9 @@ fn run(receiver: &Receiver<Speech>) {
     let mut heap: BinaryHeap<Reverse<Item>> = BinaryHeap::new();
     let mut order = 0;
     loop {
-        let wait = heap.peek().map_or(Duration::from_secs(1), |Reverse(next)| next.at.saturating_duration_since(Instant::now()));
+        let wait = heap
+            .peek()
+            .map_or(Duration::from_secs(1), |Reverse(next)| next.at.saturating_duration_since(Instant::now()));
         match receiver.recv_timeout(wait) {
             Ok(speech) => {
                 let at = speech.leg.lock().unwrap().start;

@@ -54,7 +54,9 @@ pub struct Voice {
 impl Voice {
     pub fn new(call: usize, leg: usize, samples: u32) -> Self {
         Self {
-            tone: (0..RATE).map(|i| alaw(wave(TONE_AMPLITUDE, f64::from(tone_hz(tone_of(call, leg))), i, 0.0))).collect(),
+            tone: (0..RATE)
+                .map(|i| alaw(wave(TONE_AMPLITUDE, f64::from(tone_hz(tone_of(call, leg))), i, 0.0)))
+                .collect(),
             click: (0..CLICK).map(|i| alaw(wave(CLICK_AMPLITUDE, CLICK_HZ, i, 2.07))).collect(),
             clicks: clicks(call, samples),
         }

@@ -196,7 +196,8 @@ pub fn level(samples: &[i16], hz: u32) -> f64 {
 fn lead(found: &[Found<'_>], call: usize) -> Option<f64> {
     let mut offsets: Vec<f64> = Vec::new();
     for leg in found {
-        let times: Vec<f64> = clicks(call, leg.leg.plan.packets * PACKET).iter().map(|c| leg.leg.plan.time_of(*c)).collect();
+        let times: Vec<f64> =
+            clicks(call, leg.leg.plan.packets * PACKET).iter().map(|c| leg.leg.plan.time_of(*c)).collect();
         offsets.extend(leg.onsets.iter().flat_map(|onset| times.iter().map(move |t| onset - t)));
     }
     offsets.sort_by(f64::total_cmp);

@@ -171,7 +171,8 @@ impl Line {
         let count = i128::try_from(points.len()).unwrap_or(1);
         let middle = i64::try_from(sum / count).unwrap_or(0);
         let hull = lower_hull(points);
-        let edge = hull.windows(2).find(|edge| edge.iter().any(|end| end.media >= middle && end.media != edge[0].media));
+        let edge =
+            hull.windows(2).find(|edge| edge.iter().any(|end| end.media >= middle && end.media != edge[0].media));
         let Some(&[from, to]) = edge else { return flat };
         let limit = if span < LONG_SPAN_NS { SHORT_SPAN_PPM } else { LONG_SPAN_PPM };
         let (rise, run) = (to.delay.saturating_sub(from.delay), to.media.saturating_sub(from.media));

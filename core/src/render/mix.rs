@@ -230,6 +230,6 @@ mod tests {
         stretch(&mut samples, 4);
         assert_eq!(samples, [0, 100, 300, 400]);
         stretch(&mut samples, 0);
-        assert_eq!(samples, []);
+        assert!(samples.is_empty());
     }
 }

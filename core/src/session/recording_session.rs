@@ -273,4 +273,3 @@ impl RecordingSession {
         ctx.out.push_back(Output::SessionEnded { session, cause });
     }
 }
-

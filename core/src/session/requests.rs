@@ -170,7 +170,8 @@ impl Srs {
 
     fn in_dialog(&mut self, now: Now, flow: &Flow, id: SessionId, key: &ServerKey, message: Message) {
         let is_repeat = |s: &RecordingSession| {
-            message.method() == Some(&Method::Invite) && message.cseq().map(|cseq| cseq.number) == Some(s.state.last_invite.cseq)
+            message.method() == Some(&Method::Invite)
+                && message.cseq().map(|cseq| cseq.number) == Some(s.state.last_invite.cseq)
         };
         let judged = self.with_session(now, id, |session, ctx| {
             session.watch.is_alive(ctx.now);

@@ -348,15 +348,16 @@ impl Srs {
     pub(super) fn session_of(&self, request: &Message) -> Option<SessionId> {
         let ids = self.by_call.get(request.call_id()?)?;
         let exact = ids.iter().find(|id| self.sessions.get(id).is_some_and(|s| s.state.dialog.matches(request)));
-        exact.or_else(|| {
-            // A request without To tag, as some SRCs send BYE; and, replaying, one with another server's tag.
-            let lenient = self.policy.adopt_foreign_tags || request.to_tag().is_none();
-            let known = |id: &&SessionId| {
-                self.sessions.get(id).is_some_and(|s| request.from_tag() == s.state.dialog.remote_tag.as_deref())
-            };
-            ids.iter().filter(|_| lenient).find(known)
-        })
-        .copied()
+        exact
+            .or_else(|| {
+                // A request without To tag, as some SRCs send BYE; and, replaying, one with another server's tag.
+                let lenient = self.policy.adopt_foreign_tags || request.to_tag().is_none();
+                let known = |id: &&SessionId| {
+                    self.sessions.get(id).is_some_and(|s| request.from_tag() == s.state.dialog.remote_tag.as_deref())
+                };
+                ids.iter().filter(|_| lenient).find(known)
+            })
+            .copied()
     }
 
     pub(super) fn sessions_of_call(&self, call_id: &str) -> &[SessionId] {
@@ -400,7 +401,11 @@ impl Srs {
                 }
                 Timer::Watch(id) => {
                     self.timers.set(Timer::Watch(id), Watch::next_look(now, self.policy.rtp_timeout));
-                    self.with_session(now, id, |s, ctx| if s.has_begun() { s.look(ctx) });
+                    self.with_session(now, id, |s, ctx| {
+                        if s.has_begun() {
+                            s.look(ctx)
+                        }
+                    });
                 }
                 Timer::Forget(call_id) => {
                     self.recently_ended.remove(&call_id);

@@ -169,6 +169,11 @@ fn record(n: u128) -> Record {
         },
         participants: vec![("a".to_owned(), alice), ("b".to_owned(), bob)],
         sip_session_ids: vec!["ab30".to_owned()],
-        streams: vec![StreamRow { port: 0, label: Some("1".to_owned()), codecs: "PCMA/8000".to_owned(), rendered: true }],
+        streams: vec![StreamRow {
+            port: 0,
+            label: Some("1".to_owned()),
+            codecs: "PCMA/8000".to_owned(),
+            rendered: true,
+        }],
     }
 }

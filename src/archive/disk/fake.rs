@@ -217,9 +217,9 @@ impl State {
     }
 
     fn find(&self, path: &Path) -> io::Result<usize> {
-        names(path).iter().try_fold(ROOT, |at, name| {
-            self.folder(at)?.get(*name).copied().ok_or_else(|| ErrorKind::NotFound.into())
-        })
+        names(path)
+            .iter()
+            .try_fold(ROOT, |at, name| self.folder(at)?.get(*name).copied().ok_or_else(|| ErrorKind::NotFound.into()))
     }
 
     /// The folder that a path's last name is in, and that name.

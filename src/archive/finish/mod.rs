@@ -186,7 +186,13 @@ impl Finisher {
         }
         let failure = |source| FinishError::Journal { session: journal.session(), source };
         let entries = |take: &mut dyn FnMut(&Entry<'_>)| {
-            journal.read(&mut |entry| if !self.is_stopped() { take(entry) }).map_err(failure)
+            journal
+                .read(&mut |entry| {
+                    if !self.is_stopped() {
+                        take(entry)
+                    }
+                })
+                .map_err(failure)
         };
         let mut plan = render::plan(recording, entries)?;
         if self.is_stopped() {

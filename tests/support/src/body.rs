@@ -17,14 +17,16 @@ pub enum Direction {
 /// An offer (or an answer to the server's offer) of one audio m-line a leg, labels 1, 2, 3 ...
 pub fn sdp(ip: IpAddr, ports: &[u16], directions: &[Direction], version: u32) -> String {
     let family = if ip.is_ipv6() { "IP6" } else { "IP4" };
-    let mut out = format!("v=0\r\no=SRC 2890844526 {version} IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n");
+    let mut out =
+        format!("v=0\r\no=SRC 2890844526 {version} IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n");
     for (leg, (port, direction)) in ports.iter().zip(directions).enumerate() {
         let port = if *direction == Direction::ZeroPort { 0 } else { *port };
         write!(out, "m=audio {port} RTP/AVP 8 0 101\r\n").unwrap();
         if *direction == Direction::ZeroAddress {
             out += if ip.is_ipv6() { "c=IN IP6 ::\r\n" } else { "c=IN IP4 0.0.0.0\r\n" };
         }
-        out += "a=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n";
+        out +=
+            "a=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n";
         let word = if *direction == Direction::Inactive { "inactive" } else { "sendonly" };
         write!(out, "a=label:{}\r\na={word}\r\n", leg + 1).unwrap();
     }
@@ -68,8 +70,12 @@ impl Metadata {
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<recording xmlns=\"urn:ietf:params:xml:ns:recording:1\">\r\n\
              <datamode>complete</datamode>\r\n",
         );
-        write!(out, "<group group_id=\"{}\"><associate-time>2026-01-02T03:04:05Z</associate-time></group>\r\n", self.group)
-            .unwrap();
+        write!(
+            out,
+            "<group group_id=\"{}\"><associate-time>2026-01-02T03:04:05Z</associate-time></group>\r\n",
+            self.group
+        )
+        .unwrap();
         write!(
             out,
             "<session session_id=\"{}\"><sipSessionID>ab30317f1a784dc48ff824d0d3715d86;remote=\
@@ -84,7 +90,9 @@ impl Metadata {
             write!(
                 out,
                 "<stream stream_id=\"{}\" session_id=\"{}\"><label>{}</label></stream>\r\n",
-                person.stream, self.session, leg + 1
+                person.stream,
+                self.session,
+                leg + 1
             )
             .unwrap();
         }

@@ -128,7 +128,9 @@ impl MediaLine {
                 out.push(Self { kind, port, direction: session_direction.clone(), label: None });
             } else if let Some(attribute) = line.strip_prefix("a=") {
                 match (attribute, out.last_mut()) {
-                    ("sendrecv" | "sendonly" | "recvonly" | "inactive", Some(media)) => media.direction = attribute.into(),
+                    ("sendrecv" | "sendonly" | "recvonly" | "inactive", Some(media)) => {
+                        media.direction = attribute.into()
+                    }
                     ("sendrecv" | "sendonly" | "recvonly" | "inactive", None) => session_direction = attribute.into(),
                     (_, Some(media)) if attribute.starts_with("label:") => media.label = Some(attribute[6..].into()),
                     _ => {}
