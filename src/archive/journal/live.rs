@@ -196,7 +196,7 @@ fn missing_mark(bytes: &[u8], length: u64, tail: &Tail) -> Option<Mark> {
 fn header(file: &dyn DiskFile) -> io::Result<Option<SegmentHeader>> {
     first_entry(file, 0, |kind| match kind {
         Kind::Event(Event::Segment(header)) => Some(header),
-        _ => None,
+        Kind::Event(_) | Kind::Checkpoint(_) | Kind::Sip { .. } | Kind::Rtp { .. } | Kind::Rtcp { .. } => None,
     })
 }
 
@@ -204,7 +204,7 @@ fn header(file: &dyn DiskFile) -> io::Result<Option<SegmentHeader>> {
 fn checkpoint(file: &dyn DiskFile, offset: u64) -> io::Result<Option<Vec<u8>>> {
     first_entry(file, offset, |kind| match kind {
         Kind::Checkpoint(json) => Some(json.to_vec()),
-        _ => None,
+        Kind::Event(_) | Kind::Sip { .. } | Kind::Rtp { .. } | Kind::Rtcp { .. } => None,
     })
 }
 
