@@ -94,8 +94,8 @@ impl<'a> Walk<'a> {
                 self.seen.last_at = self.seen.last_at.max(Some(shape.at));
                 match shape.what {
                     What::Checkpoint => self.seen.checkpoint = Some(offset),
-                    What::Event(Event::Ended { .. }) => self.seen.ended = true,
-                    What::Event(_) | What::Sip { .. } | What::Rtp { .. } | What::Rtcp { .. } => {}
+                    What::Event(event) => self.seen.ended |= matches!(*event, Event::Ended { .. }),
+                    What::Sip { .. } | What::Rtp { .. } | What::Rtcp { .. } => {}
                 }
             }
             Block::Mark(at, mark) => {

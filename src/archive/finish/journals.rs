@@ -106,6 +106,8 @@ impl<'d> Journal<'d> {
         let target = self.data.join(put_away_path(self.session, began));
         let day = target.parent().unwrap_or(self.data);
         self.disk.create_dir_all(day)?;
+        // A short session's segments may be newer than the last sync of their names.
+        self.disk.sync_dir(&self.folder)?;
         self.disk.rename(&self.folder, &target)?;
         self.disk.sync_dir(day)?;
         self.disk.sync_dir(self.folder.parent().unwrap_or(self.data))
