@@ -7,12 +7,8 @@ use siprec::{Config, Server};
 
 fn main() -> anyhow::Result<()> {
     let server = Server::new(Config {
-        server: ServerConfig {
-            address: ":5060".parse().map_err(anyhow::Error::msg)?,
-            max_connections: 100,
-            ..Default::default()
-        },
-        media: MediaConfig { port_range: "10000-10999".parse().map_err(anyhow::Error::msg)?, ..Default::default() },
+        server: ServerConfig { address: ":5060".parse()?, max_connections: 100, ..Default::default() },
+        media: MediaConfig { port_range: "10000-10999".parse()?, ..Default::default() },
         archive: ArchiveConfig { data_dir: "./calls".into(), ..Default::default() },
         ..Default::default()
     });

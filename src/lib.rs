@@ -16,7 +16,9 @@
 pub mod archive;
 pub mod cmd;
 pub mod config;
+pub mod export;
 pub mod logging;
+pub mod policy;
 pub mod replay;
 pub mod server;
 pub mod sip_trace;

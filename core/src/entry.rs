@@ -164,6 +164,8 @@ pub enum EndCause {
     SrcGone,
     /// The SRC answered our probe with 481.
     DialogUnknown,
+    /// The capture that was replayed ends here.
+    CaptureEnded,
     /// We could not go on (ports lost and not replaceable).
     Failed,
 }

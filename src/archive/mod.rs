@@ -1,5 +1,14 @@
 //! The archive: all that outlives a call.
+
 pub mod catalog;
+pub mod disk;
+pub mod finish;
+pub mod journal;
 pub mod lock;
+pub mod node;
+pub mod recordings;
+pub mod renderers;
+pub mod retention;
+pub mod scribe;
 pub mod selection;
 pub mod space;

@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand. Only this module knows clap, and only it calls the shells.
 
 mod config;
+mod export;
 mod replay;
 mod serve;
 mod settings;
@@ -25,6 +26,8 @@ enum Command {
     Serve(serve::Args),
     /// Run captures (pcap, pcapng) through the recorder, offline and faster than life
     Replay(replay::Args),
+    /// Find recordings and copy them, verified
+    Export(export::Args),
     /// Check, show or print the configuration
     Config(config::Args),
 }
@@ -43,7 +46,9 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "siprec: {error:#}");
+            for line in format!("{error:#}").lines() {
+                let _ = writeln!(std::io::stderr(), "siprec: {line}");
+            }
             ExitCode::FAILURE
         }
     }
@@ -54,6 +59,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         None => serve::run(cli.serve),
         Some(Command::Serve(args)) => serve::run(args),
         Some(Command::Replay(args)) => replay::run(args),
+        Some(Command::Export(args)) => export::run(args),
         Some(Command::Config(args)) => config::run(args),
     }
 }

@@ -20,7 +20,7 @@ pub use model::{
 };
 pub use notices::{Notice, Severity, notices};
 pub use show::{show_json, show_text};
-pub use values::{ByteSize, Codec, ListenAddress, LogOutput, Network, PortRange, Secret, Span};
+pub use values::{ByteSize, Codec, Invalid, ListenAddress, LogOutput, Network, PortRange, Secret, Span};
 
 /// The shipped sample: every key at its default, explained.
 pub const EXAMPLE: &str = include_str!("../../siprec.example.yaml");

@@ -363,14 +363,9 @@ pub struct Peer {
     /// What it is answered over capacity; none: `server.refusal`.
     #[serde(default)]
     pub refusal: Option<Refusal>,
-}
-
-impl Config {
-    /// What `ip` is answered over capacity.
-    pub fn refusal_for(&self, ip: IpAddr) -> Refusal {
-        let peer = self.peers.iter().find(|peer| peer.address.contains(ip));
-        peer.and_then(|peer| peer.refusal).unwrap_or(self.server.refusal)
-    }
+    /// Its ordinary INVITEs (no SIPREC in them) are recorded as well.
+    #[serde(default)]
+    pub legacy: bool,
 }
 
 fn refusing_status<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
@@ -379,23 +374,5 @@ fn refusing_status<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<
         Ok(status)
     } else {
         Err(serde::de::Error::custom(format!("{status} refuses nothing: SIP statuses from 400 to 699 do")))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_peer_that_matches_counts() {
-        let peer = |address: &str, status| Peer {
-            address: address.parse().unwrap(),
-            name: None,
-            refusal: Some(Refusal { status, retry_after: None }),
-        };
-        let config = Config { peers: vec![peer("10.1.0.0/16", 486), peer("10.0.0.0/8", 480)], ..Config::default() };
-        assert_eq!(config.refusal_for("10.1.2.3".parse().unwrap()).status, 486);
-        assert_eq!(config.refusal_for("10.2.2.3".parse().unwrap()).status, 480);
-        assert_eq!(config.refusal_for("192.0.2.1".parse().unwrap()).status, 503);
     }
 }

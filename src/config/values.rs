@@ -37,6 +37,18 @@ macro_rules! text_value {
     };
 }
 
+/// Why a text is no value of its kind, and how to write one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invalid(String);
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Invalid {}
+
 /// Where to listen: `:5060` (all addresses, IPv4 and IPv6), `192.0.2.1:5060` or `[2001:db8::1]:5060`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListenAddress {
@@ -47,10 +59,10 @@ pub struct ListenAddress {
 }
 
 impl FromStr for ListenAddress {
-    type Err = String;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no address to listen on: write \":5060\" or \"192.0.2.1:5060\"");
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let wrong = || Invalid(format!("`{text}` is no address to listen on: write \":5060\" or \"192.0.2.1:5060\""));
         if let Some(port) = text.strip_prefix(':') {
             return Ok(Self { ip: None, port: port.parse().map_err(|_| wrong())? });
         }
@@ -77,11 +89,11 @@ pub struct Span(pub Duration);
 const SPAN_UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 impl FromStr for Span {
-    type Err = String;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Invalid> {
         let millis = with_unit(text, &SPAN_UNITS)
-            .ok_or_else(|| format!("`{text}` is no length of time: write it as 500ms, 30s, 5m, 12h or 7d"))?;
+            .ok_or_else(|| Invalid(format!("`{text}` is no length of time: write it as 500ms, 30s, 5m, 12h or 7d")))?;
         Ok(Self(Duration::from_millis(millis)))
     }
 }
@@ -113,18 +125,18 @@ const SIZE_UNITS: [(&str, u64); 9] = [
 ];
 
 impl FromStr for ByteSize {
-    type Err = String;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Invalid> {
         with_unit(text, &SIZE_UNITS)
             .map(Self)
-            .ok_or_else(|| format!("`{text}` is no size: write it as 512MiB, 1GiB or 500MB"))
+            .ok_or_else(|| Invalid(format!("`{text}` is no size: write it as 512MiB, 1GiB or 500MB")))
     }
 }
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fits = |unit: &&(&str, u64)| self.0 != 0 && self.0 % unit.1 == 0;
+        let fits = |unit: &&(&str, u64)| self.0 != 0 && self.0.is_multiple_of(unit.1);
         let (unit, size) = SIZE_UNITS.iter().rev().find(fits).unwrap_or(&SIZE_UNITS[0]);
         write!(f, "{}{unit}", self.0 / size)
     }
@@ -166,10 +178,10 @@ impl PortRange {
 }
 
 impl FromStr for PortRange {
-    type Err = String;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |why: &str| format!("`{text}` is no range of ports ({why}): write it as \"10000-20000\"");
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let wrong = |why: &str| Invalid(format!("`{text}` is no range of ports ({why}): write it as \"10000-20000\""));
         let (first, last) = text.split_once('-').ok_or_else(|| wrong("no dash"))?;
         let port = |text: &str| text.trim().parse::<u16>().map_err(|_| wrong("ports are 1 to 65535"));
         let range = Self { first: port(first)?, last: port(last)? };
@@ -213,10 +225,10 @@ impl Network {
 }
 
 impl FromStr for Network {
-    type Err = String;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no network: write it as \"10.0.0.0/8\" or \"192.0.2.1\"");
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let wrong = || Invalid(format!("`{text}` is no network: write it as \"10.0.0.0/8\" or \"192.0.2.1\""));
         let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
         let address: IpAddr = address.parse().map_err(|_| wrong())?;
         let bits = if address.is_ipv4() { 32 } else { 128 };
@@ -275,13 +287,13 @@ impl Codec {
 }
 
 impl FromStr for Codec {
-    type Err = String;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Invalid> {
         let known = CODECS.iter().find(|name| name.eq_ignore_ascii_case(text));
         known.map(|name| Self((*name).to_string())).ok_or_else(|| {
             let hint = super::nearest::did_you_mean(text, CODECS.iter().copied());
-            format!("`{text}` is no codec siprec knows{hint}")
+            Invalid(format!("`{text}` is no codec siprec knows{hint}"))
         })
     }
 }
@@ -306,11 +318,11 @@ pub enum LogOutput {
 }
 
 impl FromStr for LogOutput {
-    type Err = String;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Invalid> {
         Ok(match text {
-            "" => return Err("write stderr, stdout or the path of a file".into()),
+            "" => return Err(Invalid("write stderr, stdout or the path of a file".into())),
             "stderr" => Self::Stderr,
             "stdout" => Self::Stdout,
             path => Self::File(path.into()),
@@ -345,9 +357,9 @@ impl Secret {
 }
 
 impl FromStr for Secret {
-    type Err = String;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Invalid> {
         Ok(Self(text.to_string()))
     }
 }
@@ -370,7 +382,7 @@ text_value!(Secret, "a text");
 mod tests {
     use super::*;
 
-    fn same<T: FromStr<Err = String> + fmt::Display>(text: &str) {
+    fn same<T: FromStr<Err = Invalid> + fmt::Display>(text: &str) {
         assert_eq!(text.parse::<T>().map(|v| v.to_string()), Ok(text.to_string()));
     }
 
@@ -406,7 +418,10 @@ mod tests {
         for text in ["10.0.0.0/33", "ten/8", "::/129"] {
             assert!(text.parse::<Network>().is_err(), "{text}");
         }
-        assert_eq!("G711".parse::<Codec>(), Err("`G711` is no codec siprec knows: did you mean `G.711`?".into()));
+        assert_eq!(
+            "G711".parse::<Codec>().unwrap_err().to_string(),
+            "`G711` is no codec siprec knows: did you mean `G.711`?"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The recorder for who embeds it.
 
 use super::Options;
-use crate::config::{Config, Loaded, Severity, Sources, notices};
+use crate::config::{Config, Loaded, Severity, notices};
 use crate::logging;
 
 /// A recorder, as a part of another program.

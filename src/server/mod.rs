@@ -1,15 +1,25 @@
 //! `siprec serve`: listeners, media workers and the archive behind them.
+//!
+//! ```text
+//! SIP sockets -> arrivals -> signalling (one thread, one core) -> media workers -> journal writer -> renderers
+//! ```
 
+mod arrivals;
+mod banner;
+pub mod clock;
+mod datagrams;
 mod facade;
+mod finishing;
+mod housekeeping;
+mod limits;
+pub mod media;
 mod options;
+mod recovery;
+mod serve;
+mod signalling;
+mod streams;
+mod told;
 
 pub use facade::Server;
 pub use options::Options;
-
-/// Serves until told to stop.
-///
-/// # Errors
-/// Whatever keeps the server from starting.
-pub fn run(_options: Options) -> anyhow::Result<()> {
-    anyhow::bail!("the server is not part of this build")
-}
+pub use serve::run;

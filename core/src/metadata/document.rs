@@ -138,6 +138,8 @@ pub struct StreamElement {
     pub label: Option<String>,
     /// `mode` of the drafts: `mixed`, `separate`.
     pub mode: Option<String>,
+    /// `disassociate-time` of the drafts.
+    pub disassociated: Option<String>,
     /// Vendors' data.
     pub extensions: Vec<Extension>,
 }
@@ -225,26 +227,23 @@ fn normalise(aor: &str) -> String {
         Some((scheme, rest)) if ["sip", "sips", "tel"].iter().any(|s| scheme.eq_ignore_ascii_case(s)) => (scheme, rest),
         Some(_) | None => ("", trimmed),
     };
-    let bare = rest.split([';', '?']).next().unwrap_or(rest);
-    match bare.rsplit_once('@') {
+    let bare = |part: &str| part.find([';', '?']).unwrap_or(part.len());
+    match rest.split_once('@') {
         Some((user, host)) => {
-            let user = user.split(';').next().unwrap_or(user);
+            let user = user.get(..bare(user)).unwrap_or(user);
+            let host = host.get(..bare(host)).unwrap_or(host);
             let host = match host.rsplit_once(':') {
                 Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !host.ends_with(':') => host,
                 Some(_) | None => host,
             };
             alloc::format!("{user}@{}", host.to_ascii_lowercase())
         }
-        None if scheme.eq_ignore_ascii_case("tel") || is_number(bare) => {
-            bare.chars().filter(|c| !matches!(c, '-' | '.' | '(' | ')' | ' ')).collect()
+        None if scheme.eq_ignore_ascii_case("tel") => {
+            let number = rest.get(..bare(rest)).unwrap_or(rest);
+            number.chars().filter(|c| !matches!(c, '-' | '.' | '(' | ')' | ' ')).collect()
         }
-        None => bare.to_string(),
+        None => rest.get(..bare(rest)).unwrap_or(rest).to_string(),
     }
-}
-
-fn is_number(text: &str) -> bool {
-    text.chars().any(|c| c.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_digit() || "+-.() *#".contains(c))
-        && !text.matches('.').nth(2).is_some_and(|_| !text.contains('+'))
 }
 
 #[cfg(test)]

@@ -1,14 +1,474 @@
-//! Folding a document into a snapshot (RFC 7865 8.2).
+//! Folding documents into a snapshot (RFC 7865 8.2, RFC 7866 9.2).
+//!
+//! ```text
+//! partial:  named elements are merged by id, the rest stays      what a participant sends is replaced whole
+//! complete: the same, and what is not named is over              nothing is deleted, its interval is closed
+//! ```
+//! `disassociate-time` and `stop-time` end things in both. Our own clock says when.
+
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use super::{Deviation, Document, Snapshot};
+
+use super::document::{DataMode, Document, Extension, ParticipantStreamAssoc, StreamElement};
+use super::intervals::{Statement, close_all, settle, statement};
+use super::snapshot::{Binding, Contribution, Interval, Membership, Participant, Session, Snapshot, Stream};
+use super::{Deviation, Deviations, quote};
 use crate::time::Wall;
-/// Closed intervals remembered by one snapshot; the oldest are forgotten first.
-pub const MAX_HISTORY: usize = 512;
+
+/// Elements of one kind in a snapshot.
+const MAX_ELEMENTS: usize = 512;
+
 impl Snapshot {
-    /// Folds `document`, received at `at`, into the snapshot.
+    /// Folds `document`, received at `at`, into the snapshot. Returns what in it refers to nothing known.
     pub fn apply(&mut self, document: &Document, at: Wall) -> Vec<Deviation> {
-        let _ = (document, at);
-        self.updates += 1;
-        Vec::new()
+        let mut deviations = Deviations::default();
+        if document.mode == DataMode::Partial && !self.has_room() {
+            deviations.add("snapshot-full", "RFC 7865 8.2", "too much is going on to take in another partial document");
+            return deviations.0;
+        }
+        let complete = document.mode == DataMode::Complete;
+        self.updates = self.updates.saturating_add(1);
+        self.dialect.clone_from(&document.dialect);
+        self.sends_are_named |= document.participant_streams.iter().any(|assoc| !assoc.send.is_empty());
+        let mut fold = Fold { snapshot: self, document, at, complete, left: Vec::new(), deviations: &mut deviations };
+        fold.groups();
+        fold.sessions();
+        fold.participants();
+        fold.streams();
+        fold.contributions();
+        fold.end_sessions();
+        merge_extensions(&mut self.extensions, &document.extensions, complete);
+        self.stay_in_bounds();
+        deviations.0
     }
 }
+
+struct Fold<'a> {
+    snapshot: &'a mut Snapshot,
+    document: &'a Document,
+    at: Wall,
+    complete: bool,
+    /// Participants whom the document says to have left.
+    left: Vec<&'a str>,
+    deviations: &'a mut Deviations,
+}
+
+impl<'a> Fold<'a> {
+    fn groups(&mut self) {
+        for group in &self.document.groups {
+            let is_full = self.snapshot.groups.len() >= MAX_ELEMENTS;
+            match self.snapshot.groups.iter_mut().find(|known| known.id == group.id) {
+                Some(known) => {
+                    known.associated = group.associated.clone().or(known.associated.take());
+                    known.disassociated = group.disassociated.clone().or(known.disassociated.take());
+                    merge_extensions(&mut known.extensions, &group.extensions, self.complete);
+                }
+                None if is_full => {}
+                None => self.snapshot.groups.push(group.clone()),
+            }
+        }
+    }
+
+    fn sessions(&mut self) {
+        for element in &self.document.sessions {
+            let recorded = self.document.session_recordings.iter().filter(|assoc| assoc.session == element.id);
+            let mut said: Vec<Statement<'a>> = recorded.map(|a| statement(&a.associated, &a.disassociated)).collect();
+            let (complete, at) = (self.complete, self.at);
+            let Some((session, is_new)) = self.session_mut(&element.id) else { continue };
+            if !element.sip_session_ids.is_empty() || complete {
+                session.sip_session_ids.clone_from(&element.sip_session_ids);
+            }
+            if !element.reasons.is_empty() {
+                session.reasons.clone_from(&element.reasons);
+            }
+            if element.group.is_some() || complete {
+                session.group.clone_from(&element.group);
+            }
+            merge_extensions(&mut session.extensions, &element.extensions, complete);
+            // The session's own times outrank its association; to be named at all says that it goes on.
+            if element.stopped.is_some() {
+                said = [statement(&element.started, &element.stopped)].to_vec();
+            } else if said.is_empty() && (is_new || complete) {
+                said.push(statement(&element.started, &None));
+            }
+            settle(&mut session.intervals, &said, at);
+        }
+        for assoc in &self.document.session_recordings {
+            if self.document.sessions.iter().any(|s| s.id == assoc.session) {
+                continue;
+            }
+            let at = self.at;
+            if let Some((session, is_new)) = self.session_mut(&assoc.session) {
+                settle(&mut session.intervals, &[statement(&assoc.associated, &assoc.disassociated)], at);
+                if is_new {
+                    let text = format!("session '{}' is not described", quote(&assoc.session));
+                    self.deviations.add("unknown-session", "RFC 7865 6.4", &text);
+                }
+            }
+        }
+        if self.complete {
+            let document = self.document;
+            for session in &mut self.snapshot.sessions {
+                let named = document.sessions.iter().any(|s| s.id == session.id)
+                    || document.session_recordings.iter().any(|a| a.session == session.id);
+                if !named {
+                    close_all(&mut session.intervals, self.at, None);
+                }
+            }
+        }
+    }
+
+    fn session_mut(&mut self, id: &str) -> Option<(&mut Session, bool)> {
+        let known = self.snapshot.sessions.iter().position(|s| s.id == id);
+        let place = match known {
+            Some(place) => place,
+            None if self.snapshot.sessions.len() >= MAX_ELEMENTS => {
+                self.too_many("sessions");
+                return None;
+            }
+            None => {
+                self.snapshot.sessions.push(Session {
+                    id: id.to_string(),
+                    sip_session_ids: Vec::new(),
+                    reasons: Vec::new(),
+                    group: None,
+                    intervals: Vec::new(),
+                    extensions: Vec::new(),
+                });
+                self.snapshot.sessions.len() - 1
+            }
+        };
+        Some((self.snapshot.sessions.get_mut(place)?, known.is_none()))
+    }
+
+    fn participants(&mut self) {
+        for element in &self.document.participants {
+            let complete = self.complete;
+            let Some((participant, _)) = self.participant_mut(&element.id) else { continue };
+            if !element.names.is_empty() || complete {
+                participant.names.clone_from(&element.names);
+            }
+            merge_extensions(&mut participant.extensions, &element.extensions, complete);
+        }
+        self.memberships();
+        for id in self.named_participants() {
+            self.presence(id);
+        }
+        if self.complete {
+            let named = self.named_participants();
+            for participant in &mut self.snapshot.participants {
+                if !named.contains(&participant.id.as_str()) {
+                    participant.leave(self.at);
+                }
+            }
+        }
+    }
+
+    /// Ids of all participants whom the document names in any way, each once.
+    fn named_participants(&self) -> Vec<&'a str> {
+        let document = self.document;
+        let elements = document.participants.iter().map(|p| &p.id);
+        let in_sessions = document.participant_sessions.iter().map(|a| &a.participant);
+        let on_streams = document.participant_streams.iter().map(|a| &a.participant);
+        let mut ids: Vec<&'a str> = elements.chain(in_sessions).chain(on_streams).map(String::as_str).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    fn memberships(&mut self) {
+        let document = self.document;
+        let mut settled: Vec<(&str, String)> = Vec::new();
+        for assoc in &document.participant_sessions {
+            let session = self.resolve_session(&assoc.session);
+            let key = (assoc.participant.as_str(), session);
+            if settled.contains(&key) {
+                continue;
+            }
+            let same = document.participant_sessions.iter().filter(|other| {
+                other.participant == assoc.participant && (other.session == assoc.session || other.session == key.1)
+            });
+            let said: Vec<Statement<'_>> = same.map(|a| statement(&a.associated, &a.disassociated)).collect();
+            let at = self.at;
+            if let Some((participant, _)) = self.participant_mut(key.0) {
+                participant.membership(&key.1, &said, &assoc.params, at);
+                merge_extensions(&mut participant.extensions, &assoc.extensions, false);
+            }
+            settled.push(key);
+        }
+        if self.complete {
+            for participant in &mut self.snapshot.participants {
+                let Participant { id, memberships, .. } = participant;
+                for membership in memberships {
+                    if !settled.iter().any(|(who, session)| *who == id.as_str() && *session == membership.session) {
+                        close_all(&mut membership.intervals, self.at, None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the participant `id`, whom the document names, is there.
+    fn presence(&mut self, id: &'a str) {
+        let document = self.document;
+        let mut assocs = document.participant_sessions.iter().filter(|a| a.participant == id).peekable();
+        let has_assocs = assocs.peek().is_some();
+        let said_from = assocs.find_map(|a| a.associated.clone());
+        let listed = document.participants.iter().any(|p| p.id == id);
+        let sends = document.participant_streams.iter().any(|a| a.participant == id && !a.send.is_empty());
+        let (at, complete) = (self.at, self.complete);
+        // BroadWorks names a leaver in a partial document by a participant that sends nothing.
+        let silent = !complete && document.dialect.sends_in_participants && listed && !sends;
+        let Some((participant, is_new)) = self.participant_mut(id) else { return };
+        let in_a_session = participant.memberships.iter().any(|m| m.intervals.iter().any(Interval::is_open));
+        let ended = document.participant_sessions.iter().filter(|a| a.participant == id);
+        let all_ended = has_assocs && ended.clone().all(|a| a.disassociated.is_some()) && !in_a_session;
+        if all_ended || (silent && !is_new) {
+            let said_to = ended.filter_map(|a| a.disassociated.clone()).next_back();
+            close_all(&mut participant.intervals, at, said_to.as_deref());
+            participant.leave(at);
+            self.left.push(id);
+        } else if !participant.is_present() && (is_new || complete || has_assocs || sends) {
+            participant.intervals.push(Interval { from: at, to: None, said_from, said_to: None });
+        }
+        if is_new && !listed {
+            let text = format!("participant '{}' is not described", quote(id));
+            self.deviations.add("unknown-participant", "RFC 7865 6.6", &text);
+        }
+    }
+
+    /// The participant, and whether it has just become known.
+    fn participant_mut(&mut self, id: &str) -> Option<(&mut Participant, bool)> {
+        let known = self.snapshot.participants.iter().position(|p| p.id == id);
+        let place = match known {
+            Some(place) => place,
+            None if self.snapshot.participants.len() >= MAX_ELEMENTS => {
+                self.too_many("participants");
+                return None;
+            }
+            None => {
+                self.snapshot.participants.push(Participant {
+                    id: id.to_string(),
+                    names: Vec::new(),
+                    intervals: Vec::new(),
+                    memberships: Vec::new(),
+                    contributions: Vec::new(),
+                    extensions: Vec::new(),
+                });
+                self.snapshot.participants.len() - 1
+            }
+        };
+        // Known only from this document: it has no interval yet.
+        let participant = self.snapshot.participants.get_mut(place)?;
+        let is_new = participant.intervals.is_empty();
+        Some((participant, is_new))
+    }
+
+    /// The session an association means. CUBE once puts the participant's id there: what is not known is the only
+    /// session that goes on.
+    fn resolve_session(&mut self, id: &str) -> String {
+        if !id.is_empty() && self.snapshot.session(id).is_some() {
+            return id.to_string();
+        }
+        let active = self.snapshot.active_sessions();
+        let only = match active.as_slice() {
+            [session] => session.id.clone(),
+            _ => id.to_string(),
+        };
+        if !id.is_empty() {
+            let text = format!("'{}' is the id of no session", quote(id));
+            self.deviations.add("unknown-session", "RFC 7865 6.6", &text);
+        }
+        only
+    }
+
+    fn streams(&mut self) {
+        for element in &self.document.streams {
+            self.stream(element);
+        }
+        if self.complete {
+            let document = self.document;
+            for stream in &mut self.snapshot.streams {
+                if !document.streams.iter().any(|element| is_same_stream(element, stream)) {
+                    stream.close(self.at);
+                }
+            }
+        }
+    }
+
+    fn stream(&mut self, element: &'a StreamElement) {
+        let at = self.at;
+        if !element.id.is_empty() && element.label.is_some() {
+            // The stream that had no id yet has one now.
+            let nameless = |s: &&mut Stream| s.id.is_empty() && s.label() == element.label.as_deref();
+            self.snapshot.streams.iter_mut().filter(nameless).for_each(|stream| stream.close(at));
+        }
+        let place = match self.snapshot.streams.iter().position(|known| is_same_stream(element, known)) {
+            Some(place) => place,
+            None if self.snapshot.streams.len() >= MAX_ELEMENTS => return self.too_many("streams"),
+            None => {
+                let stream = Stream { id: element.id.clone(), bindings: Vec::new(), extensions: Vec::new() };
+                self.snapshot.streams.push(stream);
+                self.snapshot.streams.len() - 1
+            }
+        };
+        let Some(stream) = self.snapshot.streams.get_mut(place) else { return };
+        merge_extensions(&mut stream.extensions, &element.extensions, self.complete);
+        let last = stream.bindings.last();
+        let kept = |new: &Option<String>, old: fn(&Binding) -> &Option<String>| {
+            new.clone().or_else(|| last.and_then(|b| old(b).clone()))
+        };
+        let label = kept(&element.label, |b| &b.label);
+        let session = kept(&element.session, |b| &b.session);
+        let mode = kept(&element.mode, |b| &b.mode);
+        let same =
+            last.is_some_and(|b| b.interval.is_open() && b.label == label && b.session == session && b.mode == mode);
+        if !same {
+            stream.close(at);
+            let interval = Interval { from: at, to: None, said_from: None, said_to: None };
+            stream.bindings.push(Binding { label, session, mode, interval });
+        }
+        if element.disassociated.is_some() {
+            stream.close(at);
+        }
+    }
+
+    fn contributions(&mut self) {
+        let document = self.document;
+        for id in self.named_participants() {
+            let assocs: Vec<_> = document.participant_streams.iter().filter(|a| a.participant == id).collect();
+            for stream in assocs.iter().flat_map(|a| a.send.iter().chain(&a.recv)) {
+                if !self.snapshot.streams.iter().any(|s| s.id == *stream) {
+                    let text = format!("'{}' is the id of no stream", quote(stream));
+                    self.deviations.add("unknown-stream", "RFC 7865 6.8", &text);
+                }
+            }
+            let (at, complete, has_left) = (self.at, self.complete, self.left.contains(&id));
+            let Some((participant, _)) = self.participant_mut(id) else { continue };
+            if has_left || (assocs.is_empty() && complete) {
+                participant.contribute(&[], at);
+            } else if !assocs.is_empty() {
+                participant.contribute(&assocs, at);
+            }
+            for assoc in assocs {
+                merge_extensions(&mut participant.extensions, &assoc.extensions, false);
+            }
+        }
+    }
+
+    /// Who was in a session that is over has left it, and its streams carry nothing.
+    fn end_sessions(&mut self) {
+        let over = self.snapshot.sessions.iter().filter(|s| !s.is_active());
+        let over: Vec<String> = over.map(|s| s.id.clone()).collect();
+        let at = self.at;
+        for participant in &mut self.snapshot.participants {
+            let mut ended = false;
+            for membership in participant.memberships.iter_mut().filter(|m| over.contains(&m.session)) {
+                ended |= close_all(&mut membership.intervals, at, None);
+            }
+            if ended && !participant.memberships.iter().any(|m| m.intervals.iter().any(Interval::is_open)) {
+                participant.leave(at);
+            }
+        }
+        for stream in &mut self.snapshot.streams {
+            let session = stream.binding().and_then(|b| b.session.clone());
+            if session.is_some_and(|session| over.contains(&session)) {
+                stream.close(at);
+            }
+        }
+    }
+
+    fn too_many(&mut self, kind: &str) {
+        let text = format!("more than {MAX_ELEMENTS} {kind}; the rest is dropped");
+        self.deviations.add("too-many-elements", "RFC 7865 5.1", &text);
+    }
+}
+
+impl Participant {
+    /// Everything about it ends.
+    fn leave(&mut self, at: Wall) {
+        close_all(&mut self.intervals, at, None);
+        for membership in &mut self.memberships {
+            close_all(&mut membership.intervals, at, None);
+        }
+        self.contribute(&[], at);
+    }
+
+    /// Brings its membership of `session` to what a document says.
+    fn membership(&mut self, session: &str, said: &[Statement<'_>], params: &[(String, String)], at: Wall) {
+        let place = self.memberships.iter().position(|m| m.session == session);
+        let known = place.map(|place| self.memberships.remove(place));
+        let mut membership = known.unwrap_or_else(|| Membership {
+            session: session.to_string(),
+            intervals: Vec::new(),
+            params: Vec::new(),
+        });
+        settle(&mut membership.intervals, said, at);
+        if !params.is_empty() {
+            membership.params = params.to_vec();
+        }
+        let place = place.unwrap_or(self.memberships.len());
+        self.memberships.insert(place, membership);
+    }
+
+    /// Replaces what it sends and receives by what `assocs` say together (RFC 7865 6.8.1).
+    fn contribute(&mut self, assocs: &[&ParticipantStreamAssoc], at: Wall) {
+        let going_on = || assocs.iter().filter(|a| a.disassociated.is_none());
+        let send = union(going_on().map(|a| &a.send));
+        let recv = union(going_on().map(|a| &a.recv));
+        let said_from = going_on().find_map(|a| a.associated.clone());
+        let said_to = assocs.iter().find_map(|a| a.disassociated.clone());
+        if let Some(last) = self.contributions.last_mut().filter(|c| c.interval.is_open()) {
+            if last.send == send && last.recv == recv {
+                return;
+            }
+            last.interval.to = Some(at);
+            last.interval.said_to = said_to;
+        }
+        if !send.is_empty() || !recv.is_empty() {
+            let interval = Interval { from: at, to: None, said_from, said_to: None };
+            self.contributions.push(Contribution { send, recv, interval });
+        }
+    }
+}
+
+impl Stream {
+    fn close(&mut self, at: Wall) {
+        if let Some(last) = self.bindings.last_mut().filter(|b| b.interval.is_open()) {
+            last.interval.to = Some(at);
+        }
+    }
+}
+
+fn union<'a>(lists: impl Iterator<Item = &'a Vec<String>>) -> Vec<String> {
+    let mut all: Vec<String> = lists.flatten().cloned().collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// An empty id is no reference: such a stream is known by its label.
+fn is_same_stream(element: &StreamElement, stream: &Stream) -> bool {
+    element.id == stream.id && (!element.id.is_empty() || element.label.as_deref() == stream.label())
+}
+
+/// A complete document says all of a vendor's data, a partial one what has changed, by name and parent.
+fn merge_extensions(known: &mut Vec<Extension>, new: &[Extension], complete: bool) {
+    if complete {
+        known.clear();
+    }
+    for extension in new {
+        let is_same = |k: &Extension| {
+            k.name == extension.name && k.namespace == extension.namespace && k.parent == extension.parent
+        };
+        if !complete {
+            known.retain(|k| !is_same(k));
+        }
+        known.push(extension.clone());
+    }
+}
+
+#[cfg(test)]
+#[path = "fold_tests.rs"]
+mod tests;

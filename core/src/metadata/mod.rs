@@ -6,21 +6,24 @@
 //! Vendors' dialects are read as what they mean; what is not as the RFC has it becomes a [`Deviation`]. Nothing in
 //! here can refuse a recording: the worst document costs itself.
 
+mod bounds;
 mod document;
 mod fold;
+mod intervals;
 mod parse;
 mod request;
 mod snapshot;
 mod text;
 mod time;
 mod tree;
+mod vendor;
 mod xml;
 
+pub use bounds::MAX_HISTORY;
 pub use document::{
     DataMode, Dialect, Document, Extension, Group, NameId, ParticipantElement, ParticipantSessionAssoc,
     ParticipantStreamAssoc, Reason, SessionElement, SessionRecordingAssoc, StreamElement,
 };
-pub use fold::MAX_HISTORY;
 pub use parse::{Parsed, is_metadata_type, parse};
 pub use request::write_snapshot_request;
 pub use snapshot::{Binding, Contribution, Interval, Membership, Participant, Session, Snapshot, Stream};

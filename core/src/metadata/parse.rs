@@ -1,6 +1,33 @@
-//! Reading a document.
+//! A metadata body as a [`Document`]: every dialect is read as what it means.
+//!
+//! Elements are known by their local name if they are of the root's namespace or of a recording one; all else is a
+//! vendor's data and is kept as it stands.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use super::{Deviation, Document};
+use core::cell::Cell;
+
+use super::document::{
+    DataMode, Dialect, Document, Group, NameId, ParticipantElement, ParticipantSessionAssoc, ParticipantStreamAssoc,
+    Reason, SessionElement, SessionRecordingAssoc, StreamElement,
+};
+use super::text::decode;
+use super::time::parse_time;
+use super::tree::{HasDoctype, Node, Tree};
+use super::{Deviation, Deviations, quote};
+
+/// Bytes of a document that are read.
+const MAX_BYTES: usize = 65_535;
+/// Octets of one text: a name, an id, a time.
+const MAX_TEXT: usize = 1024;
+/// Key and value pairs kept of all vendors' data of one document.
+pub(super) const MAX_FIELDS: usize = 512;
+/// The namespace of RFC 7865 5.1.1.
+const NAMESPACE: &str = "urn:ietf:params:xml:ns:recording:1";
+/// What namespaces of recording metadata begin with, drafts included.
+const FAMILY: &[&str] = &["urn:ietf:params:xml:ns:recording", "urn:ietf:params:xml:ns:siprec"];
 
 /// What was read of a body, and what was wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,8 +44,439 @@ pub fn is_metadata_type(content_type: &str) -> bool {
     ["application/rs-metadata", "application/rs-metadata+xml"].iter().any(|name| bare.eq_ignore_ascii_case(name))
 }
 
-/// Reads a metadata body. Never fails: what can be read is read.
+/// Reads a metadata body. Never fails: what can be read is read, and what cannot is told.
+///
+/// A document type is not read at all, for what may hide in it. A document that is not whole is taken as partial,
+/// so that what is missing from it is not taken as over.
 pub fn parse(content_type: &str, body: &[u8]) -> Parsed {
-    let _ = (content_type, body);
-    Parsed::default()
+    let mut deviations = Deviations::default();
+    let document = read(content_type, body, &mut deviations);
+    Parsed { document, deviations: deviations.0 }
 }
+
+fn read(content_type: &str, body: &[u8], deviations: &mut Deviations) -> Option<Document> {
+    let cut = body.len() > MAX_BYTES;
+    let text = decode(content_type, body.get(..MAX_BYTES).unwrap_or(body), deviations);
+    let tree = match Tree::read(&text, deviations) {
+        Ok(tree) => tree,
+        Err(HasDoctype) => {
+            deviations.add("document-type", "RFC 7865 10", "a document type is not read: the document is dropped");
+            return None;
+        }
+    };
+    let Some(root) = tree.root() else {
+        deviations.add("no-document", "RFC 7865 5.1.2", &format!("no element in: {}", quote(text.trim())));
+        return None;
+    };
+    if root.is("requestsnapshot") {
+        deviations.add("snapshot-request", "RFC 7866 9.2", "an SRC has nothing to ask an SRS for");
+        return None;
+    }
+    let mut reader =
+        Reader { tree: &tree, deviations, document: Document::default(), fields_left: Cell::new(MAX_FIELDS) };
+    reader.root(root);
+    let mut document = reader.document;
+    if document.is_empty() && (tree.has_own_text(root) || !is_recording_root(root)) {
+        deviations.add("nothing-read", "RFC 7865 5.1.2", &format!("nothing known in <{}>", quote(root.name())));
+        return None;
+    }
+    if (tree.truncated || cut) && document.mode == DataMode::Complete {
+        deviations.add("truncated", "RFC 7865 5.1", "the document is not whole");
+        document.mode = DataMode::Partial;
+    }
+    check_ids(&document, deviations);
+    Some(document)
+}
+
+impl Document {
+    fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+            && self.participants.is_empty()
+            && self.streams.is_empty()
+            && self.groups.is_empty()
+            && self.session_recordings.is_empty()
+            && self.participant_sessions.is_empty()
+            && self.participant_streams.is_empty()
+    }
+}
+
+fn is_recording_root(root: &Node<'_>) -> bool {
+    root.is("recording") || root.is("recording_metadata")
+}
+
+/// Reads elements into a document.
+pub(super) struct Reader<'a, 'd> {
+    pub(super) tree: &'a Tree<'a>,
+    deviations: &'d mut Deviations,
+    pub(super) document: Document,
+    /// Fields of vendors' data that may still be kept.
+    pub(super) fields_left: Cell<usize>,
+}
+
+impl<'a> Reader<'a, '_> {
+    fn root(&mut self, root: &Node<'a>) {
+        self.document.dialect = Dialect {
+            root: root.name().to_string(),
+            namespace: root.namespace.to_string(),
+            sends_in_participants: false,
+        };
+        if root.name() != "recording" {
+            self.deviations.add("root-name", "RFC 7865 5.1.2", &format!("the root is <{}>", quote(root.name())));
+        }
+        match root.namespace.strip_prefix("urn:ietf:params:xml:ns:recording:") {
+            Some("1") => {}
+            Some(_) => self.deviations.add("unknown-version", "RFC 7865 6.11", &quote(&root.namespace)),
+            None => {
+                let text = format!("namespace '{}' in place of {NAMESPACE}", quote(&root.namespace));
+                self.deviations.add("namespace", "RFC 7865 5.1.1", &text);
+            }
+        }
+        for node in self.tree.elements(root) {
+            self.top_level(node);
+        }
+    }
+
+    fn top_level(&mut self, node: &Node<'a>) {
+        let name = node.name().to_ascii_lowercase();
+        match name.as_str() {
+            _ if !self.is_ours(node) => self.extend_document(node),
+            "datamode" => self.data_mode(node),
+            "group" => self.group(node),
+            "session" => self.session(node),
+            "participant" => self.participant(node, None),
+            "stream" => self.stream(node, None),
+            "sessionrecordingassoc" => self.session_recording(node),
+            "participantsessionassoc" => self.participant_session(node),
+            "participantstreamassoc" => self.participant_stream(node),
+            _ => self.extend_document(node),
+        }
+    }
+
+    pub(super) fn is_ours(&self, node: &Node<'_>) -> bool {
+        let namespace = &*node.namespace;
+        namespace.is_empty()
+            || namespace == self.document.dialect.namespace
+            || FAMILY.iter().any(|known| namespace.starts_with(known))
+    }
+
+    fn data_mode(&mut self, node: &Node<'a>) {
+        let value = self.text_of(node);
+        let lower = value.to_ascii_lowercase();
+        if node.name() != "datamode" || value != lower {
+            let text = format!("<{}>{}", quote(node.name()), quote(&value));
+            self.deviations.add("datamode-spelling", "RFC 7865 5.1.2", &text);
+        }
+        match lower.as_str() {
+            "complete" => self.document.mode = DataMode::Complete,
+            "partial" => self.document.mode = DataMode::Partial,
+            _ => {
+                self.deviations.add(
+                    "datamode-value",
+                    "RFC 7865 5.1.2",
+                    &format!("'{}', read as partial", quote(&value)),
+                );
+                self.document.mode = DataMode::Partial;
+            }
+        }
+    }
+
+    fn group(&mut self, node: &Node<'a>) {
+        let group = Group {
+            id: self.id(node, "group_id", &["groupid", "id"]),
+            associated: self.time(node, &["associate-time"]),
+            disassociated: self.time(node, &["disassociate-time"]),
+            extensions: self.extensions(node, &["associate-time", "disassociate-time"]),
+        };
+        if self.has_id(&group.id, "group") {
+            self.document.groups.push(group);
+        }
+    }
+
+    fn session(&mut self, node: &Node<'a>) {
+        let known = &[
+            "sipSessionID",
+            "reason",
+            "group-ref",
+            "start-time",
+            "stop-time",
+            "end-time",
+            "associate-time",
+            "disassociate-time",
+            "participant",
+            "stream",
+        ];
+        let reference = self.child_text(node, "group-ref").or_else(|| filled(node.attribute(&["group", "group_id"])));
+        let session = SessionElement {
+            id: self.id(node, "session_id", &["sessionid", "id", "session"]),
+            sip_session_ids: self.texts(node, "sipSessionID").iter().map(|id| without_blanks(id)).collect(),
+            reasons: self.children(node, "reason").map(|reason| self.reason(reason)).collect(),
+            group: reference,
+            started: self.time(node, &["start-time", "associate-time"]),
+            stopped: self.time(node, &["stop-time", "end-time", "disassociate-time"]),
+            extensions: self.extensions(node, known),
+        };
+        let id = session.id.clone();
+        if self.has_id(&session.id, "session") {
+            self.document.sessions.push(session);
+        }
+        // Not in any draft, but seen: participants and streams inside their session.
+        let tree = self.tree;
+        for child in tree.elements(node) {
+            if child.is("participant") && self.is_ours(child) {
+                self.participant(child, Some(&id));
+            } else if child.is("stream") && self.is_ours(child) {
+                self.stream(child, Some(&id));
+            }
+        }
+    }
+
+    fn reason(&self, node: &Node<'a>) -> Reason {
+        Reason {
+            protocol: filled(node.attribute(&["protocol"])).unwrap_or_else(|| "SIP".to_string()),
+            cause: filled(node.attribute(&["cause"])).unwrap_or_default(),
+            text: self.text_of(node),
+        }
+    }
+
+    fn participant(&mut self, node: &Node<'a>, session: Option<&str>) {
+        let known = &["nameID", "aor", "name", "send", "recv", "associate-time", "disassociate-time"];
+        let names = self.names(node);
+        let mut id = self.id(node, "participant_id", &["participantid", "id"]);
+        if id.is_empty() {
+            id = names.first().map(|name| name.aor.clone()).unwrap_or_default();
+        }
+        if !self.has_id(&id, "participant") {
+            return;
+        }
+        let associated = self.time(node, &["associate-time"]);
+        let disassociated = self.time(node, &["disassociate-time"]);
+        let session = filled(node.attribute(&["session", "session_id"])).or(session.map(ToString::to_string));
+        if session.is_some() || associated.is_some() || disassociated.is_some() {
+            self.document.participant_sessions.push(ParticipantSessionAssoc {
+                participant: id.clone(),
+                session: session.unwrap_or_default(),
+                associated,
+                disassociated,
+                ..ParticipantSessionAssoc::default()
+            });
+        }
+        let (send, recv) = (self.references(node, "send"), self.references(node, "recv"));
+        if !send.is_empty() || !recv.is_empty() {
+            self.document.dialect.sends_in_participants = true;
+            self.deviations.add("send-in-participant", "RFC 7865 6.8", "send and recv stand inside participant");
+            let participant = id.clone();
+            let assoc = ParticipantStreamAssoc { participant, send, recv, ..ParticipantStreamAssoc::default() };
+            self.document.participant_streams.push(assoc);
+        }
+        let extensions = self.extensions(node, known);
+        self.document.participants.push(ParticipantElement { id, names, extensions });
+    }
+
+    /// `nameID` elements; else the drafts' `aor` and `name` children.
+    fn names(&mut self, node: &Node<'a>) -> Vec<NameId> {
+        let mut names = Vec::new();
+        for name_id in self.children(node, "nameID") {
+            let aor = filled(name_id.attribute(&["aor"])).or_else(|| self.child_text(name_id, "aor"));
+            let aor = aor.unwrap_or_default();
+            let displays: Vec<_> = self.children(name_id, "name").map(|name| self.display(name)).collect();
+            if displays.is_empty() {
+                names.push(NameId::new(&aor, None, None));
+            }
+            names.extend(displays.into_iter().map(|(display, lang)| NameId::new(&aor, display, lang)));
+        }
+        if names.is_empty() {
+            let named = self.children(node, "name").next().map(|name| self.display(name));
+            let (display, lang) = named.unwrap_or((filled(node.attribute(&["name"])), None));
+            let aors = self.texts(node, "aor");
+            names.extend(aors.iter().map(|aor| NameId::new(aor, display.clone(), lang.clone())));
+            if names.is_empty() && display.is_some() {
+                names.push(NameId::new("", display, lang));
+            }
+        }
+        for name in &names {
+            if !["sip:", "sips:", "tel:"].iter().any(|s| name.aor.to_ascii_lowercase().starts_with(s)) {
+                let text = format!("'{}' has no scheme", quote(&name.aor));
+                self.deviations.add("aor-form", "RFC 7865 6.5.1", &text);
+            }
+        }
+        names
+    }
+
+    fn display(&self, name: &Node<'a>) -> (Option<String>, Option<String>) {
+        let text = self.text_of(name);
+        ((!text.is_empty()).then_some(text), filled(name.attribute(&["lang"])))
+    }
+
+    fn stream(&mut self, node: &Node<'a>, session: Option<&str>) {
+        let known = &["label", "mode", "associate-time", "disassociate-time"];
+        let label = self.child_text(node, "label").or_else(|| filled(node.attribute(&["label"])));
+        let own = filled(node.attribute(&["session_id", "sessionid", "session"]));
+        let stream = StreamElement {
+            id: self.id(node, "stream_id", &["streamid", "id"]),
+            session: own.or_else(|| session.map(ToString::to_string)),
+            label,
+            mode: self.child_text(node, "mode").or_else(|| filled(node.attribute(&["mode"]))),
+            disassociated: self.time(node, &["disassociate-time"]),
+            extensions: self.extensions(node, known),
+        };
+        // Avaya announces a stream before it has an id: an empty id is no reference, but the label counts.
+        if stream.id.is_empty() {
+            self.deviations.add("empty-id", "RFC 7865 6.7", "a stream has no id");
+        }
+        if stream.label.is_some() || !stream.id.is_empty() {
+            self.document.streams.push(stream);
+        }
+    }
+
+    fn session_recording(&mut self, node: &Node<'a>) {
+        let assoc = SessionRecordingAssoc {
+            session: self.id(node, "session_id", &["sessionid", "session", "id"]),
+            associated: self.time(node, &["associate-time"]),
+            disassociated: self.time(node, &["disassociate-time"]),
+            extensions: self.extensions(node, &["associate-time", "disassociate-time"]),
+        };
+        if self.has_id(&assoc.session, "sessionrecordingassoc") {
+            self.document.session_recordings.push(assoc);
+        }
+    }
+
+    fn participant_session(&mut self, node: &Node<'a>) {
+        let params = self.children(node, "param").map(|param| {
+            let value = filled(param.attribute(&["pval", "value"])).unwrap_or_else(|| self.text_of(param));
+            (filled(param.attribute(&["pname", "name"])).unwrap_or_default(), value)
+        });
+        let params = params.collect();
+        let assoc = ParticipantSessionAssoc {
+            participant: self.id(node, "participant_id", &["participantid", "participant"]),
+            session: self.id(node, "session_id", &["sessionid", "session"]),
+            associated: self.time(node, &["associate-time"]),
+            disassociated: self.time(node, &["disassociate-time"]),
+            params,
+            extensions: self.extensions(node, &["associate-time", "disassociate-time", "param"]),
+        };
+        if self.has_id(&assoc.participant, "participantsessionassoc") {
+            self.document.participant_sessions.push(assoc);
+        }
+    }
+
+    fn participant_stream(&mut self, node: &Node<'a>) {
+        let assoc = ParticipantStreamAssoc {
+            participant: self.id(node, "participant_id", &["participantid", "participant"]),
+            send: self.references(node, "send"),
+            recv: self.references(node, "recv"),
+            associated: self.time(node, &["associate-time"]),
+            disassociated: self.time(node, &["disassociate-time"]),
+            extensions: self.extensions(node, &["associate-time", "disassociate-time", "send", "recv"]),
+        };
+        if self.has_id(&assoc.participant, "participantstreamassoc") {
+            self.document.participant_streams.push(assoc);
+        }
+    }
+
+    /// The stream ids in elements called `name`: their text, or the drafts' `id` child.
+    fn references(&self, node: &Node<'a>, name: &'a str) -> Vec<String> {
+        let mut ids: Vec<String> = Vec::new();
+        for child in self.children(node, name) {
+            let inner: Vec<String> = self.texts(child, "id");
+            let found = if inner.is_empty() { [self.text_of(child)].to_vec() } else { inner };
+            for id in found {
+                if !id.is_empty() && ids.last() != Some(&id) {
+                    ids.push(id);
+                }
+            }
+        }
+        ids
+    }
+
+    /// The id that RFC 7865 calls `name`; else what the drafts and vendors call it.
+    fn id(&mut self, node: &Node<'a>, name: &str, drafts: &[&str]) -> String {
+        if let Some(id) = node.attribute(&[name]) {
+            return short(id);
+        }
+        let Some(id) = node.attribute(drafts) else { return String::new() };
+        self.deviations.add("id-attribute", "RFC 7865 9", &format!("<{}> has no {name}", quote(node.name())));
+        short(id)
+    }
+
+    fn has_id(&mut self, id: &str, element: &str) -> bool {
+        if id.is_empty() {
+            self.deviations.add(
+                "element-without-id",
+                "RFC 7865 6.10",
+                &format!("<{element}> without an id is dropped"),
+            );
+        }
+        !id.is_empty()
+    }
+
+    /// The first time among the children called `names`, as written.
+    fn time(&mut self, node: &Node<'a>, names: &[&str]) -> Option<String> {
+        let value = names.iter().find_map(|name| self.child_text(node, name))?;
+        match parse_time(&value) {
+            Some((_, None)) => {}
+            Some((_, Some(flaw))) => {
+                let (code, words) = flaw.words();
+                self.deviations.add(code, "RFC 7865 6.9", &format!("{words}: {}", quote(&value)));
+            }
+            None => self.deviations.add("time-form", "RFC 7865 6.9", &format!("'{}' is no time", quote(&value))),
+        }
+        Some(value)
+    }
+
+    fn children(&self, node: &Node<'a>, name: &'a str) -> impl Iterator<Item = &'a Node<'a>> {
+        self.tree.elements(node).filter(move |child| child.is(name) && self.is_ours(child))
+    }
+
+    fn child_text(&self, node: &Node<'a>, name: &str) -> Option<String> {
+        let text =
+            self.tree.elements(node).find(|child| child.is(name) && self.is_ours(child)).map(|c| self.text_of(c));
+        text.filter(|text| !text.is_empty())
+    }
+
+    pub(super) fn text_of(&self, node: &Node<'a>) -> String {
+        short(&self.tree.text_of(node))
+    }
+
+    fn texts(&self, node: &Node<'a>, name: &'a str) -> Vec<String> {
+        self.children(node, name).map(|child| self.text_of(child)).filter(|text| !text.is_empty()).collect()
+    }
+}
+
+/// A value that says something.
+pub(super) fn filled(value: Option<&str>) -> Option<String> {
+    value.filter(|value| !value.is_empty()).map(short)
+}
+
+/// As much of a text as is kept.
+fn short(text: &str) -> String {
+    text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or(text).to_string()
+}
+
+/// `sipSessionID` is often folded over lines; nothing in it has blanks (RFC 7865 6.3.1).
+fn without_blanks(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace()).collect()
+}
+
+/// One id names one element (RFC 7865 6.10), and is a UUID in base64.
+fn check_ids(document: &Document, deviations: &mut Deviations) {
+    let groups = document.groups.iter().map(|g| (&g.id, "group"));
+    let sessions = document.sessions.iter().map(|s| (&s.id, "session"));
+    let participants = document.participants.iter().map(|p| (&p.id, "participant"));
+    let streams = document.streams.iter().map(|s| (&s.id, "stream"));
+    let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+    for (id, kind) in groups.chain(sessions).chain(participants).chain(streams).filter(|(id, _)| !id.is_empty()) {
+        if let Some(other) = seen.insert(id, kind) {
+            let text = format!("'{}' is the id of a {other} and of a {kind}", quote(id));
+            deviations.add("id-used-twice", "RFC 7865 6.10", &text);
+        }
+        let base64 = |b: u8| b.is_ascii_alphanumeric() || b == b'+' || b == b'/';
+        let body = id.strip_suffix("==").unwrap_or("");
+        if body.len() != 22 || !body.bytes().all(base64) {
+            deviations.add("id-form", "RFC 7865 6.10", &format!("'{}' is no UUID in base64", quote(id)));
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "parse_tests.rs"]
+mod tests;

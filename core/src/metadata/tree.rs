@@ -1,1 +1,326 @@
-//! x
+//! Elements out of tokens, repaired: what was never closed is text where text belongs, and closed where structure
+//! does.
+
+use alloc::borrow::Cow;
+use alloc::rc::Rc;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use super::xml::{Attribute, Reader, Token};
+use super::{Deviations, quote};
+
+/// Depth of elements; RFC 7865 needs four, vendors' data a few more.
+const MAX_DEPTH: usize = 32;
+/// Elements of one document.
+const MAX_ELEMENTS: usize = 4096;
+
+/// Elements that hold others.
+const CONTAINERS: &[&str] = &[
+    "recording",
+    "recording_metadata",
+    "group",
+    "session",
+    "participant",
+    "stream",
+    "sessionrecordingassoc",
+    "participantsessionassoc",
+    "participantstreamassoc",
+    "nameID",
+    "send",
+    "recv",
+    "extensiondata",
+];
+/// Elements that hold text.
+const TEXTS: &[&str] = &[
+    "name",
+    "aor",
+    "label",
+    "mode",
+    "datamode",
+    "id",
+    "sipSessionID",
+    "reason",
+    "group-ref",
+    "param",
+    "associate-time",
+    "disassociate-time",
+    "start-time",
+    "stop-time",
+    "end-time",
+];
+
+/// A document.
+#[derive(Debug)]
+pub(super) struct Tree<'a> {
+    text: &'a str,
+    nodes: Vec<Node<'a>>,
+    /// The document is not whole: something at its end is missing, or was not read.
+    pub(super) truncated: bool,
+}
+
+/// An element.
+#[derive(Debug)]
+pub(super) struct Node<'a> {
+    qualified: &'a str,
+    /// Resolved; empty where there is none.
+    pub(super) namespace: Rc<str>,
+    attributes: Vec<Attribute<'a>>,
+    children: Vec<Child<'a>>,
+    start_tag: Range<usize>,
+    end: usize,
+}
+
+#[derive(Debug)]
+enum Child<'a> {
+    Text(Cow<'a, str>),
+    Element(usize),
+}
+
+/// A document that must not be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct HasDoctype;
+
+impl<'a> Node<'a> {
+    /// Its name without prefix.
+    pub(super) fn name(&self) -> &'a str {
+        local(self.qualified)
+    }
+
+    /// Whether its local name is `name`; case is forgiven.
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.name().eq_ignore_ascii_case(name)
+    }
+
+    /// The trimmed value of the first of `names` among its attributes, by local name.
+    pub(super) fn attribute(&self, names: &[&str]) -> Option<&str> {
+        names.iter().find_map(|name| {
+            let mut found = self.attributes().filter(|a| local(a.name).eq_ignore_ascii_case(name));
+            found.next().map(|a| a.value.trim())
+        })
+    }
+
+    /// Its attributes without namespace declarations.
+    pub(super) fn attributes(&self) -> impl Iterator<Item = &Attribute<'a>> {
+        self.attributes.iter().filter(|a| !is_declaration(a.name))
+    }
+}
+
+impl<'a> Tree<'a> {
+    /// Builds the tree; the root is the first element, and all else beside it is dropped.
+    pub(super) fn read(text: &'a str, deviations: &mut Deviations) -> Result<Self, HasDoctype> {
+        let mut builder = Builder {
+            tree: Self { text, nodes: Vec::new(), truncated: false },
+            open: Vec::new(),
+            scopes: Vec::new(),
+            nothing: Rc::from(""),
+        };
+        let mut reader = Reader::new(text);
+        while let Some(token) = reader.next(deviations) {
+            if token == Token::Doctype && (builder.tree.nodes.is_empty() || !builder.open.is_empty()) {
+                return Err(HasDoctype);
+            }
+            if !builder.token(token, deviations) {
+                break;
+            }
+        }
+        builder.tree.truncated |= reader.truncated || !builder.open.is_empty();
+        if builder.tree.truncated {
+            deviations.add("truncated", "RFC 7865 5.1", "the document is not whole; what was read is kept");
+        }
+        Ok(builder.tree)
+    }
+
+    /// The first element.
+    pub(super) fn root(&self) -> Option<&Node<'a>> {
+        self.nodes.first()
+    }
+
+    /// An element's elements.
+    pub(super) fn elements(&self, node: &Node<'a>) -> impl Iterator<Item = &Node<'a>> {
+        node.children.iter().filter_map(|child| match child {
+            Child::Element(index) => self.nodes.get(*index),
+            Child::Text(_) => None,
+        })
+    }
+
+    /// The first element of `node` with this local name.
+    #[cfg(test)]
+    fn child(&self, node: &Node<'a>, name: &str) -> Option<&Node<'a>> {
+        self.elements(node).find(|child| child.is(name))
+    }
+
+    /// All text inside `node`, trimmed.
+    pub(super) fn text_of(&self, node: &Node<'a>) -> String {
+        let mut out = String::new();
+        self.collect(node, &mut out);
+        out.trim().into()
+    }
+
+    /// Whether `node` itself holds more than white space.
+    pub(super) fn has_own_text(&self, node: &Node<'a>) -> bool {
+        node.children.iter().any(|child| match child {
+            Child::Text(text) => !text.trim().is_empty(),
+            Child::Element(_) => false,
+        })
+    }
+
+    /// `node` as it was written.
+    pub(super) fn raw(&self, node: &Node<'a>) -> &'a str {
+        self.text.get(node.start_tag.start..node.end).unwrap_or("")
+    }
+
+    fn collect(&self, node: &Node<'a>, out: &mut String) {
+        for child in &node.children {
+            match child {
+                Child::Text(text) => out.push_str(text),
+                Child::Element(index) => {
+                    if let Some(node) = self.nodes.get(*index) {
+                        self.collect(node, out);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The tree while it grows.
+struct Builder<'a> {
+    tree: Tree<'a>,
+    /// Open elements, outermost first.
+    open: Vec<usize>,
+    /// Prefix, namespace, and the depth that declared them.
+    scopes: Vec<(&'a str, Rc<str>, usize)>,
+    nothing: Rc<str>,
+}
+
+impl<'a> Builder<'a> {
+    /// Takes a token; `false` if no more should be read.
+    fn token(&mut self, token: Token<'a>, deviations: &mut Deviations) -> bool {
+        let closed = !self.tree.nodes.is_empty() && self.open.is_empty();
+        match token {
+            Token::Text(text) if self.open.is_empty() => {
+                if !text.trim().is_empty() {
+                    deviations.add("text-outside-root", "RFC 7865 5.1.2", &quote(text.trim()));
+                }
+                true
+            }
+            Token::Text(text) => {
+                self.push(Child::Text(text));
+                true
+            }
+            Token::Start { name, .. } if closed => {
+                deviations.add("second-root", "RFC 7865 5.1.2", &alloc::format!("{} after the root", quote(name)));
+                false
+            }
+            Token::Start { name, attributes, empty, raw } => {
+                if self.open.len() >= MAX_DEPTH || self.tree.nodes.len() >= MAX_ELEMENTS {
+                    deviations.add("too-large", "RFC 7865 5.1", "more elements, or deeper ones, than are read");
+                    self.tree.truncated = true;
+                    return false;
+                }
+                self.start(name, attributes, empty, raw);
+                true
+            }
+            Token::End { name, raw } => {
+                self.end(name, raw, deviations);
+                true
+            }
+            Token::Doctype => false,
+        }
+    }
+
+    fn push(&mut self, child: Child<'a>) {
+        if let Some(node) = self.open.last().and_then(|top| self.tree.nodes.get_mut(*top)) {
+            node.children.push(child);
+        }
+    }
+
+    fn start(&mut self, qualified: &'a str, attributes: Vec<Attribute<'a>>, empty: bool, raw: Range<usize>) {
+        let depth = self.open.len();
+        for attribute in attributes.iter().filter(|a| is_declaration(a.name)) {
+            let prefix = attribute.name.strip_prefix("xmlns:").unwrap_or("");
+            self.scopes.push((prefix, Rc::from(attribute.value.trim()), depth));
+        }
+        let prefix = qualified.rsplit_once(':').map_or("", |(prefix, _)| prefix);
+        let declared = self.scopes.iter().rev().find(|(known, ..)| *known == prefix).map(|(_, uri, _)| Rc::clone(uri));
+        // A prefix that nobody declared is a namespace of its own.
+        let namespace =
+            declared.unwrap_or_else(|| if prefix.is_empty() { Rc::clone(&self.nothing) } else { Rc::from(prefix) });
+        let index = self.tree.nodes.len();
+        self.push(Child::Element(index));
+        let end = raw.end;
+        self.tree.nodes.push(Node { qualified, namespace, attributes, children: Vec::new(), start_tag: raw, end });
+        if empty {
+            self.scopes.retain(|(.., declared)| *declared < depth);
+        } else {
+            self.open.push(index);
+        }
+    }
+
+    fn end(&mut self, name: &'a str, raw: Range<usize>, deviations: &mut Deviations) {
+        let named = |builder: &Self, same: fn(&str, &str) -> bool| {
+            let qualified = |index: &usize| builder.tree.nodes.get(*index).map_or("", |n| n.qualified);
+            builder.open.iter().rposition(|index| same(qualified(index), name))
+        };
+        let place = named(self, |a, b| a == b).or_else(|| named(self, |a, b| local(a) == local(b)));
+        let Some(place) = place else {
+            deviations.add("unmatched-end", "RFC 7865 5.1", &alloc::format!("</{}>", quote(name)));
+            if !is_container(local(name)) && !is_text(local(name)) {
+                self.push(Child::Text(Cow::Borrowed(self.tree.text.get(raw).unwrap_or(""))));
+            }
+            return;
+        };
+        while self.open.len() > place + 1 {
+            self.close_unclosed(raw.start, deviations);
+        }
+        if let Some(node) = self.open.pop().and_then(|index| self.tree.nodes.get_mut(index)) {
+            node.end = raw.end;
+        }
+        let depth = self.open.len();
+        self.scopes.retain(|(.., declared)| *declared < depth);
+    }
+
+    /// Ends the innermost element, whose end tag is missing: our own structure is closed, anything else was never
+    /// meant as an element and becomes text, its content its parent's.
+    fn close_unclosed(&mut self, at: usize, deviations: &mut Deviations) {
+        let Some(index) = self.open.pop() else { return };
+        let in_text = self.open.last().and_then(|top| self.tree.nodes.get(*top)).is_some_and(|n| is_text(n.name()));
+        let Some(node) = self.tree.nodes.get_mut(index) else { return };
+        let name = node.name();
+        if !in_text && (is_container(name) || is_text(name)) {
+            node.end = at;
+            deviations.add("unclosed-element", "RFC 7865 5.1", &alloc::format!("<{}> has no end", quote(name)));
+            return;
+        }
+        let tag = self.tree.text.get(node.start_tag.clone()).unwrap_or("");
+        deviations.add("unescaped-less-than", "RFC 7865 5.1", &alloc::format!("'<' is text in: {}", quote(tag)));
+        let content = core::mem::take(&mut node.children);
+        if let Some(parent) = self.open.last().and_then(|top| self.tree.nodes.get_mut(*top)) {
+            // While it was open nothing was added after it: it is the last child.
+            parent.children.pop();
+            parent.children.push(Child::Text(Cow::Borrowed(tag)));
+            parent.children.extend(content);
+        }
+    }
+}
+
+fn local(qualified: &str) -> &str {
+    qualified.rsplit(':').next().unwrap_or(qualified)
+}
+
+fn is_declaration(name: &str) -> bool {
+    name == "xmlns" || name.starts_with("xmlns:")
+}
+
+fn is_container(name: &str) -> bool {
+    CONTAINERS.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+fn is_text(name: &str) -> bool {
+    TEXTS.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+#[path = "tree_tests.rs"]
+mod tests;

@@ -250,7 +250,7 @@ impl Jitter {
             self.last = None;
         }
         let (seconds, nanos) = (at.0.div_euclid(NANOS_PER_SECOND), at.0.rem_euclid(NANOS_PER_SECOND));
-        let arrival = seconds.wrapping_mul(i64::from(rate)) + nanos * i64::from(rate) / NANOS_PER_SECOND;
+        let arrival = seconds.wrapping_mul(i64::from(rate)).wrapping_add(nanos * i64::from(rate) / NANOS_PER_SECOND);
         let Some((transit_before, timestamp_before)) = self.last else {
             self.last = Some((arrival.wrapping_sub(i64::from(timestamp)), timestamp));
             return;

@@ -1,1 +1,308 @@
-//! (being written)
+//! The recording server's decisions: what comes in as messages and orders goes out as messages, ports and entries.
+//!
+//! ```text
+//! shell -> Input -> Srs --+-> transactions -> Send
+//!                         +-> RecordingSession -> OpenPort, UpdatePort, ClosePort, Begin, Keep
+//! ```
+//!
+//! The contract: after each [`Srs::handle_input`] the caller drains [`Srs::poll_output`] until it is `None`, then
+//! waits until [`Srs::next_timeout`] at most before it calls again with [`Input::Timeout`].
+
+mod checkpoint;
+mod journalling;
+mod limits;
+mod offer;
+mod policy;
+mod reading;
+mod recording_session;
+mod recordings;
+mod requests;
+mod secrets;
+mod srs;
+mod streams;
+mod watch;
+
+pub use checkpoint::{Checkpoint, CheckpointError};
+pub use limits::*;
+pub use policy::{Peer, Policy, Refusal};
+pub use reading::is_siprec_invite;
+pub use secrets::blank_secrets;
+pub use srs::Srs;
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+
+use crate::entry::{Alarm, EndCause, Event, PortIndex, SegmentHeader};
+use crate::media::{MediaReport, PortSettings};
+use crate::seed::{RecordingId, SessionId};
+use crate::sip::{ConnectionId, Flow, Transport};
+use crate::time::{Monotonic, Wall};
+
+/// What the shell tells the core.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A datagram arrived on a SIP socket.
+    Datagram {
+        /// The address it was sent to.
+        local: SocketAddr,
+        /// Who sent it.
+        remote: SocketAddr,
+        /// Its payload.
+        bytes: &'a [u8],
+    },
+    /// A stream was accepted, or connected for a [`Output::Send`].
+    ConnectionOpened {
+        /// Its name from now on.
+        id: ConnectionId,
+        /// TCP or TLS.
+        transport: Transport,
+        /// Our end.
+        local: SocketAddr,
+        /// Their end.
+        remote: SocketAddr,
+    },
+    /// Bytes arrived on a stream.
+    Bytes {
+        /// Which stream.
+        connection: ConnectionId,
+        /// What arrived.
+        bytes: &'a [u8],
+    },
+    /// A stream was closed, or could not be connected.
+    ConnectionClosed {
+        /// Which stream.
+        id: ConnectionId,
+    },
+    /// Answer to [`Output::OpenPort`]: bound.
+    PortOpened {
+        /// The session.
+        session: SessionId,
+        /// The port.
+        port: PortIndex,
+        /// Our RTP address, as the SRC reaches it.
+        rtp: SocketAddr,
+        /// Our RTCP address (the same with rtcp-mux).
+        rtcp: SocketAddr,
+    },
+    /// Answer to [`Output::OpenPort`]: not to be had.
+    PortRefused {
+        /// The session.
+        session: SessionId,
+        /// The port.
+        port: PortIndex,
+        /// Why, in words.
+        why: String,
+    },
+    /// What a media worker saw on a port.
+    Media(MediaReport),
+    /// Packets of a session reached us and could not be kept.
+    Dropped {
+        /// The session.
+        session: SessionId,
+        /// How many.
+        packets: u64,
+        /// Why.
+        cause: &'static str,
+    },
+    /// The machine's clock was stepped; entries go on without the step.
+    ClockStep {
+        /// New minus old, nanoseconds.
+        by_ns: i64,
+    },
+    /// The operator, the API or a signal wants something.
+    Order(Order),
+    /// Whether new sessions can be taken: `Some` is the reason why not (disk, buffers).
+    Pressure(Option<&'static str>),
+    /// Time has passed.
+    Timeout,
+}
+
+/// An order to the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// End one session with BYE.
+    Stop(SessionId),
+    /// One session is known to be over: nobody is told.
+    End(SessionId, EndCause),
+    /// Keep nothing of a session's media from now on.
+    Pause(SessionId),
+    /// Keep it again.
+    Resume(SessionId),
+    /// Refuse new sessions (`true`) or take them again.
+    Drain(bool),
+    /// Write a checkpoint of every session now: the process is about to stop.
+    Checkpoint,
+}
+
+/// What the core wants done. In order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Send a SIP message. With `after_keep` not before all [`Output::Keep`]s so far are written: a peer must never
+    /// know of a session that a crash could make us forget.
+    Send {
+        /// Over what, from where, to whom. Without a connection, a stream is to be connected.
+        flow: Flow,
+        /// The message.
+        bytes: Vec<u8>,
+        /// Whether it waits for the journal.
+        after_keep: bool,
+    },
+    /// A message came together on a stream ([`Policy::show_framed`]).
+    Framed {
+        /// Over what.
+        flow: Flow,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// Close a stream whose bytes can't be framed any more.
+    CloseConnection {
+        /// Which stream.
+        id: ConnectionId,
+    },
+    /// Bind a pair of ports; answer with [`Input::PortOpened`] or [`Input::PortRefused`].
+    OpenPort {
+        /// The session.
+        session: SessionId,
+        /// The port.
+        port: PortIndex,
+        /// The m-line that it is for, from 0.
+        m_line: u16,
+        /// The address of ours that the SRC reached: its family is the port's.
+        local: IpAddr,
+        /// After a restart: the numbers that the SRC knows.
+        wanted: Option<(u16, u16)>,
+        /// RTCP comes on the RTP port as well (RFC 5761).
+        rtcp_mux: bool,
+        /// The label, for the journal's interface name.
+        label: Option<String>,
+    },
+    /// What the port receives from now on.
+    UpdatePort {
+        /// The session.
+        session: SessionId,
+        /// All of it.
+        settings: PortSettings,
+    },
+    /// Give the port back.
+    ClosePort {
+        /// The session.
+        session: SessionId,
+        /// The port.
+        port: PortIndex,
+    },
+    /// Begin a segment of the session's journal (the session's first makes the journal).
+    Begin {
+        /// The moment.
+        at: Wall,
+        /// First block of the segment.
+        header: SegmentHeader,
+        /// Ports that may appear in it, with their labels.
+        ports: Vec<(PortIndex, Option<String>)>,
+    },
+    /// Append an entry to the session's journal.
+    Keep {
+        /// The session.
+        session: SessionId,
+        /// The entry's time.
+        at: Wall,
+        /// The entry.
+        kept: Kept,
+    },
+    /// A recording is whole: render it. Its session may go on.
+    RecordingEnded {
+        /// The session.
+        session: SessionId,
+        /// The recording.
+        recording: RecordingId,
+    },
+    /// Nothing more will be kept for this session.
+    SessionEnded {
+        /// The session.
+        session: SessionId,
+        /// Why.
+        cause: EndCause,
+    },
+    /// A line for the operator's log.
+    Tell(Tell),
+}
+
+/// An [`crate::entry::Entry`] that signalling makes, owned.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kept {
+    /// A SIP message, secrets blanked.
+    Sip {
+        /// What carried it.
+        transport: Transport,
+        /// Whether we sent it.
+        outbound: bool,
+        /// Sender.
+        from: SocketAddr,
+        /// Receiver.
+        to: SocketAddr,
+        /// The message.
+        message: Vec<u8>,
+    },
+    /// A decision or observation.
+    Event(Event),
+    /// The session's state, as [`Checkpoint`] writes it.
+    Checkpoint(Vec<u8>),
+}
+
+/// What an operator would tell a colleague. No numbers of parties, no secrets.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Tell {
+    /// A session began.
+    SessionStarted {
+        /// The session.
+        session: SessionId,
+        /// The SRC.
+        remote: SocketAddr,
+        /// Streams that are recorded.
+        streams: usize,
+    },
+    /// A session ended.
+    SessionEnded {
+        /// The session.
+        session: SessionId,
+        /// Why.
+        cause: EndCause,
+    },
+    /// An alarm was raised or cleared.
+    Alarm {
+        /// The session.
+        session: SessionId,
+        /// What.
+        alarm: Alarm,
+        /// On which port, where it has one.
+        port: Option<PortIndex>,
+        /// `false`: it is over.
+        raised: bool,
+    },
+    /// A request was refused.
+    Refused {
+        /// Who asked.
+        remote: SocketAddr,
+        /// Our answer.
+        status: u16,
+        /// Why.
+        reason: String,
+    },
+    /// Bytes that are no SIP.
+    Garbage {
+        /// Who sent them.
+        remote: SocketAddr,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Outputs that wait to be polled.
+pub(crate) type Outbox = VecDeque<Output>;
+
+/// A deadline, and what it is for (a busy loop names its culprit).
+pub type Deadline = (Monotonic, &'static str);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+# siprec. `make` lists what can be done.
+
+CARGO ?= cargo
+PREFIX ?= /usr/local
+DESTDIR ?=
+# Passed on: make run ARGS="--set server.address=:5070"
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench soak build install install-systemd completions compiler peers
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: compiler ## Build and serve: SIP on :5060, recordings in ./siprec-data (ARGS="--config F" ...)
+	$(CARGO) run --release --locked -- $(ARGS)
+
+test: compiler peers ## All tests that end in minutes; installs the peers they need (SIPp, tshark ...)
+	$(CARGO) test --workspace --locked $(ARGS)
+
+check: compiler ## Formatting, lints, documentation, licences and advisories of dependencies
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
+	.ci/deny
+
+bench: compiler peers ## Benchmarks
+	$(CARGO) bench --workspace --locked $(ARGS)
+
+soak: compiler peers ## The tests that take hours
+	$(CARGO) test --workspace --release --locked $(ARGS) -- --ignored
+
+build: compiler ## The release binary: target/release/siprec
+	$(CARGO) build --release --locked
+
+install: build ## Install to PREFIX (/usr/local): binary, completions, sample configuration
+	install -D -m 755 target/release/siprec $(DESTDIR)$(PREFIX)/bin/siprec
+	install -D -m 644 completions/siprec.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/siprec
+	install -D -m 644 completions/_siprec $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_siprec
+	install -D -m 644 completions/siprec.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/siprec.fish
+	install -D -m 644 siprec.example.yaml $(DESTDIR)$(PREFIX)/share/doc/siprec/siprec.example.yaml
+
+install-systemd: install ## As root: install, and a systemd service with its user, /etc/siprec and /var/lib/siprec
+	packaging/install-systemd "$(DESTDIR)" "$(PREFIX)"
+
+completions: ## Write completions/ anew after the command line has changed
+	UPDATE_COMPLETIONS=1 $(CARGO) test --locked --test cli completions
+
+compiler:
+	@command -v $(CARGO) >/dev/null || { echo "siprec is built with Rust 1.95 or newer: https://rustup.rs" >&2; exit 1; }
+	@.ci/need cc=gcc
+
+peers:
+	@.ci/need sipp=sip-tester tshark=tshark tcpdump=tcpdump sox=sox python3=python3 ip=iproute2

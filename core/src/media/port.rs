@@ -1,0 +1,326 @@
+//! One stream's port: what arrives on its RTP and RTCP sockets, judged and counted.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+
+use super::latch::{Latch, Sender};
+use super::report::Schedule;
+use super::sources::Sources;
+use super::{Budget, PortEvent, PortSettings, PortStatistics, Verdict, Why};
+use crate::rtp::rtcp::{self, Report};
+use crate::rtp::{Packet, static_clock_rate};
+use crate::time::{Monotonic, Now, Wall};
+
+/// Packets a second that a port takes of its stream: far above any stream, below what fills a disk unnoticed.
+pub const MAX_PACKETS_PER_SECOND: u32 = 20_000;
+/// Packets a second that a port takes of strangers, all together.
+pub const MAX_STRANGER_PACKETS_PER_SECOND: u32 = 500;
+/// Datagrams a second that are kept although they are neither RTP nor RTCP.
+pub const MAX_JUNK_PER_SECOND: u32 = 50;
+/// Events that wait to be polled; more are lost (they are told again by the statistics).
+const MAX_EVENTS: usize = 64;
+/// New SSRCs that a port takes for itself; after that the collisions are a loop (RFC 3550 8.2).
+const MAX_COLLISIONS: u8 = 8;
+const PAYLOAD_TYPES: usize = 128;
+
+/// One stream's port. Feed it each datagram in order of arrival, then poll its events; send its report when
+/// [`Port::next_report`] is due.
+#[derive(Debug)]
+pub struct Port {
+    settings: PortSettings,
+    /// Clock rate by payload type; 0 where it is unknown.
+    clock_rates: [u32; PAYLOAD_TYPES],
+    latch: Latch,
+    sources: Sources,
+    events: VecDeque<PortEvent>,
+    /// All but the sources.
+    figures: PortStatistics,
+    taken: Budget,
+    taken_of_strangers: Budget,
+    taken_junk: Budget,
+    /// Where accepted RTCP came from last.
+    rtcp_source: Option<SocketAddr>,
+    schedule: Schedule,
+    ssrc: u32,
+    /// An SSRC of ours that collided and must say goodbye.
+    goodbye: Option<u32>,
+    collisions: u8,
+}
+
+impl Port {
+    /// A port of which nothing was heard yet.
+    pub fn new(settings: PortSettings, now: Now) -> Self {
+        let figures = PortStatistics {
+            port: settings.stream.port,
+            packets: 0,
+            octets: 0,
+            rtcp_packets: 0,
+            dropped_paused: 0,
+            dropped_flood: 0,
+            junk: 0,
+            dropped_by_kernel: 0,
+            strangers: 0,
+            unattributed: 0,
+            source: None,
+            last_at: None,
+            sources: Vec::new(),
+        };
+        Self {
+            clock_rates: clock_rates(&settings),
+            latch: Latch::default(),
+            sources: Sources::default(),
+            events: VecDeque::new(),
+            figures,
+            taken: Budget::default(),
+            taken_of_strangers: Budget::default(),
+            taken_junk: Budget::default(),
+            rtcp_source: None,
+            schedule: Schedule::new(settings.seed, now.monotonic),
+            ssrc: settings.ssrc,
+            goodbye: None,
+            collisions: 0,
+            settings,
+        }
+    }
+
+    /// Takes new settings (an offer, an order). What was received before must have been handled before.
+    pub fn update(&mut self, settings: PortSettings, _now: Now) {
+        if self.settings.stream.paused.is_some() && settings.stream.paused.is_none() {
+            self.sources.iter_mut().for_each(|source| source.reception.restart());
+        }
+        if self.settings.ssrc != settings.ssrc {
+            self.ssrc = settings.ssrc;
+        }
+        if self.settings.remote_rtcp != settings.remote_rtcp || self.settings.rtcp_mux != settings.rtcp_mux {
+            self.rtcp_source = None;
+        }
+        self.clock_rates = clock_rates(&settings);
+        self.settings = settings;
+    }
+
+    /// What the port was told last.
+    pub fn settings(&self) -> &PortSettings {
+        &self.settings
+    }
+
+    /// Takes a datagram from the RTP socket. Poll for events afterwards.
+    pub fn handle_rtp(&mut self, at: Wall, from: SocketAddr, packet: &[u8]) -> Verdict {
+        // Also without rtcp-mux: no RTP has these types, and there are senders that do it unasked.
+        if rtcp::is_rtcp(packet) {
+            return match self.handle_rtcp(at, from, packet) {
+                Verdict::Keep | Verdict::KeepAsRtcp => Verdict::KeepAsRtcp,
+                Verdict::Discard(why) => Verdict::Discard(why),
+            };
+        }
+        let Ok(parsed) = Packet::parse(packet) else { return self.junk(at) };
+        let sender = self.latch.judge(at, from, self.settings.stream.remote);
+        if self.paused() {
+            return self.discard(Why::Paused);
+        }
+        if parsed.ssrc == self.ssrc {
+            self.collide();
+        }
+        let within = match sender {
+            Sender::Stranger => {
+                self.figures.strangers += 1;
+                self.taken_of_strangers.take(at, MAX_STRANGER_PACKETS_PER_SECOND)
+            }
+            Sender::First | Sender::Latched | Sender::TookOver => self.taken.take(at, MAX_PACKETS_PER_SECOND),
+        };
+        if !within {
+            return self.discard(Why::Flood);
+        }
+        self.figures.packets += 1;
+        self.figures.octets += packet.len() as u64;
+        let rate = self.clock_rates.get(usize::from(parsed.payload_type)).copied().filter(|&rate| rate > 0);
+        let Some((source, change)) = self.sources.find(at, parsed.ssrc, from, sender) else {
+            self.figures.unattributed += 1;
+            return Verdict::Keep;
+        };
+        source.reception.receive(at, &parsed, rate);
+        if let Some(change) = change.filter(|_| self.events.len() < MAX_EVENTS) {
+            self.events.push_back(PortEvent::Source { at, ssrc: parsed.ssrc, from, change });
+        }
+        Verdict::Keep
+    }
+
+    /// Takes a datagram from the RTCP socket.
+    pub fn handle_rtcp(&mut self, at: Wall, from: SocketAddr, packet: &[u8]) -> Verdict {
+        let Ok(compound) = rtcp::parse(packet) else { return self.junk(at) };
+        let within = if self.is_of_stream(from.ip()) {
+            self.rtcp_source = Some(from);
+            self.heed(at, compound);
+            self.taken.take(at, MAX_PACKETS_PER_SECOND)
+        } else {
+            self.taken_of_strangers.take(at, MAX_STRANGER_PACKETS_PER_SECOND)
+        };
+        if self.paused() {
+            return self.discard(Why::Paused);
+        }
+        if !within {
+            return self.discard(Why::Flood);
+        }
+        self.figures.rtcp_packets += 1;
+        Verdict::Keep
+    }
+
+    /// The kernel dropped so many more datagrams on one of the sockets.
+    pub fn dropped_by_kernel(&mut self, datagrams: u64) {
+        self.figures.dropped_by_kernel += datagrams;
+    }
+
+    /// What happened, oldest first. Call until `None` after each datagram or batch.
+    pub fn poll_event(&mut self) -> Option<PortEvent> {
+        self.events.pop_front()
+    }
+
+    /// When [`Port::report`] is due. It moves with reports, updates and collisions: ask again after those.
+    pub fn next_report(&self) -> Monotonic {
+        if self.goodbye.is_some() { Monotonic(0) } else { self.schedule.next() }
+    }
+
+    /// Appends a compound RTCP packet to `out` and says where to send it: where media came from, or the negotiated RTCP
+    /// address. `None` if there is nowhere yet. Due reports that are not asked for are not made up for.
+    pub fn report(&mut self, now: Now, out: &mut Vec<u8>) -> Option<SocketAddr> {
+        let start = out.len();
+        let target = self.report_target();
+        let members = self.sources.len() + 1;
+        if target.is_none() {
+            self.goodbye = None;
+            self.schedule.left(now.monotonic, 0, members);
+            return None;
+        }
+        if let Some(ssrc) = self.goodbye.take() {
+            rtcp::encode_receiver_report(out, ssrc, core::iter::empty());
+            rtcp::encode_description(out, ssrc, &self.settings.cname);
+            rtcp::encode_goodbye(out, ssrc);
+            self.schedule.hurry(now.monotonic);
+            return target;
+        }
+        let media = self.latch.source();
+        let heard = self.sources.iter_mut().filter(|source| Some(source.from) == media);
+        let blocks = heard.filter_map(|source| source.reception.report_block(now.wall));
+        rtcp::encode_receiver_report(out, self.ssrc, blocks);
+        rtcp::encode_description(out, self.ssrc, &self.settings.cname);
+        self.schedule.left(now.monotonic, out.len() - start, members);
+        target
+    }
+
+    /// Figures at this moment.
+    pub fn statistics(&self) -> PortStatistics {
+        PortStatistics {
+            source: self.latch.source(),
+            last_at: self.latch.last_at(),
+            sources: self.sources.summaries(),
+            ..self.figures.clone()
+        }
+    }
+
+    fn paused(&self) -> bool {
+        self.settings.stream.paused.is_some()
+    }
+
+    /// Counts what is neither RTP nor RTCP.
+    fn junk(&mut self, at: Wall) -> Verdict {
+        self.figures.junk += 1;
+        if self.paused() {
+            return Verdict::Discard(Why::Paused);
+        }
+        if self.taken_junk.take(at, MAX_JUNK_PER_SECOND) { Verdict::Keep } else { Verdict::Discard(Why::Junk) }
+    }
+
+    fn discard(&mut self, why: Why) -> Verdict {
+        match why {
+            Why::Paused => self.figures.dropped_paused += 1,
+            Why::Flood => self.figures.dropped_flood += 1,
+            Why::Junk => {}
+        }
+        Verdict::Discard(why)
+    }
+
+    /// Whether RTCP from there is heeded and answered.
+    fn is_of_stream(&self, ip: IpAddr) -> bool {
+        let known = [self.latch.source(), self.settings.remote_rtcp, self.settings.stream.remote];
+        known.into_iter().flatten().any(|address| address.ip() == ip)
+    }
+
+    fn heed(&mut self, at: Wall, compound: rtcp::Compound<'_>) {
+        for report in compound {
+            match report {
+                Report::Sender(sr) => {
+                    self.sources.with_ssrc(sr.ssrc).for_each(|s| s.reception.sender_report(at, sr.ntp, sr.rtp));
+                    self.check_ssrc(sr.ssrc);
+                }
+                Report::Receiver { ssrc, .. } => self.check_ssrc(ssrc),
+                Report::Goodbye(ssrcs) => {
+                    for ssrc in ssrcs.iter() {
+                        self.sources.with_ssrc(ssrc).for_each(|s| s.reception.goodbye(at));
+                    }
+                }
+                Report::Description(_)
+                | Report::Application { .. }
+                | Report::Feedback { .. }
+                | Report::Extended { .. }
+                | Report::Other(_) => {}
+            }
+        }
+    }
+
+    fn check_ssrc(&mut self, theirs: u32) {
+        if theirs == self.ssrc {
+            self.collide();
+        }
+    }
+
+    /// RFC 3550 8.2: somebody else has our SSRC; say goodbye with it and take another.
+    fn collide(&mut self) {
+        if self.collisions >= MAX_COLLISIONS {
+            return;
+        }
+        self.collisions += 1;
+        self.goodbye = Some(self.ssrc);
+        self.ssrc = self.schedule.random();
+    }
+
+    /// Only where media or heeded RTCP came from, or what was negotiated.
+    fn report_target(&self) -> Option<SocketAddr> {
+        let media = self.latch.source();
+        let target = if self.settings.rtcp_mux {
+            media.or(self.settings.remote_rtcp).or(self.settings.stream.remote)
+        } else {
+            self.rtcp_source.or_else(|| self.unheard_rtcp(media))
+        };
+        target.filter(|to| to.port() != 0 && !to.ip().is_unspecified() && !is_group(to.ip()))
+    }
+
+    /// Where RTCP is expected at as long as none came: as negotiated, unless media comes from another host (a NAT), whose
+    /// next port it is then (RFC 3550 11).
+    fn unheard_rtcp(&self, media: Option<SocketAddr>) -> Option<SocketAddr> {
+        let next_port = media.and_then(|m| Some(SocketAddr::new(m.ip(), m.port().checked_add(1)?)));
+        match (self.settings.remote_rtcp, next_port) {
+            (Some(negotiated), Some(next_port)) if negotiated.ip() != next_port.ip() => Some(next_port),
+            (negotiated, next_port) => negotiated.or(next_port),
+        }
+    }
+}
+
+fn is_group(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => v4.is_multicast() || v4.is_broadcast(),
+        IpAddr::V6(v6) => v6.is_multicast(),
+    }
+}
+
+fn clock_rates(settings: &PortSettings) -> [u32; PAYLOAD_TYPES] {
+    let mut rates = [0; PAYLOAD_TYPES];
+    for (payload_type, rate) in (0_u8..).zip(rates.iter_mut()) {
+        *rate = static_clock_rate(payload_type).unwrap_or(0);
+    }
+    for format in &settings.stream.formats {
+        if let Some(rate) = rates.get_mut(usize::from(format.payload_type)) {
+            *rate = format.clock_rate;
+        }
+    }
+    rates
+}

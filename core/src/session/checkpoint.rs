@@ -1,0 +1,140 @@
+//! What must be known to go on with a session after a crash: written to its journal at each change, as JSON.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::SocketAddr;
+use serde::{Deserialize, Serialize};
+
+use super::recordings::Recordings;
+use super::streams::Streams;
+use crate::entry::{EndCause, SegmentHeader};
+use crate::metadata::Snapshot;
+use crate::sdp::OfferedStream;
+use crate::seed::SessionId;
+use crate::sip::Flow;
+use crate::sip::dialog::Dialog;
+use crate::time::Wall;
+
+/// Version of the JSON; a reader refuses what is newer.
+const VERSION: u32 = 1;
+
+/// A session's lasting state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    version: u32,
+    /// The newest segment's header.
+    pub(super) header: SegmentHeader,
+    pub(super) dialog: Dialog,
+    pub(super) flow: Flow,
+    pub(super) streams: Streams,
+    pub(super) snapshot: Snapshot,
+    pub(super) recordings: Recordings,
+    /// When our first 2xx left.
+    pub(super) answered: Option<Wall>,
+    /// The last INVITE that was answered with a 2xx, and that answer's SDP: a retransmission gets it again.
+    pub(super) last_invite: LastInvite,
+    /// Our m-lines, for offers of ours.
+    pub(super) offered: Vec<OfferedStream>,
+    /// `o=` of our descriptions.
+    pub(super) description_id: u64,
+    pub(super) description_version: u64,
+    /// Set once the session is over.
+    pub(super) ended: Option<EndCause>,
+}
+
+/// The newest INVITE of a dialog that has its 2xx.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct LastInvite {
+    pub(super) cseq: u32,
+    pub(super) sdp: String,
+    /// Our 2xx held an offer; the ACK holds the answer.
+    pub(super) awaits_answer: bool,
+}
+
+/// Why a checkpoint can't be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CheckpointError {
+    /// It is not what it should be.
+    Malformed(String),
+    /// A newer siprec wrote it.
+    Newer(u32),
+}
+
+impl fmt::Display for CheckpointError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(why) => write!(f, "the checkpoint cannot be read: {why}"),
+            Self::Newer(version) => write!(f, "the checkpoint has format {version}; this siprec knows up to {VERSION}"),
+        }
+    }
+}
+
+impl Checkpoint {
+    pub(super) fn new(
+        header: SegmentHeader,
+        dialog: Dialog,
+        flow: Flow,
+        snapshot: Snapshot,
+        description_id: u64,
+    ) -> Self {
+        Self {
+            version: VERSION,
+            header,
+            dialog,
+            flow,
+            streams: Streams::default(),
+            snapshot,
+            recordings: Recordings::default(),
+            answered: None,
+            last_invite: LastInvite::default(),
+            offered: Vec::new(),
+            description_id,
+            description_version: 0,
+            ended: None,
+        }
+    }
+
+    /// Reads what [`Checkpoint::write`] wrote.
+    ///
+    /// # Errors
+    /// Where the JSON is damaged or newer than this program.
+    pub fn read(json: &[u8]) -> Result<Self, CheckpointError> {
+        #[derive(Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        let malformed = |e: serde_json::Error| CheckpointError::Malformed(e.to_string());
+        let Version { version } = serde_json::from_slice(json).map_err(malformed)?;
+        if version > VERSION {
+            return Err(CheckpointError::Newer(version));
+        }
+        serde_json::from_slice(json).map_err(malformed)
+    }
+
+    /// As JSON.
+    pub fn write(&self) -> Vec<u8> {
+        // Only maps with keys that are no strings could fail; there are none.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Whose it is.
+    pub fn session(&self) -> SessionId {
+        self.header.session
+    }
+
+    /// Why the session ended, if it did.
+    pub fn ended(&self) -> Option<EndCause> {
+        self.ended
+    }
+
+    /// The newest segment's header.
+    pub fn header(&self) -> &SegmentHeader {
+        &self.header
+    }
+
+    /// The SRC's address.
+    pub fn src(&self) -> SocketAddr {
+        self.flow.remote
+    }
+}

@@ -1,0 +1,20 @@
+//! What a session may cost: every number that the wire could otherwise choose for us.
+
+use core::time::Duration;
+
+/// m-lines of an offer that are looked at; an offer with more is refused with 488.
+pub const MAX_M_LINES: usize = 32;
+/// Ports that a session may use over its life (re-used m-lines get new ones).
+pub const MAX_PORTS: u16 = 256;
+/// Recordings that a session may hold open at a time.
+pub const MAX_OPEN_RECORDINGS: usize = 32;
+/// Streams (TCP, TLS) that are open at a time.
+pub const MAX_CONNECTIONS: usize = 20_000;
+/// A checkpoint is written at each change and at least this often.
+pub const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
+/// A new segment of the journal is begun this often.
+pub const SEGMENT_LENGTH: Duration = Duration::from_secs(15 * 60);
+/// RTP that still comes this long after the last recording ended begins one of its own: no audio without a recording.
+pub const ORPHAN_AUDIO: Duration = Duration::from_secs(2);
+/// Our m-lines in an offer of ours, where the metadata names no more.
+pub const DEFAULT_OFFERED_STREAMS: usize = 2;

@@ -1,0 +1,307 @@
+//! Offers and answers of a session (RFC 3264, RFC 3261 13 and 14, RFC 3311): theirs, and the few of ours.
+//!
+//! ```text
+//! INVITE, UPDATE -> Pending -> ports are opened -> answer(): journal, checkpoint, 2xx
+//! INVITE without SDP -> Pending -> our offer in the 2xx -> ACK with the answer -> acknowledged()
+//! ```
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use super::checkpoint::LastInvite;
+use super::journalling::{self, keep};
+use super::limits::{DEFAULT_OFFERED_STREAMS, MAX_M_LINES};
+use super::reading::Bodies;
+use super::recording_session::{Context, Purpose, RecordingSession};
+use super::{Policy, Tell};
+use crate::entry::{Alarm, EndCause, Event};
+use crate::metadata;
+use crate::sdp::{self, Accepted, Decided, Decision, Description, LocalMedia, OfferedStream};
+use crate::sip::check::{ACCEPT, ALLOW, Rejection};
+use crate::sip::message::Message;
+use crate::sip::transaction::{ClientKey, ServerKey};
+use crate::sip::{Flow, Method, Transport};
+
+/// A request whose answer waits for ports.
+pub(super) struct Pending {
+    pub(super) key: ServerKey,
+    pub(super) request: Message,
+    pub(super) bodies: Bodies,
+    /// Their offer; without it our 2xx carries one.
+    pub(super) offer: Option<(Description, Decision)>,
+    /// The session's first INVITE, as it came and when: its journal has yet to begin.
+    pub(super) first: Option<FirstInvite>,
+}
+
+/// What of a session's first INVITE is kept once its journal begins.
+pub(super) struct FirstInvite {
+    pub(super) flow: Flow,
+    pub(super) at: crate::time::Wall,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl RecordingSession {
+    /// Looks at what an INVITE or UPDATE offers and asks for the ports that its answer needs.
+    ///
+    /// # Errors
+    /// An offer that can't be accepted; the session stays as it was (RFC 3261 14.2).
+    pub(super) fn consider(
+        &mut self,
+        key: ServerKey,
+        request: Message,
+        bodies: Bodies,
+        first: Option<FirstInvite>,
+        ctx: &mut Context<'_>,
+    ) -> Result<(), (ServerKey, Rejection)> {
+        let local = self.state.flow.local.ip();
+        let (id, now) = (self.id(), ctx.now.wall);
+        let offer = match read_offer(&bodies, ctx) {
+            Ok(offer) => offer,
+            Err(rejection) => return Err((key, rejection)),
+        };
+        if let Some((_, decision)) = &offer {
+            self.state.streams.apply(id, &decision.media, local, now, &mut self.random, ctx.out);
+        } else if first.is_some() {
+            self.state.offered = self.streams_to_offer(&bodies, ctx);
+            let decided = as_decided(&self.state.offered);
+            self.state.streams.apply(id, &decided, local, now, &mut self.random, ctx.out);
+        }
+        let pending = Pending { key, request, bodies, offer, first };
+        if self.state.streams.is_ready() {
+            self.answer(pending, ctx);
+        } else {
+            self.pending = Some(pending);
+        }
+        Ok(())
+    }
+
+    /// The m-lines of an offer of ours: one a label that the metadata names, two where it names none.
+    fn streams_to_offer(&self, bodies: &Bodies, ctx: &Context<'_>) -> Vec<OfferedStream> {
+        let mut snapshot = self.state.snapshot.clone();
+        for (content_type, body) in &bodies.metadata {
+            if let Some(document) = &metadata::parse(content_type, body).document {
+                let _ = snapshot.apply(document, ctx.now.wall);
+            }
+        }
+        let mut labels: Vec<String> = snapshot.streams.iter().filter_map(|s| s.label()).map(String::from).collect();
+        labels.truncate(MAX_M_LINES);
+        if labels.is_empty() {
+            labels = (1..=DEFAULT_OFFERED_STREAMS).map(|n| n.to_string()).collect();
+        }
+        let offered = sdp::fresh_offer(&ctx.policy.answer, labels.len());
+        offered.into_iter().zip(labels).map(|(stream, label)| OfferedStream { label: Some(label), ..stream }).collect()
+    }
+
+    /// All ports are there (or known not to be): the answer leaves, the journal knows.
+    pub(super) fn answer(&mut self, pending: Pending, ctx: &mut Context<'_>) {
+        let Pending { key, request, bodies, offer, first } = pending;
+        let (id, now) = (self.id(), ctx.now);
+        if first.is_some() && self.state.streams.live().next().is_none() && offer.as_ref().is_some_and(asks_for_media) {
+            self.refuse_for_lack_of_ports(&key, &request, ctx);
+            return;
+        }
+        let is_first = first.is_some();
+        if let Some(first) = first {
+            journalling::begin_segment(&self.state, now, ctx.out);
+            journalling::keep_message(id, first.at, &first.flow, false, &first.bytes, ctx.out);
+            self.state.answered = Some(now.wall);
+        }
+        self.state.streams.publish(id, now.wall, ctx.out);
+        let is_invite = request.method() == Some(&Method::Invite);
+        let sdp = match &offer {
+            Some((offer, decision)) => Some(self.describe_answer(offer, decision)),
+            None if is_invite => Some(self.describe_offer()),
+            None => None,
+        };
+        let mut response = self.ok(&request, ctx);
+        if let Some(sdp) = &sdp {
+            response.headers.push("Content-Type", "application/sdp");
+            response.body.clone_from(sdp);
+        }
+        if is_invite {
+            let sdp = sdp.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+            let cseq = request.cseq().map(|cseq| cseq.number).unwrap_or(0);
+            self.state.last_invite = LastInvite { cseq, sdp, awaits_answer: offer.is_none() };
+        }
+        if is_first {
+            keep(id, now.wall, Event::Answered, ctx.out);
+            self.take_first_metadata(&bodies, ctx);
+            let streams = self.state.streams.live().count();
+            let remote = self.state.flow.remote;
+            ctx.out.push_back(super::Output::Tell(Tell::SessionStarted { session: id, remote, streams }));
+        } else {
+            self.take_metadata(&bodies.metadata, ctx);
+        }
+        journalling::checkpoint(&self.state, now, ctx.out);
+        ctx.respond(&key, response);
+    }
+
+    fn take_first_metadata(&mut self, bodies: &Bodies, ctx: &mut Context<'_>) {
+        let answered = self.state.answered.take();
+        self.take_metadata(&bodies.metadata, ctx);
+        self.state.answered = answered;
+        let events = self.state.recordings.begin(&self.state.snapshot, ctx.now.wall, &mut self.random);
+        self.keep_recordings(events, ctx);
+    }
+
+    fn refuse_for_lack_of_ports(&mut self, key: &ServerKey, request: &Message, ctx: &mut Context<'_>) {
+        let status = ctx.policy.refusal_for(self.state.flow.remote.ip()).status;
+        let response = self.response(status, "No Media Port Free", request);
+        ctx.respond(key, response);
+        self.state.ended = Some(EndCause::Failed);
+    }
+
+    fn describe_answer(&mut self, offer: &Description, decision: &Decision) -> Vec<u8> {
+        let local = self.local_media();
+        self.state.description_version += 1;
+        let (id, version) = (self.state.description_id, self.state.description_version);
+        self.state.offered = sdp::same_offer(offer, decision, false);
+        sdp::encode_answer(offer, decision, &local, id, version)
+    }
+
+    fn describe_offer(&mut self) -> Vec<u8> {
+        let local = self.local_media();
+        self.state.description_version += 1;
+        let (id, version) = (self.state.description_id, self.state.description_version);
+        sdp::encode_offer(&self.state.offered, &local, id, version)
+    }
+
+    fn local_media(&self) -> LocalMedia {
+        let address: Option<IpAddr> = self.state.streams.live().next().map(|live| live.stream().local.ip());
+        LocalMedia { address: address.unwrap_or(self.state.flow.local.ip()), ports: self.state.streams.answer_ports() }
+    }
+
+    /// The ACK of a 2xx; if that 2xx held our offer, it holds the answer.
+    pub(super) fn acknowledged(&mut self, ack: &Message, ctx: &mut Context<'_>) {
+        self.watch.is_alive(ctx.now);
+        let Ok(bodies) = Bodies::read(ack) else { return };
+        if core::mem::take(&mut self.state.last_invite.awaits_answer)
+            && let Ok(Some((_, decision))) = read_offer(&bodies, ctx)
+        {
+            self.state.streams.take_answer(&decision.media, ctx.now.wall);
+            self.state.streams.publish(self.id(), ctx.now.wall, ctx.out);
+        }
+        self.take_metadata(&bodies.metadata, ctx);
+        journalling::checkpoint(&self.state, ctx.now, ctx.out);
+    }
+
+    /// No ACK came in 64 x T1. Audio that flows is more certain than an ACK: an alarm, and the SRC is asked.
+    pub(super) fn no_ack(&mut self, ctx: &mut Context<'_>) {
+        self.alarm(Alarm::NoAck, None, true, ctx);
+    }
+
+    /// The first INVITE, or a re-INVITE, retransmitted over a crash: it gets the answer that it had.
+    pub(super) fn answer_again(&mut self, key: &ServerKey, request: &Message, ctx: &mut Context<'_>) {
+        let mut response = self.ok(request, ctx);
+        if !self.state.last_invite.sdp.is_empty() {
+            response.headers.push("Content-Type", "application/sdp");
+            response.body = self.state.last_invite.sdp.clone().into_bytes();
+        }
+        ctx.respond(key, response);
+    }
+
+    /// After a restart under other port numbers: the SRC is told by re-INVITE.
+    pub(super) fn send_reinvite(&mut self, ctx: &mut Context<'_>) {
+        let sdp = self.describe_offer();
+        let mut request = self.state.dialog.request(Method::Invite);
+        request.headers.push("Contact", self.contact(ctx));
+        request.headers.push("Allow", ALLOW);
+        request.headers.push("Require", "siprec");
+        request.headers.push("Content-Type", "application/sdp");
+        request.body = sdp;
+        self.send(request, Purpose::Reinvite, ctx);
+    }
+
+    /// The SRC's answer to our re-INVITE: acknowledged, and taken over.
+    pub(super) fn reinvite_answered(&mut self, key: &ClientKey, response: &Message, ctx: &mut Context<'_>) {
+        let Some(cseq) = response.cseq().filter(|_| matches!(response.status(), Some(200..=299))) else { return };
+        let ack = self.state.dialog.ack(cseq.number);
+        let flow = self.outgoing_flow();
+        let branch = format!("z9hG4bK{}", self.random.token());
+        let sent_by = sent_by(&flow, ctx.policy);
+        ctx.transactions.send_ack(key, &flow, ack, &branch, &sent_by);
+        self.state.last_invite.awaits_answer = true;
+        self.acknowledged(response, ctx);
+    }
+
+    /// A response of this dialog without what only 2xx carry.
+    pub(super) fn response(&self, status: u16, reason: &str, request: &Message) -> Message {
+        let mut response = Message::response(status, reason, request);
+        response.set_to_tag(&self.state.dialog.local_tag);
+        response
+    }
+
+    /// A 200 of this dialog (RFC 3261 13.3.1.4, RFC 7866 6.2).
+    pub(super) fn ok(&self, request: &Message, ctx: &Context<'_>) -> Message {
+        let mut response = self.response(200, "OK", request);
+        response.headers.push("Contact", self.contact(ctx));
+        response.headers.push("Allow", ALLOW);
+        response.headers.push("Accept", ACCEPT);
+        response.headers.push("Server", ctx.policy.product.clone());
+        response
+    }
+
+    fn contact(&self, ctx: &Context<'_>) -> String {
+        contact(&self.state.flow, ctx.policy.advertised_signalling.as_deref())
+    }
+}
+
+/// Our Contact on this flow, with the SRS's feature tag (RFC 7866 6.2).
+pub(super) fn contact(flow: &Flow, advertised: Option<&str>) -> String {
+    let host = advertised.map_or_else(|| flow.local.to_string(), String::from);
+    match flow.transport {
+        Transport::Udp => format!("<sip:srs@{host}>;+sip.srs"),
+        Transport::Tcp => format!("<sip:srs@{host};transport=tcp>;+sip.srs"),
+        Transport::Tls => format!("<sips:srs@{host}>;+sip.srs"),
+    }
+}
+
+/// Our own offer, as if the SRC had made it.
+fn as_decided(offered: &[OfferedStream]) -> Vec<Decided> {
+    let accepted = |stream: &OfferedStream| Accepted {
+        formats: stream.formats.clone(),
+        direction: stream.direction,
+        paused: None,
+        proto: stream.proto.clone(),
+        rtcp_mux: stream.rtcp_mux,
+        remote: None,
+        remote_rtcp: None,
+    };
+    let decided = |(m_line, stream): (u16, &OfferedStream)| Decided {
+        m_line,
+        kind: stream.kind.clone(),
+        label: stream.label.clone(),
+        accepted: Some(accepted(stream)),
+        reason_if_not: None,
+    };
+    (0..).zip(offered).map(decided).collect()
+}
+
+fn asks_for_media((offer, _): &(Description, Decision)) -> bool {
+    offer.media.iter().any(|media| media.port != 0)
+}
+
+fn read_offer(bodies: &Bodies, ctx: &Context<'_>) -> Result<Option<(Description, Decision)>, Rejection> {
+    let Some(bytes) = &bodies.sdp else { return Ok(None) };
+    let offer =
+        Description::parse(bytes).map_err(|_| Rejection::new(488, "Bad Session Description", "RFC 3261 13.3.1.3"))?;
+    if offer.media.len() > MAX_M_LINES {
+        return Err(Rejection::new(488, "Too Many Media Lines", "RFC 3264 6"));
+    }
+    match sdp::decide(&offer, &ctx.policy.answer) {
+        Ok(decision) => Ok(Some((offer, decision))),
+        Err(refusal) => {
+            let mut rejection = Rejection::new(refusal.status, "Not Acceptable Here", "RFC 3264 6.1");
+            // 399: miscellaneous warning, to be shown to a person (RFC 3261 20.43).
+            rejection.headers.push(("Warning", format!("399 siprec \"{}\"", refusal.reason.replace(['"', '\\'], "'"))));
+            Err(rejection)
+        }
+    }
+}
+
+/// What our Via names (RFC 3261 18.1.1).
+pub(super) fn sent_by(flow: &Flow, policy: &Policy) -> String {
+    policy.advertised_signalling.clone().unwrap_or_else(|| flow.local.to_string())
+}

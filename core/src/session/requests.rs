@@ -1,0 +1,282 @@
+//! What each request asks of the server, and its answer (RFC 3261 8.2, 12.2.2).
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::offer::{FirstInvite, contact};
+use super::reading::{Bodies, is_recording_session};
+use super::recording_session::RecordingSession;
+use super::srs::Srs;
+use super::{Checkpoint, journalling};
+use crate::entry::EndCause;
+use crate::metadata::Snapshot;
+use crate::seed::{Random, SessionId};
+use crate::sip::check::{ACCEPT, ALLOW, Rejection, check};
+use crate::sip::dialog::Dialog;
+use crate::sip::message::Message;
+use crate::sip::transaction::{Incoming, ServerKey};
+use crate::sip::{Flow, Method};
+use crate::time::Now;
+
+impl Srs {
+    pub(super) fn incoming(&mut self, now: Now, flow: &Flow, incoming: Incoming, bytes: &[u8]) {
+        match incoming {
+            Incoming::Request { key, message } => self.request(now, flow, &key, message, bytes),
+            Incoming::MergedRequest { key, message } => {
+                self.reject(now, flow, &key, &message, &Rejection::new(482, "Loop Detected", "RFC 3261 8.2.2.2"));
+            }
+            Incoming::Ack { message } => {
+                if let Some(id) = self.session_of(&message) {
+                    self.with_session(now, id, |session, ctx| session.acknowledged(&message, ctx));
+                }
+            }
+            Incoming::Cancel { key, invite, message } => self.cancel(now, flow, &key, invite.as_ref(), &message),
+            Incoming::Response { key, message } => self.answered(now, &key, Some(&message)),
+        }
+    }
+
+    fn request(&mut self, now: Now, flow: &Flow, key: &ServerKey, message: Message, bytes: &[u8]) {
+        if let Err(rejection) = check(&message) {
+            self.reject(now, flow, key, &message, &rejection);
+            return;
+        }
+        if let Some(id) = self.session_of(&message).filter(|_| is_in_dialog(&message)) {
+            self.in_dialog(now, flow, id, key, message);
+            return;
+        }
+        if message.to_tag().is_some() {
+            self.unknown_dialog(now, flow, key, &message);
+            return;
+        }
+        match message.method() {
+            Some(Method::Invite) => self.invite(now, flow, key, message, bytes),
+            Some(Method::Options) => self.options(now, flow, key, &message),
+            _ => self.unknown_dialog(now, flow, key, &message),
+        }
+    }
+
+    fn reject(&mut self, now: Now, flow: &Flow, key: &ServerKey, message: &Message, rejection: &Rejection) {
+        self.tell_refused(flow.remote, rejection.status, &format!("{} ({})", rejection.reason, rejection.section));
+        let mut response = rejection.response(message);
+        match rejection.status {
+            405 | 501 => response.headers.set("Allow", ALLOW),
+            415 => response.headers.set("Accept", ACCEPT),
+            _ => {}
+        }
+        self.tag_and_respond(now, key, response);
+    }
+
+    fn tag_and_respond(&mut self, now: Now, key: &ServerKey, mut response: Message) {
+        if response.to_tag().is_none() {
+            let tag = self.random.token();
+            response.set_to_tag(&tag);
+        }
+        self.respond(now, key, response);
+    }
+
+    fn unknown_dialog(&mut self, now: Now, flow: &Flow, key: &ServerKey, message: &Message) {
+        let ended = message.call_id().and_then(|call_id| self.recently_ended.get(call_id));
+        let bye = message.method() == Some(&Method::Bye);
+        if bye && ended.is_some_and(|tag| message.to_tag().is_none_or(|to| to == tag)) {
+            // The BYE of a dialog that ended just now, perhaps before a restart: what it asks for is done.
+            self.respond(now, key, Message::response(200, "OK", message));
+            return;
+        }
+        let rejection = Rejection::new(481, "Call/Transaction Does Not Exist", "RFC 3261 12.2.2");
+        self.reject(now, flow, key, message, &rejection);
+    }
+
+    fn options(&mut self, now: Now, flow: &Flow, key: &ServerKey, message: &Message) {
+        let (status, reason) = if self.draining { (503, "Service Unavailable") } else { (200, "OK") };
+        let mut response = Message::response(status, reason, message);
+        response.headers.push("Contact", contact(flow, self.policy.advertised_signalling.as_deref()));
+        response.headers.push("Allow", ALLOW);
+        response.headers.push("Accept", ACCEPT);
+        response.headers.push("Accept-Encoding", "identity");
+        response.headers.push("Supported", "siprec");
+        response.headers.push("Server", self.policy.product.clone());
+        self.tag_and_respond(now, key, response);
+    }
+
+    fn invite(&mut self, now: Now, flow: &Flow, key: &ServerKey, message: Message, bytes: &[u8]) {
+        if let Some(id) = self.retransmitted_over_a_restart(&message) {
+            self.with_session(now, id, |session, ctx| session.answer_again(key, &message, ctx));
+            return;
+        }
+        let bodies = match self.judge(&message, flow) {
+            Ok(bodies) => bodies,
+            Err(rejection) => {
+                self.reject(now, flow, key, &message, &rejection);
+                return;
+            }
+        };
+        let seed = self.draw_seed();
+        let mut random = Random::new(seed);
+        let id = SessionId::new(now.wall, &mut random);
+        let dialog = Dialog::accept(&message, random.token());
+        let call_id = dialog.call_id.clone();
+        let header = journalling::header(&self.policy, id, 1, seed, now);
+        // RFC 8866 5.2: a number of its own; 63 bits so that every reader can hold it.
+        let description_id = random.next_u64() >> 1;
+        let state = Checkpoint::new(header, dialog, flow.clone(), Snapshot::default(), description_id);
+        self.add(now, call_id, RecordingSession::new(state));
+        let first = FirstInvite { flow: flow.clone(), at: now.wall, bytes: bytes.to_vec() };
+        let considered =
+            self.with_session(now, id, |session, ctx| session.consider(*key, message.clone(), bodies, Some(first), ctx));
+        if let Some(Err((key, rejection))) = considered {
+            self.reject(now, flow, &key, &message, &rejection);
+            self.end_unanswered(now, id, EndCause::Failed);
+        }
+    }
+
+    /// Whether an INVITE is taken, in the order of RFC 3261 8.2 and then of cost.
+    fn judge(&self, message: &Message, flow: &Flow) -> Result<Bodies, Rejection> {
+        let bodies = Bodies::read(message)?;
+        if !is_recording_session(message, &bodies) && !self.policy.is_legacy(flow.remote.ip()) {
+            return Err(Rejection::new(403, "Not a Recording Session", "RFC 7866 6.2"));
+        }
+        let full = if self.draining {
+            Some("Draining")
+        } else if self.sessions.len() >= self.policy.max_sessions {
+            Some("Too Many Sessions")
+        } else {
+            self.pressure
+        };
+        match full {
+            Some(reason) => {
+                let refusal = self.policy.refusal_for(flow.remote.ip());
+                let mut rejection = Rejection::new(refusal.status, reason, "RFC 3261 21.5.4");
+                if let Some(seconds) = refusal.retry_after_seconds {
+                    rejection.headers.push(("Retry-After", format!("{seconds}")));
+                }
+                Err(rejection)
+            }
+            None => Ok(bodies),
+        }
+    }
+
+    fn retransmitted_over_a_restart(&self, message: &Message) -> Option<SessionId> {
+        let ids = self.sessions_of_call(message.call_id()?);
+        ids.iter().copied().find(|id| {
+            self.sessions.get(id).is_some_and(|session| {
+                session.has_begun()
+                    && message.from_tag() == session.state.dialog.remote_tag.as_deref()
+                    && message.cseq().map(|cseq| cseq.number) == Some(session.state.last_invite.cseq)
+            })
+        })
+    }
+
+    fn in_dialog(&mut self, now: Now, flow: &Flow, id: SessionId, key: &ServerKey, message: Message) {
+        let is_repeat = |s: &RecordingSession| {
+            message.method() == Some(&Method::Invite)
+                && message.cseq().map(|cseq| cseq.number) == Some(s.state.last_invite.cseq)
+        };
+        let judged = self.with_session(now, id, |session, ctx| {
+            session.watch.is_alive(ctx.now);
+            session.state.flow = flow.clone();
+            if is_repeat(session) {
+                session.answer_again(key, &message, ctx);
+                return Ok(true);
+            }
+            session.state.dialog.check_cseq(&message).map(|()| false)
+        });
+        match judged {
+            Some(Ok(false)) => {}
+            Some(Ok(true)) | None => return,
+            Some(Err(rejection)) => {
+                self.reject(now, flow, key, &message, &rejection);
+                return;
+            }
+        }
+        match message.method() {
+            Some(Method::Invite | Method::Update) => self.reoffer(now, flow, id, key, message),
+            Some(Method::Bye) => self.bye(now, id, key, &message),
+            Some(Method::Options | Method::Info) => {
+                self.with_session(now, id, |session, ctx| {
+                    let response = session.ok(&message, ctx);
+                    ctx.respond(key, response);
+                });
+            }
+            _ => {
+                let rejection = Rejection::new(481, "Call/Transaction Does Not Exist", "RFC 3262 3");
+                self.reject(now, flow, key, &message, &rejection);
+            }
+        }
+    }
+
+    fn reoffer(&mut self, now: Now, flow: &Flow, id: SessionId, key: &ServerKey, message: Message) {
+        let bodies = match Bodies::read(&message) {
+            Ok(bodies) => bodies,
+            Err(rejection) => {
+                self.reject(now, flow, key, &message, &rejection);
+                return;
+            }
+        };
+        let considered = self.with_session(now, id, |session, ctx| {
+            if session.pending.is_some() {
+                let mut busy = Rejection::new(500, "Request Pending", "RFC 3261 14.2");
+                busy.headers.push(("Retry-After", String::from("1")));
+                return Err((*key, busy));
+            }
+            session.state.dialog.refresh_target(&message);
+            session.consider(*key, message.clone(), bodies, None, ctx)
+        });
+        if let Some(Err((key, rejection))) = considered {
+            self.reject(now, flow, &key, &message, &rejection);
+        }
+    }
+
+    fn bye(&mut self, now: Now, id: SessionId, key: &ServerKey, message: &Message) {
+        let unanswered = self.with_session(now, id, |session, ctx| {
+            if let Ok(bodies) = Bodies::read(message) {
+                session.take_metadata(&bodies.metadata, ctx);
+            }
+            let response = session.response(200, "OK", message);
+            ctx.respond(key, response);
+            // RFC 3261 15.1.2: what is pending is answered 487.
+            session.pending.take().map(|pending| {
+                let response = session.response(487, "Request Terminated", &pending.request);
+                ctx.respond(&pending.key, response);
+                pending.first.is_some()
+            })
+        });
+        match unanswered.flatten() {
+            Some(true) => self.end_unanswered(now, id, EndCause::Bye),
+            Some(false) | None => self.end(now, id, EndCause::Bye, false),
+        }
+    }
+
+    fn cancel(&mut self, now: Now, flow: &Flow, key: &ServerKey, invite: Option<&ServerKey>, message: &Message) {
+        let Some(invite) = invite else {
+            self.unknown_dialog(now, flow, key, message);
+            return;
+        };
+        self.tag_and_respond(now, key, Message::response(200, "OK", message));
+        let ids: Vec<SessionId> = message.call_id().map(|c| self.sessions_of_call(c).to_vec()).unwrap_or_default();
+        for id in ids {
+            let cancelled = self.with_session(now, id, |session, ctx| {
+                let pending = session.pending.take_if(|pending| pending.key == *invite)?;
+                let response = session.response(487, "Request Terminated", &pending.request);
+                ctx.respond(invite, response);
+                Some(pending.first.is_some())
+            });
+            if cancelled.flatten() == Some(true) {
+                self.end_unanswered(now, id, EndCause::Cancel);
+            }
+        }
+    }
+
+    /// Forgets a session that was never answered: there is nothing of it on disk.
+    fn end_unanswered(&mut self, now: Now, id: SessionId, cause: EndCause) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.state.ended = Some(cause);
+        }
+        self.with_session(now, id, |_, _| ());
+    }
+}
+
+/// Whether a request may belong to a dialog: it has a To tag, or is one that SRCs send without (BYE).
+fn is_in_dialog(message: &Message) -> bool {
+    message.to_tag().is_some() || message.method() == Some(&Method::Bye)
+}

@@ -1,0 +1,493 @@
+//! The router: from bytes to the session that they are for, from deadlines to the session that they wake.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use super::limits::{CHECKPOINT_INTERVAL, MAX_CONNECTIONS, SEGMENT_LENGTH};
+use super::recording_session::{Context, Purpose, RecordingSession};
+use super::watch::Watch;
+use super::{Checkpoint, Deadline, Input, Order, Outbox, Output, Policy, Tell, journalling};
+use crate::entry::EndCause;
+use crate::seed::{Random, Seed, SessionId};
+use crate::sip::framing::{Frame, Framer};
+use crate::sip::message::{Message, ParseError, is_keep_alive};
+use crate::sip::transaction::{ClientKey, Event, ServerKey, TimerValues, Transactions};
+use crate::sip::{ConnectionId, Flow, Method, Transport};
+use crate::time::{Now, TimerTable, Wall};
+
+/// How long an ended dialog is remembered: a BYE that is retransmitted over a restart is answered 200.
+const ENDED_IS_REMEMBERED: Duration = Duration::from_secs(64);
+
+/// The session recording server, without IO. See the module for the contract of its calls.
+pub struct Srs {
+    pub(super) policy: Policy,
+    pub(super) random: Random,
+    pub(super) transactions: Transactions,
+    pub(super) sessions: BTreeMap<SessionId, RecordingSession>,
+    by_call: BTreeMap<String, Vec<SessionId>>,
+    connections: BTreeMap<ConnectionId, Connection>,
+    pub(super) requests: BTreeMap<ClientKey, (SessionId, Purpose)>,
+    pub(super) recently_ended: BTreeMap<String, String>,
+    timers: TimerTable<Timer>,
+    pub(super) out: Outbox,
+    /// Replay: the seed of the next session, as its journal tells it.
+    pub(super) next_seed: Option<Seed>,
+    pub(super) draining: bool,
+    pub(super) pressure: Option<&'static str>,
+}
+
+struct Connection {
+    framer: Framer,
+    flow: Flow,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    /// The session's state is written.
+    Checkpoint(SessionId),
+    /// The session's journal goes on in a new segment.
+    Segment(SessionId),
+    /// The session's media is looked at.
+    Watch(SessionId),
+    /// An ended dialog is forgotten.
+    Forget(String),
+}
+
+impl Timer {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Checkpoint(_) => "checkpoint",
+            Self::Segment(_) => "segment",
+            Self::Watch(_) => "media watch",
+            Self::Forget(_) => "ended dialog",
+        }
+    }
+}
+
+impl Srs {
+    /// A server without sessions.
+    pub fn new(policy: Policy, seed: Seed) -> Self {
+        Self {
+            policy,
+            random: Random::new(seed),
+            transactions: Transactions::new(TimerValues::default()),
+            sessions: BTreeMap::new(),
+            by_call: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            recently_ended: BTreeMap::new(),
+            timers: TimerTable::default(),
+            out: VecDeque::new(),
+            next_seed: None,
+            draining: false,
+            pressure: None,
+        }
+    }
+
+    /// Takes another configuration; running sessions keep what they have negotiated.
+    pub fn reconfigure(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
+    /// Sessions that are known.
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Replay: the next session (new or restored) draws from `seed`, so that it makes the ids that it made.
+    pub fn seed_next_session(&mut self, seed: Seed) {
+        self.next_seed = Some(seed);
+    }
+
+    /// Replay: gives a session the tag that another server gave it.
+    pub fn adopt_tag(&mut self, session: SessionId, tag: &str) {
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.state.dialog.local_tag = tag.to_string();
+        }
+    }
+
+    /// Ids of the sessions that are known.
+    pub fn session_ids(&self) -> Vec<SessionId> {
+        self.sessions.keys().copied().collect()
+    }
+
+    /// Replay: drops a session without a word, as a crash does. [`Srs::restore`] brings it back.
+    pub fn forget(&mut self, session: SessionId) {
+        self.remove(session);
+    }
+
+    /// Whether a session of this id is known.
+    pub fn knows(&self, session: SessionId) -> bool {
+        self.sessions.contains_key(&session)
+    }
+
+    /// Goes on with a session of before a restart, in segment number `segment` of its journal. `last_entry` is when the
+    /// last entry before was made, `rebooted` whether the machine itself was started anew. Asks for its ports.
+    pub fn restore(&mut self, now: Now, checkpoint: Checkpoint, segment: u32, last_entry: Wall, rebooted: bool) {
+        let call_id = checkpoint.dialog.call_id.clone();
+        if checkpoint.ended.is_some() {
+            self.remember_ended(now, call_id, checkpoint.dialog.local_tag.clone());
+            return;
+        }
+        let id = checkpoint.session();
+        let seed = self.draw_seed();
+        let mut state = checkpoint;
+        state.header = journalling::header(&self.policy, id, segment, seed, now);
+        let mut ctx = Context {
+            now,
+            policy: &self.policy,
+            transactions: &mut self.transactions,
+            requests: &mut self.requests,
+            out: &mut self.out,
+        };
+        let session = RecordingSession::restore(state, last_entry, rebooted, &mut ctx);
+        self.add(now, call_id, session);
+    }
+
+    /// Takes something in. Drain [`Srs::poll_output`] afterwards.
+    pub fn handle_input(&mut self, now: Now, input: Input<'_>) {
+        match input {
+            Input::Datagram { local, remote, bytes } => {
+                let flow = Flow { transport: Transport::Udp, local, remote, connection: None };
+                self.datagram(now, &flow, bytes);
+            }
+            Input::ConnectionOpened { id, transport, local, remote } => {
+                if self.connections.len() < MAX_CONNECTIONS {
+                    let flow = Flow { transport, local, remote, connection: Some(id) };
+                    self.connections.insert(id, Connection { framer: Framer::default(), flow });
+                }
+            }
+            Input::Bytes { connection, bytes } => self.stream_bytes(now, connection, bytes),
+            Input::ConnectionClosed { id } => {
+                self.connections.remove(&id);
+                self.transactions.transport_failed(now.monotonic, id);
+            }
+            Input::PortOpened { session, port, rtp, rtcp } => {
+                self.with_session(now, session, |s, ctx| s.port_opened(port, rtp, rtcp, ctx));
+            }
+            Input::PortRefused { session, port, why } => {
+                let reason = alloc::format!("port {}: {why}", port.0);
+                let remote = self.sessions.get(&session).map(|s| s.state.src());
+                self.with_session(now, session, |s, ctx| s.port_refused(port, ctx));
+                if let Some(remote) = remote {
+                    self.out.push_back(Output::Tell(Tell::Refused { remote, status: 503, reason }));
+                }
+            }
+            Input::Media(report) => {
+                self.with_session(now, report.session, |s, ctx| s.media(&report, ctx));
+            }
+            Input::Dropped { session, packets, cause } => {
+                self.with_session(now, session, |s, ctx| s.dropped(packets, cause, ctx));
+            }
+            Input::ClockStep { by_ns } => {
+                for session in self.sessions.values().filter(|session| session.has_begun()) {
+                    journalling::keep(session.id(), now.wall, crate::entry::Event::ClockStep { by_ns }, &mut self.out);
+                }
+            }
+            Input::Order(order) => self.order(now, &order),
+            Input::Pressure(reason) => self.pressure = reason,
+            Input::Timeout => self.timeout(now),
+        }
+        self.drain_transactions(now);
+    }
+
+    /// The next thing to do. Call until `None`.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// When to call with [`Input::Timeout`] at the latest, and why.
+    pub fn next_timeout(&self) -> Option<Deadline> {
+        let own = self.timers.next().map(|(at, timer)| (at, timer.reason()));
+        let sip = self.transactions.next_timeout().map(|at| (at, "transaction"));
+        [own, sip].into_iter().flatten().min()
+    }
+
+    fn datagram(&mut self, now: Now, flow: &Flow, bytes: &[u8]) {
+        if !is_keep_alive(bytes) {
+            self.message(now, flow, bytes);
+        }
+    }
+
+    fn stream_bytes(&mut self, now: Now, id: ConnectionId, bytes: &[u8]) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        connection.framer.push(bytes);
+        while let Some(connection) = self.connections.get_mut(&id) {
+            let flow = connection.flow.clone();
+            match connection.framer.next() {
+                None => return,
+                Some(Frame::Message(message)) => {
+                    if self.policy.show_framed {
+                        self.out.push_back(Output::Framed { flow: flow.clone(), bytes: message.clone() });
+                    }
+                    self.message(now, &flow, &message);
+                }
+                // RFC 5626 5.4: a double CRLF is answered with one.
+                Some(Frame::Ping) => {
+                    self.out.push_back(Output::Send { flow, bytes: b"\r\n".to_vec(), after_keep: false });
+                }
+                Some(Frame::Broken(error)) => {
+                    self.cannot_read(&flow, error);
+                    self.out.push_back(Output::CloseConnection { id });
+                    self.connections.remove(&id);
+                }
+            }
+        }
+    }
+
+    fn message(&mut self, now: Now, flow: &Flow, bytes: &[u8]) {
+        let message = match Message::parse_datagram(bytes) {
+            Ok(message) => message,
+            Err(error) => {
+                self.cannot_read(flow, error);
+                return;
+            }
+        };
+        if let Some(call_id) = message.call_id() {
+            for id in self.by_call.get(call_id).into_iter().flatten() {
+                if let Some(session) = self.sessions.get(id) {
+                    session.keep_message(now.wall, flow, false, bytes, &mut self.out);
+                }
+            }
+        }
+        if let Some(incoming) = self.transactions.handle_message(now.monotonic, flow, message) {
+            self.incoming(now, flow, incoming, bytes);
+        }
+    }
+
+    fn cannot_read(&mut self, flow: &Flow, error: ParseError) {
+        let (status, remote) = (error.status, flow.remote);
+        let reason = alloc::format!("{} ({})", error.reason, error.section);
+        let tell = match error.answerable {
+            Some(_) => Tell::Refused { remote, status, reason },
+            None => Tell::Garbage { remote, reason },
+        };
+        self.out.push_back(Output::Tell(tell));
+        let tag = self.random.token();
+        self.transactions.refuse_unread(flow, error, &tag);
+    }
+
+    /// Runs `f` on a session, then sees to what it left behind: an end that it found, its timers.
+    pub(super) fn with_session<R>(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        f: impl FnOnce(&mut RecordingSession, &mut Context<'_>) -> R,
+    ) -> Option<R> {
+        let session = self.sessions.get_mut(&id)?;
+        let mut ctx = Context {
+            now,
+            policy: &self.policy,
+            transactions: &mut self.transactions,
+            requests: &mut self.requests,
+            out: &mut self.out,
+        };
+        let result = f(session, &mut ctx);
+        if let Some(cause) = session.state.ended {
+            // It never came to life: its INVITE was refused.
+            session.end(cause, &mut ctx);
+            self.remove(id);
+        }
+        Some(result)
+    }
+
+    /// Ends a session; what is still to be sent for it is journalled first.
+    pub(super) fn end(&mut self, now: Now, id: SessionId, cause: EndCause, bye: bool) {
+        if bye {
+            self.with_session(now, id, |session, ctx| {
+                let request = session.state.dialog.request(Method::Bye);
+                session.send(request, Purpose::Bye, ctx);
+            });
+        }
+        self.drain_transactions(now);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let mut ctx = Context {
+            now,
+            policy: &self.policy,
+            transactions: &mut self.transactions,
+            requests: &mut self.requests,
+            out: &mut self.out,
+        };
+        session.end(cause, &mut ctx);
+        let (call_id, tag) = (session.state.dialog.call_id.clone(), session.state.dialog.local_tag.clone());
+        self.remove(id);
+        self.remember_ended(now, call_id, tag);
+    }
+
+    pub(super) fn add(&mut self, now: Now, call_id: String, session: RecordingSession) {
+        let id = session.id();
+        self.by_call.entry(call_id).or_default().push(id);
+        self.sessions.insert(id, session);
+        self.timers.set(Timer::Checkpoint(id), now.monotonic.after(CHECKPOINT_INTERVAL));
+        self.timers.set(Timer::Segment(id), now.monotonic.after(SEGMENT_LENGTH));
+        self.timers.set(Timer::Watch(id), Watch::next_look(now, self.policy.rtp_timeout));
+    }
+
+    fn remove(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.remove(&id) else { return };
+        if let Some(ids) = self.by_call.get_mut(&session.state.dialog.call_id) {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.by_call.remove(&session.state.dialog.call_id);
+            }
+        }
+        for timer in [Timer::Checkpoint(id), Timer::Segment(id), Timer::Watch(id)] {
+            self.timers.cancel(&timer);
+        }
+    }
+
+    fn remember_ended(&mut self, now: Now, call_id: String, local_tag: String) {
+        self.timers.set(Timer::Forget(call_id.clone()), now.monotonic.after(ENDED_IS_REMEMBERED));
+        self.recently_ended.insert(call_id, local_tag);
+    }
+
+    /// The session that a request within a dialog is for.
+    pub(super) fn session_of(&self, request: &Message) -> Option<SessionId> {
+        let ids = self.by_call.get(request.call_id()?)?;
+        let exact = ids.iter().find(|id| self.sessions.get(id).is_some_and(|s| s.state.dialog.matches(request)));
+        exact
+            .or_else(|| {
+                // A request without To tag, as some SRCs send BYE; and, replaying, one with another server's tag.
+                let lenient = self.policy.adopt_foreign_tags || request.to_tag().is_none();
+                let known = |id: &&SessionId| {
+                    self.sessions.get(id).is_some_and(|s| request.from_tag() == s.state.dialog.remote_tag.as_deref())
+                };
+                ids.iter().filter(|_| lenient).find(known)
+            })
+            .copied()
+    }
+
+    pub(super) fn sessions_of_call(&self, call_id: &str) -> &[SessionId] {
+        self.by_call.get(call_id).map_or(&[], Vec::as_slice)
+    }
+
+    fn order(&mut self, now: Now, order: &Order) {
+        match order {
+            Order::Stop(id) => self.end(now, *id, EndCause::Operator, true),
+            Order::End(id, cause) => self.end(now, *id, *cause, false),
+            Order::Pause(id) => {
+                self.with_session(now, *id, |session, ctx| session.pause(true, ctx));
+            }
+            Order::Resume(id) => {
+                self.with_session(now, *id, |session, ctx| session.pause(false, ctx));
+            }
+            Order::Drain(draining) => self.draining = *draining,
+            Order::Checkpoint => {
+                for session in self.sessions.values().filter(|session| session.has_begun()) {
+                    journalling::checkpoint(&session.state, now, &mut self.out);
+                }
+            }
+        }
+    }
+
+    fn timeout(&mut self, now: Now) {
+        self.transactions.handle_timeout(now.monotonic);
+        while let Some(timer) = self.timers.pop_due(now.monotonic) {
+            match timer {
+                Timer::Checkpoint(id) => {
+                    self.timers.set(Timer::Checkpoint(id), now.monotonic.after(CHECKPOINT_INTERVAL));
+                    if let Some(session) = self.sessions.get(&id).filter(|session| session.has_begun()) {
+                        journalling::checkpoint(&session.state, now, &mut self.out);
+                    }
+                }
+                Timer::Segment(id) => {
+                    self.timers.set(Timer::Segment(id), now.monotonic.after(SEGMENT_LENGTH));
+                    if let Some(session) = self.sessions.get_mut(&id).filter(|session| session.has_begun()) {
+                        journalling::next_segment(&mut session.state, &self.policy, now, &mut self.out);
+                    }
+                }
+                Timer::Watch(id) => {
+                    self.timers.set(Timer::Watch(id), Watch::next_look(now, self.policy.rtp_timeout));
+                    self.with_session(now, id, |s, ctx| {
+                        if s.has_begun() {
+                            s.look(ctx)
+                        }
+                    });
+                }
+                Timer::Forget(call_id) => {
+                    self.recently_ended.remove(&call_id);
+                }
+            }
+        }
+    }
+
+    /// What the transactions want sent, and what became of them.
+    fn drain_transactions(&mut self, now: Now) {
+        loop {
+            while let Some((flow, bytes)) = self.transactions.poll_send() {
+                let after_keep = self.keep_sent(now.wall, &flow, &bytes);
+                self.out.push_back(Output::Send { flow, bytes, after_keep });
+            }
+            let Some(event) = self.transactions.poll_event() else { return };
+            match event {
+                Event::NoAck { call_id, .. } => {
+                    for id in self.sessions_of_call(&call_id).to_vec() {
+                        self.with_session(now, id, |session, ctx| session.no_ack(ctx));
+                    }
+                }
+                Event::TimedOut { key } => self.answered(now, &key, None),
+            }
+        }
+    }
+
+    fn keep_sent(&mut self, at: Wall, flow: &Flow, bytes: &[u8]) -> bool {
+        let Some(call_id) = call_id_of(bytes) else { return false };
+        let mut is_ours = false;
+        for id in self.by_call.get(call_id).into_iter().flatten() {
+            if let Some(session) = self.sessions.get(id) {
+                is_ours = true;
+                session.keep_message(at, flow, true, bytes, &mut self.out);
+            }
+        }
+        is_ours
+    }
+
+    /// A request of ours was answered; `None`: it was not.
+    pub(super) fn answered(&mut self, now: Now, key: &ClientKey, response: Option<&Message>) {
+        let status = response.map_or(408, |response| response.status().unwrap_or(408));
+        if status < 200 {
+            return;
+        }
+        let Some((id, purpose)) = self.requests.remove(key) else { return };
+        match purpose {
+            Purpose::Bye => {}
+            Purpose::Probe => {
+                let gone = self.with_session(now, id, |session, ctx| session.probe_answered(status, ctx)).flatten();
+                if let Some(cause) = gone {
+                    self.end(now, id, cause, cause == EndCause::SrcGone);
+                }
+            }
+            Purpose::Reinvite => {
+                if let Some(response) = response {
+                    self.with_session(now, id, |session, ctx| session.reinvite_answered(key, response, ctx));
+                }
+            }
+        }
+    }
+
+    pub(super) fn respond(&mut self, now: Now, key: &ServerKey, response: Message) {
+        self.transactions.respond(now.monotonic, key, response);
+    }
+
+    /// A seed for a session.
+    pub(super) fn draw_seed(&mut self) -> Seed {
+        let drawn = self.random.seed();
+        self.next_seed.take().unwrap_or(drawn)
+    }
+
+    pub(super) fn tell_refused(&mut self, remote: SocketAddr, status: u16, reason: &str) {
+        self.out.push_back(Output::Tell(Tell::Refused { remote, status, reason: reason.to_string() }));
+    }
+}
+
+/// The Call-ID of a message that we wrote: its header field is in the long form, on a line of its own.
+fn call_id_of(ours: &[u8]) -> Option<&str> {
+    const NAME: &[u8] = b"\r\nCall-ID: ";
+    let head = ours.windows(4).position(|w| w == b"\r\n\r\n").map_or(ours, |end| &ours[..end]);
+    let start = head.windows(NAME.len()).position(|w| w == NAME)? + NAME.len();
+    let value = head[start..].split(|b| *b == b'\r').next()?;
+    core::str::from_utf8(value).ok().map(str::trim)
+}

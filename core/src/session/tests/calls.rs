@@ -1,0 +1,211 @@
+//! A call from INVITE to BYE, and what the journal has of it.
+
+use super::*;
+
+#[test]
+fn a_call_is_answered_kept_and_ended() {
+    let mut bench = Bench::new();
+    let mut call = Call::set_up(&mut bench, "a");
+    let ok = bench.sent.iter().find(|m| m.status() == Some(200)).unwrap().clone();
+    let answer = String::from_utf8(ok.body.clone()).unwrap();
+    assert_eq!(ok.header("Content-Type"), Some("application/sdp"));
+    assert!(ok.header("Contact").unwrap().ends_with(";+sip.srs"));
+    assert_eq!(answer.matches("a=recvonly").count(), 2, "{answer}");
+    assert!(answer.contains("m=audio 10000 RTP/AVP 8 101") && answer.contains("m=audio 10002 "), "{answer}");
+    assert!(answer.find("a=label:1").unwrap() < answer.find("a=label:2").unwrap());
+
+    assert!(is_sip(&bench.kept[0].2, "INVITE "), "the journal begins with the INVITE");
+    assert!(bench.kept.iter().any(|(_, _, kept)| is_sip(kept, "SIP/2.0 200")));
+    assert!(bench.kept.iter().any(|(_, _, kept)| is_sip(kept, "ACK ")));
+    let events = bench.events();
+    assert_eq!(events.iter().filter(|e| matches!(e, Event::Answered)).count(), 1);
+    let started: Vec<_> = events.iter().filter(|e| matches!(e, Event::RecordingStarted { .. })).collect();
+    assert!(matches!(started[..], [Event::RecordingStarted { communication_session: Some(cs), .. }] if cs == "s1"));
+
+    let bye = call.request("BYE", "", "");
+    assert_eq!(statuses(&bench.send(&bye)), [200]);
+    assert_eq!(bench.ended, [(bench.session(), EndCause::Bye)]);
+    assert_eq!(bench.ended_recordings.len(), 1);
+    assert_eq!(bench.closed.len(), 2);
+    assert_eq!(bench.srs.sessions(), 0);
+    assert!(matches!(bench.events().last(), Some(Event::Ended { cause: EndCause::Bye })));
+    // The BYE again: absorbed; in a new transaction: what it asks for is done.
+    assert_eq!(statuses(&bench.send(&bye)), [200]);
+    let again = call.request("BYE", "", "");
+    assert_eq!(statuses(&bench.send(&again)), [200]);
+    assert_eq!(bench.ended.len(), 1);
+}
+
+#[test]
+fn the_same_seed_and_input_give_the_same_output() {
+    let run = || {
+        let mut bench = Bench::new();
+        let mut call = Call::set_up(&mut bench, "a");
+        bench.pass(Duration::from_secs(12));
+        let bye = call.request("BYE", "", "");
+        bench.send(&bye);
+        bench.kept
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn pause_and_resume_reach_the_port_and_keep_it() {
+    let mut bench = Bench::new();
+    let mut call = Call::set_up(&mut bench, "a");
+    for (direction, expected) in [("inactive", Some(crate::entry::PauseCause::Inactive)), ("sendonly", None)] {
+        let (headers, body) = multipart(&sdp(direction), &metadata("s1"));
+        let reinvite = call.request("INVITE", &headers, &body);
+        let answers = bench.send(&reinvite);
+        assert_eq!(statuses(&answers), [200]);
+        let wanted = if direction == "inactive" { "a=inactive" } else { "a=recvonly" };
+        assert!(String::from_utf8_lossy(&answers[0].body).contains(wanted));
+        assert_eq!(bench.settings.last().unwrap().stream.paused, expected);
+        let ack = call.request("ACK", "", "");
+        bench.send(&ack);
+    }
+    assert_eq!(bench.opened.len(), 2, "no port was opened again");
+    assert!(bench.closed.is_empty());
+}
+
+#[test]
+fn the_answer_version_rises_with_each_description() {
+    let mut bench = Bench::new();
+    let mut call = Call::set_up(&mut bench, "a");
+    let version = |m: &Message| {
+        let text = String::from_utf8(m.body.clone()).unwrap();
+        let origin = text.lines().find(|l| l.starts_with("o=")).unwrap().to_string();
+        origin.split(' ').nth(2).unwrap().parse::<u64>().unwrap()
+    };
+    let first = version(bench.sent.iter().find(|m| m.status() == Some(200)).unwrap());
+    let (headers, body) = multipart(&sdp("sendonly"), &metadata("s1"));
+    let reinvite = call.request("INVITE", &headers, &body);
+    assert_eq!(version(&bench.send(&reinvite)[0]), first + 1);
+}
+
+#[test]
+fn a_stream_that_is_removed_is_closed_and_a_new_one_gets_a_port_of_its_own() {
+    let mut bench = Bench::new();
+    let mut call = Call::set_up(&mut bench, "a");
+    let one_removed = sdp("sendonly").replace("m=audio 30002", "m=audio 0");
+    let reinvite = call.request("INVITE", "Content-Type: application/sdp\r\n", &one_removed);
+    let answer = bench.send(&reinvite);
+    assert!(String::from_utf8_lossy(&answer[0].body).contains("m=audio 0 RTP/AVP 8 101"));
+    assert_eq!(bench.closed, [(bench.session(), PortIndex(1))]);
+    let back = call.request("INVITE", "Content-Type: application/sdp\r\n", &sdp("sendonly"));
+    bench.send(&back);
+    assert_eq!(bench.opened.last().unwrap().1, PortIndex(2));
+}
+
+#[test]
+fn an_invite_without_sdp_gets_our_offer_and_its_ack_brings_the_answer() {
+    let mut bench = Bench::new();
+    let mut call = Call::new("a");
+    let invite =
+        call.request("INVITE", "Require: siprec\r\nContent-Type: application/rs-metadata+xml\r\n", &metadata("s1"));
+    let answers = bench.send(&invite);
+    assert_eq!(statuses(&answers), [200]);
+    let offer = String::from_utf8(answers[0].body.clone()).unwrap();
+    assert_eq!(offer.matches("a=recvonly").count(), 2, "{offer}");
+    assert!(offer.contains("a=label:1") && offer.contains("a=label:2"));
+    call.to_tag = answers[0].to_tag().unwrap().to_string();
+    let ack = call.request("ACK", "Content-Type: application/sdp\r\n", &sdp("sendonly"));
+    bench.send(&ack);
+    let stream = &bench.settings.last().unwrap().stream;
+    assert_eq!(stream.remote, Some("127.0.0.2:30002".parse().unwrap()));
+    assert_eq!(stream.formats[0].encoding, "PCMA");
+}
+
+#[test]
+fn a_second_communication_session_is_a_second_recording() {
+    let mut bench = Bench::new();
+    let mut call = Call::set_up(&mut bench, "a");
+    let (headers, body) = multipart(&sdp("sendonly"), &metadata("s2"));
+    let reinvite = call.request("INVITE", &headers, &body);
+    bench.send(&reinvite);
+    let events = bench.events();
+    assert_eq!(events.iter().filter(|e| matches!(e, Event::RecordingStarted { .. })).count(), 2);
+    assert_eq!(bench.ended_recordings.len(), 1, "the first ended, the session goes on");
+    assert!(bench.ended.is_empty());
+}
+
+#[test]
+fn metadata_that_comes_later_names_the_recording_that_had_no_name() {
+    let mut bench = Bench::new();
+    let mut call = Call::new("a");
+    let invite = call.request("INVITE", "Require: siprec\r\nContent-Type: application/sdp\r\n", &sdp("sendonly"));
+    call.to_tag = bench.send(&invite)[0].to_tag().unwrap().to_string();
+    let update = call.request("UPDATE", "Content-Type: application/rs-metadata+xml\r\n", &metadata("s1"));
+    let answers = bench.send(&update);
+    assert_eq!(statuses(&answers), [200]);
+    assert!(answers[0].body.is_empty(), "no SDP in, no SDP out");
+    let events = bench.events();
+    assert!(
+        events
+            .iter()
+            .any(|e| matches!(e, Event::RecordingBound { communication_session, .. } if communication_session == "s1"))
+    );
+    assert!(bench.ended_recordings.is_empty());
+}
+
+#[test]
+fn broken_metadata_costs_itself_only() {
+    let mut bench = Bench::new();
+    let mut call = Call::new("a");
+    let (headers, body) = multipart(&sdp("sendonly"), "<recording><oops");
+    let invite = call.request("INVITE", &headers, &body);
+    assert_eq!(statuses(&bench.send(&invite)), [200]);
+    let flagged = |e: &Event| matches!(e, Event::Metadata { deviations, .. } if !deviations.is_empty());
+    assert!(bench.events().iter().any(flagged));
+}
+
+#[test]
+fn silence_is_alarmed_then_asked_about_and_an_src_that_is_gone_is_ended() {
+    let mut bench = Bench::new();
+    Call::set_up(&mut bench, "a");
+    let session = bench.session();
+    bench.pass(Duration::from_secs(20));
+    bench.heard(session, 0);
+    let quiet = bench.pass(Duration::from_secs(20));
+    assert!(quiet.is_empty(), "one stream is heard: nobody is asked");
+    let raised = |e: &Event| matches!(e, Event::Alarm { raised: true, port: Some(PortIndex(1)), .. });
+    assert!(bench.events().iter().any(raised));
+    let asked = bench.pass(Duration::from_secs(25));
+    assert!(asked.iter().any(|m| m.method() == Some(&crate::sip::Method::Options)), "{asked:?}");
+    bench.pass(Duration::from_secs(40));
+    assert_eq!(bench.ended, [(session, EndCause::SrcGone)]);
+}
+
+#[test]
+fn an_src_that_answers_with_anything_but_481_is_there() {
+    let mut bench = Bench::new();
+    Call::set_up(&mut bench, "a");
+    for round in 0..3 {
+        let asked = bench.pass(Duration::from_secs(45));
+        let probe = asked.iter().find(|m| m.method() == Some(&crate::sip::Method::Options)).expect("a probe");
+        let answer = Message::response(405, "Method Not Allowed", probe).encode();
+        bench.send(core::str::from_utf8(&answer).unwrap());
+        assert!(bench.ended.is_empty(), "round {round}");
+    }
+}
+
+#[test]
+fn rtp_after_the_last_recording_begins_a_recording_of_its_own() {
+    let mut bench = Bench::new();
+    let mut call = Call::set_up(&mut bench, "a");
+    let session = bench.session();
+    let stop = metadata("s1").replace(
+        "<session session_id=\"s1\"/>",
+        "<session session_id=\"s1\"><stop-time>2026-11-23T00:00:00Z</stop-time></session>",
+    );
+    let update = call.request("UPDATE", "Content-Type: application/rs-metadata+xml\r\n", &stop);
+    bench.send(&update);
+    assert_eq!(bench.ended_recordings.len(), 1);
+    bench.pass(Duration::from_secs(1));
+    bench.heard(session, 0);
+    let started = |b: &Bench| b.events().iter().filter(|e| matches!(e, Event::RecordingStarted { .. })).count();
+    assert_eq!(started(&bench), 1, "the tail of a call is no call");
+    bench.pass(Duration::from_secs(5));
+    bench.heard(session, 0);
+    assert_eq!(started(&bench), 2);
+}

@@ -1,0 +1,113 @@
+//! The journals' folders as the finisher needs them: those in `live`, read from the start, and put away by day.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use siprec_core::entry::Entry;
+use siprec_core::journal::{Merge, Reader};
+use siprec_core::seed::SessionId;
+use siprec_core::time::Wall;
+
+use crate::archive::disk::Disk;
+use crate::archive::journal::LIVE;
+
+/// Where journals lie that were put away, by day.
+const FOLDER: &str = "journals";
+/// Bytes read at a time.
+const BLOCK: usize = 256 * 1024;
+
+/// Sessions that have a journal in `live`.
+pub(super) fn live(disk: &dyn Disk, data: &Path) -> io::Result<Vec<SessionId>> {
+    let folder = data.join(LIVE);
+    if !disk.exists(&folder)? {
+        return Ok(Vec::new());
+    }
+    Ok(disk.list(&folder)?.iter().filter(|entry| entry.is_dir).filter_map(|entry| entry.name.parse().ok()).collect())
+}
+
+/// Where the journal of a session that began at `began` lies in the end, from the data directory on.
+pub(super) fn put_away_path(session: SessionId, began: Wall) -> String {
+    let (year, month, day) = began.date();
+    format!("{FOLDER}/{year:04}/{month:02}/{day:02}/{session}")
+}
+
+/// A session's journal in `live`.
+#[derive(Debug)]
+pub(super) struct Journal<'d> {
+    disk: &'d dyn Disk,
+    data: &'d Path,
+    session: SessionId,
+    folder: PathBuf,
+    segments: Vec<(PathBuf, u64)>,
+}
+
+impl<'d> Journal<'d> {
+    /// The journal of `session` as long as it is now; none if it is not in `live`.
+    pub(super) fn open(disk: &'d dyn Disk, data: &'d Path, session: SessionId) -> io::Result<Option<Self>> {
+        let folder = data.join(LIVE).join(session.to_string());
+        if !disk.exists(&folder)? {
+            return Ok(None);
+        }
+        let mut segments = Vec::new();
+        for entry in disk.list(&folder)?.iter().filter(|entry| !entry.is_dir && entry.name.ends_with(".pcapng")) {
+            let path = folder.join(&entry.name);
+            let length = disk.open_read(&path)?.length()?;
+            segments.push((path, length));
+        }
+        Ok(Some(Self { disk, data, session, folder, segments }))
+    }
+
+    /// Whose it is.
+    pub(super) fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// Its size.
+    pub(super) fn bytes(&self) -> u64 {
+        self.segments.iter().map(|(_, length)| length).sum()
+    }
+
+    /// All entries that it held when it was opened, in the order of their time.
+    pub(super) fn read(&self, take: &mut dyn FnMut(&Entry<'_>)) -> io::Result<()> {
+        let mut merge = Merge::new();
+        let mut block = vec![0; BLOCK];
+        for (path, length) in &self.segments {
+            let file = self.disk.open_read(path)?;
+            let mut reader = Reader::new();
+            let mut offset = 0;
+            loop {
+                let want = usize::try_from(length - offset).unwrap_or(BLOCK).min(BLOCK);
+                let count = file.read_at(offset, block.get_mut(..want).unwrap_or_default())?;
+                reader.push(block.get(..count).unwrap_or_default());
+                offset += count as u64;
+                if count == 0 || offset >= *length {
+                    reader.finish();
+                }
+                while let Some(entry) = reader.next() {
+                    merge.push(entry);
+                    while let Some(entry) = merge.pop() {
+                        take(&entry);
+                    }
+                }
+                if count == 0 || offset >= *length {
+                    break;
+                }
+            }
+        }
+        merge.finish();
+        while let Some(entry) = merge.pop() {
+            take(&entry);
+        }
+        Ok(())
+    }
+
+    /// Moves it to its day's folder.
+    pub(super) fn put_away(&self, began: Wall) -> io::Result<()> {
+        let target = self.data.join(put_away_path(self.session, began));
+        let day = target.parent().unwrap_or(self.data);
+        self.disk.create_dir_all(day)?;
+        self.disk.rename(&self.folder, &target)?;
+        self.disk.sync_dir(day)?;
+        self.disk.sync_dir(self.folder.parent().unwrap_or(self.data))
+    }
+}

@@ -1,0 +1,273 @@
+//! Finishing: a session's journal becomes its recordings.
+//!
+//! ```text
+//! journal -> plan -> mix -> <id>.wav.part -> <id>.json.part -> rename wav, sync folder, rename json, sync folder
+//!                                                           -> catalog row -> (session over) journal put away
+//! ```
+//!
+//! Each step looks at the disk, not at what was done before, so a crash anywhere is mended by doing it all again:
+//! a file has its final name only when it is whole, a sidecar only beside its files, a row only when both are there,
+//! and the journal leaves `live` last.
+
+mod files;
+mod journals;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use siprec_core::entry::{Entry, Event, Kind};
+use siprec_core::render::{self, Sidecar};
+use siprec_core::seed::{RecordingId, SessionId};
+use siprec_core::time::Wall;
+
+use super::catalog::{Catalog, CatalogError, Record};
+use super::disk::Disk;
+use super::recordings;
+use super::selection::date_time;
+use files::Files;
+use journals::Journal;
+
+/// Why a recording is not finished.
+#[derive(Debug, thiserror::Error)]
+pub enum FinishError {
+    /// The journal cannot be read or put away.
+    #[error("the journal of session {session}: {source}")]
+    Journal {
+        /// Whose.
+        session: SessionId,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {}: {source}", .path.display())]
+    Disk {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The row cannot be written.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The sheet cannot be written down: our fault.
+    #[error("the sheet of recording {recording}: {why}")]
+    Sheet {
+        /// Whose.
+        recording: RecordingId,
+        /// Why.
+        why: String,
+    },
+    /// The mixer gave more or fewer samples than were planned: our fault.
+    #[error("{name}: {planned} bytes were planned and {written} were mixed")]
+    Length {
+        /// The file.
+        name: String,
+        /// As the header says.
+        planned: u64,
+        /// As it came out.
+        written: u64,
+    },
+    /// The server stops; the next start goes on.
+    #[error("stopped")]
+    Stopped,
+}
+
+/// What [`Finisher::finish`] found and did.
+#[derive(Debug, Default)]
+pub struct Finished {
+    /// Recordings that were rendered now.
+    pub recordings: Vec<Sidecar>,
+    /// Recordings that were there already.
+    pub present: usize,
+    /// Recordings of the session that go on.
+    pub running: usize,
+    /// Whether the session is over, all of it is finished and its journal put away.
+    pub put_away: bool,
+    /// What failed, and of which recording; all that does not depend on it was done all the same.
+    pub failed: Vec<(Option<RecordingId>, FinishError)>,
+}
+
+/// Makes recordings of journals. Threads may share it; a session is one thread's at a time.
+#[derive(Debug, Clone)]
+pub struct Finisher {
+    disk: Arc<dyn Disk>,
+    data: PathBuf,
+    catalog: Arc<Catalog>,
+    stop: Arc<AtomicBool>,
+}
+
+/// What remains to be done for a recording that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Everything.
+    Render,
+    /// The row.
+    Catalogue,
+    /// Nothing.
+    Nothing,
+}
+
+/// The step that what is there calls for. (`.part` files say nothing: they are written anew. Files without a
+/// sidecar are not yet whole: the sidecar's rename is what counts.)
+fn step(sidecar_and_files: bool, row: bool) -> Step {
+    match (sidecar_and_files, row) {
+        (false, false | true) => Step::Render,
+        (true, false) => Step::Catalogue,
+        (true, true) => Step::Nothing,
+    }
+}
+
+impl Finisher {
+    /// One that reads and writes below `data`.
+    pub fn new(disk: Arc<dyn Disk>, data: PathBuf, catalog: Arc<Catalog>) -> Self {
+        Self { disk, data, catalog, stop: Arc::new(AtomicBool::new(false)) }
+    }
+
+    /// Makes whatever is being rendered, in any thread, end soon with [`FinishError::Stopped`].
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Sessions whose journal is in `journals/live`: still running, or not finished yet.
+    pub fn live_sessions(&self) -> io::Result<Vec<SessionId>> {
+        journals::live(&*self.disk, &self.data)
+    }
+
+    /// Brings the session as far as its journal allows: each ended recording is rendered and in the catalog, and the
+    /// journal is put away if the session is over. May be called at any time, and again.
+    pub fn finish(&self, session: SessionId) -> Finished {
+        let mut finished = Finished::default();
+        if let Err(error) = self.finish_session(session, &mut finished) {
+            finished.failed.push((None, error));
+        }
+        finished
+    }
+
+    fn finish_session(&self, session: SessionId, finished: &mut Finished) -> Result<(), FinishError> {
+        let failure = |source| FinishError::Journal { session, source };
+        let Some(journal) = Journal::open(&*self.disk, &self.data, session).map_err(failure)? else { return Ok(()) };
+        let mut contents = Contents::default();
+        journal.read(&mut |entry| contents.take(entry)).map_err(failure)?;
+        let Some(began) = contents.began else { return Ok(()) };
+        for (recording, ended) in &contents.recordings {
+            if !ended && !contents.over {
+                finished.running += 1;
+                continue;
+            }
+            match self.finish_recording(&journal, *recording, began) {
+                Ok(Some(sidecar)) => finished.recordings.push(sidecar),
+                Ok(None) => finished.present += 1,
+                Err(error) => finished.failed.push((Some(*recording), error)),
+            }
+        }
+        if contents.over && finished.failed.is_empty() {
+            journal.put_away(began).map_err(failure)?;
+            finished.put_away = true;
+        }
+        Ok(())
+    }
+
+    /// Returns the sidecar, if anything had to be done.
+    fn finish_recording(
+        &self,
+        journal: &Journal<'_>,
+        recording: RecordingId,
+        began: Wall,
+    ) -> Result<Option<Sidecar>, FinishError> {
+        let row = self.catalog.find(recording)?;
+        if let Some((day, _)) = row.as_ref().and_then(|row| row.path.rsplit_once('/'))
+            && step(self.whole(day, recording).is_some(), true) == Step::Nothing
+        {
+            return Ok(None);
+        }
+        let failure = |source| FinishError::Journal { session: journal.session(), source };
+        let entries = |take: &mut dyn FnMut(&Entry<'_>)| {
+            journal
+                .read(&mut |entry| {
+                    if !self.is_stopped() {
+                        take(entry)
+                    }
+                })
+                .map_err(failure)
+        };
+        let mut plan = render::plan(recording, entries)?;
+        if self.is_stopped() {
+            return Err(FinishError::Stopped);
+        }
+        let sheet = |why: String| FinishError::Sheet { recording, why };
+        let started_at = date_time(&plan.sidecar.started_at)
+            .ok_or_else(|| sheet(format!("\"{}\" is no time to have started at", plan.sidecar.started_at)))?;
+        let day = recordings::day_folder(started_at);
+        let found = self.whole(&day, recording);
+        let sidecar = match (step(found.is_some(), row.is_some()), found) {
+            (Step::Nothing, _) => return Ok(None),
+            (Step::Catalogue, Some(sidecar)) => sidecar,
+            (Step::Render | Step::Catalogue, _) => {
+                plan.sidecar.journal.path = journals::put_away_path(journal.session(), began);
+                plan.sidecar.journal.bytes = journal.bytes();
+                let folder = self.data.join(&day);
+                let files = Files { disk: &*self.disk, folder: &folder, stop: &self.stop };
+                files.write(plan, &entries)?
+            }
+        };
+        let record = Record::of(&sidecar, &day).map_err(|why| sheet(why.to_string()))?;
+        self.catalog.put(&record)?;
+        Ok(Some(sidecar))
+    }
+
+    /// The sidecar of a recording in a day's folder, if it and its files are there.
+    fn whole(&self, day: &str, recording: RecordingId) -> Option<Sidecar> {
+        let path = self.data.join(day).join(format!("{recording}.json"));
+        // Whatever is wrong with it: it is made again.
+        recordings::whole(&*self.disk, &path).ok().filter(|sidecar| sidecar.id == recording)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// What a journal tells before anything is rendered.
+#[derive(Debug, Default)]
+struct Contents {
+    /// Its recordings, and whether each has ended.
+    recordings: Vec<(RecordingId, bool)>,
+    /// Whether the session is over.
+    over: bool,
+    /// The first entry's time.
+    began: Option<Wall>,
+}
+
+impl Contents {
+    fn take(&mut self, entry: &Entry<'_>) {
+        self.began.get_or_insert(entry.at);
+        let Kind::Event(event) = &entry.kind else { return };
+        match event {
+            Event::RecordingStarted { recording, .. } => {
+                if !self.recordings.iter().any(|(known, _)| known == recording) {
+                    self.recordings.push((*recording, false));
+                }
+            }
+            Event::RecordingEnded { recording, .. } => {
+                for (known, ended) in &mut self.recordings {
+                    *ended |= known == recording;
+                }
+            }
+            Event::Ended { .. } => self.over = true,
+            Event::Segment(_)
+            | Event::Stream(_)
+            | Event::Answered
+            | Event::Metadata { .. }
+            | Event::RecordingBound { .. }
+            | Event::Source { .. }
+            | Event::Gap { .. }
+            | Event::Dropped { .. }
+            | Event::ClockStep { .. }
+            | Event::Alarm { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! What waits to be written: bounded in bytes, because a disk may stall and memory may not.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use siprec_core::journal::encoder;
+use siprec_core::seed::SessionId;
+use siprec_core::time::Wall;
+
+use crate::archive::scribe::Blocks;
+
+/// Bytes that may wait: 10 s of 2,000 two-leg sessions of G.711 and some.
+pub(super) const CAPACITY_BYTES: usize = 512 << 20;
+/// One part in so many is kept for signalling: a checkpoint is worth more than a packet.
+const RESERVED: usize = 8;
+/// Buffers that are kept for the producers.
+const SPARE_BUFFERS: usize = 4096;
+/// A buffer that grew beyond this is not kept.
+const SPARE_BYTES: usize = 16 << 10;
+
+/// A thing for the writer to do.
+#[derive(Debug)]
+pub(super) enum Job {
+    Write(Blocks),
+    /// The session's journal is over.
+    Close(SessionId),
+    /// Write what waits, then end.
+    Stop,
+}
+
+/// Packets that were dropped, and the time of the last of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Drops {
+    pub(super) packets: u64,
+    /// Slabs they came in; also those that held no packet.
+    blocks: u64,
+    pub(super) at: Wall,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    jobs: VecDeque<(u64, Job)>,
+    bytes: usize,
+    ticket: u64,
+    drops: HashMap<SessionId, Drops>,
+    dropped_packets: u64,
+    spare: Vec<Vec<u8>>,
+    stopped: bool,
+}
+
+/// Jobs from several producers to one writer, in order.
+#[derive(Debug)]
+pub(super) struct Queue {
+    capacity: usize,
+    inner: Mutex<Inner>,
+    filled: Condvar,
+    emptied: Condvar,
+}
+
+impl Queue {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { capacity, inner: Mutex::default(), filled: Condvar::new(), emptied: Condvar::new() }
+    }
+
+    /// Queues a job of signalling and wakes the writer; the job's ticket. Blocks that do not fit are dropped and
+    /// counted.
+    pub(super) fn push(&self, job: Job) -> u64 {
+        let ticket = self.put(job, self.capacity);
+        self.wake();
+        ticket
+    }
+
+    /// Queues media, which leave the reserve alone, and lets the writer sleep until it is woken or thinks of it. Blocks
+    /// that do not fit are dropped and counted.
+    pub(super) fn push_quietly(&self, blocks: Blocks) -> u64 {
+        self.put(Job::Write(blocks), self.capacity - self.capacity / RESERVED)
+    }
+
+    /// There is something to write.
+    pub(super) fn wake(&self) {
+        self.filled.notify_one();
+    }
+
+    fn put(&self, job: Job, limit: usize) -> u64 {
+        let mut inner = self.lock();
+        let bytes = size(&job);
+        if inner.stopped || (bytes > 0 && inner.bytes + bytes > limit) {
+            if let Job::Write(blocks) = job {
+                inner.drop_blocks(&blocks);
+            }
+            return inner.ticket;
+        }
+        inner.bytes += bytes;
+        inner.ticket += 1;
+        let ticket = inner.ticket;
+        inner.jobs.push_back((ticket, job));
+        ticket
+    }
+
+    /// Queues a job when there is room for it: for producers that can wait, as a replay.
+    pub(super) fn push_waiting(&self, job: Job) -> u64 {
+        let bytes = size(&job);
+        let mut inner = self.lock();
+        while !inner.stopped && inner.bytes > 0 && inner.bytes + bytes > self.capacity {
+            self.wake();
+            inner = self.emptied.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(inner);
+        self.push(job)
+    }
+
+    /// Takes all that waits, waiting `patience` at most for there to be something.
+    pub(super) fn take(&self, patience: Duration) -> VecDeque<(u64, Job)> {
+        let inner = self.lock();
+        let waited = self.filled.wait_timeout_while(inner, patience, |inner| inner.jobs.is_empty());
+        let (mut inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut inner.jobs)
+    }
+
+    /// A job is done: its bytes no longer count, its buffer is for the producers.
+    pub(super) fn done(&self, blocks: Blocks) {
+        let mut buffer = blocks.bytes;
+        let mut inner = self.lock();
+        inner.bytes = inner.bytes.saturating_sub(buffer.len());
+        if inner.spare.len() < SPARE_BUFFERS && buffer.capacity() <= SPARE_BYTES {
+            buffer.clear();
+            inner.spare.push(buffer);
+        }
+        drop(inner);
+        self.emptied.notify_all();
+    }
+
+    /// An empty buffer, used before if there is one.
+    pub(super) fn buffer(&self) -> Vec<u8> {
+        self.lock().spare.pop().unwrap_or_default()
+    }
+
+    /// Blocks that nobody can write: their session's journal is over, or never began.
+    pub(super) fn drop_blocks(&self, blocks: &Blocks) {
+        self.lock().drop_blocks(blocks);
+    }
+
+    /// What was dropped of a session and is not written down yet.
+    pub(super) fn drops(&self, session: SessionId) -> Option<Drops> {
+        self.lock().drops.get(&session).copied()
+    }
+
+    /// So much of what was dropped is written down now.
+    pub(super) fn drops_are_told(&self, session: SessionId, told: Drops) {
+        let mut inner = self.lock();
+        if let Some(drops) = inner.drops.get_mut(&session) {
+            drops.packets = drops.packets.saturating_sub(told.packets);
+            drops.blocks = drops.blocks.saturating_sub(told.blocks);
+            if drops.blocks == 0 {
+                inner.drops.remove(&session);
+            }
+        }
+    }
+
+    /// Nobody will ask for the session's drops any more.
+    pub(super) fn forget(&self, session: SessionId) {
+        self.lock().drops.remove(&session);
+    }
+
+    /// Bytes that wait, and packets dropped since the start.
+    pub(super) fn figures(&self) -> (usize, u64) {
+        let inner = self.lock();
+        (inner.bytes, inner.dropped_packets)
+    }
+
+    pub(super) fn is_half_full(&self) -> bool {
+        self.lock().bytes > self.capacity / 2
+    }
+
+    pub(super) fn newest_ticket(&self) -> u64 {
+        self.lock().ticket
+    }
+
+    /// Nothing more is taken.
+    pub(super) fn stop(&self) {
+        self.lock().stopped = true;
+        self.emptied.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn size(job: &Job) -> usize {
+    match job {
+        Job::Write(blocks) => blocks.bytes.len(),
+        Job::Close(_) | Job::Stop => 0,
+    }
+}
+
+impl Inner {
+    fn drop_blocks(&mut self, blocks: &Blocks) {
+        let packets = encoder::packets_in(&blocks.bytes);
+        let noted = self.drops.entry(blocks.session).or_insert(Drops { packets: 0, blocks: 0, at: Wall(0) });
+        noted.packets += packets;
+        noted.blocks += 1;
+        noted.at = noted.at.max(encoder::latest_in(&blocks.bytes).unwrap_or_default());
+        self.dropped_packets += packets;
+    }
+}

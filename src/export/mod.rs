@@ -1,0 +1,116 @@
+//! `siprec export`: finds recordings, lists them, and hands out verified copies.
+//!
+//! ```text
+//! catalog -> Row -> listing (table | JSON lines)
+//!                \-> copy (temporary name, SHA-256, rename) -> line
+//! ```
+//! It only reads the data directory, so it works beside a running server and without one.
+
+mod copy;
+mod listing;
+mod progress;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use crate::archive::catalog::{Catalog, CatalogError, Filter};
+use crate::archive::disk::RealDisk;
+use crate::archive::recordings;
+use copy::{Copier, Outcome};
+use progress::Progress;
+
+/// What to do.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The data directory.
+    pub data: PathBuf,
+    /// Which recordings.
+    pub filter: Filter,
+    /// Where to; none: only list.
+    pub to: Option<PathBuf>,
+    /// Only list what would be copied.
+    pub dry_run: bool,
+    /// One JSON object a recording instead of a table.
+    pub json: bool,
+    /// Whether somebody watches: a progress bar on standard error.
+    pub progress: bool,
+}
+
+/// Lists or copies, on standard output; what failed is told on standard error.
+///
+/// # Errors
+/// No catalog, or anything that could not be copied.
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    let stdout = io::stdout().lock();
+    run_to(options, &mut io::BufWriter::new(stdout), &mut io::stderr())
+}
+
+fn run_to(options: &Options, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
+    let catalog = open(&options.data, err)?;
+    match &options.to {
+        Some(to) if !options.dry_run => copy_all(options, &catalog, to, out, err)?,
+        Some(_) | None => listing::list(catalog.select(options.filter.clone()), options.json, out)?,
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// The catalog; where there is none, one made for the moment from the sidecars.
+fn open(data: &Path, err: &mut dyn Write) -> anyhow::Result<Catalog> {
+    if !data.is_dir() {
+        bail!("there is no data directory {}: give it with --data-dir", data.display());
+    }
+    match Catalog::read_only(data) {
+        Ok(catalog) => Ok(catalog),
+        Err(CatalogError::Missing) if recordings::folder(data).is_dir() => {
+            writeln!(err, "siprec: {} has no catalog; reading its sidecars instead", data.display())?;
+            let catalog = Catalog::temporary()?;
+            for damaged in recordings::rebuild(&RealDisk, data, &catalog)?.damaged {
+                writeln!(err, "siprec: {damaged}")?;
+            }
+            Ok(catalog)
+        }
+        Err(CatalogError::Missing) => {
+            bail!("nothing was recorded in {} yet: it has neither catalog nor recordings", data.display())
+        }
+        Err(error) => Err(error).with_context(|| format!("in {}", data.display())),
+    }
+}
+
+fn copy_all(
+    options: &Options,
+    catalog: &Catalog,
+    to: &Path,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let mut progress = Progress::start(options.progress, catalog, &options.filter)?;
+    let mut copier = Copier::new(&options.data, to)?;
+    let (mut copied, mut present, mut failed) = (0_u64, 0_u64, 0_u64);
+    for row in catalog.select(options.filter.clone()) {
+        let row = row?;
+        let result = copier.copy(&row, &mut |bytes| progress.advance(bytes));
+        match &result {
+            Ok(Outcome::Copied) => copied += 1,
+            Ok(Outcome::Present) => present += 1,
+            Err(error) => {
+                failed += 1;
+                progress.suspend(|| writeln!(err, "siprec: {}: {error:#}", row.id))?;
+            }
+        }
+        if options.json {
+            progress.suspend(|| listing::outcome(&row, &result, out))?;
+        }
+    }
+    progress.finish();
+    if !options.json {
+        writeln!(out, "{copied} copied, {present} already there, {failed} failed")?;
+    }
+    out.flush()?;
+    if failed > 0 {
+        bail!("{failed} of {} recordings could not be copied", copied + present + failed);
+    }
+    Ok(())
+}

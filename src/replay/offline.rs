@@ -1,0 +1,236 @@
+//! The recorder without sockets and clocks: the same core and the same ports, driven by the times of a file.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use siprec_core::entry::{Entry, Kind, PortIndex};
+use siprec_core::journal::encoder;
+use siprec_core::media::{MediaReport, Port, Verdict};
+use siprec_core::seed::{Seed, SessionId};
+use siprec_core::session::{Input, Kept, Output, Policy, Srs};
+use siprec_core::time::{Monotonic, Now, Wall};
+
+use crate::archive::journal::Writer;
+use crate::archive::scribe::{Blocks, Scribe};
+
+/// Media of a session that is handed to the journal's writer at once.
+const SLAB_BYTES: usize = 64 << 10;
+/// How often the core is told that a port was heard, in nanoseconds of the file's time.
+const HEARD_EVERY_NS: i64 = 1_000_000_000;
+
+/// A port that the core wants opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) session: SessionId,
+    pub(super) port: PortIndex,
+    pub(super) m_line: u16,
+    /// The address and ports known from before, after a restart.
+    pub(super) before: Option<(u16, u16)>,
+}
+
+/// The recorder, its ports and what it writes.
+pub(super) struct Offline {
+    pub(super) srs: Srs,
+    scribe: Scribe,
+    writer: Writer,
+    ports: HashMap<(SessionId, PortIndex), Receiving>,
+    media: HashMap<SessionId, Vec<u8>>,
+    /// Ports asked for, to be answered with [`Offline::input`].
+    pub(super) wanted: Vec<Wanted>,
+    /// What the core sent since it was last taken.
+    pub(super) sent: Vec<Vec<u8>>,
+    /// Sessions whose journal is whole.
+    pub(super) over: Vec<SessionId>,
+    checkpoints: HashMap<SessionId, Vec<u8>>,
+    start: Option<Wall>,
+}
+
+struct Receiving {
+    port: Port,
+    local: SocketAddr,
+    told: Option<Wall>,
+}
+
+impl Offline {
+    pub(super) fn new(policy: Policy, seed: Seed, writer: Writer) -> Self {
+        Self {
+            srs: Srs::new(policy, seed),
+            scribe: Scribe::default(),
+            writer,
+            ports: HashMap::new(),
+            media: HashMap::new(),
+            wanted: Vec::new(),
+            sent: Vec::new(),
+            over: Vec::new(),
+            checkpoints: HashMap::new(),
+            start: None,
+        }
+    }
+
+    /// The file's time on both clocks. The monotonic one starts an hour in, so that nothing is before it.
+    pub(super) fn now(&mut self, at: Wall) -> Now {
+        const HOUR_NS: i64 = 3_600_000_000_000;
+        let start = *self.start.get_or_insert(at);
+        let since = u64::try_from(at.nanos_since(start).saturating_add(HOUR_NS)).unwrap_or(0);
+        Now { monotonic: Monotonic(since), wall: at }
+    }
+
+    /// Wakes the core at each of its deadlines up to `at`.
+    pub(super) fn advance(&mut self, at: Wall) {
+        let end = self.now(at);
+        while let Some((due, _)) = self.srs.next_timeout().filter(|(due, _)| *due <= end.monotonic) {
+            let wall = Wall(end.wall.0 - i64::try_from(end.monotonic.since(due).as_nanos()).unwrap_or(0));
+            self.take(Now { monotonic: due, wall }, Input::Timeout);
+        }
+    }
+
+    /// Wakes the core if a deadline has passed, at `at` itself: when a journal tells when it woke.
+    pub(super) fn wake(&mut self, at: Wall) {
+        let now = self.now(at);
+        if self.srs.next_timeout().is_some_and(|(due, _)| due <= now.monotonic) {
+            self.take(now, Input::Timeout);
+        }
+    }
+
+    /// The core takes something in at `at`.
+    pub(super) fn input(&mut self, at: Wall, input: Input<'_>) {
+        let now = self.now(at);
+        self.take(now, input);
+    }
+
+    fn take(&mut self, now: Now, input: Input<'_>) {
+        self.srs.handle_input(now, input);
+        self.carry_out(now);
+    }
+
+    /// Does what the core wants.
+    pub(super) fn carry_out(&mut self, now: Now) {
+        while let Some(output) = self.srs.poll_output() {
+            self.output(now, output);
+        }
+        for blocks in self.scribe.take() {
+            self.flush_media(blocks.session);
+            self.writer.hand_over_waiting(blocks);
+        }
+    }
+
+    fn output(&mut self, now: Now, output: Output) {
+        match output {
+            Output::Send { bytes, .. } => self.sent.push(bytes),
+            Output::OpenPort { session, port, m_line, wanted, .. } => {
+                self.wanted.push(Wanted { session, port, m_line, before: wanted });
+            }
+            Output::UpdatePort { session, settings } => {
+                let (index, local) = (settings.stream.port, settings.stream.local);
+                self.scribe.name_port(session, index, settings.stream.label.as_deref());
+                match self.ports.get_mut(&(session, index)) {
+                    Some(receiving) => {
+                        receiving.local = local;
+                        receiving.port.update(settings, now);
+                    }
+                    None => {
+                        let receiving = Receiving { port: Port::new(settings, now), local, told: None };
+                        self.ports.insert((session, index), receiving);
+                    }
+                }
+            }
+            Output::ClosePort { session, port } => {
+                self.ports.remove(&(session, port));
+            }
+            Output::Begin { at, header, ports } => self.scribe.begin(at, &header, &ports),
+            Output::Keep { session, at, kept } => {
+                self.scribe.keep(session, at, &kept);
+                if let Kept::Checkpoint(json) = kept {
+                    self.checkpoints.insert(session, json);
+                }
+            }
+            Output::SessionEnded { session, .. } => self.end(session),
+            Output::Tell(tell) => tracing::debug!(?tell),
+            Output::RecordingEnded { .. } | Output::CloseConnection { .. } | Output::Framed { .. } => {}
+        }
+    }
+
+    fn end(&mut self, session: SessionId) {
+        if !self.scribe.knows(session) {
+            return;
+        }
+        for blocks in self.scribe.take() {
+            self.flush_media(blocks.session);
+            self.writer.hand_over_waiting(blocks);
+        }
+        self.flush_media(session);
+        self.scribe.forget(session);
+        self.media.remove(&session);
+        self.checkpoints.remove(&session);
+        self.writer.close(session);
+        self.over.push(session);
+    }
+
+    /// An RTP or RTCP packet arrived at a port.
+    pub(super) fn packet(
+        &mut self,
+        at: Wall,
+        id: (SessionId, PortIndex),
+        rtcp: bool,
+        from: SocketAddr,
+        payload: &[u8],
+    ) {
+        let Some(receiving) = self.ports.get_mut(&id) else { return };
+        let (session, port) = id;
+        let to = receiving.local;
+        let verdict = match rtcp {
+            true => receiving.port.handle_rtcp(at, from, payload),
+            false => receiving.port.handle_rtp(at, from, payload),
+        };
+        let is_rtcp = match verdict {
+            Verdict::Keep => rtcp,
+            Verdict::KeepAsRtcp => true,
+            Verdict::Discard(_) => return,
+        };
+        let kind = if is_rtcp {
+            Kind::Rtcp { port, outbound: false, from, to, packet: payload }
+        } else {
+            Kind::Rtp { port, from, to, packet: payload }
+        };
+        let mut reports = Vec::new();
+        let due = !is_rtcp && receiving.told.is_none_or(|told| at.nanos_since(told) >= HEARD_EVERY_NS);
+        while let Some(event) = receiving.port.poll_event() {
+            reports.push(MediaReport { session, event: Some(event), statistics: receiving.port.statistics() });
+        }
+        if due {
+            receiving.told = Some(at);
+            if reports.is_empty() {
+                reports.push(MediaReport { session, event: None, statistics: receiving.port.statistics() });
+            }
+        }
+        self.keep_media(session, &Entry { at, kind });
+        for report in reports {
+            self.input(at, Input::Media(report));
+        }
+    }
+
+    /// Appends a packet to its session's journal.
+    pub(super) fn keep_media(&mut self, session: SessionId, entry: &Entry<'_>) {
+        let slab = self.media.entry(session).or_default();
+        encoder::entry(slab, entry);
+        if slab.len() >= SLAB_BYTES {
+            self.flush_media(session);
+        }
+    }
+
+    fn flush_media(&mut self, session: SessionId) {
+        let Some(slab) = self.media.get_mut(&session).filter(|slab| !slab.is_empty()) else { return };
+        let bytes = std::mem::take(slab);
+        self.writer.hand_over_waiting(Blocks { session, segment: None, checkpoint_at: None, bytes });
+    }
+
+    /// The session's last checkpoint, as kept.
+    pub(super) fn checkpoint(&self, session: SessionId) -> Option<&[u8]> {
+        self.checkpoints.get(&session).map(Vec::as_slice)
+    }
+
+    /// Waits until all that was handed over is written.
+    pub(super) fn settle(&self) {
+        self.writer.wait_written();
+    }
+}

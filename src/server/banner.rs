@@ -1,0 +1,91 @@
+//! What `siprec serve` says at its start: where it listens, where it writes, what to point the SBC at.
+
+use std::io::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use super::limits::Descriptors;
+use super::recovery::Recovered;
+use super::serve::Addresses;
+use crate::config::Config;
+use crate::policy::VERSION;
+
+/// Prints it to standard output, at once whatever standard output is; its last line is `ready`.
+pub(super) fn print(
+    config: &Config,
+    addresses: &Addresses,
+    descriptors: Descriptors,
+    recovered: &Recovered,
+    took: Duration,
+) -> io::Result<()> {
+    let list = |transport: &str, addresses: &[SocketAddr]| -> String {
+        addresses.iter().map(|address| format!("{transport} {address}")).collect::<Vec<_>>().join(", ")
+    };
+    let data = &recovered.data;
+    let free = recovered.free.map_or_else(|| "free space unknown".to_owned(), |free| format!("{} free", bytes(free)));
+    let range = config.media.port_range;
+    let mut out = io::stdout().lock();
+    writeln!(out, "siprec {VERSION}")?;
+    writeln!(out, "  SIP      {}, {}", list("udp", &addresses.udp), list("tcp", &addresses.tcp))?;
+    writeln!(out, "  RTP      ports {}-{} ({} two-leg sessions)", range.first, range.last, range.two_leg_sessions())?;
+    writeln!(out, "  data     {} ({free})", data.display())?;
+    writeln!(out, "  recovery {}", recovered.words())?;
+    if let Some(sessions) = descriptors.sessions_if_short() {
+        writeln!(
+            out,
+            "  limit    {} open files are enough for {sessions} sessions; raise it (ulimit -n, LimitNOFILE=) to {}",
+            descriptors.limit, descriptors.needed
+        )?;
+    }
+    writeln!(out, "  point the SBC at sip:{} (UDP or TCP)", reachable(config, addresses))?;
+    tracing::debug!(?took, "started");
+    writeln!(out, "ready")?;
+    out.flush()
+}
+
+/// An address that an SBC can reach, as far as it can be known from here.
+fn reachable(config: &Config, addresses: &Addresses) -> SocketAddr {
+    let first = addresses.udp.first().copied().unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 5060)));
+    if let Some(ip) = config.server.advertised_address {
+        return SocketAddr::new(ip, first.port());
+    }
+    if !first.ip().is_unspecified() {
+        return first;
+    }
+    SocketAddr::new(outgoing_address().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), first.port())
+}
+
+/// The address that this machine would send from: a connected UDP socket knows it, and nothing is sent.
+fn outgoing_address() -> Option<IpAddr> {
+    // 192.0.2.0/24 is for documentation (RFC 5737): it follows the default route.
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}
+
+/// Bytes for people: `12.3 GiB`.
+pub(super) fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut tenths = bytes.saturating_mul(10);
+    let mut unit = 0;
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    match unit {
+        0 => format!("{bytes} B"),
+        _ => format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_told_in_units_of_people() {
+        assert_eq!(bytes(17), "17 B");
+        assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(bytes(5 << 40), "5.0 TiB");
+    }
+}

@@ -1,0 +1,79 @@
+//! Once a second: is there room, does the journal keep up; and the configuration read again on SIGHUP.
+
+use siprec_core::session::Input;
+
+use super::Options;
+use super::signalling::Signalling;
+use crate::archive::space::SpaceChange;
+use crate::config::{Severity, notices};
+use crate::policy::policy;
+
+/// Looks at the disk and at the writer, and lets the core know whether new sessions can be taken.
+pub(super) fn look(signalling: &mut Signalling) {
+    if let Ok(free) = signalling.disk.free_space(&signalling.data) {
+        match signalling.space.update(free) {
+            Some(SpaceChange::Short) => {
+                tracing::error!(free, "the disk is nearly full (archive.min_free): new sessions are refused");
+            }
+            Some(SpaceChange::Enough) => tracing::info!(free, "there is room on the disk again"),
+            None => {}
+        }
+    }
+    let pressure = if signalling.space.is_short() {
+        Some("Disk Full")
+    } else if signalling.writer.is_under_pressure() {
+        Some("Disk Too Slow")
+    } else {
+        None
+    };
+    if pressure != signalling.pressure {
+        signalling.pressure = pressure;
+        signalling.input(Input::Pressure(pressure));
+    }
+    signalling.look_at_clock();
+}
+
+/// Reads the configuration again. What cannot change while calls run is told; a faulty file changes nothing.
+pub(super) fn reload(signalling: &mut Signalling, options: &mut Options) {
+    let Some(sources) = &options.sources else {
+        tracing::info!("nothing to reload: the configuration is not from a file");
+        return;
+    };
+    let loaded = match sources.load() {
+        Ok(loaded) => loaded,
+        Err(faults) => {
+            tracing::error!("the configuration is not reloaded, it has faults:\n{faults}");
+            return;
+        }
+    };
+    for notice in notices(&loaded) {
+        match notice.severity {
+            Severity::Error => {
+                tracing::error!("the configuration is not reloaded: {}", notice.text);
+                return;
+            }
+            Severity::Warning => tracing::warn!("{}", notice.text),
+        }
+    }
+    let (old, new) = (&options.loaded.config, &loaded.config);
+    let fixed = [
+        ("server.address", old.server.address != new.server.address),
+        ("media.port_range", old.media.port_range != new.media.port_range),
+        ("media.workers", old.media.workers != new.media.workers),
+        ("archive.data_dir", old.archive.data_dir != new.archive.data_dir),
+        ("logging.output", old.logging.output != new.logging.output),
+    ];
+    for (key, _) in fixed.iter().filter(|(_, changed)| *changed) {
+        tracing::warn!("{key} takes effect at the next start (restarting loses no call)");
+    }
+    if let Err(error) = options.log.set_level(new.logging.level) {
+        tracing::warn!(%error, "the log's level stays");
+    }
+    let mut policy = policy(new, &signalling.boot);
+    policy.show_framed = signalling.trace.is_some();
+    signalling.srs.reconfigure(policy);
+    signalling.advertised_media = new.media.advertised_address;
+    signalling.space.set_min_free(new.archive.min_free.0);
+    options.loaded = loaded;
+    tracing::info!("configuration reloaded");
+}

@@ -1,0 +1,231 @@
+//! Media workers: threads that own the streams' sockets and carry each packet from the kernel to its session's slab.
+//!
+//! ```text
+//!                   orders (queue + eventfd)
+//! signalling thread -------------------------> worker: every 20 ms
+//!        ^                                       epoll -> recvmmsg -> Port::handle_* -> journal::encoder -> slab
+//!        | News                                  slabs ==> SlabSink (the journal's writer)
+//!        +---------------------------------------
+//! ```
+//!
+//! All ports of a session live on one worker, so its media has one producer. A worker looks at its sockets once a
+//! [`ROUND`], not at each packet: the kernel's timestamps tell when a packet arrived, and a wake-up shared by all streams
+//! costs each of them little. An order wakes it at once. Nothing is allocated a packet.
+
+pub mod ports;
+mod receive;
+mod slabs;
+mod worker;
+
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use nix::sys::epoll::{Epoll, EpollCreateFlags};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socket, sockopt};
+use siprec_core::entry::PortIndex;
+use siprec_core::media::{MediaReport, PortSettings};
+use siprec_core::seed::SessionId;
+
+use self::ports::BoundPair;
+use self::worker::Worker;
+use super::clock::Clock;
+
+/// How often a worker fetches what has arrived, and hands over what it kept.
+pub const ROUND: Duration = Duration::from_millis(20);
+
+/// Where a worker's kept packets go: to the journal's writer.
+pub trait SlabSink: Send + Sync {
+    /// An empty buffer. Called for a session's first packet of a round; must not block.
+    fn buffer(&self) -> Vec<u8>;
+
+    /// Whole blocks of a session, to be written in the order of the calls; must not block.
+    fn hand_over(&self, session: SessionId, blocks: Vec<u8>);
+
+    /// What was handed over is all for now: a writer that sleeps may be woken.
+    fn round_over(&self) {}
+}
+
+/// What a worker tells, from its own thread.
+#[derive(Debug)]
+pub enum News {
+    /// What happened on ports in a round, and once a second the figures of those that received something.
+    Reports(Vec<MediaReport>),
+    /// All that had arrived for the session is handed over; after [`Workers::close_session`] its ports are closed too.
+    Flushed {
+        /// The session.
+        session: SessionId,
+    },
+    /// A port's sockets are closed: its pair may be released.
+    Closed {
+        /// The port, with its last figures.
+        report: MediaReport,
+        /// The pair's even port.
+        rtp_port: u16,
+    },
+    /// A port could not be served at all.
+    Failed {
+        /// The session.
+        session: SessionId,
+        /// The port.
+        port: PortIndex,
+        /// The pair's even port; its sockets are closed.
+        rtp_port: u16,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Takes a worker's news; called on the worker's thread, must not block.
+pub type Tell = Arc<dyn Fn(News) + Send + Sync>;
+
+/// The workers of a server. Orders return at once and are carried out in their order.
+pub struct Workers {
+    threads: Vec<Thread>,
+    tell: Tell,
+    /// The kernel stamps arrivals only while a socket asks for it, and begins a moment after the first one does; until
+    /// then a packet has the time at which it was fetched. This one asks from the start to the end.
+    _stamping: OwnedFd,
+}
+
+struct Thread {
+    orders: mpsc::Sender<Order>,
+    wake: Arc<EventFd>,
+    thread: JoinHandle<()>,
+}
+
+/// What a worker is told.
+enum Order {
+    Add {
+        session: SessionId,
+        settings: Box<PortSettings>,
+        pair: BoundPair,
+    },
+    Update {
+        session: SessionId,
+        settings: Box<PortSettings>,
+    },
+    Close {
+        session: SessionId,
+        port: PortIndex,
+    },
+    CloseSession {
+        session: SessionId,
+    },
+    Flush {
+        session: SessionId,
+    },
+    /// Dropped once all is handed over.
+    FlushAll(mpsc::Sender<()>),
+    Stop,
+}
+
+impl Workers {
+    /// Starts `count` workers, as many as there are cores for 0.
+    ///
+    /// # Errors
+    /// The system has no thread or descriptor left.
+    pub fn start(count: usize, clock: Clock, sink: &Arc<dyn SlabSink>, tell: Tell) -> std::io::Result<Self> {
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let count = if count == 0 { cores() } else { count };
+        let stamping = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+        setsockopt(&stamping, sockopt::ReceiveTimestampns, &true)?;
+        let threads = (0..count).map(|number| {
+            let (orders, queue) = mpsc::channel();
+            let wake = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
+            let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+            let (awake, sink, tell) = (Arc::clone(&wake), Arc::clone(sink), Arc::clone(&tell));
+            let run = move || Worker::new(clock, epoll, queue, awake, sink, tell).run();
+            let thread = std::thread::Builder::new().name(format!("media-{number}")).spawn(run)?;
+            Ok(Thread { orders, wake, thread })
+        });
+        let threads = threads.collect::<std::io::Result<_>>()?;
+        Ok(Self { threads, tell, _stamping: stamping })
+    }
+
+    /// A port begins. What has arrived on its sockets since they were bound is received.
+    pub fn add(&self, session: SessionId, settings: PortSettings, pair: BoundPair) {
+        self.order(session, Order::Add { session, settings: Box::new(settings), pair });
+    }
+
+    /// A port's settings change; what arrived before is judged by those of before.
+    pub fn update(&self, session: SessionId, settings: PortSettings) {
+        self.order(session, Order::Update { session, settings: Box::new(settings) });
+    }
+
+    /// A port ends, after all that has arrived on it is received. [`News::Closed`] follows if it was open.
+    pub fn close(&self, session: SessionId, port: PortIndex) {
+        self.order(session, Order::Close { session, port });
+    }
+
+    /// All ports of a session end; [`News::Closed`] for each, then [`News::Flushed`] follow.
+    pub fn close_session(&self, session: SessionId) {
+        self.order(session, Order::CloseSession { session });
+    }
+
+    /// All that has arrived for a session is handed over; [`News::Flushed`] follows.
+    pub fn flush(&self, session: SessionId) {
+        self.order(session, Order::Flush { session });
+    }
+
+    /// Hands over all that has arrived for any session, and returns when that is done, or after `patience`.
+    pub fn flush_all(&self, patience: Duration) {
+        let (done, wait) = mpsc::channel();
+        for thread in &self.threads {
+            let _ = thread.orders.send(Order::FlushAll(done.clone()));
+            let _ = thread.wake.write(1);
+        }
+        drop(done);
+        // Nothing is ever sent: the wait ends when the last worker drops its end.
+        let _ = wait.recv_timeout(patience);
+    }
+
+    /// Hands over all that has arrived, closes every socket and ends the threads.
+    pub fn stop(self) {
+        for thread in &self.threads {
+            let _ = thread.orders.send(Order::Stop);
+            let _ = thread.wake.write(1);
+        }
+        for thread in self.threads {
+            if thread.thread.join().is_err() {
+                tracing::error!("a media worker had panicked");
+            }
+        }
+    }
+
+    fn order(&self, session: SessionId, order: Order) {
+        // The low bits of an id are random: sessions spread evenly.
+        let place = usize::try_from(session.0 % self.threads.len().max(1) as u128).unwrap_or(0);
+        let Some(thread) = self.threads.get(place) else { return };
+        if let Err(mpsc::SendError(order)) = thread.orders.send(order) {
+            self.refuse(order);
+            return;
+        }
+        let _ = thread.wake.write(1);
+    }
+
+    /// The worker is gone: nobody waits for what it cannot do.
+    fn refuse(&self, order: Order) {
+        match order {
+            Order::Add { session, settings, pair } => (self.tell)(News::Failed {
+                session,
+                port: settings.stream.port,
+                rtp_port: pair.rtp_port(),
+                why: "its media worker has ended".into(),
+            }),
+            Order::CloseSession { session } | Order::Flush { session } => (self.tell)(News::Flushed { session }),
+            Order::Update { .. } | Order::Close { .. } | Order::FlushAll(_) | Order::Stop => {}
+        }
+    }
+}
+
+impl std::fmt::Debug for Workers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Workers").field("threads", &self.threads.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! What a worker has kept and not yet handed over: one buffer a session.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use siprec_core::entry::Entry;
+use siprec_core::journal::encoder;
+use siprec_core::seed::SessionId;
+
+use super::SlabSink;
+
+/// A slab of this size does not wait for the round's end.
+const SLAB_BYTES: usize = 64 << 10;
+
+/// A session's place, valid while it has ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place(usize);
+
+struct Slab {
+    session: SessionId,
+    ports: usize,
+    blocks: Vec<u8>,
+}
+
+/// The sessions of a worker and their slabs.
+pub(super) struct Slabs {
+    sink: Arc<dyn SlabSink>,
+    slabs: Vec<Slab>,
+    places: HashMap<SessionId, usize>,
+    free: Vec<usize>,
+    /// Those that are not empty.
+    dirty: Vec<usize>,
+    /// Something was handed over, and the sink not told that this was all for now.
+    is_untold: bool,
+}
+
+impl Slabs {
+    pub(super) fn new(sink: Arc<dyn SlabSink>) -> Self {
+        Self { sink, slabs: vec![], places: HashMap::new(), free: vec![], dirty: vec![], is_untold: false }
+    }
+
+    /// A port of the session begins.
+    pub(super) fn join(&mut self, session: SessionId) -> Place {
+        let place = self.places.get(&session).copied().unwrap_or_else(|| {
+            let fresh = Slab { session, ports: 0, blocks: vec![] };
+            let place = self.free.pop().unwrap_or(self.slabs.len());
+            match self.slabs.get_mut(place) {
+                Some(slab) => *slab = fresh,
+                None => self.slabs.push(fresh),
+            }
+            self.places.insert(session, place);
+            place
+        });
+        if let Some(slab) = self.slabs.get_mut(place) {
+            slab.ports += 1;
+        }
+        Place(place)
+    }
+
+    /// A port of the session ends. With its last one the session's slab is handed over.
+    pub(super) fn leave(&mut self, Place(place): Place) {
+        let Some(slab) = self.slabs.get_mut(place) else { return };
+        slab.ports = slab.ports.saturating_sub(1);
+        if slab.ports == 0 {
+            let session = slab.session;
+            self.places.remove(&session);
+            self.hand_over(Place(place));
+            self.free.push(place);
+        }
+    }
+
+    /// Keeps an entry.
+    pub(super) fn keep(&mut self, Place(place): Place, entry: &Entry<'_>) {
+        let Some(slab) = self.slabs.get_mut(place) else { return };
+        if slab.blocks.is_empty() {
+            slab.blocks = self.sink.buffer();
+            self.dirty.push(place);
+        }
+        encoder::entry(&mut slab.blocks, entry);
+        if slab.blocks.len() >= SLAB_BYTES {
+            self.hand_over(Place(place));
+        }
+    }
+
+    /// Hands one session's slab over, if there is anything in it.
+    pub(super) fn hand_over(&mut self, Place(place): Place) {
+        let Some(slab) = self.slabs.get_mut(place).filter(|slab| !slab.blocks.is_empty()) else { return };
+        self.sink.hand_over(slab.session, std::mem::take(&mut slab.blocks));
+        self.is_untold = true;
+    }
+
+    /// Hands every slab over, and says so.
+    pub(super) fn hand_over_all(&mut self) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        dirty.drain(..).for_each(|place| self.hand_over(Place(place)));
+        self.dirty = dirty;
+        self.announce();
+    }
+
+    /// Tells the sink, if it does not know, that what it got is all for now.
+    pub(super) fn announce(&mut self) {
+        if std::mem::take(&mut self.is_untold) {
+            self.sink.round_over();
+        }
+    }
+
+    /// The session's id.
+    pub(super) fn session(&self, Place(place): Place) -> Option<SessionId> {
+        self.slabs.get(place).map(|slab| slab.session)
+    }
+}

@@ -1,0 +1,416 @@
+//! One worker: its thread's loop, its ports, what it receives and sends.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::eventfd::EventFd;
+use siprec_core::entry::{Entry, Kind, PortIndex};
+use siprec_core::media::{MediaReport, Port, PortSettings, Verdict};
+use siprec_core::seed::SessionId;
+use siprec_core::time::{Monotonic, Now, TimerTable, Wall};
+
+use super::ports::BoundPair;
+use super::receive::{Datagram, Outcome, Receiver};
+use super::slabs::{Place, Slabs};
+use super::{News, Order, ROUND, SlabSink, Tell};
+use crate::server::clock::{Clock, Stamps};
+
+/// Sockets that one call of epoll tells.
+const EVENTS: usize = 1_024;
+/// Datagrams of one socket in one go; then the others have their turn.
+const SOCKET_TURN: usize = 512;
+/// Datagrams of one socket fetched before it closes or its settings change: more than its buffer holds.
+const DRAIN: usize = 8_192;
+/// How often figures are told.
+const FIGURES: Duration = Duration::from_secs(1);
+/// Orders carried out between two rounds.
+const ORDERS: usize = 256;
+
+/// A socket's name in epoll: slot * 2, and 1 more for RTCP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Token(u64);
+
+impl Token {
+    fn new(slot: usize, is_rtcp: bool) -> Self {
+        Self(slot as u64 * 2 + u64::from(is_rtcp))
+    }
+
+    fn slot(self) -> usize {
+        usize::try_from(self.0 / 2).unwrap_or(usize::MAX)
+    }
+
+    fn is_rtcp(self) -> bool {
+        self.0 % 2 == 1
+    }
+}
+
+/// A socket and what the kernel dropped on it so far.
+struct Socket {
+    socket: UdpSocket,
+    is_ipv4: bool,
+    dropped: u32,
+    /// It has dropped something: the kernel says how much with each datagram, for which a batch has no room.
+    has_dropped: bool,
+}
+
+/// A port with its sockets.
+struct Slot {
+    port: Port,
+    place: Place,
+    rtp_port: u16,
+    rtp: Socket,
+    rtcp: Socket,
+    /// Something arrived since figures were told.
+    is_changed: bool,
+}
+
+/// A worker, made and run on its own thread.
+pub(super) struct Worker {
+    clock: Clock,
+    orders: mpsc::Receiver<Order>,
+    wake: Arc<EventFd>,
+    tell: Tell,
+    epoll: Epoll,
+    receiver: Receiver,
+    stamps: Stamps,
+    slots: Vec<Option<Slot>>,
+    free: Vec<usize>,
+    slabs: Slabs,
+    reports: TimerTable<usize>,
+    figures_at: Monotonic,
+    /// Sockets whose turn ended before they were empty: epoll tells them no more.
+    unfinished: Vec<Token>,
+    news: Vec<MediaReport>,
+    rtcp: Vec<u8>,
+    is_over: bool,
+}
+
+impl Worker {
+    pub(super) fn new(
+        clock: Clock,
+        epoll: Epoll,
+        orders: mpsc::Receiver<Order>,
+        wake: Arc<EventFd>,
+        sink: Arc<dyn SlabSink>,
+        tell: Tell,
+    ) -> Self {
+        Self {
+            clock,
+            orders,
+            wake,
+            tell,
+            epoll,
+            receiver: Receiver::new(),
+            stamps: Stamps::new(&clock),
+            slots: vec![],
+            free: vec![],
+            slabs: Slabs::new(sink),
+            reports: TimerTable::default(),
+            figures_at: clock.now().monotonic.after(FIGURES),
+            unfinished: vec![],
+            news: vec![],
+            rtcp: vec![],
+            is_over: false,
+        }
+    }
+
+    /// Rounds, and orders between them, until told to stop.
+    pub(super) fn run(mut self) {
+        let mut events = vec![EpollEvent::empty(); EVENTS];
+        let mut next_round = self.clock.now().monotonic;
+        while !self.is_over {
+            self.wait(next_round);
+            self.begin();
+            self.carry_out_orders();
+            let now = self.clock.now();
+            if now.monotonic >= next_round {
+                self.round(now, &mut events);
+                // Behind time, the rounds that were missed are not made up for.
+                next_round = next_round.after(ROUND).max(now.monotonic.after(ROUND / 4));
+            }
+        }
+    }
+
+    /// Until an order comes, or the next round is due.
+    fn wait(&self, until: Monotonic) {
+        let left = until.since(self.clock.now().monotonic);
+        // Rounded up, so that a wait does not end just before its time.
+        let millis = u16::try_from(left.as_micros().div_ceil(1_000)).unwrap_or(u16::MAX);
+        let mut fds = [PollFd::new(self.wake.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut fds, PollTimeout::from(millis)).is_ok_and(|ready| ready > 0) {
+            let _ = self.wake.read();
+        }
+    }
+
+    fn begin(&mut self) {
+        self.stamps.begin_round(self.clock.now(), self.clock.offset());
+    }
+
+    fn round(&mut self, now: Now, events: &mut [EpollEvent]) {
+        for token in std::mem::take(&mut self.unfinished) {
+            self.receive(token, SOCKET_TURN);
+        }
+        // More ready sockets than one call tells are told by the next; those of which it tells again wait for the next round.
+        for _ in 0..=self.slots.len() * 2 / EVENTS {
+            let ready = self.epoll.wait(events, EpollTimeout::ZERO).unwrap_or(0);
+            for event in events.iter().take(ready) {
+                self.receive(Token(event.data()), SOCKET_TURN);
+            }
+            if ready < EVENTS {
+                break;
+            }
+        }
+        self.send_reports(now);
+        if now.monotonic >= self.figures_at {
+            self.figures_at = now.monotonic.after(FIGURES);
+            self.tell_figures();
+        }
+        self.hand_over();
+    }
+
+    fn hand_over(&mut self) {
+        self.slabs.hand_over_all();
+        self.tell_news();
+    }
+
+    fn tell_news(&mut self) {
+        if !self.news.is_empty() {
+            (self.tell)(News::Reports(std::mem::take(&mut self.news)));
+        }
+    }
+
+    /// All that arrived for the session is handed over, and what was found in it is told.
+    fn tell_flushed(&mut self, session: SessionId) {
+        self.slabs.announce();
+        self.tell_news();
+        (self.tell)(News::Flushed { session });
+    }
+
+    /// Fetches what is in a socket, `limit` datagrams or a few more.
+    fn receive(&mut self, token: Token, limit: usize) {
+        let Self { slots, receiver, slabs, stamps, .. } = self;
+        let Some(Some(slot)) = slots.get_mut(token.slot()) else { return };
+        let Slot { port, place, rtp, rtcp, is_changed, .. } = slot;
+        let socket = if token.is_rtcp() { rtcp } else { rtp };
+        let mut fetched = 0;
+        let mut is_empty = false;
+        while !is_empty && fetched < limit {
+            let mut each = |datagram: Datagram<'_>| {
+                let at = stamps.arrival(datagram.stamp);
+                keep(port, slabs, *place, token.is_rtcp(), at, &datagram);
+            };
+            let outcome = if socket.has_dropped {
+                receiver.single(&socket.socket, &mut each)
+            } else {
+                receiver.batch(&socket.socket, socket.is_ipv4, &mut each)
+            };
+            note_drops(socket, port, &outcome);
+            // An error of the network counts as one, so that a flood of them ends the turn as well.
+            fetched += outcome.datagrams.max(1);
+            is_empty = outcome.empty;
+        }
+        *is_changed = true;
+        let place = *place;
+        if !is_empty && !self.unfinished.contains(&token) {
+            self.unfinished.push(token);
+        }
+        self.tell_events(token.slot(), place);
+    }
+
+    fn tell_events(&mut self, slot: usize, place: Place) {
+        let Some(Some(Slot { port, .. })) = self.slots.get_mut(slot) else { return };
+        while let Some(event) = port.poll_event() {
+            let Some(session) = self.slabs.session(place) else { return };
+            self.news.push(MediaReport { session, event: Some(event), statistics: port.statistics() });
+        }
+    }
+
+    fn tell_figures(&mut self) {
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            let Some(slot) = slot.as_mut().filter(|slot| slot.is_changed) else { continue };
+            slot.is_changed = false;
+            // A collision of SSRCs makes a report due earlier.
+            self.reports.set(index, slot.port.next_report());
+            if let Some(session) = self.slabs.session(slot.place) {
+                self.news.push(MediaReport { session, event: None, statistics: slot.port.statistics() });
+            }
+        }
+    }
+
+    fn send_reports(&mut self, now: Now) {
+        while let Some(index) = self.reports.pop_due(now.monotonic) {
+            let Some(Some(slot)) = self.slots.get_mut(index) else { continue };
+            self.rtcp.clear();
+            if let Some(to) = slot.port.report(now, &mut self.rtcp) {
+                send_report(slot, &mut self.slabs, now.wall, to, &self.rtcp);
+            }
+            self.reports.set(index, slot.port.next_report());
+        }
+    }
+
+    fn carry_out_orders(&mut self) {
+        for _ in 0..ORDERS {
+            match self.orders.try_recv() {
+                Ok(order) => self.carry_out(order),
+                Err(mpsc::TryRecvError::Empty) => return,
+                Err(mpsc::TryRecvError::Disconnected) => return self.stop(),
+            }
+        }
+        // More of them wait: no sleep before the next.
+        let _ = self.wake.write(1);
+    }
+
+    fn carry_out(&mut self, order: Order) {
+        match order {
+            Order::Add { session, settings, pair } => self.add(session, *settings, pair),
+            Order::Update { session, settings } => {
+                if let Some(index) = self.find(session, settings.stream.port) {
+                    self.drain(index);
+                    let now = self.clock.now();
+                    if let Some(Some(slot)) = self.slots.get_mut(index) {
+                        slot.port.update(*settings, now);
+                        self.reports.set(index, slot.port.next_report());
+                    }
+                }
+            }
+            Order::Close { session, port } => {
+                if let Some(index) = self.find(session, port) {
+                    self.close(index);
+                }
+            }
+            Order::CloseSession { session } => {
+                self.of_session(session).into_iter().for_each(|index| self.close(index));
+                self.tell_flushed(session);
+            }
+            Order::Flush { session } => {
+                for index in self.of_session(session) {
+                    self.drain(index);
+                    let place = self.slots.get(index).and_then(|slot| slot.as_ref().map(|slot| slot.place));
+                    place.into_iter().for_each(|place| self.slabs.hand_over(place));
+                }
+                self.tell_flushed(session);
+            }
+            Order::FlushAll(_done) => {
+                (0..self.slots.len()).for_each(|index| self.drain(index));
+                self.hand_over();
+            }
+            Order::Stop => self.stop(),
+        }
+    }
+
+    fn stop(&mut self) {
+        (0..self.slots.len()).for_each(|index| self.close(index));
+        self.hand_over();
+        self.is_over = true;
+    }
+
+    fn add(&mut self, session: SessionId, settings: PortSettings, pair: BoundPair) {
+        let (rtp_port, port_index) = (pair.rtp_port(), settings.stream.port);
+        let now = self.clock.now();
+        let index = self.free.pop().unwrap_or(self.slots.len());
+        let (rtp, rtcp) = pair.into_sockets();
+        if let Err(error) = self.watch(index, &rtp, &rtcp) {
+            self.free.push(index);
+            (self.tell)(News::Failed { session, port: port_index, rtp_port, why: error.to_string() });
+            return;
+        }
+        let port = Port::new(settings, now);
+        self.reports.set(index, port.next_report());
+        let place = self.slabs.join(session);
+        let slot = Slot { port, place, rtp_port, rtp: Socket::new(rtp), rtcp: Socket::new(rtcp), is_changed: false };
+        match self.slots.get_mut(index) {
+            Some(free) => *free = Some(slot),
+            None => self.slots.push(Some(slot)),
+        }
+    }
+
+    /// Edge-triggered: what is in a socket already is told once as well.
+    fn watch(&self, index: usize, rtp: &UdpSocket, rtcp: &UdpSocket) -> Result<(), Errno> {
+        let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
+        self.epoll.add(rtp, EpollEvent::new(flags, Token::new(index, false).0))?;
+        self.epoll.add(rtcp, EpollEvent::new(flags, Token::new(index, true).0))
+    }
+
+    /// Fetches all that has arrived on a port.
+    fn drain(&mut self, index: usize) {
+        self.receive(Token::new(index, false), DRAIN);
+        self.receive(Token::new(index, true), DRAIN);
+    }
+
+    fn close(&mut self, index: usize) {
+        self.drain(index);
+        let Some(slot) = self.slots.get_mut(index).and_then(Option::take) else { return };
+        self.reports.cancel(&index);
+        self.unfinished.retain(|token| token.slot() != index);
+        self.free.push(index);
+        let session = self.slabs.session(slot.place);
+        let statistics = slot.port.statistics();
+        self.slabs.leave(slot.place);
+        let rtp_port = slot.rtp_port;
+        // Closing takes the sockets out of epoll, and makes the pair free to be bound again.
+        drop(slot);
+        // What was told of this port before must arrive before its end.
+        self.slabs.announce();
+        self.tell_news();
+        if let Some(session) = session {
+            (self.tell)(News::Closed { report: MediaReport { session, event: None, statistics }, rtp_port });
+        }
+    }
+
+    fn find(&self, session: SessionId, port: PortIndex) -> Option<usize> {
+        self.of_session(session).into_iter().find(|&index| {
+            self.slots.get(index).and_then(Option::as_ref).is_some_and(|s| s.port.settings().stream.port == port)
+        })
+    }
+
+    fn of_session(&self, session: SessionId) -> Vec<usize> {
+        let is_of = |slot: &Option<Slot>| slot.as_ref().is_some_and(|s| self.slabs.session(s.place) == Some(session));
+        self.slots.iter().enumerate().filter(|(_, slot)| is_of(slot)).map(|(index, _)| index).collect()
+    }
+}
+
+impl Socket {
+    fn new(socket: UdpSocket) -> Self {
+        let is_ipv4 = socket.local_addr().is_ok_and(|address| address.is_ipv4());
+        Self { socket, is_ipv4, dropped: 0, has_dropped: false }
+    }
+}
+
+/// A datagram's way through its port into its session's slab.
+fn keep(port: &mut Port, slabs: &mut Slabs, place: Place, is_rtcp: bool, at: Wall, datagram: &Datagram<'_>) {
+    let (from, packet) = (datagram.from, datagram.bytes);
+    let verdict = if is_rtcp { port.handle_rtcp(at, from, packet) } else { port.handle_rtp(at, from, packet) };
+    let stream = &port.settings().stream;
+    let (index, rtp, rtcp) = (stream.port, stream.local, stream.local_rtcp);
+    let kind = match verdict {
+        Verdict::Keep if is_rtcp => Kind::Rtcp { port: index, outbound: false, from, to: rtcp, packet },
+        Verdict::Keep => Kind::Rtp { port: index, from, to: rtp, packet },
+        Verdict::KeepAsRtcp => Kind::Rtcp { port: index, outbound: false, from, to: rtp, packet },
+        Verdict::Discard(_) => return,
+    };
+    slabs.keep(place, &Entry { at, kind });
+}
+
+fn note_drops(socket: &mut Socket, port: &mut Port, outcome: &Outcome) {
+    socket.has_dropped |= outcome.cut_short;
+    if let Some(dropped) = outcome.dropped {
+        port.dropped_by_kernel(u64::from(dropped.wrapping_sub(socket.dropped)));
+        socket.dropped = dropped;
+    }
+}
+
+/// A report leaves from the socket on which theirs are awaited (RFC 4961), and is kept.
+fn send_report(slot: &Slot, slabs: &mut Slabs, at: Wall, to: SocketAddr, packet: &[u8]) {
+    let PortSettings { stream, rtcp_mux, .. } = slot.port.settings();
+    let (socket, from) = if *rtcp_mux { (&slot.rtp, stream.local) } else { (&slot.rtcp, stream.local_rtcp) };
+    if let Err(error) = socket.socket.send_to(packet, to) {
+        tracing::trace!(%to, %error, "an RTCP report was not sent");
+        return;
+    }
+    slabs.keep(slot.place, &Entry { at, kind: Kind::Rtcp { port: stream.port, outbound: true, from, to, packet } });
+}

@@ -1,0 +1,214 @@
+//! The start of a server over what its predecessor left: everything is opened, every live session goes on.
+//!
+//! Phase 1, before anybody is answered: ports bound, dialogs known. Phase 2, beside the live server: what ended
+//! meanwhile is rendered (by the renderers, which look at the disk themselves).
+
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use siprec_core::seed::SessionId;
+use siprec_core::session::{Checkpoint, Srs};
+use siprec_core::time::Now;
+use tokio::sync::{Notify, mpsc};
+
+use super::Options;
+use super::arrivals::Arrival;
+use super::clock::{Clock, StepWatch};
+use super::finishing::Finishing;
+use super::media::ports::Ports;
+use super::media::{News, SlabSink, Workers};
+use super::serve::{Bound, Wakers, data_dir};
+use super::signalling::Signalling;
+use super::streams::Streams;
+use crate::archive::catalog::Catalog;
+use crate::archive::disk::{Disk, RealDisk};
+use crate::archive::finish::{Finished, Finisher};
+use crate::archive::journal::{Found, Live, Writer};
+use crate::archive::lock::DirectoryLock;
+use crate::archive::node::{self, Node};
+use crate::archive::renderers::Renderers;
+use crate::archive::scribe::{Blocks, Scribe};
+use crate::archive::space::Space;
+use crate::config::Config;
+use crate::policy::policy;
+
+/// Niceness of the render workers: recording comes first.
+const RENDER_NICENESS: i32 = 10;
+
+/// What was found at start.
+pub(super) struct Recovered {
+    pub(super) data: PathBuf,
+    pub(super) free: Option<u64>,
+    sessions: usize,
+    ended: usize,
+    unreadable: usize,
+    ports: Duration,
+    took: Duration,
+}
+
+impl Recovered {
+    /// For the banner.
+    pub(super) fn words(&self) -> String {
+        if self.sessions + self.ended + self.unreadable == 0 {
+            return "nothing to recover".to_owned();
+        }
+        let mut words = format!(
+            "{} sessions go on, {} had ended; ports bound in {} ms, all known in {} ms",
+            self.sessions,
+            self.ended,
+            self.ports.as_millis(),
+            self.took.as_millis()
+        );
+        if self.unreadable > 0 {
+            words.push_str(&format!("; {} journals could not be resumed (see the log)", self.unreadable));
+        }
+        words
+    }
+}
+
+/// The media workers' way to the journal.
+struct ToJournal(Arc<Writer>);
+
+impl SlabSink for ToJournal {
+    fn buffer(&self) -> Vec<u8> {
+        self.0.buffer()
+    }
+
+    fn hand_over(&self, session: SessionId, bytes: Vec<u8>) {
+        self.0.hand_over(Blocks { session, segment: None, checkpoint_at: None, bytes });
+    }
+}
+
+/// Opens the archive, starts the threads, restores what was live.
+pub(super) fn start(
+    options: &Options,
+    bound: &Bound,
+    queue: mpsc::Sender<Arrival>,
+    arrivals: mpsc::Receiver<Arrival>,
+) -> anyhow::Result<(Signalling, Wakers, Recovered)> {
+    let began = Instant::now();
+    let config = &options.loaded.config;
+    let data = data_dir(config)?;
+    let lock = DirectoryLock::take(&data)?;
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let boot = node::boot();
+    let clock = clock_of(&disk, &data, &boot)?;
+    let catalog = Arc::new(Catalog::open(&data)?);
+    let found = Live::scan(&*disk, &data, &boot).context("the journals cannot be read")?;
+
+    let written = Arc::new(Notify::new());
+    let wake = Arc::clone(&written);
+    let writer = Arc::new(Writer::start(Arc::clone(&disk), &data, Arc::new(move || wake.notify_one()))?);
+    let (tell, media) = mpsc::unbounded_channel::<News>();
+    let tell = Arc::new(move |news| {
+        let _ = tell.send(news);
+    });
+    let sink: Arc<dyn SlabSink> = Arc::new(ToJournal(Arc::clone(&writer)));
+    let workers = Workers::start(usize::from(config.media.workers), clock, &sink, tell)?;
+    let renderers = renderers(config, &disk, &data, catalog)?;
+    let mut policy = policy(config, &boot);
+    policy.show_framed = options.sip_trace.is_some();
+    let mut signalling = Signalling {
+        srs: Srs::new(policy, node::fresh_seed()?),
+        clock,
+        datagrams: bound.datagrams.clone(),
+        streams: Streams::new(queue),
+        ports: Ports::new(config.media.port_range.first..=config.media.port_range.last, None),
+        workers,
+        writer,
+        scribe: Scribe::default(),
+        finishing: Finishing::new(renderers),
+        trace: options.sip_trace.clone(),
+        advertised_media: config.media.advertised_address,
+        bound: HashMap::new(),
+        held: VecDeque::new(),
+        answers: VecDeque::new(),
+        ticket: 0,
+        steps: StepWatch::new(&clock),
+        space: Space::new(config.archive.min_free.0),
+        disk,
+        data: data.clone(),
+        boot,
+        pressure: None,
+        _lock: lock,
+    };
+    let mut recovered = signalling.restore(found, began);
+    recovered.free = signalling.disk.free_space(&data).ok();
+    Ok((signalling, Wakers { arrivals, media, written }, recovered))
+}
+
+impl Signalling {
+    /// Every live session goes on.
+    fn restore(&mut self, found: Vec<Found>, began: Instant) -> Recovered {
+        let mut recovered = Recovered {
+            data: self.data.clone(),
+            free: None,
+            sessions: 0,
+            ended: 0,
+            unreadable: 0,
+            ports: Duration::ZERO,
+            took: Duration::ZERO,
+        };
+        for found in found {
+            let checkpoint = found.checkpoint.as_deref().map(Checkpoint::read);
+            match checkpoint {
+                Some(Ok(checkpoint)) => {
+                    let over = checkpoint.ended().is_some();
+                    recovered.ended += usize::from(over);
+                    recovered.sessions += usize::from(!over);
+                    let now: Now = self.now();
+                    self.srs.restore(now, checkpoint, found.next_segment, found.last_entry, found.rebooted);
+                    self.carry_out(now);
+                }
+                Some(Err(error)) => {
+                    recovered.unreadable += 1;
+                    tracing::error!(session = %found.session, %error, "a session cannot go on; what it has is rendered");
+                }
+                None => {
+                    recovered.unreadable += 1;
+                    tracing::error!(session = %found.session, "a session has no checkpoint; what it has is rendered");
+                }
+            }
+        }
+        recovered.ports = began.elapsed();
+        recovered.took = began.elapsed();
+        recovered
+    }
+}
+
+/// The clock of before, if this is the same boot; else a new one, to be remembered.
+fn clock_of(disk: &Arc<dyn Disk>, data: &std::path::Path, boot: &str) -> anyhow::Result<Clock> {
+    if let Some(node) = Node::read(&**disk, data).filter(|node| node.boot == boot) {
+        let (monotonic, wall) = node.anchor;
+        return Ok(Clock::resume(Now { monotonic, wall }));
+    }
+    let clock = Clock::start();
+    let anchor = clock.anchor();
+    let node = Node { boot: boot.to_owned(), anchor: (anchor.monotonic, anchor.wall) };
+    node.write(&**disk, data)
+        .with_context(|| format!("cannot write {}: archive.data_dir must be writable", data.display()))?;
+    Ok(clock)
+}
+
+fn renderers(
+    config: &Config,
+    disk: &Arc<dyn Disk>,
+    data: &std::path::Path,
+    catalog: Arc<Catalog>,
+) -> anyhow::Result<Renderers> {
+    let finisher = Finisher::new(Arc::clone(disk), data.to_owned(), catalog);
+    let report = Arc::new(|session: SessionId, finished: &Finished| {
+        for sidecar in &finished.recordings {
+            let (id, ms, lost) = (sidecar.id, sidecar.duration_ms, sidecar.proof.packets_lost);
+            tracing::info!(%session, recording = %id, duration_ms = ms, packets_lost = lost, "recorded");
+        }
+        for (recording, error) in &finished.failed {
+            tracing::error!(%session, ?recording, %error, "a recording is not finished; it will be tried again");
+        }
+    });
+    let threads = usize::from(config.recording.render_workers);
+    Ok(Renderers::start(threads, RENDER_NICENESS, finisher, report)?)
+}

@@ -1,0 +1,202 @@
+//! `siprec serve` from start to stop.
+//!
+//! ```text
+//! sockets are bound -> directory is locked -> live sessions are restored -> "ready" -> arrivals, until a signal
+//! ```
+//! What can fail fails before anything is said to be ready, and leaves nothing half started.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use siprec_core::session::{Input, Order};
+use siprec_core::time::Monotonic;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Notify, mpsc};
+
+use super::arrivals::{self, Arrival};
+use super::datagrams::Datagrams;
+use super::limits::Descriptors;
+use super::media::News;
+use super::signalling::Signalling;
+use super::{Options, banner, housekeeping, recovery, streams};
+use crate::config::{Config, ListenAddress};
+
+/// Disk space and the pool's state are looked at this often.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// Arrivals that are taken in one go before deadlines are looked at.
+const BURST: usize = 64;
+
+/// What the signalling thread is woken by.
+pub(super) struct Wakers {
+    pub(super) arrivals: mpsc::Receiver<Arrival>,
+    pub(super) media: mpsc::UnboundedReceiver<News>,
+    pub(super) written: Arc<Notify>,
+}
+
+/// Sockets that were bound before anything else was touched.
+pub(super) struct Bound {
+    pub(super) datagrams: Vec<Arc<Datagrams>>,
+    pub(super) listeners: Vec<TcpListener>,
+}
+
+/// Serves until SIGTERM or SIGINT; or, after SIGUSR1, until the last session has ended.
+///
+/// # Errors
+/// Whatever keeps the server from starting.
+pub fn run(options: Options) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(serve(options))
+}
+
+async fn serve(mut options: Options) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let config = options.loaded.config.clone();
+    let descriptors = Descriptors::raise(u64::from(config.server.max_connections))?;
+    let mut signals = Signals::new()?;
+    let bound = bind(&config.server.address)?;
+    let (queue, arrivals) = mpsc::channel(arrivals::QUEUE);
+    let (mut signalling, mut wakers, recovered) = recovery::start(&options, &bound, queue.clone(), arrivals)?;
+    for socket in &bound.datagrams {
+        tokio::spawn(arrivals::receive(Arc::clone(socket), queue.clone()));
+    }
+    let addresses = Addresses::of(&bound);
+    for listener in bound.listeners {
+        tokio::spawn(arrivals::accept(listener, queue.clone()));
+    }
+    banner::print(&config, &addresses, descriptors, &recovered, began.elapsed())?;
+    signalling.finishing.renderers().submit_all();
+    let stopped = turn(&mut signalling, &mut wakers, &mut signals, &mut options).await;
+    signalling.stop();
+    stopped
+}
+
+/// Where the server listens, for the banner.
+pub(super) struct Addresses {
+    pub(super) udp: Vec<SocketAddr>,
+    pub(super) tcp: Vec<SocketAddr>,
+}
+
+impl Addresses {
+    fn of(bound: &Bound) -> Self {
+        Self {
+            udp: bound.datagrams.iter().map(|socket| socket.bound()).collect(),
+            tcp: bound.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect(),
+        }
+    }
+}
+
+/// Binds UDP and TCP of the address; without one, all local addresses of both families. A machine without IPv6 has
+/// IPv4 only.
+fn bind(address: &ListenAddress) -> anyhow::Result<Bound> {
+    let wanted: Vec<IpAddr> = match address.ip {
+        Some(ip) => vec![ip],
+        None => vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)],
+    };
+    let mut bound = Bound { datagrams: Vec::new(), listeners: Vec::new() };
+    for ip in wanted {
+        let address = SocketAddr::new(ip, address.port);
+        if ip == IpAddr::V6(Ipv6Addr::UNSPECIFIED) && !has_ipv6() {
+            continue;
+        }
+        bound.datagrams.push(Arc::new(Datagrams::bind(address)?));
+        bound.listeners.push(streams::listen(address)?);
+    }
+    Ok(bound)
+}
+
+fn has_ipv6() -> bool {
+    std::net::UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
+}
+
+/// The signals that are orders.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    reload: Signal,
+    drain: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let of = |kind| signal(kind).context("signals cannot be received");
+        Ok(Self {
+            terminate: of(SignalKind::terminate())?,
+            interrupt: of(SignalKind::interrupt())?,
+            reload: of(SignalKind::hangup())?,
+            drain: of(SignalKind::user_defined1())?,
+        })
+    }
+}
+
+/// The loop: whatever comes first is taken in.
+async fn turn(
+    signalling: &mut Signalling,
+    wakers: &mut Wakers,
+    signals: &mut Signals,
+    options: &mut Options,
+) -> anyhow::Result<()> {
+    let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
+    let mut draining = false;
+    loop {
+        let wait = until(signalling);
+        tokio::select! {
+            biased;
+            () = wakers.written.notified() => signalling.wake(),
+            Some(arrival) = wakers.arrivals.recv() => {
+                signalling.arrival(arrival);
+                for _ in 1..BURST {
+                    let Ok(arrival) = wakers.arrivals.try_recv() else { break };
+                    signalling.arrival(arrival);
+                }
+                signalling.wake();
+            }
+            Some(news) = wakers.media.recv() => {
+                signalling.media_news(news);
+                signalling.wake();
+            }
+            () = tokio::time::sleep(wait) => signalling.wake(),
+            _ = housekeeping.tick() => housekeeping::look(signalling),
+            _ = signals.terminate.recv() => return Ok(()),
+            _ = signals.interrupt.recv() => return Ok(()),
+            _ = signals.reload.recv() => housekeeping::reload(signalling, options),
+            _ = signals.drain.recv() => {
+                draining = true;
+                tracing::info!(sessions = signalling.srs.sessions(), "draining: no new sessions; stops when the last has ended");
+                signalling.order(Order::Drain(true));
+            }
+        }
+        if draining && signalling.srs.sessions() == 0 {
+            tracing::info!("drained");
+            return Ok(());
+        }
+    }
+}
+
+/// How long nothing is due.
+fn until(signalling: &mut Signalling) -> Duration {
+    const LONG: Duration = Duration::from_secs(3600);
+    let Some(deadline) = signalling.deadline() else { return LONG };
+    let now: Monotonic = signalling.now().monotonic;
+    deadline.since(now)
+}
+
+impl Signalling {
+    /// Good manners before the end: what is known is written, what has arrived is kept, nobody is sent a BYE. The
+    /// next start goes on.
+    fn stop(mut self) {
+        const PATIENCE: Duration = Duration::from_secs(5);
+        self.input(Input::Order(Order::Checkpoint));
+        self.workers.stop();
+        self.writer.stop(PATIENCE);
+    }
+}
+
+/// The data directory as an absolute path: it is told, and kept in journals.
+pub(super) fn data_dir(config: &Config) -> anyhow::Result<PathBuf> {
+    let path = &config.archive.data_dir;
+    std::path::absolute(path).with_context(|| format!("archive.data_dir: {} is no path", path.display()))
+}

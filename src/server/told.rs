@@ -1,0 +1,21 @@
+//! What the core tells, as lines of the log: what an operator would tell a colleague.
+
+use siprec_core::session::Tell;
+
+/// Logs one thing.
+pub(super) fn tell(tell: &Tell) {
+    match tell {
+        Tell::SessionStarted { session, remote, streams } => {
+            tracing::info!(%session, src = %remote, streams, "recording");
+        }
+        Tell::SessionEnded { session, cause } => tracing::info!(%session, ?cause, "session ended"),
+        Tell::Alarm { session, alarm, port, raised: true } => {
+            tracing::warn!(%session, ?alarm, stream = port.map(|p| p.0), "alarm");
+        }
+        Tell::Alarm { session, alarm, port, raised: false } => {
+            tracing::info!(%session, ?alarm, stream = port.map(|p| p.0), "alarm cleared");
+        }
+        Tell::Refused { remote, status, reason } => tracing::info!(%remote, status, reason, "refused"),
+        Tell::Garbage { remote, reason } => tracing::debug!(%remote, reason, "not SIP"),
+    }
+}

@@ -1,0 +1,92 @@
+//! Every message of the corpus over UDP and over TCP: the status its index expects, labels echoed, participants kept, and
+//! nothing left over afterwards.
+//!
+//! The corpus lies beside the repository (`../shared/corpus`), or where `SIPREC_CORPUS` says.
+
+#![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
+#![allow(unreachable_pub, reason = "a test crate has no outside")]
+
+#[path = "corpus/message.rs"]
+mod message;
+#[path = "corpus/player.rs"]
+mod player;
+mod support;
+
+use message::Case;
+use player::Player;
+use std::path::PathBuf;
+use std::time::Duration;
+use support::namespace::{Own, inside};
+use support::recordings;
+use support::server::Setup;
+use support::src::{Call, Src, Transport};
+
+/// Share of messages that may be answered otherwise than the index says, each with its reason below.
+const EXCEPTIONS_MOST: f64 = 0.02;
+/// RFC 3261 17: transactions may linger for 64*T1; and some more on a busy machine.
+const SETTLED_WITHIN: Duration = Duration::from_secs(75);
+
+/// Where we answer otherwise: file, transport, our status (0: no answer), the section that says why.
+const EXCEPTIONS: &[(&str, Transport, u16, &str)] = &[];
+
+fn folder() -> PathBuf {
+    let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/corpus"));
+    std::env::var_os("SIPREC_CORPUS").map_or(beside, PathBuf::from)
+}
+
+#[test]
+fn every_message_of_the_corpus() {
+    inside(Own::Network, "every_message_of_the_corpus", || {
+        let folder = folder();
+        if !folder.join("index.tsv").is_file() {
+            return support::lacking(&format!("no corpus at {} (SIPREC_CORPUS=DIR)", folder.display()));
+        }
+        let cases = Case::load(&folder);
+        assert!(cases.len() > 100, "{} messages", cases.len());
+        let faults = std::thread::scope(|scope| {
+            let over = |transport| {
+                let cases = &cases;
+                scope.spawn(move || play(cases, transport))
+            };
+            [over(Transport::Udp), over(Transport::Tcp)].into_iter().flat_map(|t| t.join().unwrap()).collect::<Vec<_>>()
+        });
+        support::assert_no_faults(&faults);
+        let most = EXCEPTIONS_MOST * 2.0 * f64::from(u32::try_from(cases.len()).unwrap());
+        assert!(f64::from(u32::try_from(EXCEPTIONS.len()).unwrap()) <= most, "too many exceptions");
+    });
+}
+
+/// Plays all of it to a server of its own.
+fn play(cases: &[Case], transport: Transport) -> Vec<String> {
+    let mut server = Setup::default().sessions(200).set("media.rtp_timeout=1h").start();
+    let src = Src::new(server.sip, transport);
+    let warm = Call::new(&src, 0);
+    warm.must_invite();
+    assert_eq!(warm.bye().unwrap().status(), 200);
+    recordings::wait(&server.data, warm.call_id(), Duration::from_secs(30));
+    let before = server.usage();
+    let mut faults = Vec::new();
+    let mut used = Vec::new();
+    for group in message::dialogs(cases) {
+        let mut player = Player::new(server.sip, transport, &group);
+        player.play();
+        for (file, status, fault) in player.surprises {
+            if EXCEPTIONS.iter().any(|e| (e.0, e.1, e.2) == (file.as_str(), transport, status)) {
+                used.push((file, status));
+            } else {
+                faults.push(format!("{transport:?} {file}: {fault}"));
+            }
+        }
+        faults.extend(player.faults.iter().map(|f| format!("{transport:?} {f}")));
+        faults.extend(player.expected.iter().flat_map(|expected| expected.faults(&server.data)));
+        if !server.lives() {
+            faults.push(format!("{transport:?} {}: the server is gone:\n{}", group[0].file, server.tail()));
+            return faults;
+        }
+    }
+    let unused = EXCEPTIONS.iter().filter(|e| e.1 == transport && !used.contains(&(e.0.to_owned(), e.2)));
+    faults.extend(unused.map(|e| format!("{transport:?} {}: an exception nobody needs", e.0)));
+    faults.extend(server.left_over(before, SETTLED_WITHIN).map(|f| format!("{transport:?}: {f}")));
+    server.assert_never_panicked();
+    faults
+}

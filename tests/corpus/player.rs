@@ -1,0 +1,238 @@
+//! Plays the messages of one dialog to the server, answers what has to be answered, and looks at what came back.
+
+use crate::message::Case;
+use crate::support::raw::{Raw, fresh};
+use crate::support::recordings;
+use crate::support::src::{Direction, Message, Transport, body};
+use crate::support::until;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::Path;
+use std::time::Duration;
+
+const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
+/// A server that answers all the rest at once needs no more to show that it does not answer this one.
+const SILENT_FOR: Duration = Duration::from_millis(700);
+const RECORDED_WITHIN: Duration = Duration::from_secs(30);
+
+/// One dialog.
+pub struct Player<'a> {
+    cases: &'a [Case],
+    raw: Raw,
+    suffix: String,
+    to_tag: Option<String>,
+    ended: bool,
+    cseq: u32,
+    /// A status the index does not expect: file, status, in words.
+    pub surprises: Vec<(String, u16, String)>,
+    pub faults: Vec<String>,
+    /// What must be found in the recording.
+    pub expected: Option<Expected>,
+}
+
+/// What a dialog must leave behind.
+pub struct Expected {
+    file: String,
+    call_id: String,
+    participants: Vec<(Option<String>, String)>,
+}
+
+impl<'a> Player<'a> {
+    pub fn new(server: SocketAddr, transport: Transport, cases: &'a [Case]) -> Self {
+        let raw = match transport {
+            Transport::Tcp => Raw::new(server, transport),
+            // A response without rport goes to the port in Via: be there.
+            Transport::Udp => Raw::on(UdpSocket::bind((Ipv4Addr::UNSPECIFIED, via_port(&cases[0]))).unwrap(), server),
+        };
+        let suffix = fresh();
+        let (faults, surprises) = Default::default();
+        Self { cases, raw, suffix, to_tag: None, ended: false, cseq: 0, surprises, faults, expected: None }
+    }
+
+    pub fn play(&mut self) {
+        for case in self.cases {
+            if self.to_tag.is_none()
+                && (case.in_dialog || case.method == "BYE")
+                && !case.verbatim()
+                && self.cases.len() == 1
+            {
+                self.establish(case);
+            }
+            self.play_one(case);
+        }
+        if self.to_tag.is_some() && !self.ended {
+            self.hang_up();
+        }
+    }
+
+    fn play_one(&mut self, case: &Case) {
+        let bytes = case.fitted(&self.suffix, self.to_tag.as_deref());
+        let dialog = self.to_tag.is_some() && !self.ended;
+        let answer = self.exchange(case, &bytes);
+        let status = answer.as_ref().map_or(0, Message::status);
+        let tcp = self.raw.transport == Transport::Tcp;
+        if !case.expects(status, tcp, dialog) {
+            let why = format!("answered {status}, the index expects {:?}", case.expected);
+            self.surprises.push((case.file.clone(), status, why));
+        }
+        self.cseq = self.cseq.max(cseq_of(case));
+        let Some(answer) = answer else { return };
+        match (case.method.as_str(), status) {
+            ("INVITE", 200) => {
+                self.to_tag = self.to_tag.take().or_else(|| answer.to_tag());
+                self.judge_answer(case, &answer);
+                self.acknowledge(case, &answer);
+                self.expect_people(case, &answer);
+            }
+            ("INVITE", _) => self.acknowledge(case, &answer),
+            ("BYE", 200) => self.ended = true,
+            ("UPDATE", 200) => self.expect_people(case, &answer),
+            _ => {}
+        }
+    }
+
+    fn exchange(&self, case: &Case, bytes: &[u8]) -> Option<Message> {
+        while self.raw.next(Duration::ZERO).is_some() {}
+        if !self.raw.try_send(bytes) {
+            return None;
+        }
+        let hopeless = self.raw.transport == Transport::Tcp && case.promises_more();
+        let within = if hopeless { SILENT_FOR } else { ANSWERED_WITHIN };
+        let sent = case.header("CSeq", "CSeq").unwrap_or_default();
+        let ours = |m: &Message| case.verbatim() || m.header("CSeq").is_none_or(|c| c == sent.trim());
+        until(within, || self.raw.next(Duration::ZERO).filter(|m| m.status() >= 200 && ours(m)))
+    }
+
+    /// Every m-line in the offer's order, its label echoed, its direction as expected.
+    fn judge_answer(&mut self, case: &Case, answer: &Message) {
+        let media = answer.media();
+        if media.is_empty() {
+            self.faults.push(format!("{}: a 200 without SDP", case.file));
+            return;
+        }
+        if case.labels.is_empty() {
+            return;
+        }
+        let labels: Vec<_> = media.iter().map(|m| m.label.clone()).collect();
+        if labels != case.labels {
+            self.faults.push(format!("{}: labels {labels:?}, offered {:?}", case.file, case.labels));
+        }
+        for (n, (media, allowed)) in media.iter().zip(case.answer().unwrap_or_default()).enumerate() {
+            let told = if media.port == 0 { "port0" } else { &media.direction };
+            if !allowed.iter().any(|a| a == told) {
+                self.faults.push(format!("{}: m-line {n} is {told}, not {allowed:?}", case.file));
+            }
+        }
+    }
+
+    fn expect_people(&mut self, case: &Case, answer: &Message) {
+        let expected = self.expected.get_or_insert_with(|| Expected {
+            file: case.file.clone(),
+            call_id: answer.call_id().to_owned(),
+            participants: Vec::new(),
+        });
+        expected.participants.extend(case.participants.iter().cloned());
+    }
+
+    /// A request of our own in the dialog, its head made of the case's.
+    fn request(&self, case: &Case, method: &str, cseq: u32, to_tag: Option<&str>, own_via: bool, sdp: &str) -> Vec<u8> {
+        let from = case.header("From", "f").unwrap_or_default();
+        let to = case.header("To", "t").unwrap_or_default();
+        let to = to.split(";tag=").next().unwrap_or("").to_owned();
+        let call_id = case.header("Call-ID", "i").unwrap_or_default();
+        let suffix = if case.verbatim() { "" } else { &self.suffix };
+        let branch = if own_via { fresh() } else { String::new() };
+        let via = if own_via {
+            format!("SIP/2.0/{} {};branch=z9hG4bK{branch};rport", self.raw.transport.name(), self.raw.local)
+        } else {
+            case.header("Via", "v").unwrap_or_default().replace("branch=z9hG4bK", &format!("branch=z9hG4bK{suffix}-"))
+        };
+        let to_tag = to_tag.map(|t| format!(";tag={t}")).unwrap_or_default();
+        let kind = if sdp.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        format!(
+            "{method} sip:srs@{} SIP/2.0\r\nVia: {via}\r\nMax-Forwards: 70\r\nFrom: {from}\r\nTo: {to}{to_tag}\r\n\
+             Call-ID: {call_id}{suffix}\r\nCSeq: {cseq} {method}\r\nContact: <sip:src@{}>;+sip.src\r\n{kind}\
+             Content-Length: {}\r\n\r\n{sdp}",
+            self.raw.server,
+            self.raw.local,
+            sdp.len()
+        )
+        .into_bytes()
+    }
+
+    /// A dialog for a message whose INVITE is not in the corpus.
+    fn establish(&mut self, case: &Case) {
+        let lines = case.labels.len().max(2);
+        let ports: Vec<u16> = (0..lines).map(|n| 40_000 + 2 * u16::try_from(n).unwrap()).collect();
+        let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let sdp = body::sdp(ip, &ports, &vec![Direction::SendOnly; lines], 1);
+        self.raw.send(&self.request(case, "INVITE", 1, None, true, &sdp));
+        let answer = self.raw.answer(ANSWERED_WITHIN);
+        match answer {
+            Some(answer) if answer.status() == 200 => {
+                self.to_tag = answer.to_tag();
+                self.raw.send(&self.request(case, "ACK", 1, self.to_tag.as_deref(), true, ""));
+            }
+            other => self.faults.push(format!("{}: its dialog could not be set up: {other:?}", case.file)),
+        }
+    }
+
+    fn acknowledge(&self, case: &Case, answer: &Message) {
+        let success = answer.status() < 300;
+        let tag = answer.to_tag();
+        // An offer in the 200 is answered in the ACK.
+        let sdp = if success && case.labels.is_empty() {
+            let media = answer.media();
+            let ports: Vec<u16> = (0..media.len()).map(|n| 40_000 + 2 * u16::try_from(n).unwrap()).collect();
+            body::sdp(IpAddr::V4(Ipv4Addr::LOCALHOST), &ports, &vec![Direction::SendOnly; media.len()], 1)
+        } else {
+            String::new()
+        };
+        self.raw.try_send(&self.request(case, "ACK", cseq_of(case), tag.as_deref(), success, &sdp));
+    }
+
+    fn hang_up(&mut self) {
+        let case = &self.cases[0];
+        self.raw.try_send(&self.request(case, "BYE", self.cseq.max(1) + 1, self.to_tag.as_deref(), true, ""));
+        let bye = |m: &Message| m.status() >= 200 && m.cseq().1 == "BYE";
+        let answer = until(ANSWERED_WITHIN, || self.raw.next(Duration::ZERO).filter(bye));
+        if answer.as_ref().is_none_or(|a| a.status() != 200) {
+            self.faults.push(format!("{}: the BYE after it: {:?}", case.file, answer.map(|a| a.start)));
+        }
+    }
+}
+
+impl Expected {
+    /// All participants the messages named, in the recordings of the dialog.
+    pub fn faults(&self, data: &Path) -> Vec<String> {
+        let found = until(RECORDED_WITHIN, || Some(recordings::of_call(data, &self.call_id)).filter(|r| !r.is_empty()));
+        let Some(found) = found else { return vec![format!("{}: no recording", self.file)] };
+        let people: Vec<(String, String)> = found
+            .iter()
+            .flat_map(|r| r.list("/participants"))
+            .map(|p| (p["name"].as_str().unwrap_or("").to_owned(), plain(p["aor"].as_str().unwrap_or(""))))
+            .collect();
+        let missing = self.participants.iter().filter(|(name, aor)| {
+            !people.iter().any(|(n, a)| *a == plain(aor) && name.as_ref().is_none_or(|name| name == n))
+        });
+        missing.map(|(name, aor)| format!("{}: {name:?} <{aor}> is not among {people:?}", self.file)).collect()
+    }
+}
+
+/// An AoR without what writers differ in: scheme, parameters, case.
+fn plain(aor: &str) -> String {
+    let aor = aor.trim().to_ascii_lowercase();
+    let bare = aor.strip_prefix("sip:").or(aor.strip_prefix("tel:")).unwrap_or(&aor);
+    bare.split(';').next().unwrap_or("").to_owned()
+}
+
+fn cseq_of(case: &Case) -> u32 {
+    let cseq = case.header("CSeq", "CSeq").unwrap_or_default();
+    cseq.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
+/// The port of the topmost Via; 5060 where it tells none.
+fn via_port(case: &Case) -> u16 {
+    let via = case.header("Via", "v").unwrap_or_default();
+    let sent_by = via.split(';').next().unwrap_or("").split_whitespace().last().unwrap_or("").to_owned();
+    sent_by.rsplit_once(':').and_then(|(_, port)| port.trim().parse().ok()).unwrap_or(5060)
+}

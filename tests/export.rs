@@ -1,0 +1,380 @@
+//! `siprec export` over data directories made up for the purpose: what it lists, what it copies, and what it refuses.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use sha2::{Digest, Sha256};
+use siprec::archive::catalog::{Catalog, Record};
+use siprec::archive::disk::RealDisk;
+use siprec::archive::lock::DirectoryLock;
+use siprec::archive::recordings::{self, day_folder, hexadecimal};
+use siprec_core::render::{
+    ChannelName, FileSheet, JournalSheet, Party, Proof, RecordingSession, Sidecar, State, StreamSheet, wav,
+};
+use siprec_core::seed::{RecordingId, SessionId};
+use siprec_core::time::Wall;
+
+/// 2026-11-20T00:00:00Z
+const FRIDAY: i64 = 1_795_132_800_000_000_000;
+const HOUR: i64 = 3_600_000_000_000;
+
+#[test]
+fn a_dry_run_lists_the_latest_first_in_columns() {
+    let house = House::new();
+    house.record(1, FRIDAY, "sip:+49301234@sbc", Some("Ada"));
+    house.record(2, FRIDAY + HOUR, "sip:bob@sbc", None);
+    let said = house.export("--dry-run");
+    assert_eq!((said.code, said.err.as_str()), (0, ""));
+    let lines: Vec<&str> = said.out.lines().collect();
+    let id = |n| RecordingId(n).to_string();
+    assert_eq!(
+        lines,
+        [
+            "STARTED (UTC)         LENGTH  CALLER   CALLEE            STATE     FAULTS  ID".to_owned(),
+            format!("2026-11-20 01:00:00  0:00:01  bob@sbc  help@example.com  complete       0  {}", id(2)),
+            format!("2026-11-20 00:00:00  0:00:01  Ada      help@example.com  complete       0  {}", id(1)),
+            "2 recordings, 0:00:02 in all".to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn each_filter_chooses_and_filters_combine() {
+    let house = House::new();
+    for n in 0..48 {
+        house.record(n, FRIDAY + i64::try_from(n).unwrap() * HOUR, &format!("sip:+4930{n:04}@sbc"), None);
+    }
+    assert_eq!(house.ids("--since 2026-11-21T12:00:00Z"), (36..48).rev().collect::<Vec<_>>());
+    assert_eq!(house.ids("--until 2026-11-20 --since 2026-11-20T22:00:00Z"), [23, 22]);
+    assert_eq!(house.ids("--caller 030/0007"), [7]);
+    assert_eq!(house.ids("--caller nobody"), [0; 0]);
+    assert_eq!(house.ids("--limit 3"), [47, 46, 45]);
+    let (a, b) = (RecordingId(5), RecordingId(40));
+    assert_eq!(house.ids(&format!("--id {a} --id {b} --until 2026-11-20")), [5]);
+    assert!(house.ids("--since 1h").is_empty());
+    assert!(house.export("--dry-run --caller nobody").out.contains("no recording matches"));
+}
+
+#[test]
+fn recordings_are_copied_whole_and_only_once() {
+    let house = House::new();
+    house.record(1, FRIDAY, "sip:a@b", None);
+    house.record(2, FRIDAY + 24 * HOUR, "sip:a@b", None);
+    let said = house.export("--to out");
+    assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (0, "2 copied, 0 already there, 0 failed\n", ""));
+    assert_eq!(tree(&house.path("out")), tree(&house.path("data/recordings")));
+    assert!(house.path("out/2026/11/21").join(format!("{}.json", RecordingId(2))).is_file());
+
+    let copy = house.path("out/2026/11/20").join(format!("{}.wav", RecordingId(1)));
+    let before = fs::metadata(&copy).unwrap().modified().unwrap();
+    let said = house.export("--to out");
+    assert_eq!((said.code, said.out.as_str()), (0, "0 copied, 2 already there, 0 failed\n"));
+    assert_eq!(fs::metadata(&copy).unwrap().modified().unwrap(), before);
+
+    fs::write(&copy, "half").unwrap();
+    let other = copy.with_file_name(format!(".{}.wav.part", RecordingId(1)));
+    fs::write(&other, "left over by a crash").unwrap();
+    let said = house.export("--to out --limit 5");
+    assert_eq!(said.out, "1 copied, 1 already there, 0 failed\n");
+    assert_eq!(tree(&house.path("out")), tree(&house.path("data/recordings")));
+}
+
+#[test]
+fn a_dry_run_copies_nothing() {
+    let house = House::new();
+    house.record(1, FRIDAY, "sip:a@b", None);
+    let said = house.export("--to out --dry-run --json");
+    assert_eq!(said.code, 0);
+    let line: serde_json::Value = serde_json::from_str(said.out.trim()).unwrap();
+    assert_eq!(line["id"], RecordingId(1).to_string());
+    assert_eq!(line["started_at"], "2026-11-20T00:00:00.000Z");
+    assert_eq!(line["caller"]["aor"], "sip:a@b");
+    assert_eq!(line["path"], format!("recordings/2026/11/20/{}.wav", RecordingId(1)));
+    assert!(!house.path("out").exists());
+}
+
+#[test]
+fn what_is_damaged_is_named_and_the_rest_is_copied() {
+    let house = House::new();
+    for n in 1..=4 {
+        house.record(n, FRIDAY, "sip:a@b", None);
+    }
+    let file = |n, kind: &str| house.path("data/recordings/2026/11/20").join(format!("{}.{kind}", RecordingId(n)));
+    let mut flipped = fs::read(file(1, "wav")).unwrap();
+    flipped[60] ^= 1;
+    fs::write(file(1, "wav"), flipped).unwrap();
+    fs::remove_file(file(2, "wav")).unwrap();
+    fs::write(file(3, "json"), "{").unwrap();
+    let said = house.export("--to out --json");
+    assert_eq!(said.code, 1);
+    let outcomes: BTreeMap<String, String> = said
+        .out
+        .lines()
+        .map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            (line["id"].as_str().unwrap().to_owned(), line["outcome"].as_str().unwrap().to_owned())
+        })
+        .collect();
+    let outcomes: Vec<&str> = outcomes.values().map(String::as_str).collect();
+    assert_eq!(outcomes, ["failed", "failed", "failed", "copied"]);
+    for (n, why) in [(1, "is damaged"), (2, "cannot read"), (3, "is damaged")] {
+        let id = RecordingId(n).to_string();
+        assert!(said.err.lines().any(|line| line.contains(&id) && line.contains(why)), "{}", said.err);
+    }
+    assert!(said.err.contains("3 of 4 recordings could not be copied"), "{}", said.err);
+    let copied: Vec<PathBuf> = tree(&house.path("out")).into_keys().collect();
+    let day = Path::new("2026/11/20");
+    assert_eq!(copied, ["json", "wav"].map(|kind| day.join(format!("{}.{kind}", RecordingId(4)))));
+}
+
+#[test]
+fn a_path_out_of_the_data_directory_is_refused() {
+    let house = House::new();
+    let mut record = house.record(1, FRIDAY, "sip:a@b", None);
+    record.row.path = format!("recordings/../../secret/{}.wav", RecordingId(1));
+    house.catalog().put(&record).unwrap();
+    let mut sidecar = sidecar(2, FRIDAY, "sip:a@b", None);
+    sidecar.files.push(FileSheet { name: "../../../../secret.wav".to_owned(), ..sidecar.files[0].clone() });
+    house.keep(&sidecar);
+    let said = house.export("--to out");
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("no place of recordings"), "{}", said.err);
+    assert!(said.err.contains("in another folder"), "{}", said.err);
+    assert!(tree(&house.path("out")).into_keys().all(|path| path.starts_with("2026/11/20")));
+}
+
+#[test]
+fn it_works_beside_a_server_and_without_a_catalog() {
+    let house = House::new();
+    house.record(1, FRIDAY, "sip:a@b", None);
+    let lock = DirectoryLock::take(&house.path("data")).unwrap();
+    let writer = house.catalog();
+    house.record(2, FRIDAY + HOUR, "sip:a@b", None);
+    assert_eq!(house.ids(""), [2, 1]);
+    drop((lock, writer));
+
+    for file in fs::read_dir(house.path("data")).unwrap() {
+        let path = file.unwrap().path();
+        if path.is_file() {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    let damaged = house.path("data/recordings/2026/11/20").join(format!("{}.wav", RecordingId(1)));
+    fs::write(damaged, "short").unwrap();
+    let said = house.export("--dry-run --json");
+    assert_eq!((said.code, said.out.lines().count()), (0, 1));
+    assert!(said.err.contains("has no catalog; reading its sidecars"), "{}", said.err);
+    assert!(said.err.contains(&format!("{}.wav", RecordingId(1))), "{}", said.err);
+    assert!(!house.path("data/catalog.sqlite").exists());
+
+    let (catalog, rebuilt) = recordings::open_catalog(&RealDisk, &house.path("data")).unwrap();
+    let rebuilt = rebuilt.unwrap();
+    assert_eq!((rebuilt.recordings, rebuilt.left_out), (1, 1));
+    assert_eq!(house.ids(""), [2]);
+    drop(catalog);
+    assert!(recordings::open_catalog(&RealDisk, &house.path("data")).unwrap().1.is_none());
+}
+
+#[test]
+fn a_missing_an_empty_and_a_foreign_directory_are_said_in_a_line() {
+    let house = House::new();
+    for (directory, why) in [("nowhere", "there is no data directory"), (".", "nothing was recorded in")] {
+        let said = house.run(&["export", "--dry-run", "--data-dir", directory]);
+        assert_eq!((said.code, said.out.as_str(), said.err.lines().count()), (1, "", 1), "{}", said.err);
+        assert!(said.err.contains(why), "{}", said.err);
+    }
+    fs::create_dir_all(house.path("data")).unwrap();
+    fs::write(house.path("data/catalog.sqlite"), "not a database, and longer than nothing".repeat(40)).unwrap();
+    let said = house.export("--dry-run");
+    assert_eq!((said.code, said.err.lines().count()), (1, 1), "{}", said.err);
+    assert!(said.err.contains("move it away"), "{}", said.err);
+}
+
+#[test]
+fn usage_errors_are_two() {
+    let house = House::new();
+    for arguments in ["", "--dry-run --since tomorrow-ish", "--dry-run --id 17", "--dry-run --limit -1", "--json"] {
+        let said = house.export(arguments);
+        assert_eq!((said.code, said.out.as_str()), (2, ""), "{arguments}: {}", said.err);
+    }
+}
+
+#[test]
+fn a_closed_pipe_is_silent() {
+    let house = House::new();
+    house.keep_rows(3000);
+    let mut child = house.command(&["export", "--dry-run", "--json", "--data-dir", "data"]).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+}
+
+#[test]
+fn a_target_that_cannot_be_made_is_said() {
+    let house = House::new();
+    house.record(1, FRIDAY, "sip:a@b", None);
+    fs::write(house.path("file"), "").unwrap();
+    let said = house.export("--to file/below");
+    assert_eq!((said.code, said.err.lines().count()), (1, 1), "{}", said.err);
+    assert!(said.err.contains("cannot make file/below"), "{}", said.err);
+}
+
+/// A folder with a data directory, and the binary beside it.
+struct House {
+    folder: tempfile::TempDir,
+}
+
+struct Said {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl House {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, below: &str) -> PathBuf {
+        self.folder.path().join(below)
+    }
+
+    fn catalog(&self) -> Catalog {
+        fs::create_dir_all(self.path("data")).unwrap();
+        Catalog::open(&self.path("data")).unwrap()
+    }
+
+    fn record(&self, n: u128, at: i64, caller: &str, name: Option<&str>) -> Record {
+        self.keep(&sidecar(n, at, caller, name))
+    }
+
+    /// Writes files, sidecar and row.
+    fn keep(&self, sidecar: &Sidecar) -> Record {
+        let day = day_folder(start_of(sidecar));
+        let folder = self.path("data").join(&day);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(format!("{}.wav", sidecar.id)), audio(sidecar.id.0)).unwrap();
+        fs::write(folder.join(format!("{}.json", sidecar.id)), serde_json::to_vec(sidecar).unwrap()).unwrap();
+        let record = Record::of(sidecar, &day).unwrap();
+        self.catalog().put(&record).unwrap();
+        record
+    }
+
+    /// Only rows, many.
+    fn keep_rows(&self, count: u128) {
+        let record = Record::of(&sidecar(1, FRIDAY, "sip:a@b", None), &day_folder(Wall(FRIDAY))).unwrap();
+        let numbered = |n| {
+            let mut record = record.clone();
+            record.row.id = RecordingId(n);
+            record
+        };
+        self.catalog().rebuild((0..count).map(numbered)).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_siprec"));
+        command.args(arguments).env_clear().current_dir(self.folder.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Said {
+        let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Said { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
+    }
+
+    fn export(&self, arguments: &str) -> Said {
+        let mut all = vec!["export", "--data-dir", "data"];
+        all.extend(arguments.split_whitespace());
+        self.run(&all)
+    }
+
+    fn ids(&self, arguments: &str) -> Vec<u128> {
+        let said = self.export(&format!("--dry-run --json {arguments}"));
+        assert_eq!((said.code, said.err.as_str()), (0, ""), "{arguments}");
+        let id = |line: &str| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            line["id"].as_str().unwrap().parse::<RecordingId>().unwrap().0
+        };
+        said.out.lines().map(id).collect()
+    }
+}
+
+fn start_of(sidecar: &Sidecar) -> Wall {
+    siprec::archive::selection::date_time(&sidecar.started_at).unwrap()
+}
+
+/// A second of stereo that no other recording has.
+fn audio(n: u128) -> Vec<u8> {
+    let mut bytes = wav::WavFormat { sample_rate: 8000, channels: 2, frames: 8000 }.header();
+    let seed = i16::try_from(n).unwrap();
+    let samples: Vec<i16> = (0..16_000_i16).map(|i| i.wrapping_mul(seed | 1)).collect();
+    wav::append_samples(&mut bytes, &samples);
+    bytes
+}
+
+fn sidecar(n: u128, at: i64, caller: &str, name: Option<&str>) -> Sidecar {
+    let audio = audio(n);
+    let stream = StreamSheet {
+        port: 10_000,
+        m_line: 0,
+        label: Some("1".to_owned()),
+        channel: ChannelName::Left,
+        file: Some(0),
+        participants: Vec::new(),
+        codecs: vec!["PCMA/8000".to_owned()],
+        sources: Vec::new(),
+        rendered: true,
+        why_not: None,
+    };
+    Sidecar {
+        format: 1,
+        siprec: "0.1.0".to_owned(),
+        id: RecordingId(n),
+        state: State::Complete,
+        started_at: Wall(at).rfc3339(),
+        ended_at: Wall(at + 1_000_000_000).rfc3339(),
+        duration_ms: 1000,
+        ended_by: None,
+        recording_session: RecordingSession { id: Some(SessionId(n)), ..RecordingSession::default() },
+        communication_session: None,
+        caller: Some(Party { aor: caller.to_owned(), name: name.map(str::to_owned) }),
+        callee: Some(Party { aor: "sip:help@example.com".to_owned(), name: None }),
+        participants: Vec::new(),
+        streams: vec![stream],
+        metadata: Vec::new(),
+        files: vec![FileSheet {
+            name: format!("{}.wav", RecordingId(n)),
+            bytes: audio.len() as u64,
+            sha256: hexadecimal(&Sha256::digest(&audio)),
+            format: "wav".to_owned(),
+            sample_rate: 8000,
+            channels: 2,
+            frames: 8000,
+        }],
+        proof: Proof::default(),
+        journal: JournalSheet::default(),
+    }
+}
+
+/// All files below a folder, with their content.
+fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(&next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.insert(path.strip_prefix(folder).unwrap().to_owned(), fs::read(&path).unwrap());
+            }
+        }
+    }
+    files
+}

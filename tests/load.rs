@@ -1,0 +1,152 @@
+//! Load: how fast an INVITE is answered beside 1,000 live sessions and a render, and how soon 2,000 sessions are back after
+//! a crash. Ignored by default; `make bench` runs them with an optimised binary.
+
+#![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
+
+mod support;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use support::namespace::{Own, inside};
+use support::process::raise_file_limit;
+use support::raw::{Draft, Raw};
+use support::server::{Server, Setup};
+use support::src::{Call, Src, Transport};
+use support::studio::Plan;
+use support::{becomes_true, recordings};
+
+const LIVE: usize = 1_000;
+const RATE: u32 = 100;
+const MEASURED: usize = 1_000;
+const P99: Duration = Duration::from_millis(10);
+const RESTARTED: usize = 2_000;
+const PORTS_BOUND: u64 = 300;
+const DIALOGS_KNOWN: u64 = 1_000;
+
+/// Sets up calls from a few threads.
+fn set_up(src: &Src, count: usize) -> Vec<Call> {
+    let (next, calls) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while next.fetch_add(1, Ordering::Relaxed) < count {
+                    let call = Call::new(src, next.load(Ordering::Relaxed));
+                    call.must_invite();
+                    calls.lock().unwrap().push(call);
+                }
+            });
+        }
+    });
+    calls.into_inner().unwrap()
+}
+
+#[test]
+#[ignore = "a benchmark: make bench"]
+fn an_invite_is_answered_in_milliseconds() {
+    inside(Own::Network, "an_invite_is_answered_in_milliseconds", || {
+        raise_file_limit();
+        let server = Setup::default().sessions(4_000).start();
+        let src = Src::udp(server.sip);
+        let calls = set_up(&src, LIVE);
+        // Half an hour's worth of talk, to be stopped when all is measured.
+        calls.iter().for_each(|c| c.talk(&Plan::seconds(1800.0)));
+        support::pause(Duration::from_secs(20));
+        // A render of many, while the clock runs.
+        calls[..50].iter().for_each(|c| {
+            c.hush();
+            assert_eq!(c.bye().unwrap().status(), 200);
+        });
+        let mut times = answer_times(&server);
+        times.sort_unstable();
+        let share = |of: f64| {
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                clippy::cast_precision_loss,
+                reason = "an index"
+            )]
+            let n = (times.len() as f64 * of) as usize;
+            times[n.min(times.len() - 1)]
+        };
+        println!(
+            "INVITE to 200 at {RATE}/s beside {} sessions: p50 {:?}, p90 {:?}, p99 {:?}, worst {:?}",
+            LIVE - 50,
+            share(0.5),
+            share(0.9),
+            share(0.99),
+            share(1.0)
+        );
+        assert!(share(0.99) < P99, "p99 is {:?}", share(0.99));
+        calls.iter().for_each(Call::hush);
+    });
+}
+
+/// Sends INVITEs evenly, hangs up each, and measures.
+fn answer_times(server: &Server) -> Vec<Duration> {
+    let lanes = 20u32;
+    let times = Mutex::new(Vec::new());
+    let begin = Instant::now() + Duration::from_millis(50);
+    std::thread::scope(|scope| {
+        for lane in 0..lanes {
+            let times = &times;
+            scope.spawn(move || {
+                let raw = Raw::new(server.sip, Transport::Udp);
+                for n in 0..u32::try_from(MEASURED).unwrap() / lanes {
+                    let due = begin + Duration::from_secs(1) * (n * lanes + lane) / RATE;
+                    support::pause(due.saturating_duration_since(Instant::now()));
+                    let invite = Draft::invite(&raw);
+                    let bytes = invite.bytes();
+                    let sent = Instant::now();
+                    raw.send(&bytes);
+                    let answer = raw.must_answer();
+                    times.lock().unwrap().push(answer.at - sent);
+                    assert_eq!(answer.status(), 200);
+                    raw.send(&invite.within(&raw, &answer, "ACK").bytes());
+                    assert_eq!(raw.ask(&invite.within(&raw, &answer, "BYE")).status(), 200);
+                }
+            });
+        }
+    });
+    times.into_inner().unwrap()
+}
+
+#[test]
+#[ignore = "a benchmark: make bench"]
+fn two_thousand_sessions_are_back_within_a_second() {
+    inside(Own::Network, "two_thousand_sessions_are_back_within_a_second", || {
+        raise_file_limit();
+        let mut server = Setup::default().sessions(4_000).start();
+        let src = Src::udp(server.sip);
+        let calls = set_up(&src, RESTARTED);
+        calls.iter().for_each(|c| c.talk(&Plan::seconds(600.0)));
+        support::pause(Duration::from_secs(10));
+        server.kill();
+        let begun = Instant::now();
+        server.restart();
+        let took = server.ready_at() - begun;
+        let told = server
+            .stdout()
+            .into_iter()
+            .rev()
+            .find(|l| l.text.contains("recovered"))
+            .map(|l| l.text)
+            .unwrap_or_default();
+        println!("{RESTARTED} sessions: ready {took:?} after start; it says {told:?}");
+        assert!(told.contains(&format!("recovered {RESTARTED} sessions")), "{told:?}");
+        // The line's times, in order: ports bound, dialogs known; a single one counts for both.
+        let ms: Vec<u64> = told.split(" ms").filter_map(|p| p.rsplit([' ', '(']).next()?.parse().ok()).collect();
+        let (ports, dialogs) = (ms.first().copied().unwrap_or(u64::MAX), ms.last().copied().unwrap_or(u64::MAX));
+        assert!(ports <= PORTS_BOUND || ms.len() == 1, "ports bound in {ports} ms: {told:?}");
+        assert!(dialogs <= DIALOGS_KNOWN, "dialogs known in {dialogs} ms: {told:?}");
+        assert!(took <= Duration::from_millis(DIALOGS_KNOWN + 500), "ready after {took:?}");
+        let some = &calls[..20];
+        for call in some {
+            call.hush();
+            assert_eq!(call.bye().unwrap().status(), 200, "a dialog was forgotten");
+        }
+        let done = || some.iter().all(|c| !recordings::of_call(&server.data, c.call_id()).is_empty());
+        assert!(becomes_true(Duration::from_secs(60), done), "not all of 20 ended sessions became recordings");
+        calls.iter().for_each(Call::hush);
+    });
+}

@@ -1,0 +1,111 @@
+//! Mutated SIP, SDP, metadata, RTP and RTCP, from a fixed seed: the server goes on recording, and everything is back at
+//! the start afterwards.
+
+#![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
+#![allow(unreachable_pub, reason = "a test crate has no outside")]
+
+#[path = "robustness/mutate.rs"]
+mod mutate;
+#[path = "robustness/siege.rs"]
+mod siege;
+mod support;
+
+use siege::Siege;
+use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
+use support::namespace::{Own, inside};
+use support::recordings;
+use support::server::{Server, Setup};
+use support::src::{Call, Src, Transport};
+use support::studio::Plan;
+use support::wav::Allow;
+use support::{Rng, assert_no_faults};
+
+const MESSAGES_UDP: usize = 8_000;
+const MESSAGES_TCP: usize = 2_000;
+const PACKETS: usize = 10_000;
+/// So many must get as far as SDP or XML, or the exercise proves little.
+const DEEP_SHARE: f64 = 0.30;
+/// Timers of RFC 3261 are 32 s; a leftover session is probed after 2 s and given up 32 s later.
+const SETTLED_WITHIN: Duration = Duration::from_secs(120);
+const RENDERED_WITHIN: Duration = Duration::from_secs(60);
+
+/// A call as any other, to be recorded as any other.
+fn normal_call(server: &Server, src: &Src, index: usize) -> Vec<String> {
+    let call = Call::new(src, index);
+    call.must_invite();
+    call.talk(&Plan::seconds(4.0));
+    let transcript = call.finish();
+    recordings::wait(&server.data, call.call_id(), RENDERED_WITHIN).judge(&transcript, &Allow::default())
+}
+
+#[test]
+fn ten_thousand_mutated_messages() {
+    inside(Own::Network, "ten_thousand_mutated_messages", || {
+        let mut server = Setup::default().sessions(4000).set("media.rtp_timeout=2s").start();
+        let src = Src::udp(server.sip);
+        assert_no_faults(&normal_call(&server, &src, 0));
+        let before = server.usage();
+        let mut rng = Rng(0x5EED);
+        let mut deep = 0;
+        for (transport, count) in [(Transport::Udp, MESSAGES_UDP), (Transport::Tcp, MESSAGES_TCP)] {
+            let mut siege = Siege::new(server.sip, transport);
+            if let Err(broken) = siege.lay(count, &mut rng) {
+                panic!("{transport:?}: {broken}\nalive: {}\n{}", server.lives(), server.tail());
+            }
+            siege.lift();
+            println!("{transport:?}: {siege}");
+            deep += siege.deep;
+        }
+        let all = f64::from(u32::try_from(MESSAGES_UDP + MESSAGES_TCP).unwrap());
+        let share = f64::from(u32::try_from(deep).unwrap()) / all;
+        assert!(share >= DEEP_SHARE, "only {share:.3} of the messages got as far as SDP or XML");
+        server.assert_never_panicked();
+        assert_no_faults(&normal_call(&server, &src, 1));
+        let left = server.left_over(before, SETTLED_WITHIN);
+        assert_eq!(left, None);
+    });
+}
+
+#[test]
+fn ten_thousand_mutated_packets() {
+    let mut server = Setup::default().start();
+    let src = Src::udp(server.sip);
+    let warm = Call::new(&src, 2);
+    warm.must_invite();
+    assert_eq!(warm.bye().unwrap().status(), 200);
+    recordings::wait(&server.data, warm.call_id(), RENDERED_WITHIN);
+    let before = server.usage();
+    let victim = Call::new(&src, 0);
+    victim.must_invite();
+    let ports = victim.ports();
+    std::thread::scope(|scope| {
+        // A neighbour on the same workers notices nothing.
+        let neighbour = scope.spawn(|| normal_call(&server, &src, 1));
+        let mut rng = Rng(0xF00D);
+        for n in 0..PACKETS {
+            let leg = &victim.legs()[n % 2];
+            let port = ports[n % 2];
+            let to = |port| SocketAddr::new(server.sip.ip(), port);
+            send(&leg.rtp, &mutate::rtp(&mut rng), to(port));
+            send(&leg.rtcp, &mutate::rtcp(&mut rng), to(port + 1));
+            if n % 16 == 0 {
+                send(&leg.rtp, &mutate::rtcp(&mut rng), to(port));
+                send(&leg.rtcp, &mutate::rtp(&mut rng), to(port + 1));
+                support::pause(Duration::from_millis(1));
+            }
+        }
+        assert_no_faults(&neighbour.join().unwrap());
+    });
+    assert_eq!(victim.bye().unwrap().status(), 200);
+    recordings::wait(&server.data, victim.call_id(), RENDERED_WITHIN);
+    server.assert_never_panicked();
+    assert!(server.lives());
+    assert_no_faults(&normal_call(&server, &src, 3));
+    assert_eq!(server.left_over(before, SETTLED_WITHIN), None);
+}
+
+fn send(socket: &UdpSocket, packet: &[u8], to: SocketAddr) {
+    // One that does not fit a datagram is no test of the server.
+    let _ = socket.send_to(packet, to);
+}

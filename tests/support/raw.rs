@@ -1,0 +1,223 @@
+//! SIP byte by byte: a socket that sends what it is given and a request whose every part can be bent.
+
+use super::src::body::{Body, Metadata, sdp};
+use super::src::{Direction, Message, Transport, next_message};
+use super::{until, wall_now};
+use std::cell::RefCell;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Long enough for any answer of a busy machine.
+pub const SOON: Duration = Duration::from_secs(8);
+
+/// A socket towards the server.
+pub struct Raw {
+    pub transport: Transport,
+    pub local: SocketAddr,
+    pub server: SocketAddr,
+    udp: Option<UdpSocket>,
+    tcp: Option<TcpStream>,
+    held: RefCell<Vec<u8>>,
+}
+
+impl Raw {
+    pub fn new(server: SocketAddr, transport: Transport) -> Self {
+        let local = SocketAddr::new(server.ip(), 0);
+        match transport {
+            Transport::Udp => Self::on(UdpSocket::bind(local).unwrap(), server),
+            Transport::Tcp => {
+                let stream = TcpStream::connect(server).unwrap();
+                stream.set_nodelay(true).unwrap();
+                stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+                let local = stream.local_addr().unwrap();
+                Self { transport, local, server, udp: None, tcp: Some(stream), held: RefCell::default() }
+            }
+        }
+    }
+
+    /// With a UDP socket of one's own.
+    pub fn on(socket: UdpSocket, server: SocketAddr) -> Self {
+        socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        let mut local = socket.local_addr().unwrap();
+        if local.ip().is_unspecified() {
+            local.set_ip(server.ip());
+        }
+        Self { transport: Transport::Udp, local, server, udp: Some(socket), tcp: None, held: RefCell::default() }
+    }
+
+    pub fn send(&self, bytes: &[u8]) {
+        if let Some(udp) = &self.udp {
+            udp.send_to(bytes, self.server).unwrap();
+        }
+        if let Some(mut tcp) = self.tcp.as_ref() {
+            tcp.write_all(bytes).unwrap();
+        }
+    }
+
+    /// [`Raw::send`] on a connection the server may have closed.
+    pub fn try_send(&self, bytes: &[u8]) -> bool {
+        match (&self.udp, self.tcp.as_ref()) {
+            (Some(udp), _) => udp.send_to(bytes, self.server).is_ok(),
+            (None, Some(mut tcp)) => tcp.write_all(bytes).is_ok(),
+            (None, None) => false,
+        }
+    }
+
+    /// The bytes that come next, within 20 ms.
+    fn read(&self) -> Option<Vec<u8>> {
+        let mut buffer = vec![0; 65_536];
+        let length = match (&self.udp, self.tcp.as_ref()) {
+            (Some(udp), _) => udp.recv(&mut buffer).ok()?,
+            (None, Some(mut tcp)) => tcp.read(&mut buffer).ok()?,
+            (None, None) => return None,
+        };
+        buffer.truncate(length);
+        Some(buffer)
+    }
+
+    /// The bytes that come next, whatever they are.
+    pub fn bytes(&self, within: Duration) -> Option<Vec<u8>> {
+        until(within, || self.read())
+    }
+
+    /// The next message.
+    pub fn next(&self, within: Duration) -> Option<Message> {
+        until(within, || {
+            if self.udp.is_some() {
+                return Message::parse(&self.read()?);
+            }
+            let mut held = self.held.borrow_mut();
+            if let Some(whole) = next_message(&mut held) {
+                return Message::parse(&whole);
+            }
+            held.extend(self.read()?);
+            next_message(&mut held).and_then(|whole| Message::parse(&whole))
+        })
+    }
+
+    /// The next final response.
+    pub fn answer(&self, within: Duration) -> Option<Message> {
+        until(within, || self.next(Duration::ZERO).filter(|m| m.status() >= 200))
+    }
+
+    /// [`Raw::answer`], or a failed test.
+    #[track_caller]
+    pub fn must_answer(&self) -> Message {
+        self.answer(SOON).expect("no answer")
+    }
+
+    /// Sends a request and takes its final response.
+    #[track_caller]
+    pub fn ask(&self, draft: &Draft) -> Message {
+        self.send(&draft.bytes());
+        self.must_answer()
+    }
+
+    /// All messages that come for so long.
+    pub fn everything_for(&self, time: Duration) -> Vec<Message> {
+        let mut out = Vec::new();
+        let end = std::time::Instant::now() + time;
+        while let Some(message) = self.next(end.saturating_duration_since(std::time::Instant::now())) {
+            out.push(message);
+        }
+        out
+    }
+}
+
+/// A request to be bent.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    pub method: String,
+    pub uri: String,
+    /// Everything after `Via: `.
+    pub vias: Vec<String>,
+    pub from_tag: String,
+    pub to_tag: Option<String>,
+    pub call_id: String,
+    pub cseq: u32,
+    /// The method CSeq tells, where it is another.
+    pub cseq_method: Option<String>,
+    pub contact: String,
+    /// Header lines, each with its line end.
+    pub more: String,
+    pub body: Option<Body>,
+}
+
+impl Draft {
+    pub fn new(raw: &Raw, method: &str) -> Self {
+        let token = fresh();
+        Self {
+            method: method.into(),
+            uri: format!("sip:srs@{}", raw.server),
+            vias: vec![via(raw, &token)],
+            from_tag: token.clone(),
+            to_tag: None,
+            call_id: format!("{token}@raw"),
+            cseq: 1,
+            cseq_method: None,
+            contact: format!("<sip:raw@{};transport={}>;+sip.src", raw.local, raw.transport.name().to_lowercase()),
+            more: String::new(),
+            body: None,
+        }
+    }
+
+    /// An INVITE as an SRC sends it, two legs.
+    pub fn invite(raw: &Raw) -> Self {
+        let draft = Self::new(raw, "INVITE");
+        let sdp = sdp(raw.local.ip(), &[40_000, 40_002], &[Direction::SendOnly; 2], 1);
+        let body = Body::both(&sdp, &Metadata::new(0, 2, &draft.from_tag).complete());
+        Self { body: Some(body), more: "Require: siprec\r\n".into(), ..draft }
+    }
+
+    /// The next request of the dialog this (answered) INVITE began.
+    pub fn within(&self, raw: &Raw, answer: &Message, method: &str) -> Self {
+        Self {
+            method: method.into(),
+            uri: answer.contact_uri().unwrap_or_else(|| self.uri.clone()),
+            vias: vec![via(raw, &fresh())],
+            to_tag: answer.to_tag(),
+            cseq: if method == "ACK" { self.cseq } else { self.cseq + 1 },
+            more: String::new(),
+            body: None,
+            ..self.clone()
+        }
+    }
+
+    /// The CANCEL of this INVITE (RFC 3261 9.1).
+    pub fn cancel(&self) -> Self {
+        Self { method: "CANCEL".into(), body: None, more: String::new(), ..self.clone() }
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut head = format!("{} {} SIP/2.0\r\n", self.method, self.uri);
+        for via in &self.vias {
+            head += &format!("Via: {via}\r\n");
+        }
+        let to_tag = self.to_tag.as_ref().map(|t| format!(";tag={t}")).unwrap_or_default();
+        let method = self.cseq_method.as_ref().unwrap_or(&self.method);
+        head += &format!(
+            "Max-Forwards: 70\r\nFrom: <sip:raw@example.com>;tag={}\r\nTo: <sip:srs@example.com>{to_tag}\r\nCall-ID: {}\r\n\
+             CSeq: {} {method}\r\nContact: {}\r\n{}",
+            self.from_tag, self.call_id, self.cseq, self.contact, self.more
+        );
+        if let Some(body) = &self.body {
+            head += &format!("Content-Type: {}\r\n", body.content_type);
+        }
+        let body = self.body.as_ref().map_or(&[][..], |b| &b.bytes);
+        head += &format!("Content-Length: {}\r\n\r\n", body.len());
+        [head.as_bytes(), body].concat()
+    }
+}
+
+/// A Via with a fresh branch.
+pub fn via(raw: &Raw, token: &str) -> String {
+    format!("SIP/2.0/{} {};branch=z9hG4bK{token};rport", raw.transport.name(), raw.local)
+}
+
+/// Never said before.
+pub fn fresh() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    format!("{:x}-{:x}", wall_now(), COUNT.fetch_add(1, Ordering::Relaxed))
+}

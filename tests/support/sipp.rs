@@ -1,0 +1,58 @@
+//! SIPp as a second, foreign SRC: its scenario lies in `testdata/sipp`, its audio is made here.
+
+use super::voice::{PACKET, Voice};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// Whether SIPp is there; says so loudly if not.
+pub fn present() -> bool {
+    let there = Command::new("sipp").arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+    if !there {
+        super::lacking("sipp (Debian: sip-tester) is not installed");
+    }
+    there
+}
+
+/// A run of SIPp.
+pub struct Run {
+    pub calls: u32,
+    /// Calls a second.
+    pub rate: u32,
+    /// Packets of audio a call.
+    pub packets: u32,
+    /// Whose voice: all calls of the run speak alike.
+    pub voice: usize,
+    pub tcp: bool,
+}
+
+/// Runs `testdata/sipp/record.xml`; gives what SIPp said when a call failed.
+pub fn record(server: SocketAddr, run: &Run, scratch: &Path) -> Result<(), String> {
+    // The scenario names it, and SIPp looks for it where it runs.
+    let audio = scratch.join("voice.alaw");
+    let samples = run.packets * PACKET;
+    std::fs::write(&audio, Voice::new(run.voice, 0, samples).samples(0, samples)).unwrap();
+    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/sipp/record.xml");
+    let length = Duration::from_millis(20) * run.packets + Duration::from_millis(100);
+    let output = Command::new("sipp")
+        .arg(server.to_string())
+        .arg("-sf")
+        .arg(scenario)
+        .args(["-i", &server.ip().to_string(), "-t", if run.tcp { "t1" } else { "u1" }])
+        .args(["-m", &run.calls.to_string(), "-r", &run.rate.to_string(), "-d", &length.as_millis().to_string()])
+        .args(["-nostdin", "-trace_err", "-timeout", "60s", "-timeout_error"])
+        .current_dir(scratch)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| format!("sipp: {e}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let errors = super::files_below(scratch).into_iter().filter(|p| p.to_string_lossy().contains("errors.log"));
+    let told: String = errors.map(|p| std::fs::read_to_string(p).unwrap_or_default()).collect();
+    let screen = String::from_utf8_lossy(&output.stdout);
+    let last: Vec<&str> = screen.lines().rev().take(40).collect();
+    let last: Vec<&str> = last.into_iter().rev().collect();
+    Err(format!("{}: {told}\n{}\n{}", output.status, String::from_utf8_lossy(&output.stderr), last.join("\n")))
+}

@@ -1,0 +1,182 @@
+//! What carries the SRC's messages: a UDP socket, or a TCP connection that is made again when it breaks, and a listener
+//! for those the server makes.
+
+use super::message::find;
+use super::{Inner, Transport, lock};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+/// How often a reader looks whether its SRC is still there.
+const LOOK: Duration = Duration::from_millis(200);
+
+pub(crate) struct Link {
+    pub(crate) transport: Transport,
+    pub(crate) server: SocketAddr,
+    socket: Socket,
+    owner: Weak<Inner>,
+}
+
+enum Socket {
+    Udp(UdpSocket),
+    Tcp { listener: TcpListener, stream: Mutex<Option<TcpStream>>, generation: Arc<AtomicU64> },
+}
+
+impl Link {
+    pub(crate) fn new(server: SocketAddr, transport: Transport, owner: Weak<Inner>) -> Self {
+        let any_port = SocketAddr::new(server.ip(), 0);
+        let socket = match transport {
+            Transport::Udp => Socket::Udp(UdpSocket::bind(any_port).unwrap()),
+            Transport::Tcp => Socket::Tcp {
+                listener: TcpListener::bind(any_port).unwrap(),
+                stream: Mutex::default(),
+                generation: Arc::default(),
+            },
+        };
+        Self { transport, server, socket, owner }
+    }
+
+    /// Starts the readers.
+    pub(crate) fn listen(&self) {
+        let owner = self.owner.clone();
+        match &self.socket {
+            Socket::Udp(socket) => {
+                let socket = socket.try_clone().unwrap();
+                spawn("src-udp", move || read_datagrams(&socket, &owner));
+            }
+            Socket::Tcp { listener, .. } => {
+                let listener = listener.try_clone().unwrap();
+                listener.set_nonblocking(true).unwrap();
+                spawn("src-listen", move || {
+                    while owner.strong_count() > 0 {
+                        if let Ok((stream, _)) = listener.accept() {
+                            stream.set_nonblocking(false).unwrap();
+                            let owner = owner.clone();
+                            spawn("src-accepted", move || read_stream(stream, &owner));
+                        } else {
+                            crate::support::pause(LOOK);
+                        }
+                    }
+                });
+            }
+        }
+    }
+
+    /// The address requests leave from, for Via.
+    pub(crate) fn local(&self) -> SocketAddr {
+        match &self.socket {
+            Socket::Udp(socket) => socket.local_addr().unwrap(),
+            Socket::Tcp { stream, .. } => {
+                lock(stream).as_ref().and_then(|s| s.local_addr().ok()).unwrap_or_else(|| self.contact())
+            }
+        }
+    }
+
+    /// Where the server's requests are awaited.
+    pub(crate) fn contact(&self) -> SocketAddr {
+        match &self.socket {
+            Socket::Udp(socket) => socket.local_addr().unwrap(),
+            Socket::Tcp { listener, .. } => listener.local_addr().unwrap(),
+        }
+    }
+
+    /// Sends; says on which connection, if it left at all.
+    pub(crate) fn send(&self, bytes: &[u8]) -> Option<u64> {
+        match &self.socket {
+            Socket::Udp(socket) => socket.send_to(bytes, self.server).ok().map(|_| 0),
+            Socket::Tcp { stream, generation, .. } => {
+                let mut slot = lock(stream);
+                if slot.is_none() {
+                    *slot = self.connect(generation);
+                }
+                let sent = slot.as_mut()?.write_all(bytes).is_ok();
+                if !sent {
+                    *slot = None;
+                }
+                sent.then(|| generation.load(Ordering::SeqCst))
+            }
+        }
+    }
+
+    /// Which connection is in use.
+    pub(crate) fn generation(&self) -> Option<u64> {
+        match &self.socket {
+            Socket::Udp(_) => Some(0),
+            Socket::Tcp { generation, .. } => Some(generation.load(Ordering::SeqCst)),
+        }
+    }
+
+    fn connect(&self, generation: &Arc<AtomicU64>) -> Option<TcpStream> {
+        let stream = TcpStream::connect_timeout(&self.server, Duration::from_secs(2)).ok()?;
+        stream.set_nodelay(true).ok()?;
+        let (reader, owner, generation) = (stream.try_clone().ok()?, self.owner.clone(), generation.clone());
+        let local = stream.local_addr().ok()?;
+        spawn("src-tcp", move || {
+            read_stream(reader, &owner);
+            generation.fetch_add(1, Ordering::SeqCst);
+            if let Some(inner) = owner.upgrade() {
+                inner.link.hang_up(local);
+            }
+        });
+        Some(stream)
+    }
+
+    /// Lets go of the connection that ended, if it is still the one in use.
+    fn hang_up(&self, local: SocketAddr) {
+        if let Socket::Tcp { stream, .. } = &self.socket {
+            let mut slot = lock(stream);
+            if slot.as_ref().is_some_and(|s| s.local_addr().is_ok_and(|a| a == local)) {
+                *slot = None;
+            }
+        }
+    }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) {
+    std::thread::Builder::new().name(name.into()).spawn(body).unwrap();
+}
+
+fn read_datagrams(socket: &UdpSocket, owner: &Weak<Inner>) {
+    socket.set_read_timeout(Some(LOOK)).unwrap();
+    let mut buffer = vec![0; 65_536];
+    while owner.strong_count() > 0 {
+        let Ok((length, from)) = socket.recv_from(&mut buffer) else { continue };
+        let Some(inner) = owner.upgrade() else { return };
+        inner.receive(&buffer[..length], &mut |reply| {
+            let _ = socket.send_to(reply, from);
+        });
+    }
+}
+
+fn read_stream(mut stream: TcpStream, owner: &Weak<Inner>) {
+    stream.set_read_timeout(Some(LOOK)).unwrap();
+    let mut reply_on = stream.try_clone().unwrap();
+    let (mut held, mut buffer) = (Vec::new(), vec![0; 65_536]);
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(n) => held.extend_from_slice(&buffer[..n]),
+            Err(e) if matches!(e.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
+            Err(_) => return,
+        }
+        let Some(inner) = owner.upgrade() else { return };
+        while let Some(message) = next_message(&mut held) {
+            inner.receive(&message, &mut |reply| {
+                let _ = reply_on.write_all(reply);
+            });
+        }
+    }
+}
+
+/// Takes one whole message off the front (RFC 3261 18.3), leading line ends thrown away (7.5).
+pub fn next_message(held: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let blank = held.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+    held.drain(..blank);
+    let head = find(held, b"\r\n\r\n")? + 4;
+    let text = String::from_utf8_lossy(&held[..head]).to_ascii_lowercase();
+    let length = text.split("\r\n").find_map(|l| l.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+    let whole = head + length.unwrap_or(0);
+    (held.len() >= whole).then(|| held.drain(..whole).collect())
+}
