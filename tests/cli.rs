@@ -82,29 +82,47 @@ fn a_wrong_configuration_is_exit_1_with_file_line_and_the_nearest_key() {
     siprec.file("bad.yaml", "server:\n  adress: \":5060\"\nmedia:\n  rtp_timeout: soon\n");
     let wanted = "siprec: bad.yaml:2: unknown key `server.adress`: did you mean `server.address`?\n\
                   siprec: bad.yaml:4: media.rtp_timeout: `soon` is no length of time: write it as 500ms, 30s, 5m, 12h or 7d\n";
-    for line in ["config check bad.yaml", "config show --config bad.yaml", "serve --config bad.yaml", "--config bad.yaml"] {
+    for line in
+        ["config check bad.yaml", "config show --config bad.yaml", "serve --config bad.yaml", "--config bad.yaml"]
+    {
         assert_eq!(siprec.run(line), Said { code: Some(1), out: String::new(), err: wanted.into() }, "{line}");
     }
     let said = siprec.run("--config none.yaml");
-    assert_eq!((said.code, said.err.as_str()), (Some(1), "siprec: cannot read none.yaml: No such file or directory (os error 2)\n"));
+    assert_eq!(
+        (said.code, said.err.as_str()),
+        (Some(1), "siprec: cannot read none.yaml: No such file or directory (os error 2)\n")
+    );
 }
 
 #[test]
 fn the_environment_and_set_name_themselves() {
     let siprec = Siprec::new();
     let output = siprec.command("config check").env("SIPREC_SERVER__ADRESS", ":1").output().expect("it runs");
-    let wanted = "siprec: environment SIPREC_SERVER__ADRESS: unknown key `server.adress`: did you mean `server.address`?\n";
+    let wanted =
+        "siprec: environment SIPREC_SERVER__ADRESS: unknown key `server.adress`: did you mean `server.address`?\n";
     assert_eq!(Said::from(output).err, wanted);
     let said = siprec.run("config check --set media.port_range=20000-10000");
-    assert!(said.err.starts_with("siprec: --set media.port_range: media.port_range: `20000-10000` is no range"), "{}", said.err);
+    assert!(
+        said.err.starts_with("siprec: --set media.port_range: media.port_range: `20000-10000` is no range"),
+        "{}",
+        said.err
+    );
 }
 
 #[test]
 fn what_this_version_cannot_honour_does_not_start() {
-    for (line, key) in [("--set server.tls.enabled=true", "server.tls.enabled"), ("serve --set cluster.enabled=true", "cluster.enabled")] {
+    for (line, key) in [
+        ("--set server.tls.enabled=true", "server.tls.enabled"),
+        ("serve --set cluster.enabled=true", "cluster.enabled"),
+    ] {
         let said = said(line);
         assert_eq!(said.code, Some(1), "{line}");
-        assert!(said.err.contains(&format!("siprec: {key}: ")) && said.err.contains("not available in this version: set it to false"), "{}", said.err);
+        assert!(
+            said.err.contains(&format!("siprec: {key}: "))
+                && said.err.contains("not available in this version: set it to false"),
+            "{}",
+            said.err
+        );
     }
     let said = said("--pprof --pprof-addr=:6060");
     assert_eq!(said.code, Some(1));
