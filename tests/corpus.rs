@@ -27,7 +27,11 @@ const EXCEPTIONS_MOST: f64 = 0.02;
 const SETTLED_WITHIN: Duration = Duration::from_secs(75);
 
 /// Where we answer otherwise: file, transport, our status (0: no answer), the section that says why.
-const EXCEPTIONS: &[(&str, Transport, u16, &str)] = &[];
+const EXCEPTIONS: &[(&str, Transport, u16, &str)] = &[
+    ("701-rfc4475-wsinv.sip", Transport::Udp, 481, "RFC 3261 12.2.2: its To has a tag, and the dialog is unknown"),
+    ("701-rfc4475-wsinv.sip", Transport::Tcp, 481, "RFC 3261 12.2.2: its To has a tag, and the dialog is unknown"),
+    ("744-rfc4475-inv2543.sip", Transport::Tcp, 400, "RFC 3261 18.3: over TCP there must be a Content-Length"),
+];
 
 fn folder() -> PathBuf {
     let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/corpus"));
