@@ -44,6 +44,7 @@ complete -c siprec -n "__fish_siprec_needs_command" -s h -l help -d 'Print help'
 complete -c siprec -n "__fish_siprec_needs_command" -s V -l version -d 'Print version'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "serve" -d 'Record calls: SIP and RTP in, recordings out'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "replay" -d 'Run captures (pcap, pcapng) through the recorder, offline and faster than life'
+complete -c siprec -n "__fish_siprec_needs_command" -f -a "export" -d 'Find recordings and copy them, verified'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "config" -d 'Check, show or print the configuration'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c siprec -n "__fish_siprec_using_subcommand serve" -s c -l config -d 'Read this configuration file (YAML)' -r -F
@@ -68,6 +69,18 @@ complete -c siprec -n "__fish_siprec_using_subcommand replay" -l set -d 'Set a k
 complete -c siprec -n "__fish_siprec_using_subcommand replay" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
 complete -c siprec -n "__fish_siprec_using_subcommand replay" -l json -d 'Print one JSON object a recording'
 complete -c siprec -n "__fish_siprec_using_subcommand replay" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l to -d 'Copy recordings and their sidecars here, verified, keeping YYYY/MM/DD' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l since -d 'Started then or later: 2026-11-23T09:30:00Z, 2026-11-23, yesterday (days are UTC), or how long ago: 2h, 7d' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l until -d 'Started before then; a day is included as a whole' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l caller -d 'Part of the caller\'s address, name or number, however it is written' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l id -d 'The recording of this id; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l limit -d 'At most so many, the latest' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -s c -l config -d 'Read this configuration file (YAML)' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l dry-run -d 'Only list what matches'
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l json -d 'Print one JSON object a recording'
+complete -c siprec -n "__fish_siprec_using_subcommand export" -s h -l help -d 'Print help'
 complete -c siprec -n "__fish_siprec_using_subcommand config; and not __fish_seen_subcommand_from check show example help" -s h -l help -d 'Print help'
 complete -c siprec -n "__fish_siprec_using_subcommand config; and not __fish_seen_subcommand_from check show example help" -f -a "check" -d 'Read the configuration as serve does, and say what is wrong with it'
 complete -c siprec -n "__fish_siprec_using_subcommand config; and not __fish_seen_subcommand_from check show example help" -f -a "show" -d 'Print each value in effect and where it comes from, secrets masked'
@@ -87,10 +100,11 @@ complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_su
 complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "show" -d 'Print each value in effect and where it comes from, secrets masked'
 complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "example" -d 'Print a file with every key at its default'
 complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay config help" -f -a "serve" -d 'Record calls: SIP and RTP in, recordings out'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay config help" -f -a "replay" -d 'Run captures (pcap, pcapng) through the recorder, offline and faster than life'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay config help" -f -a "config" -d 'Check, show or print the configuration'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay config help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export config help" -f -a "serve" -d 'Record calls: SIP and RTP in, recordings out'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export config help" -f -a "replay" -d 'Run captures (pcap, pcapng) through the recorder, offline and faster than life'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export config help" -f -a "export" -d 'Find recordings and copy them, verified'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export config help" -f -a "config" -d 'Check, show or print the configuration'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export config help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "check" -d 'Read the configuration as serve does, and say what is wrong with it'
 complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "show" -d 'Print each value in effect and where it comes from, secrets masked'
 complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "example" -d 'Print a file with every key at its default'

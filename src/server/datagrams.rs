@@ -95,21 +95,17 @@ fn receive(
     socket: &UdpSocket,
     bound: SocketAddr,
     buffer: &mut [u8],
-    ancillary: &mut Vec<u8>,
+    ancillary: &mut [u8],
 ) -> io::Result<(usize, SocketAddr, SocketAddr)> {
     let fd: BorrowedFd<'_> = socket.as_fd();
     let mut iov = [IoSliceMut::new(buffer)];
     let message = recvmsg::<SockaddrStorage>(fd.as_raw_fd(), &mut iov, Some(ancillary), MsgFlags::empty())?;
     let mut local = bound;
     for control in message.cmsgs()? {
-        match control {
-            ControlMessageOwned::Ipv4PacketInfo(info) => {
-                local.set_ip(IpAddr::V4(Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes())));
-            }
-            ControlMessageOwned::Ipv6PacketInfo(info) => {
-                local.set_ip(IpAddr::V6(Ipv6Addr::from(info.ipi6_addr.s6_addr)));
-            }
-            _ => {}
+        if let ControlMessageOwned::Ipv4PacketInfo(info) = control {
+            local.set_ip(IpAddr::V4(Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes())));
+        } else if let ControlMessageOwned::Ipv6PacketInfo(info) = control {
+            local.set_ip(IpAddr::V6(Ipv6Addr::from(info.ipi6_addr.s6_addr)));
         }
     }
     let remote = message.address.as_ref().and_then(socket_address).ok_or(io::ErrorKind::InvalidData)?;

@@ -189,7 +189,7 @@ impl RecordingSession {
 
     /// No ACK came in 64 x T1. Audio that flows is more certain than an ACK: an alarm, and the SRC is asked.
     pub(super) fn no_ack(&mut self, ctx: &mut Context<'_>) {
-        self.alarm(Event::Alarm { alarm: Alarm::NoAck, port: None, raised: true }, ctx);
+        self.alarm(Alarm::NoAck, None, true, ctx);
     }
 
     /// The first INVITE, or a re-INVITE, retransmitted over a crash: it gets the answer that it had.

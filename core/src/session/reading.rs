@@ -105,7 +105,7 @@ fn is_type(value: &str, wanted: &str) -> bool {
     value.trim_start().get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted))
 }
 
-fn handling<'a>(disposition: Option<&'a str>) -> Option<&'a str> {
+fn handling(disposition: Option<&str>) -> Option<&str> {
     disposition?.split(';').skip(1).find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         name.trim().eq_ignore_ascii_case("handling").then(|| value.trim().trim_matches('"'))

@@ -1,3 +1,5 @@
+//! What the catalog keeps, finds and refuses.
+
 use super::*;
 use siprec_core::time::Wall;
 
@@ -111,6 +113,22 @@ fn a_reader_sees_what_the_writer_put_while_both_are_open() {
     drop(reader);
     assert_eq!(Catalog::read_only(folder.path()).unwrap().count().unwrap(), 1);
     assert_eq!(Catalog::open(folder.path()).unwrap().count().unwrap(), 1);
+}
+
+#[test]
+fn a_directory_is_found_whatever_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a?b", "a#b", "100%41", "ä b", "-"] {
+        let data = folder.path().join(name);
+        std::fs::create_dir(&data).unwrap();
+        Catalog::open(&data).unwrap().put(&record(1)).unwrap();
+        for suffix in ["", "?immutable=1"] {
+            let catalog = Catalog::read_only_as(&uri(&data.join(FILE), suffix)).unwrap();
+            assert_eq!(catalog.count().unwrap(), 1, "{name}");
+        }
+    }
+    assert_eq!(uri(Path::new("a/b"), "?x"), b"file:a/b?x");
+    assert_eq!(uri(Path::new("/a%"), ""), b"file:///a%25");
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! Sessions finished on a disk that crashes, forgets and fills up.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use siprec_core::entry::Kind;
+use siprec_core::entry::{Event, Kind};
 use siprec_core::journal::Reader;
 use siprec_core::journal::recover::{self, NeedsMore, Tail};
 use siprec_core::seed::SessionId;
@@ -105,18 +105,12 @@ fn tail_of(
 fn boot_of(head: &[u8]) -> Option<String> {
     let mut reader = Reader::new();
     reader.push(head);
-    match reader.next()?.kind {
-        Kind::Event(siprec_core::entry::Event::Segment(header)) => Some(header.boot),
-        _ => None,
-    }
+    if let Kind::Event(Event::Segment(header)) = reader.next()?.kind { Some(header.boot) } else { None }
 }
 
 /// The checkpoint at the start of `bytes`.
 fn checkpoint(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut reader = Reader::new();
     reader.push(bytes);
-    match reader.next()?.kind {
-        Kind::Checkpoint(json) => Some(json.to_vec()),
-        _ => None,
-    }
+    if let Kind::Checkpoint(json) = reader.next()?.kind { Some(json.to_vec()) } else { None }
 }

@@ -14,13 +14,14 @@ mod live;
 mod open;
 mod queue;
 mod sync;
+mod thread;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
 pub use live::{Found, Live};
-pub use writer::Writer;
+pub use writer::{Figures, Stall, Writer};
 
 use std::path::{Path, PathBuf};
 
