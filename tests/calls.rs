@@ -44,9 +44,11 @@ fn people_faults(recording: &Recording, call: &Call) -> Vec<String> {
     if recording.text("/communication_session/id") != call.metadata.session {
         faults.push(format!("call {}: the communication session is not {}", call.index, call.metadata.session));
     }
-    for (pointer, due) in [("/streams/0/channel", "left"), ("/streams/1/channel", "right")] {
-        if recording.text(pointer) != due {
-            faults.push(format!("call {}: {pointer} is {:?}", call.index, recording.text(pointer)));
+    // A label's stream may have had several ports, one after another.
+    for (label, due) in [("1", "left"), ("2", "right")] {
+        let mut streams = recording.list("/streams").iter().filter(|s| s["label"] == label).peekable();
+        if streams.peek().is_none() || streams.any(|s| s["channel"] != due) {
+            faults.push(format!("call {}: label {label} is not on the {due}", call.index));
         }
     }
     faults
@@ -189,7 +191,7 @@ fn over_ipv6() {
 }
 
 /// Pauses a talking call for 1.5 s; gives when, by the SRC's clock.
-fn pause_for_a_while(call: &Call, hold: Direction, answered: &str) -> Range<i64> {
+fn pause_for_a_while(call: &Call, hold: Direction, answered: &[&str]) -> Range<i64> {
     support::pause(Duration::from_millis(1500));
     let legs = call.legs().len();
     let answer = call.reinvite(&vec![hold; legs]).unwrap();
@@ -198,7 +200,9 @@ fn pause_for_a_while(call: &Call, hold: Direction, answered: &str) -> Range<i64>
     for media in answer.media() {
         match hold {
             Direction::ZeroPort => assert_eq!(media.port, 0, "{hold:?}"),
-            Direction::Inactive | Direction::ZeroAddress => assert_eq!(media.direction, answered, "{hold:?}"),
+            Direction::Inactive | Direction::ZeroAddress => {
+                assert!(answered.contains(&media.direction.as_str()), "{hold:?}: {}", media.direction);
+            }
             Direction::SendOnly => panic!("that is no pause"),
         }
     }
@@ -215,7 +219,9 @@ fn paused_and_resumed_the_timeline_keeps_its_length() {
     let server = Server::start();
     let src = Src::udp(server.sip);
     // The SRC goes on sending all the while, as some do: what is paused must not be kept.
-    let holds = [(Direction::Inactive, "inactive"), (Direction::ZeroAddress, "inactive"), (Direction::ZeroPort, "")];
+    let holds =
+        [(Direction::Inactive, "inactive"), (Direction::ZeroAddress, "recvonly inactive"), (Direction::ZeroPort, "")];
+    let holds = holds.map(|(hold, answered)| (hold, answered.split(' ').collect::<Vec<_>>()));
     let faults = std::thread::scope(|scope| {
         let threads: Vec<_> = holds
             .iter()
@@ -334,7 +340,8 @@ fn sipp_faults(recording: &Recording) -> Vec<String> {
     let leg = LegLog { plan: Plan { packets: 200, ..Plan::default() }, packets: packets.collect() };
     let transcript = Transcript { call: voice, start, legs: vec![leg], bye_at: Some(start + 4_500_000_000) };
     // When it began to speak, and how soon it hung up, only SIPp knows.
-    let allow = Allow { lead_ms: 500.0, length_ms: 300.0, ..Allow::default() };
+    // A recorder may follow its clock by a sample now and then, which smears a tone.
+    let allow = Allow { lead_ms: 500.0, length_ms: 300.0, tones: Tones::Some, ..Allow::default() };
     let mut faults = recording.file_faults();
     match recording.audio() {
         Ok(audio) => faults.extend(wav::judge(&audio, start, &transcript, &allow).faults),

@@ -88,6 +88,8 @@ struct Played {
     silent: Vec<Range<i64>>,
     /// It was over before the kill, or nearly.
     ended: bool,
+    /// A BYE was answered 200, so it ended by that.
+    bye_taken: bool,
 }
 
 /// Three calls, one of them in the given situation, and a kill.
@@ -104,7 +106,10 @@ fn one_kill(server: &mut Server, moment: Moment, round: u32, rng: &mut Rng) -> V
     let hesitation = Duration::from_secs_f64(rng.between(0.0, 0.012));
     let (played, blind) = act(server, victim, moment, delay, hesitation);
     let mut faults = Vec::new();
-    let everyone = bystanders.into_iter().map(|call| Played { call, silent: Vec::new(), ended: false }).chain([played]);
+    let everyone = bystanders
+        .into_iter()
+        .map(|call| Played { call, silent: Vec::new(), ended: false, bye_taken: true })
+        .chain([played]);
     for played in everyone {
         let told = judge(server, &played, &blind);
         faults.extend(told.into_iter().map(|f| format!("killed {moment:?}, round {round}: {f}")));
@@ -123,7 +128,7 @@ fn kill(server: &mut Server) -> Range<i64> {
 /// Brings the victim to its moment, and kills.
 fn act(server: &mut Server, call: Call, moment: Moment, delay: Duration, hesitation: Duration) -> (Played, Range<i64>) {
     let plan = Plan::seconds(CALL_SECONDS);
-    let (mut silent, mut ended) = (Vec::new(), false);
+    let (mut silent, mut ended, mut bye_taken) = (Vec::new(), false, true);
     let sendonly = [Direction::SendOnly; 2];
     if !matches!(moment, Moment::Inviting | Moment::BeforeAck) {
         call.must_invite();
@@ -162,9 +167,10 @@ fn act(server: &mut Server, call: Call, moment: Moment, delay: Duration, hesitat
             call.hush();
             call.wait();
             meanwhile(server, Duration::ZERO, hesitation, || {
-                // Where the BYE was taken and only its answer lost, 481 is the truth (RFC 3261 15.1.2).
                 let answer = call.bye().unwrap();
+                // Where the BYE was taken and only its answer lost, 481 is the truth (RFC 3261 15.1.2).
                 assert!(matches!(answer.status(), 200 | 481), "BYE over a kill: {}", answer.start);
+                bye_taken = answer.status() == 200;
             })
         }
         Moment::InRender => {
@@ -177,7 +183,7 @@ fn act(server: &mut Server, call: Call, moment: Moment, delay: Duration, hesitat
     if matches!(moment, Moment::Inviting | Moment::BeforeAck) {
         call.talk(&plan);
     }
-    (Played { call, silent, ended }, blind)
+    (Played { call, silent, ended, bye_taken }, blind)
 }
 
 /// Does something, and kills the server while it is being done.
@@ -206,7 +212,10 @@ fn judge(server: &Server, played: &Played, blind: &Range<i64>) -> Vec<String> {
         faults.extend(recording.judge(&transcript, &allow));
     }
     faults.extend(recording.journal_faults(&transcript, &allow.blind));
-    faults.extend(gap_faults(&recording, blind));
+    faults.extend(gap_faults(&recording, blind, &played.silent));
+    if played.bye_taken && recording.text("/ended_by") != "bye" {
+        faults.push(format!("its BYE was answered 200, and it was ended by {:?}", recording.text("/ended_by")));
+    }
     let count = recordings::of_call(&server.data, call.call_id()).len();
     if count != 1 {
         faults.push(format!("{count} recordings of one call"));
@@ -219,10 +228,11 @@ fn cut_short(transcript: &Transcript) -> bool {
     transcript.legs.iter().any(|l| l.packets.last().is_none_or(|p| p.number + 1 < l.plan.packets))
 }
 
-/// At most one gap, and where the kill was.
-fn gap_faults(recording: &Recording, blind: &Range<i64>) -> Vec<String> {
+/// At most one gap, and where the kill was; it begins with the last that was kept, so in a pause it may begin with that.
+fn gap_faults(recording: &Recording, blind: &Range<i64>, silent: &[Range<i64>]) -> Vec<String> {
     let start = recording.started_at();
-    let (from, to) = ((blind.start - start) / 1_000_000, (blind.end - start) / 1_000_000);
+    let begins = silent.iter().map(|s| s.start).fold(blind.start, i64::min);
+    let (from, to) = ((begins - start) / 1_000_000, (blind.end - start) / 1_000_000);
     let gaps = recording.gaps();
     match gaps.as_slice() {
         [] => Vec::new(),
@@ -289,9 +299,9 @@ fn a_stop_is_a_crash_with_good_manners() {
     server.restart();
     let blind = from..wall_now();
     assert!(calls.iter().all(|c| !c.ended_by_server()), "SIGTERM sends no BYE: it resumes at the next start");
-    let recovered = server.stdout().iter().any(|l| l.text.contains("recovered 2 sessions"));
+    let recovered = server.stdout().iter().any(|l| l.text.contains("2 sessions go on"));
     assert!(recovered, "a start says what it recovered:\n{}", server.tail());
-    let played = calls.into_iter().map(|call| Played { call, silent: Vec::new(), ended: false });
+    let played = calls.into_iter().map(|call| Played { call, silent: Vec::new(), ended: false, bye_taken: true });
     let faults: Vec<String> = played.flat_map(|p| judge(&server, &p, &blind)).collect();
     assert_no_faults(&faults);
 }

@@ -32,12 +32,11 @@ use self::capture::Capture;
 use self::offline::Offline;
 use self::packets::Decoder;
 use self::report::Report;
-use crate::archive::catalog::Catalog;
 use crate::archive::disk::{Disk, RealDisk};
 use crate::archive::finish::Finisher;
 use crate::archive::journal::Writer;
 use crate::archive::lock::DirectoryLock;
-use crate::archive::node;
+use crate::archive::{node, recordings};
 use crate::policy::policy;
 
 /// Bytes read from a file at a time.
@@ -52,7 +51,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let _lock = DirectoryLock::take(&data)
         .map_err(|error| anyhow::anyhow!("{error}; choose another folder for the replay with --data-dir"))?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let catalog = Arc::new(Catalog::open(&data)?);
+    let (catalog, _) = recordings::open_catalog(&*disk, &data)?;
+    let catalog = Arc::new(catalog);
     let finisher = Finisher::new(Arc::clone(&disk), data.clone(), catalog);
     let mut policy = policy(&options.config, &node::boot());
     policy.probes = false;

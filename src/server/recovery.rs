@@ -29,6 +29,7 @@ use crate::archive::finish::{Finished, Finisher};
 use crate::archive::journal::{Found, Live, Writer};
 use crate::archive::lock::DirectoryLock;
 use crate::archive::node::{self, Node};
+use crate::archive::recordings;
 use crate::archive::renderers::Renderers;
 use crate::archive::scribe::{Blocks, Scribe};
 use crate::archive::space::Space;
@@ -100,7 +101,11 @@ pub(super) fn start(
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let boot = node::boot();
     let clock = clock_of(&disk, &data, &boot)?;
-    let catalog = Arc::new(Catalog::open(&data)?);
+    let (catalog, rebuilt) = recordings::open_catalog(&*disk, &data)?;
+    if let Some(rebuilt) = rebuilt {
+        tracing::warn!(recordings = rebuilt.recordings, "the catalog was empty and is made anew from the sidecars");
+    }
+    let catalog = Arc::new(catalog);
     let found = Live::scan(&*disk, &data, &boot).context("the journals cannot be read")?;
     Live::tidy(&*disk, &found);
 

@@ -19,6 +19,14 @@ pub struct Recording {
     pub data: PathBuf,
 }
 
+/// What a sheet says of a source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Source {
+    pub packets: usize,
+    pub lost: usize,
+    pub duplicates: usize,
+}
+
 /// All finished recordings below a data directory.
 pub fn all(data: &Path) -> Vec<Recording> {
     sidecars(data).map(|path| read(&path, data)).collect()
@@ -145,11 +153,19 @@ impl Recording {
         faults
     }
 
-    /// The sources of the sheet, by SSRC.
-    pub fn sources(&self) -> BTreeMap<u32, Value> {
+    /// The sources of the sheet, by SSRC: one that was received on several ports, one after another, is added up.
+    pub fn sources(&self) -> BTreeMap<u32, Source> {
         let streams = self.list("/streams").iter();
-        let sources = streams.flat_map(|s| s["sources"].as_array().cloned().unwrap_or_default());
-        sources.filter_map(|s| Some((ssrc(&s["ssrc"])?, s))).collect()
+        let mut out: BTreeMap<u32, Source> = BTreeMap::new();
+        for told in streams.flat_map(|s| s["sources"].as_array().cloned().unwrap_or_default()) {
+            let Some(ssrc) = ssrc(&told["ssrc"]) else { continue };
+            let field = |name: &str| told[name].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
+            let source = out.entry(ssrc).or_default();
+            source.packets = source.packets.saturating_add(field("packets"));
+            source.lost = source.lost.saturating_add(field("lost"));
+            source.duplicates = source.duplicates.saturating_add(field("duplicates"));
+        }
+        out
     }
 
     /// RTP of the journal: SSRC and sequence of every packet kept, with its time.
@@ -200,8 +216,7 @@ impl Recording {
                 faults.push(format!("SSRC {ssrc:08x} is not in the sheet"));
                 continue;
             };
-            let field = |name: &str| source[name].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
-            let received = field("packets");
+            let received = source.packets;
             let fits = if blind.is_empty() {
                 received == arrived.len() || received == arrived.len() + twice
             } else {
@@ -210,12 +225,12 @@ impl Recording {
             if !fits {
                 faults.push(format!("SSRC {ssrc:08x}: {received} packets in the sheet, {} sent", arrived.len()));
             }
-            if blind.is_empty() && field("duplicates") != twice {
-                faults.push(format!("SSRC {ssrc:08x}: {} duplicates in the sheet, {twice} sent", field("duplicates")));
+            if blind.is_empty() && source.duplicates != twice {
+                faults.push(format!("SSRC {ssrc:08x}: {} duplicates in the sheet, {twice} sent", source.duplicates));
             }
             let lost = inner_losses(&packets);
-            if blind.is_empty() && field("lost") != lost {
-                faults.push(format!("SSRC {ssrc:08x}: {} lost in the sheet, {lost} by the log", field("lost")));
+            if blind.is_empty() && source.lost != lost {
+                faults.push(format!("SSRC {ssrc:08x}: {} lost in the sheet, {lost} by the log", source.lost));
             }
         }
         faults

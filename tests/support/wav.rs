@@ -219,7 +219,9 @@ impl Found<'_> {
         let fates = numbers.clone().map(|number| {
             let packet = self.leg.packets.iter().find(|p| p.number == number);
             let when = packet.map_or_else(|| self.wall(transcript, number * PACKET), |p| p.at);
-            let near = |r: &Range<i64>, margin: i64| (r.start - margin..r.end + margin).contains(&when);
+            let near = |r: &Range<i64>, margin: i64| {
+                (r.start.saturating_sub(margin)..r.end.saturating_add(margin)).contains(&when)
+            };
             if packet.is_none_or(|p| p.copies == 0) || allow.silent.iter().any(|r| near(r, -60_000_000)) {
                 Heard::Never
             } else if allow.blind.iter().chain(&allow.silent).any(|r| near(r, 60_000_000)) {

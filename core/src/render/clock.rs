@@ -147,6 +147,9 @@ impl ClockMap {
 
 /// `value * numerator / denominator` without overflow.
 fn scale(value: i64, numerator: i64, denominator: i64) -> i64 {
+    if let Some(product) = value.checked_mul(numerator) {
+        return product / denominator.max(1);
+    }
     let product = i128::from(value) * i128::from(numerator) / i128::from(denominator.max(1));
     i64::try_from(product).unwrap_or(if product < 0 { i64::MIN } else { i64::MAX })
 }

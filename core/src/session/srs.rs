@@ -231,6 +231,8 @@ impl Srs {
                 }
                 Some(Frame::Broken(error)) => {
                     self.cannot_read(&flow, error);
+                    // The refusal goes out before the stream is closed.
+                    self.drain_transactions(now);
                     self.out.push_back(Output::CloseConnection { id });
                     self.connections.remove(&id);
                 }

@@ -85,8 +85,8 @@ pub type Tell = Arc<dyn Fn(News) + Send + Sync>;
 pub struct Workers {
     threads: Vec<Thread>,
     tell: Tell,
-    /// The kernel stamps arrivals only while a socket asks for it, and begins a moment after the first one does; until
-    /// then a packet has the time at which it was fetched. This one asks from the start to the end.
+    /// The kernel stamps arrivals while any socket asks for it, and may begin a moment after the first one does. This
+    /// one asks from the start to the end, so that no stream's first packets fall into that moment.
     _stamping: OwnedFd,
 }
 

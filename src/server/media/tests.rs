@@ -248,8 +248,6 @@ impl Bench {
         let tell: Tell = Arc::new(move |news| drop(tell.send(news)));
         let as_sink: Arc<dyn SlabSink> = Arc::<Memory>::clone(&sink);
         let workers = Workers::start(workers, clock, &as_sink, tell).unwrap();
-        // The kernel takes a moment to begin stamping; see `Workers`.
-        pause(Duration::from_millis(100));
         let ports = Mutex::new(Ports::new(first_port..=first_port.saturating_add(1_600), Some(LOCAL)));
         Self { clock, workers, sink, news, ports, heard: Mutex::default() }
     }

@@ -29,6 +29,8 @@ pub struct Shared {
     ip: IpAddr,
     state: Mutex<State>,
     ended_by_server: AtomicBool,
+    /// Our BYE was answered: the dialog is no more.
+    over: AtomicBool,
 }
 
 #[derive(Default)]
@@ -78,6 +80,7 @@ impl Call {
             ip,
             state: Mutex::new(state),
             ended_by_server: AtomicBool::new(false),
+            over: AtomicBool::new(false),
         });
         src.inner().register(&shared);
         Self {
@@ -230,7 +233,9 @@ impl Call {
     /// A BYE, with metadata perhaps.
     pub fn bye_with(&self, body: Option<&Body>) -> Result<Message, String> {
         self.bye_at.lock().unwrap().get_or_insert_with(wall_now);
-        self.send_request("BYE", body)
+        let answer = self.send_request("BYE", body)?;
+        self.shared.over.store(true, Ordering::Relaxed);
+        Ok(answer)
     }
 
     fn src_request(&self, branch: &str, bytes: &[u8]) -> Result<Message, String> {
@@ -387,7 +392,8 @@ impl Shared {
 
     /// The response to a request of the server's in this dialog.
     pub(super) fn answer(&self, request: &Message, link: &Link) -> Vec<u8> {
-        if parameter(request.header("To").unwrap_or(""), "tag").is_none() {
+        let over = self.over.load(Ordering::Relaxed);
+        if over || parameter(request.header("To").unwrap_or(""), "tag").is_none() {
             return request.respond(481, "Call/Transaction Does Not Exist", "");
         }
         match request.method() {
