@@ -7,6 +7,7 @@ pub mod journal;
 pub mod lock;
 pub mod node;
 pub mod recordings;
+pub mod recovery;
 pub mod renderers;
 pub mod retention;
 pub mod scribe;

@@ -79,7 +79,11 @@ impl SlabSink for ToJournal {
     }
 
     fn hand_over(&self, session: SessionId, bytes: Vec<u8>) {
-        self.0.hand_over(Blocks { session, segment: None, checkpoint_at: None, bytes });
+        self.0.hand_over_quietly(Blocks { session, segment: None, checkpoint_at: None, bytes });
+    }
+
+    fn round_over(&self) {
+        self.0.wake();
     }
 }
 
@@ -103,6 +107,7 @@ pub(super) fn start(
     }
     let catalog = Arc::new(catalog);
     let found = Live::scan(&*disk, &data, &boot).context("the journals cannot be read")?;
+    Live::tidy(&*disk, &found);
 
     let written = Arc::new(Notify::new());
     let wake = Arc::clone(&written);

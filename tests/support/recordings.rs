@@ -60,6 +60,9 @@ fn read(path: &Path, data: &Path) -> Recording {
     Recording { path: path.into(), sheet, data: data.into() }
 }
 
+/// How long after its last recording a session's journal may still be in `live`.
+const PUT_AWAY_WITHIN: Duration = Duration::from_secs(20);
+
 /// Waits for the one recording of a call.
 #[track_caller]
 pub fn wait(data: &Path, call_id: &str, within: Duration) -> Recording {
@@ -121,10 +124,11 @@ impl Recording {
         self.path.with_file_name(name)
     }
 
-    /// The journal's segments.
+    /// The journal's segments, once the journal is put away: that comes after the sidecar.
     pub fn segments(&self) -> Vec<PathBuf> {
         let path = self.data.join(self.text("/journal/path"));
-        let found = if path.is_dir() { files_below(&path) } else { vec![path] };
+        let listed = || Some(files_below(&path)).filter(|_| path.is_dir());
+        let found = until(PUT_AWAY_WITHIN, listed).unwrap_or_default();
         found.into_iter().filter(|p| p.extension().is_some_and(|e| e == "pcapng")).collect()
     }
 

@@ -122,8 +122,8 @@ impl Srs {
         let state = Checkpoint::new(header, dialog, flow.clone(), Snapshot::default(), description_id);
         self.add(now, call_id, RecordingSession::new(state));
         let first = FirstInvite { flow: flow.clone(), at: now.wall, bytes: bytes.to_vec() };
-        let considered =
-            self.with_session(now, id, |session, ctx| session.consider(*key, message.clone(), bodies, Some(first), ctx));
+        let considered = self
+            .with_session(now, id, |session, ctx| session.consider(*key, message.clone(), bodies, Some(first), ctx));
         if let Some(Err((key, rejection))) = considered {
             self.reject(now, flow, &key, &message, &rejection);
             self.end_unanswered(now, id, EndCause::Failed);

@@ -18,10 +18,12 @@ mod thread;
 mod writer;
 
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod tests;
 
 pub use live::{Found, Live};
-pub use writer::{Figures, Stall, Writer};
+pub use writer::{Figures, OnWritten, Stall, Writer};
 
 use std::path::{Path, PathBuf};
 

@@ -32,6 +32,8 @@ pub(super) struct OpenSegment {
 pub(super) struct Dirty {
     pub(super) file: Arc<dyn DiskFile>,
     pub(super) new_names: Vec<PathBuf>,
+    /// It is durable.
+    pub(super) done: bool,
     length: u64,
     synced: Arc<AtomicU64>,
 }
@@ -39,11 +41,12 @@ pub(super) struct Dirty {
 impl Dirty {
     /// A file that nobody writes any more, of a life before this one.
     pub(super) fn left_behind(file: Arc<dyn DiskFile>) -> Self {
-        Self { file, new_names: Vec::new(), length: 0, synced: Arc::default() }
+        Self { file, new_names: Vec::new(), done: false, length: 0, synced: Arc::default() }
     }
 
     /// It is durable now.
-    pub(super) fn is_synced(&self) {
+    pub(super) fn is_synced(&mut self) {
+        self.done = true;
         self.synced.fetch_max(self.length, Ordering::Relaxed);
     }
 }
@@ -107,6 +110,7 @@ impl OpenSegment {
         Some(Dirty {
             file: Arc::clone(&self.file),
             new_names: std::mem::take(&mut self.new_names),
+            done: false,
             length: self.length,
             synced: Arc::clone(&self.synced),
         })

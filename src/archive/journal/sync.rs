@@ -27,83 +27,105 @@ pub(super) struct Synced {
     pub(super) rounds: AtomicU64,
     /// Microseconds of the last one.
     pub(super) last_micros: AtomicU64,
-    /// Files and folders that could not be made durable.
+    /// Files and folders that the last round could not make durable.
     pub(super) failed: AtomicU64,
+    /// All jobs up to this ticket are on the disk itself.
+    pub(super) durable: AtomicU64,
 }
 
-/// Makes each round durable until the writer is gone.
-pub(super) fn run(disk: &Arc<dyn Disk>, data: &Path, rounds: &Receiver<Vec<Dirty>>, progress: &Progress) {
+/// What the writer hands over each second.
+#[derive(Debug)]
+pub(super) struct Round {
+    pub(super) files: Vec<Dirty>,
+    /// All jobs up to this ticket are written, and what they wrote is in this round or in one before it.
+    pub(super) ticket: u64,
+}
+
+/// What is still to be made durable.
+#[derive(Debug, Default)]
+struct Unsynced {
+    files: Vec<Dirty>,
+    names: BTreeSet<PathBuf>,
+}
+
+/// Makes each round durable until the writer is gone. What fails is tried with the next round.
+pub(super) fn run(disk: &Arc<dyn Disk>, data: &Path, rounds: &Receiver<Round>, progress: &Progress) {
     let own_file_system = disk.is_own_file_system(data).unwrap_or(false);
-    let mut names = BTreeSet::new();
-    while let Ok(mut round) = rounds.recv() {
+    let mut unsynced = Unsynced::default();
+    while let Ok(round) = rounds.recv() {
         // While the disk stalled, rounds have piled up: they are one.
-        round.extend(rounds.try_iter().flatten());
+        let ticket = std::iter::once(round).chain(rounds.try_iter()).fold(0, |_, mut round| {
+            unsynced.names.extend(round.files.iter_mut().flat_map(|dirty| std::mem::take(&mut dirty.new_names)));
+            unsynced.files.append(&mut round.files);
+            round.ticket
+        });
         let began = Instant::now();
-        names.extend(round.iter_mut().flat_map(|dirty| std::mem::take(&mut dirty.new_names)));
-        if own_file_system && round.len() >= MANY_FILES {
-            sync_all(disk, data, &round, &mut names, &progress.synced);
+        if own_file_system && unsynced.files.len() >= MANY_FILES {
+            unsynced.sync_all(disk, data);
         } else {
-            sync_each(&round, &progress.synced);
-            sync_names(disk, &mut names, &progress.synced);
+            unsynced.sync_each();
+            unsynced.sync_names(disk);
         }
         let took = began.elapsed();
-        progress.synced.last_micros.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        progress.synced.rounds.fetch_add(1, Ordering::Release);
+        let synced = &progress.synced;
+        let left = unsynced.files.len() + unsynced.names.len();
+        if left == 0 {
+            synced.durable.fetch_max(ticket, Ordering::Release);
+        }
+        synced.failed.store(left as u64, Ordering::Relaxed);
+        synced.last_micros.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        synced.rounds.fetch_add(1, Ordering::Release);
         if took > STALL {
             progress.stalled("sync", took);
         }
     }
 }
 
-fn sync_all(disk: &Arc<dyn Disk>, data: &Path, round: &[Dirty], names: &mut BTreeSet<PathBuf>, synced: &Synced) {
-    match disk.sync_file_system(data) {
-        Ok(()) => {
-            round.iter().for_each(Dirty::is_synced);
-            names.clear();
+impl Unsynced {
+    fn sync_all(&mut self, disk: &Arc<dyn Disk>, data: &Path) {
+        match disk.sync_file_system(data) {
+            Ok(()) => {
+                self.files.drain(..).for_each(|mut dirty| dirty.is_synced());
+                self.names.clear();
+            }
+            Err(error) => tracing::error!(%error, "journals cannot be made durable"),
         }
-        Err(error) => {
-            synced.failed.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(%error, "journals cannot be made durable");
+    }
+
+    /// Side by side: a file system's journal takes several with one commit.
+    fn sync_each(&mut self) {
+        let share = self.files.len().div_ceil(SIDE_BY_SIDE).max(FEW_FILES);
+        std::thread::scope(|scope| {
+            let mut shares = self.files.chunks_mut(share);
+            let own = shares.next().unwrap_or_default();
+            for share in shares {
+                scope.spawn(|| sync_files(share));
+            }
+            sync_files(own);
+        });
+        self.files.retain(|dirty| !dirty.done);
+    }
+
+    /// Inner folders first: a name is durable only with those above it.
+    fn sync_names(&mut self, disk: &Arc<dyn Disk>) {
+        for folder in std::mem::take(&mut self.names).into_iter().rev() {
+            match disk.sync_dir(&folder) {
+                // A short session's folder may have been put away already, which made it durable.
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    tracing::error!(%error, folder = %folder.display(), "a journal's name cannot be made durable");
+                    self.names.insert(folder);
+                }
+                Ok(()) | Err(_) => {}
+            }
         }
     }
 }
 
-/// Side by side: a file system's journal takes several with one commit.
-fn sync_each(round: &[Dirty], synced: &Synced) {
-    let share = round.len().div_ceil(SIDE_BY_SIDE).max(FEW_FILES);
-    std::thread::scope(|scope| {
-        let mut shares = round.chunks(share);
-        let own = shares.next().unwrap_or_default();
-        for share in shares {
-            scope.spawn(move || sync_files(share, synced));
-        }
-        sync_files(own, synced);
-    });
-}
-
-fn sync_files(files: &[Dirty], synced: &Synced) {
+fn sync_files(files: &mut [Dirty]) {
     for dirty in files {
         match dirty.file.sync_data() {
             Ok(()) => dirty.is_synced(),
-            Err(error) => {
-                synced.failed.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(%error, "a journal cannot be made durable");
-            }
-        }
-    }
-}
-
-/// Inner folders first: a name is durable only with those above it. What fails is tried with the next round.
-fn sync_names(disk: &Arc<dyn Disk>, names: &mut BTreeSet<PathBuf>, synced: &Synced) {
-    for folder in std::mem::take(names).into_iter().rev() {
-        match disk.sync_dir(&folder) {
-            // A short session's folder may have been put away already, which made it durable.
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                synced.failed.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(%error, folder = %folder.display(), "a journal's name cannot be made durable");
-                names.insert(folder);
-            }
-            Ok(()) | Err(_) => {}
+            Err(error) => tracing::error!(%error, "a journal cannot be made durable"),
         }
     }
 }

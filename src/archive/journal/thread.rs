@@ -18,7 +18,8 @@ use siprec_core::seed::SessionId;
 
 use super::open::{Dirty, OpenSegment};
 use super::queue::{Job, Queue};
-use super::writer::{OnWritten, Progress, SYNC_EVERY};
+use super::sync::Round;
+use super::writer::{OnWritten, Progress};
 use super::{live_folder, segment_name, session_folder};
 use crate::archive::disk::Disk;
 use crate::archive::scribe::Blocks;
@@ -39,7 +40,8 @@ pub(super) struct Thread {
     pub(super) queue: Arc<Queue>,
     pub(super) progress: Arc<Progress>,
     pub(super) on_written: OnWritten,
-    pub(super) to_sync: Sender<Vec<Dirty>>,
+    pub(super) to_sync: Sender<Round>,
+    pub(super) sync_every: Duration,
     pub(super) work: Work,
 }
 
@@ -77,7 +79,7 @@ impl Thread {
     pub(super) fn run(mut self) {
         let mut newest = 0;
         loop {
-            let jobs = self.queue.take(NAP);
+            let jobs = self.queue.take(NAP.min(self.sync_every));
             let some = !jobs.is_empty();
             let mut stop = false;
             for (ticket, job) in jobs {
@@ -91,7 +93,7 @@ impl Thread {
                 self.tell_written(newest);
                 self.tell();
             }
-            if self.work.last_sync.elapsed() >= SYNC_EVERY {
+            if self.work.last_sync.elapsed() >= self.sync_every {
                 self.sync();
             }
             if stop {
@@ -267,8 +269,9 @@ impl Thread {
             self.work.segments.remove(&session);
             self.queue.forget(session);
         }
-        if !round.is_empty() {
-            let _ = self.to_sync.send(round);
+        let ticket = self.progress.written.load(Ordering::Relaxed);
+        if !round.is_empty() || self.progress.synced.durable.load(Ordering::Relaxed) < ticket {
+            let _ = self.to_sync.send(Round { files: round, ticket });
         }
     }
 }

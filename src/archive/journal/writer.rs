@@ -18,7 +18,7 @@ use crate::archive::disk::Disk;
 use crate::archive::scribe::Blocks;
 
 /// Journals are marked and made durable this often: what a power loss may cost is a round and the next.
-pub(super) const SYNC_EVERY: Duration = Duration::from_millis(900);
+const SYNC_EVERY: Duration = Duration::from_millis(900);
 /// Stalls that are remembered until somebody asks.
 const MAX_STALLS: usize = 64;
 
@@ -54,7 +54,7 @@ pub struct Figures {
     pub syncs: u64,
     /// How long the last took.
     pub last_sync: Duration,
-    /// Files and folders that could not be made durable, since the start.
+    /// Files and folders that the last round could not make durable; they are tried again.
     pub failed_syncs: u64,
 }
 
@@ -108,14 +108,15 @@ impl Writer {
     /// # Errors
     /// The folder cannot be made, or there is no thread left.
     pub fn start(disk: Arc<dyn Disk>, data: &Path, on_written: OnWritten) -> io::Result<Self> {
-        Self::with_capacity(disk, data, on_written, CAPACITY_BYTES)
+        Self::with(disk, data, on_written, CAPACITY_BYTES, SYNC_EVERY)
     }
 
-    pub(super) fn with_capacity(
+    pub(super) fn with(
         disk: Arc<dyn Disk>,
         data: &Path,
         on_written: OnWritten,
         capacity: usize,
+        sync_every: Duration,
     ) -> io::Result<Self> {
         disk.create_dir_all(&live_folder(data))?;
         let queue = Arc::new(Queue::new(capacity));
@@ -128,6 +129,7 @@ impl Writer {
             progress: Arc::clone(&progress),
             on_written,
             to_sync,
+            sync_every,
             work: Work::new(),
         };
         let writing = std::thread::Builder::new().name("journal".into()).spawn(move || thread.run())?;
@@ -171,6 +173,11 @@ impl Writer {
     /// not take holds it up.
     pub fn written(&self) -> u64 {
         self.progress.written.load(Ordering::Acquire)
+    }
+
+    /// The ticket up to which all is on the disk itself: it survives the end of the machine.
+    pub fn durable(&self) -> u64 {
+        self.progress.synced.durable.load(Ordering::Acquire)
     }
 
     /// The ticket given last.
