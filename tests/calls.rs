@@ -190,10 +190,17 @@ fn over_ipv6() {
     assert_no_faults(&faults);
 }
 
-/// Pauses a talking call for 1.5 s; gives when, by the SRC's clock.
-fn pause_for_a_while(call: &Call, hold: Direction, answered: &[&str]) -> Range<i64> {
+/// A pause, by the SRC's clock: from when it was asked for to when its end was confirmed, and when it surely held.
+struct Held {
+    asked: Range<i64>,
+    sure: Range<i64>,
+}
+
+/// Pauses a talking call for 1.5 s.
+fn pause_for_a_while(call: &Call, hold: Direction, answered: &[&str]) -> Held {
     support::pause(Duration::from_millis(1500));
     let legs = call.legs().len();
+    let asked = wall_now();
     let answer = call.reinvite(&vec![hold; legs]).unwrap();
     let from = wall_now();
     assert_eq!(answer.status(), 200, "{}", answer.start);
