@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
+/// From a recording's files to its journal's last place.
+const JOURNAL_PUT_AWAY_WITHIN: Duration = Duration::from_secs(10);
+
 /// One recording: its sidecar and where it lies.
 #[derive(Debug, Clone)]
 pub struct Recording {
@@ -59,6 +62,9 @@ fn read(path: &Path, data: &Path) -> Recording {
     let sheet = serde_json::from_slice(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     Recording { path: path.into(), sheet, data: data.into() }
 }
+
+/// How long after its last recording a session's journal may still be in `live`.
+const PUT_AWAY_WITHIN: Duration = Duration::from_secs(20);
 
 /// Waits for the one recording of a call.
 #[track_caller]
@@ -121,10 +127,11 @@ impl Recording {
         self.path.with_file_name(name)
     }
 
-    /// The journal's segments.
+    /// The journal's segments, once the journal is put away: that comes after the sidecar.
     pub fn segments(&self) -> Vec<PathBuf> {
         let path = self.data.join(self.text("/journal/path"));
-        let found = if path.is_dir() { files_below(&path) } else { vec![path] };
+        let listed = || Some(files_below(&path)).filter(|_| path.is_dir());
+        let found = until(PUT_AWAY_WITHIN, listed).unwrap_or_default();
         found.into_iter().filter(|p| p.extension().is_some_and(|e| e == "pcapng")).collect()
     }
 

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use super::limits::{CHECKPOINT_INTERVAL, MAX_CONNECTIONS, SEGMENT_LENGTH};
+use super::limits::{CHECKPOINT_INTERVAL, MAX_BREAKS, MAX_CONNECTIONS, SEGMENT_LENGTH};
 use super::recording_session::{Context, Purpose, RecordingSession};
 use super::watch::Watch;
 use super::{Checkpoint, Deadline, Input, Order, Outbox, Output, Policy, Tell, journalling};
@@ -42,6 +42,8 @@ pub struct Srs {
 struct Connection {
     framer: Framer,
     flow: Flow,
+    /// How often its bytes could not be followed.
+    breaks: u8,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -157,7 +159,7 @@ impl Srs {
             Input::ConnectionOpened { id, transport, local, remote } => {
                 if self.connections.len() < MAX_CONNECTIONS {
                     let flow = Flow { transport, local, remote, connection: Some(id) };
-                    self.connections.insert(id, Connection { framer: Framer::default(), flow });
+                    self.connections.insert(id, Connection { framer: Framer::default(), flow, breaks: 0 });
                 }
             }
             Input::Bytes { connection, bytes } => self.stream_bytes(now, connection, bytes),
@@ -231,12 +233,24 @@ impl Srs {
                 }
                 Some(Frame::Broken(error)) => {
                     self.cannot_read(&flow, error);
-                    // The refusal goes out before the stream is closed.
-                    self.drain_transactions(now);
-                    self.out.push_back(Output::CloseConnection { id });
-                    self.connections.remove(&id);
+                    self.lost_track(now, id);
+                    return;
                 }
             }
+        }
+    }
+
+    /// A stream's bytes cannot be followed: what waits of them is dropped, and the next segment may begin a message
+    /// again (SRCs that count their bodies wrong are worth that). A stream that goes on so is closed.
+    fn lost_track(&mut self, now: Now, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        connection.breaks += 1;
+        connection.framer = Framer::default();
+        if connection.breaks >= MAX_BREAKS {
+            // The refusal goes out before the stream is closed.
+            self.drain_transactions(now);
+            self.out.push_back(Output::CloseConnection { id });
+            self.connections.remove(&id);
         }
     }
 
