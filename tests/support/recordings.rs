@@ -11,9 +11,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// From a recording's files to its journal's last place.
-const JOURNAL_PUT_AWAY_WITHIN: Duration = Duration::from_secs(10);
-
 /// One recording: its sidecar and where it lies.
 #[derive(Debug, Clone)]
 pub struct Recording {
