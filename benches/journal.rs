@@ -1,4 +1,5 @@
-//! What a journal costs: to encode and read a packet, to write 2,000 sessions, to make them durable, to find them again.
+//! What a journal costs: to encode and read a packet, to write 2,000 sessions, to make them durable, to find them
+//! again.
 //!
 //! ```text
 //! cargo bench --bench journal -- [SESSIONS] [FOLDER]

@@ -1,8 +1,8 @@
 //! What a segment holds that nobody closed: found from its tail, not from all of its bytes.
 //!
-//! After the end of our process alone, the file is what was written: it is good as far as its blocks go. After the end of
-//! the machine, pages may be missing anywhere behind the last sync: it is good as far as an unbroken chain of marks goes
-//! that starts where the disk was known to have it all.
+//! After the end of our process alone, the file is what was written: it is good as far as its blocks go. After the end
+//! of the machine, pages may be missing anywhere behind the last sync: it is good as far as an unbroken chain of marks
+//! goes that starts where the disk was known to have it all.
 
 use alloc::vec::Vec;
 

@@ -2,8 +2,9 @@
 //!
 //! The fault model is POSIX at its worst:
 //! - content is durable after `sync_data` of the file, a name after `sync_dir` of its folder, and both only then;
-//! - what is not durable when the power goes is kept or lost write by write and name by name, in any combination: a later
-//!   write may be there without an earlier one (zeros between), a length without its content, a content without its name;
+//! - what is not durable when the power goes is kept or lost write by write and name by name, in any combination: a
+//!   later write may be there without an earlier one (zeros between), a length without its content, a content without
+//!   its name;
 //! - a rename is one thing: it has happened or not, with both names;
 //! - the operation during which the crash comes is done, half done (a write), or not done.
 //!

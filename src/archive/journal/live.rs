@@ -1,7 +1,7 @@
 //! What a server finds of its predecessor's live sessions: read from the tails, whatever their length.
 //!
-//! Looking changes nothing. [`Live::tidy`] then cuts what is torn or not to be trusted and puts a mark behind the rest, so
-//! that from then on every reader sees the same, after any number of restarts.
+//! Looking changes nothing. [`Live::tidy`] then cuts what is torn or not to be trusted and puts a mark behind the
+//! rest, so that from then on every reader sees the same, after any number of restarts.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -97,7 +97,8 @@ impl Live {
 impl Repair {
     fn carry_out(&self, disk: &dyn Disk) -> io::Result<()> {
         if self.length == 0 {
-            // Nothing of it can be relied on: less than a second, or not even a header. No reader shall take it for more.
+            // Nothing of it can be relied on: less than a second, or not even a header. No reader shall take it for
+            // more.
             return disk.rename(&self.path, &self.path.with_extension(UNRELIABLE));
         }
         let file = disk.open_append(&self.path)?;

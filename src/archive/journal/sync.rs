@@ -16,7 +16,8 @@ use crate::archive::disk::Disk;
 const MANY_FILES: usize = 8;
 
 /// Threads that sync at the same time, where each file is synced on its own. (2,000 files of 23 KiB on ext4: one thread
-/// 410 ms, 8 threads 170 ms, syncfs 120 ms, which would wait for everybody else's files as well. See `benches/journal.rs`.)
+/// 410 ms, 8 threads 170 ms, syncfs 120 ms, which would wait for everybody else's files as well. See
+/// `benches/journal.rs`.)
 const SIDE_BY_SIDE: usize = 8;
 /// So few files are not worth a thread.
 const FEW_FILES: usize = 8;

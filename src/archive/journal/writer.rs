@@ -169,8 +169,8 @@ impl Writer {
         self.queue.push(Job::Close(session))
     }
 
-    /// The ticket up to which all is in the file system's hands: it survives the end of this process. What the disk does
-    /// not take holds it up.
+    /// The ticket up to which all is in the file system's hands: it survives the end of this process. What the disk
+    /// does not take holds it up.
     pub fn written(&self) -> u64 {
         self.progress.written.load(Ordering::Acquire)
     }
