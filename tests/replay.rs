@@ -115,9 +115,13 @@ fn a_capture_of_live_calls_gives_the_same_recordings() {
     }
     let server = Server::start();
     let file = server.scratch().join("live.pcap");
-    let capture = Capture::start(&file, "udp or tcp");
-    let calls = live_calls(&server);
-    let file = capture.stop();
+    // On a busy machine a capture may lose packets: then it is made again.
+    let captured = (0..3).find_map(|_| {
+        let capture = Capture::start(&file, &server.filter());
+        let calls = live_calls(&server);
+        Some((calls, capture.stop()?))
+    });
+    let (calls, file) = captured.expect("three captures lost packets");
     let (rows, replayed) = replay(&[file], &server.scratch().join("replayed"));
     assert!(rows.to_string().contains(calls[0].0.call_id()) || rows.as_array().is_some_and(|r| r.len() >= 2), "{rows}");
     let mut faults = Vec::new();

@@ -3,7 +3,7 @@
 use super::src::lock;
 use super::studio::{Sent, Transcript};
 use super::wav::{self, Allow, Audio};
-use super::{files_below, pcap, until};
+use super::{becomes_true, files_below, pcap, until};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -121,9 +121,10 @@ impl Recording {
         self.path.with_file_name(name)
     }
 
-    /// The journal's segments.
+    /// The journal's segments; it is moved to where the sheet says a moment after the sheet is there.
     pub fn segments(&self) -> Vec<PathBuf> {
         let path = self.data.join(self.text("/journal/path"));
+        becomes_true(Duration::from_secs(10), || path.exists());
         let found = if path.is_dir() { files_below(&path) } else { vec![path] };
         found.into_iter().filter(|p| p.extension().is_some_and(|e| e == "pcapng")).collect()
     }
