@@ -218,7 +218,7 @@ fn a_capture_and_tshark_agree_with_the_log() {
     call.must_invite();
     call.talk(&Plan { loss: 0.05, ..Plan::seconds(2.0) });
     let transcript = call.finish();
-    let file = capture.stop();
+    let file = capture.stop().expect("the capture lost packets");
     let streams = support::tshark::rtp_streams(&file, fake.address.port());
     let seen: Vec<_> = support::pcap::read(&file).unwrap().iter().filter_map(support::pcap::Datagram::rtp).collect();
     for leg in &transcript.legs {

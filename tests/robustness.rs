@@ -21,6 +21,7 @@ use support::studio::Plan;
 use support::wav::Allow;
 use support::{Rng, assert_no_faults};
 
+const MESSAGES_BEFORE: usize = 2_000;
 const MESSAGES_UDP: usize = 8_000;
 const MESSAGES_TCP: usize = 2_000;
 const PACKETS: usize = 10_000;
@@ -45,9 +46,14 @@ fn ten_thousand_mutated_messages() {
         let mut server = Setup::default().sessions(4000).set("media.rtp_timeout=2s").start();
         let src = Src::udp(server.sip);
         assert_no_faults(&normal_call(&server, &src, 0));
-        let before = server.usage();
+        let mut before = server.usage();
         let mut rng = Rng(0x5EED);
         let mut deep = 0;
+        // What the allocator keeps of a first rush, it uses again in the second.
+        let mut first = Siege::new(server.sip, Transport::Udp);
+        first.lay(MESSAGES_BEFORE, &mut rng).unwrap();
+        first.lift();
+        before.rss_kib = server.usage().rss_kib;
         for (transport, count) in [(Transport::Udp, MESSAGES_UDP), (Transport::Tcp, MESSAGES_TCP)] {
             let mut siege = Siege::new(server.sip, transport);
             if let Err(broken) = siege.lay(count, &mut rng) {
@@ -75,14 +81,28 @@ fn ten_thousand_mutated_packets() {
     warm.must_invite();
     assert_eq!(warm.bye().unwrap().status(), 200);
     recordings::wait(&server.data, warm.call_id(), RENDERED_WITHIN);
-    let before = server.usage();
-    let victim = Call::new(&src, 0);
+    let mut before = server.usage();
+    for seed in [0xF00D, 0xCAFE] {
+        flood(&server, &src, seed);
+        assert!(server.lives());
+        assert_no_faults(&normal_call(&server, &src, 3));
+        // What the allocator keeps of a first rush, it uses again in the second.
+        if seed == 0xF00D {
+            before.rss_kib = server.usage().rss_kib;
+        }
+    }
+    server.assert_never_panicked();
+    assert_eq!(server.left_over(before, SETTLED_WITHIN), None);
+}
+
+/// Sends mutated packets to the ports of a call, beside another call that must not notice.
+fn flood(server: &Server, src: &Src, seed: u64) {
+    let victim = Call::new(src, 0);
     victim.must_invite();
     let ports = victim.ports();
     std::thread::scope(|scope| {
-        // A neighbour on the same workers notices nothing.
-        let neighbour = scope.spawn(|| normal_call(&server, &src, 1));
-        let mut rng = Rng(0xF00D);
+        let neighbour = scope.spawn(|| normal_call(server, src, 1));
+        let mut rng = Rng(seed);
         for n in 0..PACKETS {
             let leg = &victim.legs()[n % 2];
             let port = ports[n % 2];
@@ -99,10 +119,6 @@ fn ten_thousand_mutated_packets() {
     });
     assert_eq!(victim.bye().unwrap().status(), 200);
     recordings::wait(&server.data, victim.call_id(), RENDERED_WITHIN);
-    server.assert_never_panicked();
-    assert!(server.lives());
-    assert_no_faults(&normal_call(&server, &src, 3));
-    assert_eq!(server.left_over(before, SETTLED_WITHIN), None);
 }
 
 fn send(socket: &UdpSocket, packet: &[u8], to: SocketAddr) {

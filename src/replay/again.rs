@@ -14,7 +14,7 @@ use siprec_core::session::{Checkpoint, Input, Order};
 use siprec_core::sip::{ConnectionId, Transport};
 use siprec_core::time::Wall;
 
-use super::offline::Offline;
+use super::offline::{Arrived, Offline};
 
 /// How far a segment is looked into for the sign that it is ours.
 const SIGN_BYTES: usize = 512;
@@ -134,7 +134,7 @@ impl Again {
 
     fn packet(&mut self, at: Wall, port: PortIndex, rtcp: bool, from: SocketAddr, packet: &[u8]) {
         if let Some(session) = self.session {
-            self.recorder.packet(at, (session, port), rtcp, from, packet);
+            self.recorder.packet(at, (session, port), from, packet, Arrived { rtcp, judged: true });
         }
     }
 

@@ -18,7 +18,7 @@ use siprec_core::sip::message::Message;
 use siprec_core::sip::{ConnectionId, Method, Transport, multipart};
 use siprec_core::time::Wall;
 
-use super::offline::{Offline, Wanted};
+use super::offline::{Arrived, Offline, Wanted};
 use super::packets::{Content, Packet};
 use super::plain::Plain;
 use super::tcp::Reassembly;
@@ -81,7 +81,8 @@ impl Calls {
             Content::Udp(payload) => {
                 let target = self.by_destination.get(&packet.to).or_else(|| self.by_source.get(&packet.from));
                 if let Some((id, rtcp)) = target.copied() {
-                    self.recorder.packet(packet.at, id, rtcp, packet.from, &payload);
+                    let is = Arrived { rtcp, judged: false };
+                    self.recorder.packet(packet.at, id, packet.from, &payload, is);
                 } else if looks_like_sip(&payload) {
                     self.message(at, Transport::Udp, packet.from, packet.to, &payload);
                 }

@@ -12,6 +12,10 @@ use std::time::Duration;
 
 /// Between two questions whether it lives.
 const BATCH: usize = 20;
+/// The same over TCP, where a message that promises more than it holds swallows those after it.
+const BATCH_TCP: usize = 4;
+/// After so long without an answer, none is under way.
+const QUIET: Duration = Duration::from_millis(40);
 /// Dialogs kept open for re-INVITE and UPDATE.
 const OPEN: usize = 12;
 const ALIVE_WITHIN: Duration = Duration::from_secs(10);
@@ -83,7 +87,8 @@ impl Siege {
                 self.open_one()?;
             }
             let mut last = Vec::new();
-            for _ in 0..BATCH {
+            let batch = if self.raw.transport == Transport::Tcp { BATCH_TCP } else { BATCH };
+            for _ in 0..batch {
                 let bytes = self.one(rng);
                 if !self.raw.try_send(&bytes) {
                     self.reconnect();
@@ -158,6 +163,13 @@ impl Siege {
 
     /// Reads answers until an OPTIONS sent after them is answered.
     fn settle(&mut self) -> Result<(), String> {
+        if self.raw.transport == Transport::Tcp {
+            while let Some(message) = self.raw.next(QUIET) {
+                self.take(&message);
+            }
+            // What is framed wrongly has cost the connection, or holds it up.
+            self.reconnect();
+        }
         let probe = Draft { call_id: format!("{}@probe", fresh()), ..Draft::new(&self.raw, "OPTIONS") };
         for _ in 0..5 {
             if !self.raw.try_send(&probe.bytes()) {
@@ -170,10 +182,6 @@ impl Siege {
                     return Ok(());
                 }
                 self.take(&message);
-            }
-            // A broken frame may have cost the connection, which is right.
-            if self.raw.transport == Transport::Tcp {
-                self.reconnect();
             }
         }
         Err("OPTIONS is no longer answered".into())

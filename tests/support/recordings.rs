@@ -3,7 +3,7 @@
 use super::src::lock;
 use super::studio::{Sent, Transcript};
 use super::wav::{self, Allow, Audio};
-use super::{files_below, pcap, until};
+use super::{becomes_true, files_below, pcap, until};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,9 +59,6 @@ fn read(path: &Path, data: &Path) -> Recording {
     let sheet = serde_json::from_slice(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     Recording { path: path.into(), sheet, data: data.into() }
 }
-
-/// How long after its last recording a session's journal may still be in `live`.
-const PUT_AWAY_WITHIN: Duration = Duration::from_secs(20);
 
 /// Waits for the one recording of a call.
 #[track_caller]
@@ -124,11 +121,11 @@ impl Recording {
         self.path.with_file_name(name)
     }
 
-    /// The journal's segments, once the journal is put away: that comes after the sidecar.
+    /// The journal's segments; it is moved to where the sheet says a moment after the sheet is there.
     pub fn segments(&self) -> Vec<PathBuf> {
         let path = self.data.join(self.text("/journal/path"));
-        let listed = || Some(files_below(&path)).filter(|_| path.is_dir());
-        let found = until(PUT_AWAY_WITHIN, listed).unwrap_or_default();
+        becomes_true(Duration::from_secs(10), || path.exists());
+        let found = if path.is_dir() { files_below(&path) } else { vec![path] };
         found.into_iter().filter(|p| p.extension().is_some_and(|e| e == "pcapng")).collect()
     }
 

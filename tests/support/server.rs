@@ -238,6 +238,12 @@ impl Server {
         assert!(panics.is_empty(), "the server panicked: {panics:#?}");
     }
 
+    /// Its traffic, in the words of a capture filter.
+    pub fn filter(&self) -> String {
+        let (first, last) = self.ports.media();
+        format!("port {} or portrange {first}-{last}", self.sip.port())
+    }
+
     /// A folder for whatever belongs to this test.
     pub fn scratch(&self) -> &Path {
         self.temp.path()

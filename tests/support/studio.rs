@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::{SocketAddr, UdpSocket};
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -126,8 +127,8 @@ impl Ord for Item {
 impl Speech {
     /// Starts a leg: its packet 0 is due at `start`.
     pub fn begin(voice: Voice, plan: Plan, socket: Arc<UdpSocket>, to: SocketAddr, start: Instant) -> Self {
-        let mut rng = Rng(plan.seed ^ 0x0052_5450);
-        let (ssrc, sequence, timestamp) = fresh(&mut rng);
+        let rng = Rng(plan.seed ^ 0x0052_5450);
+        let (ssrc, sequence, timestamp) = fresh();
         let leg = Leg {
             plan,
             voice,
@@ -178,8 +179,12 @@ impl Speech {
     }
 }
 
+/// SSRC, first sequence number and first timestamp of a stream: unlike any other's on this machine, whatever the seed.
 #[allow(clippy::cast_possible_truncation, reason = "random bits")]
-fn fresh(rng: &mut Rng) -> (u32, u16, u32) {
+fn fresh() -> (u32, u16, u32) {
+    static STREAMS: AtomicU64 = AtomicU64::new(0);
+    let streams = STREAMS.fetch_add(1, Ordering::Relaxed);
+    let mut rng = Rng(wall_now().cast_unsigned() ^ u64::from(std::process::id()) << 40 ^ streams);
     (rng.next() as u32, rng.next() as u16, rng.next() as u32)
 }
 
@@ -254,7 +259,7 @@ impl Leg {
     /// Makes packet `number`; gives it back with its hour if the network holds it.
     fn speak(&mut self, number: u32) -> Option<(Instant, Due)> {
         if self.plan.new_ssrc_at == Some(number) {
-            (self.ssrc, self.sequence, self.timestamp) = fresh(&mut self.rng);
+            (self.ssrc, self.sequence, self.timestamp) = fresh();
         }
         if !self.plan.speaks(number) {
             self.spoke = false;

@@ -95,14 +95,19 @@ impl Capture {
         std::fs::metadata(&self.file).is_ok_and(|m| m.len() >= 24)
     }
 
-    /// Ends it; the file is whole when this returns.
-    pub fn stop(mut self) -> PathBuf {
+    /// Ends it; the file is whole when this returns. `None`: the capture itself lost packets and proves nothing.
+    pub fn stop(mut self) -> Option<PathBuf> {
         // What is under way is written first.
         super::pause(Duration::from_millis(300));
         let mut child = self.child.take().unwrap();
         super::process::signal(child.id(), libc::SIGINT);
-        child.wait().unwrap();
-        self.file.clone()
+        let said = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&said.stderr).into_owned();
+        let whole = said.lines().any(|l| l.trim() == "0 packets dropped by kernel");
+        if !whole {
+            eprintln!("tcpdump: {said}");
+        }
+        whole.then(|| self.file.clone())
     }
 }
 

@@ -216,6 +216,7 @@ impl Srs {
 
     fn stream_bytes(&mut self, now: Now, id: ConnectionId, bytes: &[u8]) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
+        let met_in_the_middle = connection.framer.pending() > 0;
         connection.framer.push(bytes);
         while let Some(connection) = self.connections.get_mut(&id) {
             let flow = connection.flow.clone();
@@ -234,6 +235,9 @@ impl Srs {
                 Some(Frame::Broken(error)) => {
                     self.cannot_read(&flow, error);
                     self.lost_track(now, id);
+                    if met_in_the_middle && begins_a_message(bytes) {
+                        self.stream_bytes(now, id, bytes);
+                    }
                     return;
                 }
             }
@@ -497,6 +501,12 @@ impl Srs {
     pub(super) fn tell_refused(&mut self, remote: SocketAddr, status: u16, reason: &str) {
         self.out.push_back(Output::Tell(Tell::Refused { remote, status, reason: reason.to_string() }));
     }
+}
+
+/// Whether bytes begin with the first line of a message.
+fn begins_a_message(bytes: &[u8]) -> bool {
+    let line = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
+    line.starts_with(b"SIP/2.0 ") || line.trim_ascii_end().ends_with(b" SIP/2.0")
 }
 
 /// The Call-ID of a message that we wrote: its header field is in the long form, on a line of its own.

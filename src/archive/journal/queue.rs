@@ -15,9 +15,9 @@ pub(super) const CAPACITY_BYTES: usize = 512 << 20;
 /// One part in so many is kept for signalling: a checkpoint is worth more than a packet.
 const RESERVED: usize = 8;
 /// Buffers that are kept for the producers.
-const SPARE_BUFFERS: usize = 4096;
+const SPARE_BUFFERS: usize = 2048;
 /// A buffer that grew beyond this is not kept.
-const SPARE_BYTES: usize = 16 << 10;
+const SPARE_BYTES: usize = 4 << 10;
 
 /// A thing for the writer to do.
 #[derive(Debug)]
