@@ -350,7 +350,14 @@ fn sipp_faults(recording: &Recording) -> Vec<String> {
     // When it began to speak, and how soon it hung up, only SIPp knows.
     // A recorder may follow its clock by a sample now and then, which smears a tone; and its clock is the machine's
     // scheduler, so on a busy machine its clicks are where it sent them, not where it meant to.
-    let allow = Allow { click_ms: 10.0, align_ms: 10.0, lead_ms: 500.0, length_ms: 300.0, tones: Tones::Some, ..Allow::default() };
+    let allow = Allow {
+        click_ms: 10.0,
+        align_ms: 10.0,
+        lead_ms: 500.0,
+        length_ms: 300.0,
+        tones: Tones::Some,
+        ..Allow::default()
+    };
     let mut faults = recording.file_faults();
     match recording.audio() {
         Ok(audio) => faults.extend(wav::judge(&audio, start, &transcript, &allow).faults),

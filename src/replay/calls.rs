@@ -144,15 +144,15 @@ impl Calls {
         if call.plain.is_some() {
             self.plain_message(at, &call_id, from, &message);
         } else if is_from(call, from, to) {
-            self.from_src(at, transport, &call_id, from, to, &message, bytes);
+            self.src_sent(at, transport, &call_id, from, to, &message, bytes);
         } else {
-            self.from_srs(at, &call_id, &message);
+            self.srs_sent(at, &call_id, &message);
         }
     }
 
     /// What the SRC sent goes to the core as it is.
     #[allow(clippy::too_many_arguments)] // a message and its circumstances
-    fn from_src(
+    fn src_sent(
         &mut self,
         at: Wall,
         transport: Transport,
@@ -194,7 +194,7 @@ impl Calls {
     }
 
     /// What the real SRS sent tells which ports, which tag, and when.
-    fn from_srs(&mut self, at: Wall, call_id: &str, message: &Message) {
+    fn srs_sent(&mut self, at: Wall, call_id: &str, message: &Message) {
         let Some(call) = self.calls.get_mut(call_id) else { return };
         let session = call.session;
         if let (Some(Method::Bye), Some(session)) = (message.method(), session) {

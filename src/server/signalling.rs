@@ -25,6 +25,7 @@ use super::media::ports::{BoundPair, Ports};
 use super::media::{News, Workers};
 use super::streams::{StreamEvent, Streams};
 use super::told;
+use crate::archive::catalog::Catalog;
 use crate::archive::disk::Disk;
 use crate::archive::journal::Writer;
 use crate::archive::lock::DirectoryLock;
@@ -59,6 +60,7 @@ pub(super) struct Signalling {
     pub(super) steps: StepWatch,
     pub(super) space: Space,
     pub(super) disk: Arc<dyn Disk>,
+    pub(super) catalog: Arc<Catalog>,
     pub(super) data: PathBuf,
     pub(super) boot: String,
     /// Why new sessions are refused, as the core was told.
@@ -202,7 +204,7 @@ impl Signalling {
         self.release(now.monotonic);
     }
 
-    fn hand_over(&mut self) {
+    pub(super) fn hand_over(&mut self) {
         for blocks in self.scribe.take() {
             self.ticket = self.writer.hand_over(blocks);
         }

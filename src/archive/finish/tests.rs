@@ -28,8 +28,9 @@ const SECOND_MS: i64 = PACKETS as i64 * 20;
 
 #[test]
 fn the_step_follows_from_what_is_there() {
-    let table = [(false, false, Step::Render), (false, true, Step::Render), (true, false, Step::Catalogue)];
-    for (whole, row, expected) in table.into_iter().chain([(true, true, Step::Nothing)]) {
+    let table =
+        [(false, false, ForRecording::Render), (false, true, ForRecording::Render), (true, false, ForRecording::Adopt)];
+    for (whole, row, expected) in table.into_iter().chain([(true, true, ForRecording::Leave)]) {
         assert_eq!(step(whole, row), expected, "files {whole}, row {row}");
     }
 }

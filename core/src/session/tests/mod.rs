@@ -21,13 +21,16 @@ use crate::time::Now;
 pub(super) const SRS: &str = "127.0.0.1:5060";
 pub(super) const SRC: &str = "127.0.0.2:5070";
 
+/// Port numbers known from before a restart.
+type Known = Option<(u16, u16)>;
+
 /// A server, its clock and all that it put out.
 pub(super) struct Bench {
     pub(super) srs: Srs,
     pub(super) now: Now,
     pub(super) kept: Vec<(SessionId, Wall, Kept)>,
     pub(super) sent: Vec<Message>,
-    pub(super) opened: Vec<(SessionId, PortIndex, Option<(u16, u16)>)>,
+    pub(super) opened: Vec<(SessionId, PortIndex, Known)>,
     pub(super) closed: Vec<(SessionId, PortIndex)>,
     pub(super) settings: Vec<PortSettings>,
     pub(super) begun: Vec<SegmentHeader>,
