@@ -257,6 +257,6 @@ mod tests {
         for method in ALLOW.split(", ") {
             assert_eq!(verdict("INVITE", method), 200, "{method}");
         }
-        assert_eq!(ALLOW.split(", ").count(), 7);
+        assert_eq!(ALLOW.split(", ").count(), 8);
     }
 }
