@@ -17,16 +17,20 @@ use siprec_core::time::Wall;
 use super::offline::{Arrived, Offline};
 
 /// How far a segment is looked into for the sign that it is ours.
-const SIGN_BYTES: usize = 512;
+const SIGN_BYTES: usize = 64 << 10;
 /// Bytes of a journal decoded at a time.
 const CHUNK_BYTES: usize = 256 << 10;
 
-/// Whether the file is a journal of ours: its application says so at the start of the section.
-pub(super) fn is_journal(file: &mut impl BufRead) -> std::io::Result<bool> {
+/// The session whose journal the file is a segment of, if it is one of ours: its first entry says so.
+pub(super) fn session_of(file: &mut impl BufRead) -> std::io::Result<Option<SessionId>> {
     let start = file.fill_buf()?;
-    let start = &start[..start.len().min(SIGN_BYTES)];
-    let sign: &[u8] = b"siprec ";
-    Ok(start.starts_with(&[0x0a, 0x0d, 0x0d, 0x0a]) && start.windows(sign.len()).any(|w| w == sign))
+    if !start.starts_with(&[0x0a, 0x0d, 0x0d, 0x0a]) {
+        return Ok(None);
+    }
+    let mut reader = Reader::new();
+    reader.push(&start[..start.len().min(SIGN_BYTES)]);
+    let first = reader.next().map(|entry| entry.kind);
+    Ok(if let Some(Kind::Event(Event::Segment(header))) = first { Some(header.session) } else { None })
 }
 
 /// A session that is recorded again.
@@ -51,6 +55,7 @@ struct Early {
 
 impl Again {
     pub(super) fn new(recorder: Offline) -> Self {
+        let recorder = recorder.of_a_journal();
         Self { recorder, session: None, streams: Vec::new(), restarted: None, last: Wall::default(), early: Vec::new() }
     }
 

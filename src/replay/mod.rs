@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use siprec_core::seed::SessionId;
 use siprec_core::session::Policy;
 
 use self::again::Again;
@@ -48,62 +49,104 @@ const READ_BYTES: usize = 1 << 20;
 /// If any of them could not be read or recorded whole. What could be read is recorded all the same.
 pub fn run(options: Options) -> anyhow::Result<()> {
     let data = options.config.archive.data_dir.clone();
-    let _lock = DirectoryLock::take(&data)
-        .map_err(|error| anyhow::anyhow!("{error}; choose another folder for the replay with --data-dir"))?;
+    let _lock = DirectoryLock::take(&data).context("give the replay a folder of its own with --data-dir")?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let (catalog, _) = recordings::open_catalog(&*disk, &data)?;
     let catalog = Arc::new(catalog);
     let finisher = Finisher::new(Arc::clone(&disk), data.clone(), catalog);
     let mut policy = policy(&options.config, &node::boot());
     policy.probes = false;
-    let mut report = Report::new(options.json, options.progress, total_bytes(&options.files));
-    let mut failures = Vec::new();
-    for path in &options.files {
-        let writer = Writer::start(Arc::clone(&disk), &data, Arc::new(|| ()))?;
-        if let Err(error) = replay(path, &policy, writer, &finisher, &mut report) {
-            failures.push(format!("{}: {error:#}", path.display()));
+    let files = segments_of_folders(&options.files)?;
+    let mut report = Report::new(options.json, options.progress, total_bytes(&files));
+    let mut replay = Replay { disk, data, policy, finisher, journal: None, failures: Vec::new() };
+    for path in &files {
+        if let Err(error) = replay.file(path, &mut report) {
+            replay.failures.push(format!("{}: {error:#}", path.display()));
         }
     }
+    replay.end_of_journal(&mut report);
     report.finish()?;
-    if !failures.is_empty() {
-        bail!("{}", failures.join("\n        "));
+    if !replay.failures.is_empty() {
+        bail!("{}", replay.failures.join("\n        "));
     }
     Ok(())
+}
+
+/// Folders stand for the captures and segments in them, by name: a journal is a folder.
+fn segments_of_folders(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let listed = std::fs::read_dir(path).with_context(|| path.display().to_string())?;
+        let mut inside: Vec<PathBuf> = listed.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        inside.retain(|file| file.extension().is_some_and(|e| e == "pcap" || e == "pcapng"));
+        inside.sort();
+        if inside.is_empty() {
+            bail!("{}: no .pcap or .pcapng in this folder", path.display());
+        }
+        files.extend(inside);
+    }
+    Ok(files)
 }
 
 fn total_bytes(files: &[PathBuf]) -> Option<u64> {
     files.iter().map(|path| path.metadata().ok().filter(|m| m.is_file()).map(|m| m.len())).sum()
 }
 
-/// Replays one file; what could be read of a damaged one is recorded before the damage is told.
-fn replay(
-    path: &Path,
-    policy: &Policy,
-    writer: Writer,
-    finisher: &Finisher,
-    report: &mut Report,
-) -> anyhow::Result<()> {
-    let file: Box<dyn Read> = if path == Path::new("-") {
-        Box::new(io::stdin())
-    } else if path.is_dir() {
-        bail!("this is a folder: name its files");
-    } else {
-        Box::new(File::open(path).context("cannot be opened")?)
-    };
-    let mut file = BufReader::with_capacity(READ_BYTES, report.count(file));
-    let recorder = Offline::new(policy.clone(), node::fresh_seed()?, writer);
-    if again::is_journal(&mut file)? {
-        let mut again = Again::new(recorder);
-        let read = again.replay(file);
-        again.finish();
-        let made = report.recordings(again.sessions(), finisher);
-        return read.and(made);
+/// What replays files, one after the other.
+struct Replay {
+    disk: Arc<dyn Disk>,
+    data: PathBuf,
+    policy: Policy,
+    finisher: Finisher,
+    /// A journal, as long as its segments come.
+    journal: Option<(SessionId, Again)>,
+    failures: Vec<String>,
+}
+
+impl Replay {
+    fn recorder(&self) -> anyhow::Result<Offline> {
+        let writer = Writer::start(Arc::clone(&self.disk), &self.data, Arc::new(|| ()))?;
+        Ok(Offline::new(self.policy.clone(), node::fresh_seed()?, writer))
     }
-    let mut calls = Calls::new(recorder);
-    let damage = replay_capture(file, &mut calls);
-    calls.finish();
-    report.recordings(std::mem::take(&mut calls.recorder.over), finisher)?;
-    damage
+
+    /// Replays one file; what could be read of a damaged one is recorded before the damage is told.
+    fn file(&mut self, path: &Path, report: &mut Report) -> anyhow::Result<()> {
+        let file: Box<dyn Read> = if path == Path::new("-") {
+            Box::new(io::stdin())
+        } else {
+            Box::new(File::open(path).context("cannot be opened")?)
+        };
+        let mut file = BufReader::with_capacity(READ_BYTES, report.count(file));
+        let session = again::session_of(&mut file)?;
+        if self.journal.as_ref().map(|(known, _)| *known) != session {
+            self.end_of_journal(report);
+        }
+        if let Some(session) = session {
+            if self.journal.is_none() {
+                self.journal = Some((session, Again::new(self.recorder()?)));
+            }
+            return self.journal.as_mut().map_or(Ok(()), |(_, again)| again.replay(file));
+        }
+        let mut calls = Calls::new(self.recorder()?);
+        let damage = replay_capture(file, &mut calls);
+        calls.finish();
+        let made = report.recordings(std::mem::take(&mut calls.recorder.over), &self.finisher);
+        // What is wrong with the file explains what is missing in it.
+        damage.and(made)
+    }
+
+    /// The last segment of a journal was read: its recordings are made.
+    fn end_of_journal(&mut self, report: &mut Report) {
+        let Some((session, mut again)) = self.journal.take() else { return };
+        again.finish();
+        if let Err(error) = report.recordings(again.sessions(), &self.finisher) {
+            self.failures.push(format!("journal {session}: {error:#}"));
+        }
+    }
 }
 
 fn replay_capture(file: impl Read, calls: &mut Calls) -> anyhow::Result<()> {

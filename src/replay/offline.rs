@@ -52,6 +52,9 @@ pub(super) struct Offline {
     pub(super) over: Vec<SessionId>,
     checkpoints: HashMap<SessionId, Vec<u8>>,
     start: Option<Wall>,
+    /// A journal holds what arrived before a session's end behind it: sessions end when all is read.
+    keeps_late: bool,
+    ending: Vec<SessionId>,
 }
 
 struct Receiving {
@@ -73,7 +76,14 @@ impl Offline {
             over: Vec::new(),
             checkpoints: HashMap::new(),
             start: None,
+            keeps_late: false,
+            ending: Vec::new(),
         }
+    }
+
+    /// One that replays a journal.
+    pub(super) fn of_a_journal(self) -> Self {
+        Self { keeps_late: true, ..self }
     }
 
     /// The file's time on both clocks. The monotonic one starts an hour in, so that nothing is before it.
@@ -143,7 +153,7 @@ impl Offline {
                     }
                 }
             }
-            Output::ClosePort { session, port } => {
+            Output::ClosePort { session, port } if !self.keeps_late => {
                 self.ports.remove(&(session, port));
             }
             Output::Begin { at, header, ports } => self.scribe.begin(at, &header, &ports),
@@ -153,9 +163,13 @@ impl Offline {
                     self.checkpoints.insert(session, json);
                 }
             }
+            Output::SessionEnded { session, .. } if self.keeps_late => self.ending.push(session),
             Output::SessionEnded { session, .. } => self.end(session),
             Output::Tell(tell) => tracing::debug!(?tell),
-            Output::RecordingEnded { .. } | Output::CloseConnection { .. } | Output::Framed { .. } => {}
+            Output::ClosePort { .. }
+            | Output::RecordingEnded { .. }
+            | Output::CloseConnection { .. }
+            | Output::Framed { .. } => {}
         }
     }
 
@@ -240,8 +254,11 @@ impl Offline {
         self.checkpoints.get(&session).map(Vec::as_slice)
     }
 
-    /// Waits until all that was handed over is written.
-    pub(super) fn settle(&self) {
+    /// Everything is read: sessions that ended are closed. Waits until all that was handed over is written.
+    pub(super) fn settle(&mut self) {
+        for session in std::mem::take(&mut self.ending) {
+            self.end(session);
+        }
         self.writer.wait_written();
     }
 }

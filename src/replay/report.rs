@@ -39,7 +39,7 @@ impl Report {
     }
 
     /// Counts what is read of a file.
-    pub(super) fn count(&self, file: Box<dyn Read>) -> impl Read {
+    pub(super) fn count(&self, file: Box<dyn Read>) -> impl Read + use<> {
         self.progress.wrap_read(file)
     }
 
