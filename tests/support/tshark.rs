@@ -99,7 +99,7 @@ impl Capture {
     pub fn stop(mut self) -> Option<PathBuf> {
         // What is under way is written first.
         super::pause(Duration::from_millis(300));
-        let mut child = self.child.take().unwrap();
+        let child = self.child.take().unwrap();
         super::process::signal(child.id(), libc::SIGINT);
         let said = child.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&said.stderr).into_owned();
