@@ -19,9 +19,10 @@ pub fn policy(config: &Config, boot: &str) -> Policy {
         max_sessions: usize::try_from(config.server.max_connections).unwrap_or(usize::MAX),
         rtp_timeout: config.media.rtp_timeout.0,
         answer: AnswerPolicy { codecs, codecs_strict: config.media.codecs_strict, ..AnswerPolicy::default() },
-        advertised_signalling: config.server.advertised_address.map(|address| {
-            std::net::SocketAddr::new(address, config.server.address.port).to_string()
-        }),
+        advertised_signalling: config
+            .server
+            .advertised_address
+            .map(|address| std::net::SocketAddr::new(address, config.server.address.port).to_string()),
         refusal: refusal(config.server.refusal),
         peers: config.peers.iter().map(peer).collect(),
         probes: true,

@@ -205,6 +205,8 @@ fn judge(server: &Server, played: &Played, blind: &Range<i64>) -> Vec<String> {
     let allow = Allow {
         blind: std::iter::once(blind.clone()).chain(played.silent.clone()).collect(),
         silent: played.silent.clone(),
+        // Over a gap the clock map may follow the SRC by a sample, which smears a window.
+        tones: support::wav::Tones::Some,
         ..Allow::default()
     };
     let mut faults = Vec::new();
@@ -267,7 +269,8 @@ fn sources_that_are_gone_after_the_kill_are_finished() {
         let transcript = call.transcript();
         faults.extend(recording.file_faults());
         faults.extend(recording.journal_faults(&transcript, std::slice::from_ref(&blind)));
-        let allow = Allow { blind: vec![blind.clone()], length_ms: 1e9, ..Allow::default() };
+        let allow =
+            Allow { blind: vec![blind.clone()], length_ms: 1e9, tones: support::wav::Tones::Some, ..Allow::default() };
         match recording.audio() {
             Ok(audio) => faults.extend(wav::judge(&audio, recording.started_at(), &transcript, &allow).faults),
             Err(e) => faults.push(e),

@@ -1,5 +1,7 @@
 //! `siprec export` over data directories made up for the purpose: what it lists, what it copies, and what it refuses.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -169,9 +171,12 @@ fn it_works_beside_a_server_and_without_a_catalog() {
     assert!(said.err.contains(&format!("{}.wav", RecordingId(1))), "{}", said.err);
     assert!(!house.path("data/catalog.sqlite").exists());
 
-    let rebuilt = recordings::rebuild(&RealDisk, &house.path("data"), &house.catalog()).unwrap();
+    let (catalog, rebuilt) = recordings::open_catalog(&RealDisk, &house.path("data")).unwrap();
+    let rebuilt = rebuilt.unwrap();
     assert_eq!((rebuilt.recordings, rebuilt.left_out), (1, 1));
     assert_eq!(house.ids(""), [2]);
+    drop(catalog);
+    assert!(recordings::open_catalog(&RealDisk, &house.path("data")).unwrap().1.is_none());
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! A journal, read by programs that are not ours: what they say of it is the proof that it is pcapng.
 
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test")]
+
 use std::io::Write;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};

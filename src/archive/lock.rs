@@ -25,7 +25,7 @@ pub enum LockError {
         pid: Option<String>,
     },
     /// It cannot be made or opened.
-    #[error("cannot lock data directory {}: {source}", .data.display())]
+    #[error("cannot lock data directory {}", .data.display())]
     Io {
         /// The directory.
         data: PathBuf,

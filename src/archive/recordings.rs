@@ -142,6 +142,15 @@ pub fn rebuild(disk: &dyn Disk, data: &Path, catalog: &Catalog) -> Result<Rebuil
     Ok(rebuilt)
 }
 
+/// The catalog of `data`, for the one who writes. One that is empty beside sidecars (it was lost, or moved away) is
+/// rebuilt from them.
+pub fn open_catalog(disk: &dyn Disk, data: &Path) -> Result<(Catalog, Option<Rebuilt>), CatalogError> {
+    let catalog = Catalog::open(data)?;
+    let is_lost = catalog.count()? == 0 && Sidecars::of(disk, data).next().is_some();
+    let rebuilt = if is_lost { Some(rebuild(disk, data, &catalog)?) } else { None };
+    Ok((catalog, rebuilt))
+}
+
 fn record(disk: &dyn Disk, path: &Path, day: &str) -> Result<Record, SidecarError> {
     let sidecar = whole(disk, path)?;
     Record::of(&sidecar, day).map_err(|source| SidecarError::Content { path: path.to_owned(), source })

@@ -4,8 +4,8 @@
 //! the disk. So a session asked for twice is done once, and nothing is lost when the queue is full: it is filled
 //! again from the disk when it runs empty.
 
-use std::collections::btree_map::{BTreeMap, Entry};
 use std::collections::VecDeque;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -88,7 +88,7 @@ enum State {
 }
 
 impl Renderers {
-    /// Starts `threads` workers (at least one) at niceness `nice`. What waits on the disk from an earlier run is to
+    /// Starts `threads` workers (at least one) at niceness `nice`, or the process's own if that is higher. What waits on the disk from an earlier run is to
     /// be asked for by [`Renderers::submit_all`].
     pub fn start(threads: usize, nice: i32, finisher: Finisher, report: Report) -> std::io::Result<Self> {
         let shared = Arc::new(Shared { finisher, report, queue: Mutex::default(), wake: Condvar::new() });
@@ -96,8 +96,9 @@ impl Renderers {
         for index in 0..threads.max(1) {
             let shared = Arc::clone(&renderers.shared);
             let work = move || {
-                // Rendering at full priority is better than none.
-                let _ = rustix::process::setpriority_process(None, nice);
+                // On Linux this is the thread's own. Rendering at full priority is better than none.
+                let now = rustix::process::getpriority_process(None).unwrap_or(nice);
+                let _ = rustix::process::setpriority_process(None, nice.max(now));
                 shared.work();
             };
             renderers.threads.push(std::thread::Builder::new().name(format!("render-{index}")).spawn(work)?);
@@ -120,7 +121,8 @@ impl Renderers {
     /// Sessions that wait or are worked on, and sessions that failed and will be tried again.
     pub fn backlog(&self) -> (usize, usize) {
         let queue = self.shared.lock();
-        let failed = queue.tasks.values().filter(|task| matches!(task.state, State::Later { failed: true, .. })).count();
+        let failed =
+            queue.tasks.values().filter(|task| matches!(task.state, State::Later { failed: true, .. })).count();
         (queue.tasks.len() - failed, failed)
     }
 
@@ -263,5 +265,90 @@ impl Queue {
     fn is_busy(&self) -> bool {
         let failed = |task: &Task| matches!(task.state, State::Later { failed: true, .. });
         self.look_on_disk || self.looking || self.tasks.values().any(|task| !failed(task))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SESSION: SessionId = SessionId(1);
+
+    #[test]
+    fn a_session_asked_for_twice_is_done_once_and_again_if_it_was_being_done() {
+        let mut queue = Queue::default();
+        queue.submit(SESSION, true);
+        queue.submit(SESSION, true);
+        assert_eq!((queue.start_next(), queue.start_next()), (Some(SESSION), None));
+        queue.submit(SESSION, true);
+        assert_eq!(queue.start_next(), None, "one worker at a time");
+        queue.done(SESSION, &put_away(), Instant::now());
+        assert_eq!(queue.start_next(), Some(SESSION));
+        queue.done(SESSION, &put_away(), Instant::now());
+        assert!(!queue.is_busy() && queue.tasks.is_empty());
+    }
+
+    #[test]
+    fn what_failed_is_tried_again_ever_more_seldom() {
+        let mut queue = Queue::default();
+        let mut now = Instant::now();
+        queue.submit(SESSION, true);
+        let mut waits = Vec::new();
+        for _ in 0..10 {
+            assert_eq!(queue.start_next(), Some(SESSION));
+            queue.done(SESSION, &failed(), now);
+            assert!(!queue.is_busy(), "failures do not keep anyone waiting");
+            let at = queue.next_wake().unwrap();
+            waits.push((at - now).as_secs());
+            queue.wake_up(at - Duration::from_millis(1));
+            assert_eq!(queue.start_next(), None);
+            now = at;
+            queue.wake_up(now);
+        }
+        assert_eq!(waits, [5, 10, 20, 40, 80, 160, 320, 600, 600, 600]);
+    }
+
+    #[test]
+    fn what_its_journal_does_not_tell_yet_is_looked_at_again_for_a_while() {
+        let mut queue = Queue::default();
+        let mut now = Instant::now();
+        queue.submit(SESSION, true);
+        let mut looks = 0;
+        while queue.start_next().is_some() {
+            looks += 1;
+            queue.done(SESSION, &Finished::default(), now);
+            let Some(at) = queue.next_wake() else { break };
+            assert!(queue.is_busy());
+            now = at;
+            queue.wake_up(now);
+        }
+        assert_eq!(looks, 10);
+        assert!(queue.tasks.is_empty());
+
+        queue.submit(SESSION, false);
+        assert_eq!(queue.start_next(), Some(SESSION));
+        queue.done(SESSION, &Finished::default(), now);
+        assert!(queue.tasks.is_empty(), "nobody said that anything ended");
+    }
+
+    #[test]
+    fn more_than_the_queue_holds_is_found_on_the_disk() {
+        let mut queue = Queue::default();
+        for n in 0..=MAX_QUEUE as u128 {
+            queue.submit(SessionId(n), true);
+        }
+        assert_eq!((queue.tasks.len(), queue.look_on_disk), (MAX_QUEUE, true));
+        queue.submit(SessionId(0), true);
+        assert_eq!(queue.waiting.len(), MAX_QUEUE);
+    }
+
+    fn put_away() -> Finished {
+        Finished { put_away: true, ..Finished::default() }
+    }
+
+    fn failed() -> Finished {
+        let source = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let error = super::super::finish::FinishError::Journal { session: SESSION, source };
+        Finished { failed: vec![(None, error)], ..Finished::default() }
     }
 }

@@ -36,7 +36,12 @@ impl Scribe {
         let ports: Vec<_> = ports.iter().map(|(port, label)| (*port, label.as_deref())).collect();
         let encoder = Encoder::begin(&mut bytes, at, header, &ports);
         self.encoders.insert(header.session, encoder);
-        self.waiting.push(Blocks { session: header.session, segment: Some(header.segment), checkpoint_at: None, bytes });
+        self.waiting.push(Blocks {
+            session: header.session,
+            segment: Some(header.segment),
+            checkpoint_at: None,
+            bytes,
+        });
     }
 
     /// Names a port in the session's segment, if it is not named yet.
@@ -123,7 +128,10 @@ mod tests {
         scribe.keep(a, Wall(2), &Kept::Event(Event::Answered));
         scribe.keep(a, Wall(3), &Kept::Checkpoint(b"{}".to_vec()));
         let blocks = scribe.take();
-        assert_eq!(blocks.iter().map(|x| (x.session, x.segment.is_some())).collect::<Vec<_>>(), [(a, true), (b, true), (a, false)]);
+        assert_eq!(
+            blocks.iter().map(|x| (x.session, x.segment.is_some())).collect::<Vec<_>>(),
+            [(a, true), (b, true), (a, false)]
+        );
         let mut reader = Reader::new();
         let at = usize::try_from(blocks[2].checkpoint_at.unwrap()).unwrap();
         reader.push(&blocks[0].bytes);

@@ -154,11 +154,7 @@ fn day(path: &str) -> Result<PathBuf> {
 
 fn check_against(row: &Row, sidecar: &Sidecar) -> Result<()> {
     let sheet = sidecar.files.first().map(|file| file.sha256.as_str()).unwrap_or_default();
-    ensure!(
-        sheet == row.sha256,
-        "its sheet and the catalog disagree about its SHA-256: {sheet} and {}",
-        row.sha256
-    );
+    ensure!(sheet == row.sha256, "its sheet and the catalog disagree about its SHA-256: {sheet} and {}", row.sha256);
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use siprec_core::session::{Checkpoint, Input, Order};
 use siprec_core::sip::{ConnectionId, Transport};
 use siprec_core::time::Wall;
 
-use super::offline::Offline;
+use super::offline::{Arrived, Offline};
 
 /// How far a segment is looked into for the sign that it is ours.
 const SIGN_BYTES: usize = 512;
@@ -134,7 +134,7 @@ impl Again {
 
     fn packet(&mut self, at: Wall, port: PortIndex, rtcp: bool, from: SocketAddr, packet: &[u8]) {
         if let Some(session) = self.session {
-            self.recorder.packet(at, (session, port), rtcp, from, packet);
+            self.recorder.packet(at, (session, port), from, packet, Arrived { rtcp, judged: true });
         }
     }
 
@@ -145,11 +145,26 @@ impl Again {
             Event::Stream(stream) => self.stream(at, stream),
             Event::Answered => self.answered(at),
             Event::Gap { from, to, rebooted } => self.restart(*from, *to, *rebooted),
-            Event::Ended { cause: EndCause::Operator } => self.order(at, Order::Stop),
-            Event::Ended { cause: cause @ (EndCause::SrcGone | EndCause::DialogUnknown) } => {
-                self.order(at, |session| Order::End(session, *cause));
+            Event::Ended { cause } => self.ended(at, *cause),
+            Event::Metadata { .. }
+            | Event::RecordingStarted { .. }
+            | Event::RecordingBound { .. }
+            | Event::RecordingEnded { .. }
+            | Event::Source { .. }
+            | Event::Dropped { .. }
+            | Event::ClockStep { .. }
+            | Event::Alarm { .. } => self.recorder.wake(at),
+        }
+    }
+
+    /// An end that no message of the journal brings about was an order, or found out by a probe that nobody answers now.
+    fn ended(&mut self, at: Wall, cause: EndCause) {
+        match cause {
+            EndCause::Operator => self.order(at, Order::Stop),
+            EndCause::SrcGone | EndCause::DialogUnknown | EndCause::CaptureEnded | EndCause::Failed => {
+                self.order(at, |session| Order::End(session, cause));
             }
-            _ => self.recorder.wake(at),
+            EndCause::Bye | EndCause::Cancel | EndCause::CommunicationSessionEnded => self.recorder.wake(at),
         }
     }
 

@@ -18,7 +18,7 @@ use siprec_core::sip::message::Message;
 use siprec_core::sip::{ConnectionId, Method, Transport, multipart};
 use siprec_core::time::Wall;
 
-use super::offline::{Offline, Wanted};
+use super::offline::{Arrived, Offline, Wanted};
 use super::packets::{Content, Packet};
 use super::plain::Plain;
 use super::tcp::Reassembly;
@@ -81,7 +81,8 @@ impl Calls {
             Content::Udp(payload) => {
                 let target = self.by_destination.get(&packet.to).or_else(|| self.by_source.get(&packet.from));
                 if let Some((id, rtcp)) = target.copied() {
-                    self.recorder.packet(packet.at, id, rtcp, packet.from, &payload);
+                    let is = Arrived { rtcp, judged: false };
+                    self.recorder.packet(packet.at, id, packet.from, &payload, is);
                 } else if looks_like_sip(&payload) {
                     self.message(at, Transport::Udp, packet.from, packet.to, &payload);
                 }
@@ -143,15 +144,15 @@ impl Calls {
         if call.plain.is_some() {
             self.plain_message(at, &call_id, from, &message);
         } else if is_from(call, from, to) {
-            self.from_src(at, transport, &call_id, from, to, &message, bytes);
+            self.src_sent(at, transport, &call_id, from, to, &message, bytes);
         } else {
-            self.from_srs(at, &call_id, &message);
+            self.srs_sent(at, &call_id, &message);
         }
     }
 
     /// What the SRC sent goes to the core as it is.
     #[allow(clippy::too_many_arguments)] // a message and its circumstances
-    fn from_src(
+    fn src_sent(
         &mut self,
         at: Wall,
         transport: Transport,
@@ -193,7 +194,7 @@ impl Calls {
     }
 
     /// What the real SRS sent tells which ports, which tag, and when.
-    fn from_srs(&mut self, at: Wall, call_id: &str, message: &Message) {
+    fn srs_sent(&mut self, at: Wall, call_id: &str, message: &Message) {
         let Some(call) = self.calls.get_mut(call_id) else { return };
         let session = call.session;
         if let (Some(Method::Bye), Some(session)) = (message.method(), session) {

@@ -32,12 +32,11 @@ use self::capture::Capture;
 use self::offline::Offline;
 use self::packets::Decoder;
 use self::report::Report;
-use crate::archive::catalog::Catalog;
 use crate::archive::disk::{Disk, RealDisk};
 use crate::archive::finish::Finisher;
 use crate::archive::journal::Writer;
 use crate::archive::lock::DirectoryLock;
-use crate::archive::node;
+use crate::archive::{node, recordings};
 use crate::policy::policy;
 
 /// Bytes read from a file at a time.
@@ -49,11 +48,11 @@ const READ_BYTES: usize = 1 << 20;
 /// If any of them could not be read or recorded whole. What could be read is recorded all the same.
 pub fn run(options: Options) -> anyhow::Result<()> {
     let data = options.config.archive.data_dir.clone();
-    let _lock = DirectoryLock::take(&data).map_err(|error| {
-        anyhow::anyhow!("{error}; choose another folder for the replay with --data-dir")
-    })?;
+    let _lock = DirectoryLock::take(&data)
+        .map_err(|error| anyhow::anyhow!("{error}; choose another folder for the replay with --data-dir"))?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let catalog = Arc::new(Catalog::open(&data)?);
+    let (catalog, _) = recordings::open_catalog(&*disk, &data)?;
+    let catalog = Arc::new(catalog);
     let finisher = Finisher::new(Arc::clone(&disk), data.clone(), catalog);
     let mut policy = policy(&options.config, &node::boot());
     policy.probes = false;

@@ -28,6 +28,15 @@ pub(super) struct Wanted {
     pub(super) before: Option<(u16, u16)>,
 }
 
+/// What is known of a packet beforehand.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arrived {
+    /// It came on the RTCP port, or a journal says that it is RTCP.
+    pub(super) rtcp: bool,
+    /// A journal holds it.
+    pub(super) judged: bool,
+}
+
 /// The recorder, its ports and what it writes.
 pub(super) struct Offline {
     pub(super) srs: Srs,
@@ -166,8 +175,16 @@ impl Offline {
         self.over.push(session);
     }
 
-    /// An RTP or RTCP packet arrived at a port.
-    pub(super) fn packet(&mut self, at: Wall, id: (SessionId, PortIndex), rtcp: bool, from: SocketAddr, payload: &[u8]) {
+    /// An RTP or RTCP packet arrived at a port. One that a journal holds was judged when it arrived, and is kept.
+    pub(super) fn packet(
+        &mut self,
+        at: Wall,
+        id: (SessionId, PortIndex),
+        from: SocketAddr,
+        payload: &[u8],
+        is: Arrived,
+    ) {
+        let rtcp = is.rtcp;
         let Some(receiving) = self.ports.get_mut(&id) else { return };
         let (session, port) = id;
         let to = receiving.local;
@@ -178,6 +195,7 @@ impl Offline {
         let is_rtcp = match verdict {
             Verdict::Keep => rtcp,
             Verdict::KeepAsRtcp => true,
+            Verdict::Discard(_) if is.judged => rtcp,
             Verdict::Discard(_) => return,
         };
         let kind = if is_rtcp {

@@ -3,9 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use etherparse::defrag::IpDefragPool;
-use etherparse::{
-    EtherType, IpNumber, LaxNetSlice, LaxSlicedPacket, SlicedPacket, TcpSlice, TransportSlice, UdpSlice,
-};
+use etherparse::{EtherType, IpNumber, LaxNetSlice, LaxSlicedPacket, SlicedPacket, TcpSlice, TransportSlice, UdpSlice};
 use pcap_file::DataLink;
 use siprec_core::time::Wall;
 
@@ -138,14 +136,19 @@ fn network_layer(link: DataLink, frame: &[u8]) -> Option<(Option<EtherType>, &[u
         let bytes = frame.get(at..at + 2)?;
         Some(Some(EtherType(u16::from_be_bytes([bytes[0], bytes[1]]))))
     };
-    match link {
-        DataLink::ETHERNET => Some((ether_type(12)?, frame.get(ETHERNET..)?)),
-        DataLink::LINUX_SLL => Some((ether_type(14)?, frame.get(LINUX_SLL..)?)),
-        DataLink::LINUX_SLL2 => Some((ether_type(0)?, frame.get(LINUX_SLL2..)?)),
-        DataLink::RAW | DataLink::IPV4 | DataLink::IPV6 => Some((None, frame)),
-        // Four bytes of address family, in the byte order of whoever captured it.
-        DataLink::NULL | DataLink::LOOP => Some((None, frame.get(4..)?)),
-        _ => None,
+    // Four bytes of address family, in the byte order of whoever captured it.
+    const LOOPBACK: usize = 4;
+    if link == DataLink::ETHERNET {
+        Some((ether_type(12)?, frame.get(ETHERNET..)?))
+    } else if link == DataLink::LINUX_SLL {
+        Some((ether_type(14)?, frame.get(LINUX_SLL..)?))
+    } else if link == DataLink::LINUX_SLL2 {
+        Some((ether_type(0)?, frame.get(LINUX_SLL2..)?))
+    } else if [DataLink::RAW, DataLink::IPV4, DataLink::IPV6].contains(&link) {
+        Some((None, frame))
+    } else if [DataLink::NULL, DataLink::LOOP].contains(&link) {
+        Some((None, frame.get(LOOPBACK..)?))
+    } else {
+        None
     }
 }
-

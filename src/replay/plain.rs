@@ -82,7 +82,9 @@ impl Plain {
                 (aor, party.display.clone().unwrap_or_default())
             });
             let (aor, name) = (escaped(&aor), escaped(&name));
-            format!("<participant participant_id=\"p{n}\"><nameID aor=\"{aor}\"><name>{name}</name></nameID></participant>")
+            format!(
+                "<participant participant_id=\"p{n}\"><nameID aor=\"{aor}\"><name>{name}</name></nameID></participant>"
+            )
         };
         let rest = |n: u8, other: u8| {
             format!(

@@ -61,7 +61,9 @@ impl Report {
             }
         }
         if count == 0 {
-            bail!("no call in it: no INVITE with an answer that names audio streams (is SIP encrypted, or in another capture?)");
+            bail!(
+                "no call in it: no INVITE with an answer that names audio streams (is SIP encrypted, or in another capture?)"
+            );
         }
         if !failures.is_empty() {
             bail!("{}", failures.join("; "));
@@ -75,7 +77,8 @@ impl Report {
             let line = serde_json::to_string(sidecar)?;
             return writeln!(io::stdout(), "{line}").context("standard output");
         }
-        let party = |party: &Option<siprec_core::render::Party>| party.as_ref().map_or("-".to_owned(), |p| p.aor.clone());
+        let party =
+            |party: &Option<siprec_core::render::Party>| party.as_ref().map_or("-".to_owned(), |p| p.aor.clone());
         let seconds = sidecar.duration_ms / 1000;
         let proof = &sidecar.proof;
         self.rows.push([

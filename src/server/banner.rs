@@ -27,13 +27,7 @@ pub(super) fn print(
     let mut out = io::stdout().lock();
     writeln!(out, "siprec {VERSION}")?;
     writeln!(out, "  SIP      {}, {}", list("udp", &addresses.udp), list("tcp", &addresses.tcp))?;
-    writeln!(
-        out,
-        "  RTP      ports {}-{} ({} two-leg sessions)",
-        range.first,
-        range.last,
-        range.two_leg_sessions()
-    )?;
+    writeln!(out, "  RTP      ports {}-{} ({} two-leg sessions)", range.first, range.last, range.two_leg_sessions())?;
     writeln!(out, "  data     {} ({free})", data.display())?;
     writeln!(out, "  recovery {}", recovered.words())?;
     if let Some(sessions) = descriptors.sessions_if_short() {

@@ -12,6 +12,27 @@ use siprec_core::time::{Monotonic, Now, Wall};
 
 /// A change of the offset beyond this is a step; less is what two readings take.
 pub const STEP_NANOS: i64 = 20_000_000;
+/// Two clocks cannot be read at once. Between the readings the thread may be made to wait: so they are read until one is
+/// known to lie this close to the other, or as often as this.
+const CLOSE_NANOS: i64 = 20_000;
+const READINGS: usize = 8;
+/// A reading that is known no better than this says nothing.
+const USABLE_NANOS: i64 = 500_000;
+
+/// How far the machine's clock is ahead of ours, as read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offset {
+    /// Machine's minus ours.
+    nanos: i64,
+    /// It may be wrong by as much.
+    uncertainty: i64,
+}
+
+impl Offset {
+    fn is_usable(self) -> bool {
+        self.uncertainty <= USABLE_NANOS
+    }
+}
 
 /// Tells the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,9 +65,25 @@ impl Clock {
     }
 
     /// How far the machine's clock is ahead of ours.
-    pub fn offset(&self) -> i64 {
-        realtime().0.saturating_sub(self.now().wall.0)
+    pub fn offset(&self) -> Offset {
+        closest(|| (self.now().wall, realtime(), self.now().wall))
     }
+}
+
+/// The reading of the machine's clock that ours encloses most closely.
+fn closest(mut read: impl FnMut() -> (Wall, Wall, Wall)) -> Offset {
+    let mut best = Offset { nanos: 0, uncertainty: i64::MAX };
+    for _ in 0..READINGS {
+        let (before, machine, after) = read();
+        let width = after.nanos_since(before).max(0);
+        if width < best.uncertainty {
+            best = Offset { nanos: machine.nanos_since(before) - width / 2, uncertainty: width };
+        }
+        if best.uncertainty <= CLOSE_NANOS {
+            break;
+        }
+    }
+    best
 }
 
 /// Watches for steps of the machine's clock.
@@ -58,7 +95,7 @@ pub struct StepWatch {
 impl StepWatch {
     /// Steps are those from now on.
     pub fn new(clock: &Clock) -> Self {
-        Self { offset: clock.offset() }
+        Self { offset: clock.offset().nanos }
     }
 
     /// Call about once a second: the step since the last call, new minus old in nanoseconds, if there was one.
@@ -66,9 +103,12 @@ impl StepWatch {
         self.compare(clock.offset())
     }
 
-    fn compare(&mut self, offset: i64) -> Option<i64> {
-        let step = offset.saturating_sub(self.offset);
-        self.offset = offset;
+    fn compare(&mut self, offset: Offset) -> Option<i64> {
+        if !offset.is_usable() {
+            return None;
+        }
+        let step = offset.nanos.saturating_sub(self.offset);
+        self.offset = offset.nanos;
         (step.abs() > STEP_NANOS).then_some(step)
     }
 }
@@ -87,15 +127,18 @@ impl Stamps {
     /// For a first round.
     pub fn new(clock: &Clock) -> Self {
         let now = clock.now().wall;
-        Self { now, last_round: now, offset: clock.offset(), stepped_from: None }
+        Self { now, last_round: now, offset: clock.offset().nanos, stepped_from: None }
     }
 
     /// At the start of each round.
-    pub fn begin_round(&mut self, now: Now, offset: i64) {
+    pub fn begin_round(&mut self, now: Now, offset: Offset) {
         self.last_round = self.now;
         self.now = now.wall;
-        self.stepped_from = ((offset - self.offset).abs() > STEP_NANOS).then_some(self.offset);
-        self.offset = offset;
+        self.stepped_from = None;
+        if offset.is_usable() {
+            self.stepped_from = ((offset.nanos - self.offset).abs() > STEP_NANOS).then_some(self.offset);
+            self.offset = offset.nanos;
+        }
     }
 
     /// When a packet arrived, by the kernel's timestamp in nanoseconds of CLOCK_REALTIME; now, if it has none.
@@ -130,6 +173,10 @@ mod tests {
 
     const MS: i64 = 1_000_000;
 
+    fn exactly(nanos: i64) -> Offset {
+        Offset { nanos, uncertainty: 0 }
+    }
+
     fn now(wall: i64) -> Now {
         Now { monotonic: Monotonic(0), wall: Wall(wall) }
     }
@@ -144,31 +191,55 @@ mod tests {
             a.wall.nanos_since(first.anchor().wall),
             i64::try_from(a.monotonic.since(first.anchor().monotonic).as_nanos()).unwrap()
         );
-        assert!(first.offset().abs() < STEP_NANOS);
+        assert!(first.offset().nanos.abs() < STEP_NANOS);
     }
 
     #[test]
     fn a_step_is_told_once() {
         let mut watch = StepWatch { offset: 5 };
-        assert_eq!(watch.compare(19 * MS), None);
-        assert_eq!(watch.compare(1_019 * MS), Some(1_000 * MS));
-        assert_eq!(watch.compare(1_019 * MS), None);
-        assert_eq!(watch.compare(-1), Some(-1_019 * MS - 1));
+        assert_eq!(watch.compare(exactly(19 * MS)), None);
+        assert_eq!(watch.compare(exactly(1_019 * MS)), Some(1_000 * MS));
+        assert_eq!(watch.compare(exactly(1_019 * MS)), None);
+        assert_eq!(watch.compare(exactly(-1)), Some(-1_019 * MS - 1));
     }
 
     #[test]
     fn packets_around_a_step_keep_their_true_time() {
         for step in [3_600_000 * MS, -3_600_000 * MS] {
             let mut stamps = Stamps { now: Wall(0), last_round: Wall(0), offset: 0, stepped_from: None };
-            stamps.begin_round(now(20 * MS), 0);
+            stamps.begin_round(now(20 * MS), exactly(0));
             assert_eq!(stamps.arrival(Some(15 * MS)), Wall(15 * MS));
             // Stepped at 30 ms: one packet stamped before, one after.
-            stamps.begin_round(now(40 * MS), step);
+            stamps.begin_round(now(40 * MS), exactly(step));
             assert_eq!(stamps.arrival(Some(25 * MS)), Wall(25 * MS));
             assert_eq!(stamps.arrival(Some(35 * MS + step)), Wall(35 * MS));
-            stamps.begin_round(now(60 * MS), step);
+            stamps.begin_round(now(60 * MS), exactly(step));
             assert_eq!(stamps.arrival(Some(50 * MS + step)), Wall(50 * MS));
             assert_eq!(stamps.arrival(None), Wall(60 * MS));
         }
+    }
+
+    #[test]
+    fn a_reading_that_was_interrupted_is_made_again() {
+        let ahead = 1_000 * MS;
+        let mut readings = [(0, 40 * MS), (50 * MS, 9 * MS), (70 * MS, 10_000), (80 * MS, 40 * MS)].into_iter();
+        let offset = closest(|| {
+            let (before, width) = readings.next().unwrap();
+            (Wall(before), Wall(before + ahead), Wall(before + width))
+        });
+        assert_eq!(offset, Offset { nanos: ahead - 5_000, uncertainty: 10_000 });
+        assert_eq!(readings.len(), 1);
+    }
+
+    #[test]
+    fn a_reading_known_too_badly_is_no_step_and_bends_no_arrival() {
+        let vague = Offset { nanos: -19 * MS, uncertainty: 38 * MS };
+        let mut stamps = Stamps { now: Wall(0), last_round: Wall(0), offset: 0, stepped_from: None };
+        stamps.begin_round(now(20 * MS), vague);
+        assert_eq!(stamps.arrival(Some(15 * MS)), Wall(15 * MS));
+        let far = Offset { nanos: -56 * MS, uncertainty: 112 * MS };
+        let mut watch = StepWatch { offset: 0 };
+        assert_eq!(watch.compare(far), None);
+        assert_eq!(watch.compare(exactly(0)), None);
     }
 }

@@ -7,18 +7,17 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use anyhow::Context as _;
 use nix::libc;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, bind,
-    recvmsg, sendmsg, setsockopt, socket, sockopt,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage,
+    bind, recvmsg, sendmsg, setsockopt, socket, sockopt,
 };
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 /// What the kernel may queue for us while we are busy: some thousand INVITEs of 3 KiB.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 
 /// A bound UDP socket for SIP.
 pub(super) struct Datagrams {
-    socket: AsyncFd<UdpSocket>,
+    socket: tokio::net::UdpSocket,
     bound: SocketAddr,
 }
 
@@ -29,7 +28,7 @@ impl Datagrams {
             format!("cannot listen on udp {address} (is another server running there? see `ss -lunp`; server.address sets it)")
         })?;
         let bound = socket.local_addr()?;
-        Ok(Self { socket: AsyncFd::with_interest(socket, Interest::READABLE)?, bound })
+        Ok(Self { socket: tokio::net::UdpSocket::from_std(socket)?, bound })
     }
 
     /// The address as bound; a wildcard stays one.
@@ -40,20 +39,15 @@ impl Datagrams {
     /// Waits for a datagram: its length, the address of ours it was sent to, and its sender's.
     pub(super) async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr, SocketAddr)> {
         let mut ancillary = nix::cmsg_space!(libc::in6_pktinfo);
-        loop {
-            let mut ready = self.socket.readable().await?;
-            match ready.try_io(|socket| receive(socket.get_ref(), self.bound, buffer, &mut ancillary)) {
-                Ok(result) => return result,
-                Err(_would_block) => {}
-            }
-        }
+        let socket = self.socket.as_fd();
+        self.socket.async_io(Interest::READABLE, || receive(socket, self.bound, buffer, &mut ancillary)).await
     }
 
     /// Sends from the address that the peer knows us by. UDP has no promise: a full buffer is an error to be logged.
     pub(super) fn send(&self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) -> io::Result<()> {
         let iov = [IoSlice::new(bytes)];
         let to = SockaddrStorage::from(to);
-        let fd = self.socket.get_ref().as_raw_fd();
+        let fd = self.socket.as_raw_fd();
         let sent = match from.ip() {
             IpAddr::V4(ip) if !ip.is_unspecified() => {
                 let info = libc::in_pktinfo {
@@ -92,24 +86,19 @@ fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 fn receive(
-    socket: &UdpSocket,
+    socket: BorrowedFd<'_>,
     bound: SocketAddr,
     buffer: &mut [u8],
-    ancillary: &mut Vec<u8>,
+    ancillary: &mut [u8],
 ) -> io::Result<(usize, SocketAddr, SocketAddr)> {
-    let fd: BorrowedFd<'_> = socket.as_fd();
     let mut iov = [IoSliceMut::new(buffer)];
-    let message = recvmsg::<SockaddrStorage>(fd.as_raw_fd(), &mut iov, Some(ancillary), MsgFlags::empty())?;
+    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut iov, Some(ancillary), MsgFlags::empty())?;
     let mut local = bound;
     for control in message.cmsgs()? {
-        match control {
-            ControlMessageOwned::Ipv4PacketInfo(info) => {
-                local.set_ip(IpAddr::V4(Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes())));
-            }
-            ControlMessageOwned::Ipv6PacketInfo(info) => {
-                local.set_ip(IpAddr::V6(Ipv6Addr::from(info.ipi6_addr.s6_addr)));
-            }
-            _ => {}
+        if let ControlMessageOwned::Ipv4PacketInfo(info) = control {
+            local.set_ip(IpAddr::V4(Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes())));
+        } else if let ControlMessageOwned::Ipv6PacketInfo(info) = control {
+            local.set_ip(IpAddr::V6(Ipv6Addr::from(info.ipi6_addr.s6_addr)));
         }
     }
     let remote = message.address.as_ref().and_then(socket_address).ok_or(io::ErrorKind::InvalidData)?;

@@ -1,9 +1,12 @@
 //! Once a second: is there room, does the journal keep up; and the configuration read again on SIGHUP.
 
+use std::sync::Arc;
+
 use siprec_core::session::Input;
 
 use super::Options;
 use super::signalling::Signalling;
+use crate::archive::retention;
 use crate::archive::space::SpaceChange;
 use crate::config::{Severity, notices};
 use crate::policy::policy;
@@ -30,7 +33,29 @@ pub(super) fn look(signalling: &mut Signalling) {
         signalling.pressure = pressure;
         signalling.input(Input::Pressure(pressure));
     }
+    for stall in signalling.writer.take_stalls() {
+        tracing::warn!(
+            what = stall.what,
+            seconds = stall.took.as_secs_f32(),
+            "the disk stalled; what waited in memory is written"
+        );
+    }
     signalling.look_at_clock();
+}
+
+/// Deletes journals that have been kept long enough, on a thread of its own. Those whose sheet shows a fault stay.
+pub(super) fn prune(signalling: &Signalling, options: &Options) {
+    let keep = options.loaded.config.archive.keep_journal.0;
+    let (disk, data, now) = (Arc::clone(&signalling.disk), signalling.data.clone(), signalling.now().wall);
+    let catalog = Arc::clone(&signalling.catalog);
+    let prune = move || match retention::prune(&*disk, &data, &catalog, keep, now) {
+        Ok(pruned) if pruned.removed > 0 => tracing::info!(?pruned, "journals deleted (archive.keep_journal)"),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "old journals are not deleted; tried again in an hour"),
+    };
+    if let Err(error) = std::thread::Builder::new().name("prune".into()).spawn(prune) {
+        tracing::warn!(%error, "old journals are not deleted; tried again in an hour");
+    }
 }
 
 /// Reads the configuration again. What cannot change while calls run is told; a faulty file changes nothing.

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use siprec_core::entry::{EndCause, Event, SegmentHeader};
 use siprec_core::seed::SessionId;
-use siprec_core::session::{Checkpoint, Srs};
+use siprec_core::session::{Checkpoint, Kept, Srs};
 use siprec_core::time::Now;
 use tokio::sync::{Notify, mpsc};
 
@@ -29,6 +30,8 @@ use crate::archive::finish::{Finished, Finisher};
 use crate::archive::journal::{Found, Live, Writer};
 use crate::archive::lock::DirectoryLock;
 use crate::archive::node::{self, Node};
+use crate::archive::recordings;
+use crate::archive::recovery::{Files, ForSession, Journal, Row, action};
 use crate::archive::renderers::Renderers;
 use crate::archive::scribe::{Blocks, Scribe};
 use crate::archive::space::Space;
@@ -78,7 +81,11 @@ impl SlabSink for ToJournal {
     }
 
     fn hand_over(&self, session: SessionId, bytes: Vec<u8>) {
-        self.0.hand_over(Blocks { session, segment: None, checkpoint_at: None, bytes });
+        self.0.hand_over_quietly(Blocks { session, segment: None, checkpoint_at: None, bytes });
+    }
+
+    fn round_over(&self) {
+        self.0.wake();
     }
 }
 
@@ -96,8 +103,13 @@ pub(super) fn start(
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let boot = node::boot();
     let clock = clock_of(&disk, &data, &boot)?;
-    let catalog = Arc::new(Catalog::open(&data)?);
+    let (catalog, rebuilt) = recordings::open_catalog(&*disk, &data)?;
+    if let Some(rebuilt) = rebuilt {
+        tracing::warn!(recordings = rebuilt.recordings, "the catalog was empty and is made anew from the sidecars");
+    }
+    let catalog = Arc::new(catalog);
     let found = Live::scan(&*disk, &data, &boot).context("the journals cannot be read")?;
+    Live::tidy(&*disk, &found);
 
     let written = Arc::new(Notify::new());
     let wake = Arc::clone(&written);
@@ -108,7 +120,7 @@ pub(super) fn start(
     });
     let sink: Arc<dyn SlabSink> = Arc::new(ToJournal(Arc::clone(&writer)));
     let workers = Workers::start(usize::from(config.media.workers), clock, &sink, tell)?;
-    let renderers = renderers(config, &disk, &data, catalog)?;
+    let renderers = renderers(config, &disk, &data, Arc::clone(&catalog))?;
     let mut policy = policy(config, &boot);
     policy.show_framed = options.sip_trace.is_some();
     let mut signalling = Signalling {
@@ -130,6 +142,7 @@ pub(super) fn start(
         steps: StepWatch::new(&clock),
         space: Space::new(config.archive.min_free.0),
         disk,
+        catalog,
         data: data.clone(),
         boot,
         pressure: None,
@@ -153,29 +166,56 @@ impl Signalling {
             took: Duration::ZERO,
         };
         for found in found {
+            let now: Now = self.now();
             let checkpoint = found.checkpoint.as_deref().map(Checkpoint::read);
-            match checkpoint {
-                Some(Ok(checkpoint)) => {
-                    let over = checkpoint.ended().is_some();
-                    recovered.ended += usize::from(over);
-                    recovered.sessions += usize::from(!over);
-                    let now: Now = self.now();
+            let journal = match &checkpoint {
+                Some(Ok(checkpoint)) if checkpoint.ended().is_some() || found.ended => Journal::Ended,
+                Some(Ok(_)) => Journal::Live,
+                Some(Err(_)) | None if found.ended => Journal::Ended,
+                Some(Err(_)) | None => Journal::Torn,
+            };
+            match (action(journal, Files::Absent, Row::Absent).session, checkpoint) {
+                (ForSession::Resume, Some(Ok(checkpoint))) => {
+                    recovered.sessions += 1;
                     self.srs.restore(now, checkpoint, found.next_segment, found.last_entry, found.rebooted);
-                    self.carry_out(now);
                 }
-                Some(Err(error)) => {
-                    recovered.unreadable += 1;
-                    tracing::error!(session = %found.session, %error, "a session cannot go on; what it has is rendered");
+                (ForSession::PutAway, Some(Ok(checkpoint))) if journal == Journal::Ended => {
+                    recovered.ended += 1;
+                    // Its dialog is remembered: its BYE may come again.
+                    self.srs.restore(now, checkpoint, found.next_segment, found.last_entry, found.rebooted);
                 }
-                None => {
+                (ForSession::PutAway, _) if journal == Journal::Ended => recovered.ended += 1,
+                (ForSession::Resume | ForSession::PutAway | ForSession::Leave, checkpoint) => {
                     recovered.unreadable += 1;
-                    tracing::error!(session = %found.session, "a session has no checkpoint; what it has is rendered");
+                    let why = checkpoint.and_then(Result::err).map_or("no checkpoint".to_owned(), |e| e.to_string());
+                    tracing::error!(session = %found.session, why, "a session cannot go on; what it has is rendered");
+                    self.end_torn(now, found);
                 }
             }
+            self.carry_out(now);
         }
         recovered.ports = began.elapsed();
         recovered.took = began.elapsed();
         recovered
+    }
+}
+
+impl Signalling {
+    /// A journal that nobody can go on with gets an end of its own, so that it is rendered.
+    fn end_torn(&mut self, now: Now, found: Found) {
+        let Some(header) = found.header else { return };
+        let session = found.session;
+        let header = SegmentHeader {
+            segment: found.next_segment,
+            anchor: (now.monotonic, now.wall),
+            boot: self.boot.clone(),
+            ..header
+        };
+        self.scribe.begin(now.wall, &header, &[]);
+        self.scribe.keep(session, now.wall, &Kept::Event(Event::Ended { cause: EndCause::Failed }));
+        self.scribe.forget(session);
+        self.hand_over();
+        self.finishing.note(session, true);
     }
 }
 
@@ -188,7 +228,8 @@ fn clock_of(disk: &Arc<dyn Disk>, data: &std::path::Path, boot: &str) -> anyhow:
     let clock = Clock::start();
     let anchor = clock.anchor();
     let node = Node { boot: boot.to_owned(), anchor: (anchor.monotonic, anchor.wall) };
-    node.write(&**disk, data).with_context(|| format!("cannot write {}: archive.data_dir must be writable", data.display()))?;
+    node.write(&**disk, data)
+        .with_context(|| format!("cannot write {}: archive.data_dir must be writable", data.display()))?;
     Ok(clock)
 }
 

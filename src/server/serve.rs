@@ -27,6 +27,8 @@ use crate::config::{Config, ListenAddress};
 
 /// Disk space and the pool's state are looked at this often.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// Old journals are looked for this often.
+const PRUNING: Duration = Duration::from_secs(3600);
 /// Arrivals that are taken in one go before deadlines are looked at.
 const BURST: usize = 64;
 
@@ -140,6 +142,7 @@ async fn turn(
     options: &mut Options,
 ) -> anyhow::Result<()> {
     let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
+    let mut pruning = tokio::time::interval(PRUNING);
     let mut draining = false;
     loop {
         let wait = until(signalling);
@@ -159,6 +162,7 @@ async fn turn(
                 signalling.wake();
             }
             () = tokio::time::sleep(wait) => signalling.wake(),
+            _ = pruning.tick() => housekeeping::prune(signalling, options),
             _ = housekeeping.tick() => housekeeping::look(signalling),
             _ = signals.terminate.recv() => return Ok(()),
             _ = signals.interrupt.recv() => return Ok(()),

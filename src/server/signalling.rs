@@ -25,8 +25,9 @@ use super::media::ports::{BoundPair, Ports};
 use super::media::{News, Workers};
 use super::streams::{StreamEvent, Streams};
 use super::told;
-use crate::archive::journal::Writer;
+use crate::archive::catalog::Catalog;
 use crate::archive::disk::Disk;
+use crate::archive::journal::Writer;
 use crate::archive::lock::DirectoryLock;
 use crate::archive::scribe::Scribe;
 use crate::archive::space::Space;
@@ -59,6 +60,7 @@ pub(super) struct Signalling {
     pub(super) steps: StepWatch,
     pub(super) space: Space,
     pub(super) disk: Arc<dyn Disk>,
+    pub(super) catalog: Arc<Catalog>,
     pub(super) data: PathBuf,
     pub(super) boot: String,
     /// Why new sessions are refused, as the core was told.
@@ -153,7 +155,10 @@ impl Signalling {
     /// Whether the machine's clock was stepped; entries go on without the step, and say so.
     pub(super) fn look_at_clock(&mut self) {
         if let Some(by_ns) = self.steps.check(&self.clock) {
-            tracing::warn!(by_ms = by_ns / 1_000_000, "the machine's clock was stepped; recordings go on without the step");
+            tracing::warn!(
+                by_ms = by_ns / 1_000_000,
+                "the machine's clock was stepped; recordings go on without the step"
+            );
             self.input(Input::ClockStep { by_ns });
         }
     }
@@ -199,7 +204,7 @@ impl Signalling {
         self.release(now.monotonic);
     }
 
-    fn hand_over(&mut self) {
+    pub(super) fn hand_over(&mut self) {
         for blocks in self.scribe.take() {
             self.ticket = self.writer.hand_over(blocks);
         }

@@ -123,7 +123,9 @@ pub(super) fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
         TcpListener::from_std(socket.into())
     })();
     bound.with_context(|| {
-        format!("cannot listen on tcp {address} (is another server running there? see `ss -ltnp`; server.address sets it)")
+        format!(
+            "cannot listen on tcp {address} (is another server running there? see `ss -ltnp`; server.address sets it)"
+        )
     })
 }
 

@@ -1,6 +1,5 @@
 //! What the core tells, as lines of the log: what an operator would tell a colleague.
 
-use siprec_core::entry::Event;
 use siprec_core::session::Tell;
 
 /// Logs one thing.
@@ -10,15 +9,12 @@ pub(super) fn tell(tell: &Tell) {
             tracing::info!(%session, src = %remote, streams, "recording");
         }
         Tell::SessionEnded { session, cause } => tracing::info!(%session, ?cause, "session ended"),
-        Tell::Alarm { session, event } => match event {
-            Event::Alarm { alarm, port, raised: true } => {
-                tracing::warn!(%session, ?alarm, stream = port.map(|p| p.0), "alarm");
-            }
-            Event::Alarm { alarm, port, .. } => {
-                tracing::info!(%session, ?alarm, stream = port.map(|p| p.0), "alarm cleared");
-            }
-            other => tracing::warn!(%session, event = ?other, "alarm"),
-        },
+        Tell::Alarm { session, alarm, port, raised: true } => {
+            tracing::warn!(%session, ?alarm, stream = port.map(|p| p.0), "alarm");
+        }
+        Tell::Alarm { session, alarm, port, raised: false } => {
+            tracing::info!(%session, ?alarm, stream = port.map(|p| p.0), "alarm cleared");
+        }
         Tell::Refused { remote, status, reason } => tracing::info!(%remote, status, reason, "refused"),
         Tell::Garbage { remote, reason } => tracing::debug!(%remote, reason, "not SIP"),
     }

@@ -6,10 +6,10 @@
 //!
 //! The signalling thread never waits: when the queue is full, messages are counted instead of shown.
 
-mod blank;
 mod pcap;
 
 use anyhow::Context as _;
+use siprec_core::session::blank_secrets;
 use siprec_core::sip::Transport;
 use siprec_core::time::Wall;
 use std::fs::File;
@@ -20,8 +20,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-
-pub use blank::blank_secrets;
 
 use crate::logging::SIP_TRACE;
 
@@ -130,7 +128,7 @@ impl Shower {
         if dropped > 0 {
             tracing::warn!(messages = dropped, "SIP trace: messages came too fast and are not shown");
         }
-        blank_secrets(&mut shown.message);
+        shown.message = blank_secrets(&shown.message);
         if self.log {
             log(&shown);
         }

@@ -89,6 +89,19 @@ impl Decoder {
         }
     }
 
+    /// Writes one sample a byte of payload to `slots`, where that is all there is to decoding; else says `false`.
+    pub fn decode_bytes<'s>(&self, payload: &[u8], slots: impl Iterator<Item = &'s mut i16>) -> bool {
+        let table = match (self.law, self.channels) {
+            (Law::A, 1) => &ALAW,
+            (Law::Mu, 1) => &MULAW,
+            (Law::A | Law::Mu | Law::Linear16, _) => return false,
+        };
+        for (slot, &byte) in slots.zip(payload) {
+            *slot = table[usize::from(byte)];
+        }
+        true
+    }
+
     fn frame_bytes(&self) -> usize {
         let sample = match self.law {
             Law::A | Law::Mu => 1,
@@ -145,7 +158,7 @@ mod tests {
     fn decoder(encoding: &str, clock_rate: u32, channels: u8) -> Decoder {
         match Coding::of(&format(encoding, clock_rate, channels)) {
             Coding::Audio(decoder) => decoder,
-            other => panic!("{encoding}: {other:?}"),
+            other @ (Coding::Inaudible | Coding::Unknown) => panic!("{encoding}: {other:?}"),
         }
     }
 

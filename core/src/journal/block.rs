@@ -1,5 +1,6 @@
 //! One block, read: what stands in it, without a copy and without a lifetime.
 
+use alloc::boxed::Box;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::ops::Range;
 
@@ -39,10 +40,25 @@ pub(super) struct Shape {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum What {
-    Sip { transport: Transport, outbound: bool, from: SocketAddr, to: SocketAddr },
-    Rtp { port: PortIndex, from: SocketAddr, to: SocketAddr },
-    Rtcp { port: PortIndex, outbound: bool, from: SocketAddr, to: SocketAddr },
-    Event(Event),
+    Sip {
+        transport: Transport,
+        outbound: bool,
+        from: SocketAddr,
+        to: SocketAddr,
+    },
+    Rtp {
+        port: PortIndex,
+        from: SocketAddr,
+        to: SocketAddr,
+    },
+    Rtcp {
+        port: PortIndex,
+        outbound: bool,
+        from: SocketAddr,
+        to: SocketAddr,
+    },
+    /// In a box: packets are many, and moved about.
+    Event(Box<Event>),
     Checkpoint,
 }
 
@@ -55,7 +71,7 @@ impl Shape {
             }
             Kind::Rtp { port, from, to, packet } => (What::Rtp { port, from, to }, packet),
             Kind::Rtcp { port, outbound, from, to, packet } => (What::Rtcp { port, outbound, from, to }, packet),
-            Kind::Event(event) => (What::Event(event), &[]),
+            Kind::Event(event) => (What::Event(Box::new(event)), &[]),
             Kind::Checkpoint(json) => (What::Checkpoint, json),
         };
         (Self { at: entry.at, what, bytes: 0..bytes.len() }, bytes)
@@ -68,7 +84,7 @@ impl Shape {
             What::Sip { transport, outbound, from, to } => Kind::Sip { transport, outbound, from, to, message: bytes },
             What::Rtp { port, from, to } => Kind::Rtp { port, from, to, packet: bytes },
             What::Rtcp { port, outbound, from, to } => Kind::Rtcp { port, outbound, from, to, packet: bytes },
-            What::Event(event) => Kind::Event(event),
+            What::Event(event) => Kind::Event(*event),
             What::Checkpoint => Kind::Checkpoint(bytes),
         };
         Entry { at: self.at, kind }
@@ -149,7 +165,7 @@ fn custom(block: &[u8]) -> Block {
     }
     match (*layout, *kind) {
         (LAYOUT, KIND_EVENT) => match serde_json::from_slice(payload) {
-            Ok(event) => Block::Entry(Shape { at, what: What::Event(event), bytes }),
+            Ok(event) => Block::Entry(Shape { at, what: What::Event(Box::new(event)), bytes }),
             Err(_) => Block::Unknown,
         },
         (LAYOUT, KIND_CHECKPOINT) => Block::Entry(Shape { at, what: What::Checkpoint, bytes }),

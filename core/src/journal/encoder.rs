@@ -7,10 +7,10 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use super::checksum::Sum;
 use super::format::{
     BLOCK_CUSTOM, BLOCK_INTERFACE, BLOCK_PACKET, BLOCK_SECTION, BYTE_ORDER_MAGIC, CUSTOM_CHECKED, CUSTOM_HEADER,
-    CUSTOM_TRAILER, ENTERPRISE, FLAGS_OUTBOUND, FRAME, IPV4_HEADER, IPV6_HEADER, Interface, KIND_CHECKPOINT,
-    KIND_EVENT, KIND_MARK, LAYOUT, LINK_TYPE_RAW, MAGIC, MAX_DATAGRAM, MAX_LABEL, MAX_PAYLOAD, Mark, OPTION_END,
-    OPTION_INTERFACE_NAME, OPTION_INTERFACE_RESOLUTION, OPTION_PACKET_FLAGS, OPTION_SECTION_APPLICATION, PACKET_HEADER,
-    PROTOCOL_UDP, RESOLUTION_NANOSECONDS, UDP_HEADER, padding, u32_at,
+    CUSTOM_TIME, CUSTOM_TRAILER, ENTERPRISE, FLAGS_OUTBOUND, FRAME, IPV4_HEADER, IPV6_HEADER, Interface,
+    KIND_CHECKPOINT, KIND_EVENT, KIND_MARK, LAYOUT, LINK_TYPE_RAW, MAGIC, MAX_DATAGRAM, MAX_LABEL, MAX_PAYLOAD, Mark,
+    OPTION_END, OPTION_INTERFACE_NAME, OPTION_INTERFACE_RESOLUTION, OPTION_PACKET_FLAGS, OPTION_SECTION_APPLICATION,
+    PACKET_HEADER, PROTOCOL_UDP, RESOLUTION_NANOSECONDS, UDP_HEADER, padding, u32_at, u64_at,
 };
 use crate::entry::{Entry, Event, Kind, PortIndex, SegmentHeader};
 use crate::time::Wall;
@@ -88,16 +88,28 @@ pub fn mark(out: &mut Vec<u8>, at: Wall, mark: &Mark) {
 }
 
 /// How many packets whole blocks hold: what is lost if they are dropped.
-pub fn packets_in(mut blocks: &[u8]) -> u64 {
-    let mut packets = 0;
-    while let (Some(kind), Some(length)) = (u32_at(blocks, 0), u32_at(blocks, 4)) {
-        packets += u64::from(kind == BLOCK_PACKET);
-        let Some(rest) = usize::try_from(length).ok().filter(|&l| l >= FRAME).and_then(|l| blocks.get(l..)) else {
-            break;
-        };
+pub fn packets_in(blocks: &[u8]) -> u64 {
+    whole(blocks).map(|(kind, _)| u64::from(kind == BLOCK_PACKET)).sum()
+}
+
+/// The latest time that whole blocks tell.
+pub fn latest_in(blocks: &[u8]) -> Option<Wall> {
+    let time = |(kind, block): (u32, &[u8])| match kind {
+        BLOCK_PACKET => Some(u64::from(u32_at(block, 12)?) << 32 | u64::from(u32_at(block, 16)?)),
+        BLOCK_CUSTOM => u64_at(block, CUSTOM_TIME),
+        _ => None,
+    };
+    whole(blocks).filter_map(time).map(|time| Wall(time.cast_signed())).max()
+}
+
+/// Blocks of our own making, one by one, by type.
+fn whole(mut blocks: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
+    core::iter::from_fn(move || {
+        let (kind, length) = (u32_at(blocks, 0)?, usize::try_from(u32_at(blocks, 4)?).ok()?);
+        let (block, rest) = blocks.split_at_checked(length).filter(|_| length >= FRAME)?;
         blocks = rest;
-    }
-    packets
+        Some((kind, block))
+    })
 }
 
 fn event(out: &mut Vec<u8>, at: Wall, event: &Event) {

@@ -41,6 +41,8 @@ pub(super) const FRAME: usize = 12;
 pub(super) const PACKET_HEADER: usize = 28;
 /// Where a custom block's checksum begins.
 pub(super) const CUSTOM_CHECKED: usize = 12;
+/// Where its time stands.
+pub(super) const CUSTOM_TIME: usize = 20;
 /// Bytes of a custom block before the payload.
 pub(super) const CUSTOM_HEADER: usize = 32;
 /// Checksum and total length.

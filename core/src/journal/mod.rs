@@ -24,7 +24,8 @@
 //!
 //!    ` label L` is left out where there is none. The pairs are dense: before those of port k stand those of all
 //!    lower ports. More of them follow later in the section when a session gets more streams.
-//! 4. Packets, events, checkpoints and marks, in the order in which they were handed over: nearly, not strictly, by time.
+//! 4. Packets, events, checkpoints and marks, in the order in which they were handed over: nearly, not strictly, by
+//!    time.
 //!
 //! ## A packet: Enhanced Packet Block (6)
 //!
@@ -37,9 +38,9 @@
 //!
 //! The addresses and ports are the real ones (an IPv4-mapped IPv6 address is written as IPv4; where only one side is
 //! IPv4, it is written mapped). The rest of the headers is made up: no fragments, TTL 64, identification 0, IPv4
-//! header checksum right, UDP checksum 0 over IPv4 and right over IPv6 (where RFC 8200 8.1 asks for it). SIP over TCP or TLS stands
-//! in UDP as well, one message a packet, the interface tells; so every reader sees whole messages in clear. A payload
-//! over [`MAX_DATAGRAM`] is cut there, and `original` tells its length.
+//! header checksum right, UDP checksum 0 over IPv4 and right over IPv6 (where RFC 8200 8.1 asks for it). SIP over TCP
+//! or TLS stands in UDP as well, one message a packet, the interface tells; so every reader sees whole messages in
+//! clear. A payload over [`MAX_DATAGRAM`] is cut there, and `original` tells its length.
 //!
 //! ## Everything else: Custom Block (`0x00000BAD`)
 //!

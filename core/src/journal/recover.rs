@@ -1,8 +1,8 @@
 //! What a segment holds that nobody closed: found from its tail, not from all of its bytes.
 //!
-//! After the end of our process alone, the file is what was written: it is good as far as its blocks go. After the end of
-//! the machine, pages may be missing anywhere behind the last sync: it is good as far as an unbroken chain of marks goes
-//! that starts where the disk was known to have it all.
+//! After the end of our process alone, the file is what was written: it is good as far as its blocks go. After the end
+//! of the machine, pages may be missing anywhere behind the last sync: it is good as far as an unbroken chain of marks
+//! goes that starts where the disk was known to have it all.
 
 use alloc::vec::Vec;
 
@@ -94,8 +94,8 @@ impl<'a> Walk<'a> {
                 self.seen.last_at = self.seen.last_at.max(Some(shape.at));
                 match shape.what {
                     What::Checkpoint => self.seen.checkpoint = Some(offset),
-                    What::Event(Event::Ended { .. }) => self.seen.ended = true,
-                    What::Event(_) | What::Sip { .. } | What::Rtp { .. } | What::Rtcp { .. } => {}
+                    What::Event(event) => self.seen.ended |= matches!(*event, Event::Ended { .. }),
+                    What::Sip { .. } | What::Rtp { .. } | What::Rtcp { .. } => {}
                 }
             }
             Block::Mark(at, mark) => {

@@ -129,7 +129,7 @@ fn what_is_written_is_read_in_pieces_of_any_size() {
         assert_eq!(seen, told(&entries), "in pieces of {step}");
         assert_eq!(reader.damage(), super::Damage::default());
         assert_eq!(reader.offset(), written.bytes.len() as u64);
-        assert_eq!(reader.last_mark().unwrap().crc != 0, true);
+        assert!(reader.last_mark().unwrap().crc != 0);
     }
 }
 
@@ -176,7 +176,10 @@ fn what_is_too_long_is_cut_or_said() {
     reader.push(&bytes);
     assert_eq!(reader.next(), Some(rtp(0, &long[..MAX_DATAGRAM])));
     assert!(matches!(reader.next().unwrap().kind, Kind::Event(Event::Dropped { .. })));
-    assert_eq!(encoder::packets_in(&bytes), 1);
+    assert_eq!((encoder::packets_in(&bytes), encoder::latest_in(&bytes)), (1, Some(START)));
+    encoder::entry(&mut bytes, &rtp(7, b"x"));
+    assert_eq!((encoder::packets_in(&bytes), encoder::latest_in(&bytes)), (2, Some(at(7))));
+    assert_eq!(encoder::latest_in(&bytes[1..]), None);
 }
 
 #[test]
@@ -194,7 +197,7 @@ fn a_tail_torn_at_any_byte_costs_only_itself() {
         let trusted = recover::tail(torn, length as u64, true).unwrap();
         assert_eq!(trusted.intact, length as u64 - reader.damage().torn, "torn at {length}");
         let checkpoint = written.blocks.iter().enumerate().filter(|&(i, _)| i == 0 || i == 3);
-        let checkpoint = checkpoint.map(|(_, &at)| at as u64).filter(|&at| at + 40 < trusted.intact).next_back();
+        let checkpoint = checkpoint.map(|(_, &at)| at as u64).rfind(|&at| at + 40 < trusted.intact);
         assert_eq!(trusted.checkpoint, checkpoint, "torn at {length}");
 
         let untrusted = recover::tail(torn, length as u64, false).unwrap();

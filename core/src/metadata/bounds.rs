@@ -51,7 +51,11 @@ impl Snapshot {
         let extensions = |list: &[Extension]| list.iter().map(extension_weight).sum::<usize>();
         let intervals = |list: &[Interval]| list.len() * ELEMENT_WEIGHT;
         let sessions = self.sessions.iter().map(|s| {
-            texts(&s.sip_session_ids) + extensions(&s.extensions) + intervals(&s.intervals) + s.id.len() + ELEMENT_WEIGHT
+            texts(&s.sip_session_ids)
+                + extensions(&s.extensions)
+                + intervals(&s.intervals)
+                + s.id.len()
+                + ELEMENT_WEIGHT
         });
         let participants = self.participants.iter().map(|p| {
             let memberships = p.memberships.iter().map(|m| m.session.len() + intervals(&m.intervals) + ELEMENT_WEIGHT);

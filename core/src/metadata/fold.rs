@@ -11,15 +11,13 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::document::{DataMode, Document, Extension, ParticipantStreamAssoc, StreamElement};
+use super::intervals::{Statement, close_all, settle, statement};
 use super::snapshot::{Binding, Contribution, Interval, Membership, Participant, Session, Snapshot, Stream};
 use super::{Deviation, Deviations, quote};
 use crate::time::Wall;
 
 /// Elements of one kind in a snapshot.
 const MAX_ELEMENTS: usize = 512;
-
-/// An `associate-time` and a `disassociate-time`: without the second it goes on.
-type Statement<'a> = (Option<&'a str>, Option<&'a str>);
 
 impl Snapshot {
     /// Folds `document`, received at `at`, into the snapshot. Returns what in it refers to nothing known.
@@ -324,7 +322,8 @@ impl<'a> Fold<'a> {
         let label = kept(&element.label, |b| &b.label);
         let session = kept(&element.session, |b| &b.session);
         let mode = kept(&element.mode, |b| &b.mode);
-        let same = last.is_some_and(|b| b.interval.is_open() && b.label == label && b.session == session && b.mode == mode);
+        let same =
+            last.is_some_and(|b| b.interval.is_open() && b.label == label && b.session == session && b.mode == mode);
         if !same {
             stream.close(at);
             let interval = Interval { from: at, to: None, said_from: None, said_to: None };
@@ -442,10 +441,6 @@ impl Stream {
     }
 }
 
-fn statement<'a>(from: &'a Option<String>, to: &'a Option<String>) -> Statement<'a> {
-    (from.as_deref(), to.as_deref())
-}
-
 fn union<'a>(lists: impl Iterator<Item = &'a Vec<String>>) -> Vec<String> {
     let mut all: Vec<String> = lists.flatten().cloned().collect();
     all.sort_unstable();
@@ -456,44 +451,6 @@ fn union<'a>(lists: impl Iterator<Item = &'a Vec<String>>) -> Vec<String> {
 /// An empty id is no reference: such a stream is known by its label.
 fn is_same_stream(element: &StreamElement, stream: &Stream) -> bool {
     element.id == stream.id && (!element.id.is_empty() || element.label.as_deref() == stream.label())
-}
-
-/// Brings `intervals` to what one document says of them. One statement without an end is enough to go on.
-fn settle(intervals: &mut Vec<Interval>, said: &[Statement<'_>], at: Wall) {
-    let going_on = said.iter().find(|(_, to)| to.is_none());
-    for (from, to) in said.iter().filter(|(_, to)| to.is_some()) {
-        let told = |i: &Interval| i.said_to.as_deref() == *to && (from.is_none() || i.said_from.as_deref() == *from);
-        if intervals.iter().any(told) {
-            continue;
-        }
-        let open = intervals.iter_mut().find(|i| i.is_open());
-        match open.filter(|i| going_on.is_none() || (from.is_some() && i.said_from.as_deref() == *from)) {
-            Some(open) => {
-                open.to = Some(at);
-                open.said_to = to.map(ToString::to_string);
-            }
-            None => intervals.push(Interval {
-                from: at,
-                to: Some(at),
-                said_from: from.map(ToString::to_string),
-                said_to: to.map(ToString::to_string),
-            }),
-        }
-    }
-    if let (Some((from, _)), false) = (going_on, intervals.iter().any(Interval::is_open)) {
-        intervals.push(Interval { from: at, to: None, said_from: from.map(ToString::to_string), said_to: None });
-    }
-}
-
-/// Closes what is open; whether anything was.
-fn close_all(intervals: &mut [Interval], at: Wall, said_to: Option<&str>) -> bool {
-    let mut closed = false;
-    for interval in intervals.iter_mut().filter(|i| i.is_open()) {
-        interval.to = Some(at);
-        interval.said_to = said_to.map(ToString::to_string);
-        closed = true;
-    }
-    closed
 }
 
 /// A complete document says all of a vendor's data, a partial one what has changed, by name and parent.
@@ -511,3 +468,7 @@ fn merge_extensions(known: &mut Vec<Extension>, new: &[Extension], complete: boo
         known.push(extension.clone());
     }
 }
+
+#[cfg(test)]
+#[path = "fold_tests.rs"]
+mod tests;

@@ -9,12 +9,14 @@
 mod bounds;
 mod document;
 mod fold;
+mod intervals;
 mod parse;
 mod request;
 mod snapshot;
 mod text;
 mod time;
 mod tree;
+mod vendor;
 mod xml;
 
 pub use bounds::MAX_HISTORY;

@@ -10,8 +10,8 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 
 use super::document::{
-    DataMode, Dialect, Document, Extension, Group, NameId, ParticipantElement, ParticipantSessionAssoc,
-    ParticipantStreamAssoc, Reason, SessionElement, SessionRecordingAssoc, StreamElement,
+    DataMode, Dialect, Document, Group, NameId, ParticipantElement, ParticipantSessionAssoc, ParticipantStreamAssoc,
+    Reason, SessionElement, SessionRecordingAssoc, StreamElement,
 };
 use super::text::decode;
 use super::time::parse_time;
@@ -23,9 +23,7 @@ const MAX_BYTES: usize = 65_535;
 /// Octets of one text: a name, an id, a time.
 const MAX_TEXT: usize = 1024;
 /// Key and value pairs kept of all vendors' data of one document.
-const MAX_FIELDS: usize = 512;
-/// Octets of a key.
-const MAX_PATH: usize = 256;
+pub(super) const MAX_FIELDS: usize = 512;
 /// The namespace of RFC 7865 5.1.1.
 const NAMESPACE: &str = "urn:ietf:params:xml:ns:recording:1";
 /// What namespaces of recording metadata begin with, drafts included.
@@ -74,12 +72,8 @@ fn read(content_type: &str, body: &[u8], deviations: &mut Deviations) -> Option<
         deviations.add("snapshot-request", "RFC 7866 9.2", "an SRC has nothing to ask an SRS for");
         return None;
     }
-    let mut reader = Reader {
-        tree: &tree,
-        deviations,
-        document: Document::default(),
-        fields_left: Cell::new(MAX_FIELDS),
-    };
+    let mut reader =
+        Reader { tree: &tree, deviations, document: Document::default(), fields_left: Cell::new(MAX_FIELDS) };
     reader.root(root);
     let mut document = reader.document;
     if document.is_empty() && (tree.has_own_text(root) || !is_recording_root(root)) {
@@ -111,12 +105,12 @@ fn is_recording_root(root: &Node<'_>) -> bool {
 }
 
 /// Reads elements into a document.
-struct Reader<'a, 'd> {
-    tree: &'a Tree<'a>,
+pub(super) struct Reader<'a, 'd> {
+    pub(super) tree: &'a Tree<'a>,
     deviations: &'d mut Deviations,
-    document: Document,
+    pub(super) document: Document,
     /// Fields of vendors' data that may still be kept.
-    fields_left: Cell<usize>,
+    pub(super) fields_left: Cell<usize>,
 }
 
 impl<'a> Reader<'a, '_> {
@@ -158,7 +152,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    fn is_ours(&self, node: &Node<'_>) -> bool {
+    pub(super) fn is_ours(&self, node: &Node<'_>) -> bool {
         let namespace = &*node.namespace;
         namespace.is_empty()
             || namespace == self.document.dialect.namespace
@@ -176,7 +170,11 @@ impl<'a> Reader<'a, '_> {
             "complete" => self.document.mode = DataMode::Complete,
             "partial" => self.document.mode = DataMode::Partial,
             _ => {
-                self.deviations.add("datamode-value", "RFC 7865 5.1.2", &format!("'{}', read as partial", quote(&value)));
+                self.deviations.add(
+                    "datamode-value",
+                    "RFC 7865 5.1.2",
+                    &format!("'{}', read as partial", quote(&value)),
+                );
                 self.document.mode = DataMode::Partial;
             }
         }
@@ -196,8 +194,16 @@ impl<'a> Reader<'a, '_> {
 
     fn session(&mut self, node: &Node<'a>) {
         let known = &[
-            "sipSessionID", "reason", "group-ref", "start-time", "stop-time", "end-time", "associate-time",
-            "disassociate-time", "participant", "stream",
+            "sipSessionID",
+            "reason",
+            "group-ref",
+            "start-time",
+            "stop-time",
+            "end-time",
+            "associate-time",
+            "disassociate-time",
+            "participant",
+            "stream",
         ];
         let reference = self.child_text(node, "group-ref").or_else(|| filled(node.attribute(&["group", "group_id"])));
         let session = SessionElement {
@@ -214,10 +220,11 @@ impl<'a> Reader<'a, '_> {
             self.document.sessions.push(session);
         }
         // Not in any draft, but seen: participants and streams inside their session.
-        for child in self.tree.elements(node) {
-            if child.is("participant") {
+        let tree = self.tree;
+        for child in tree.elements(node) {
+            if child.is("participant") && self.is_ours(child) {
                 self.participant(child, Some(&id));
-            } else if child.is("stream") {
+            } else if child.is("stream") && self.is_ours(child) {
                 self.stream(child, Some(&id));
             }
         }
@@ -278,7 +285,7 @@ impl<'a> Reader<'a, '_> {
             names.extend(displays.into_iter().map(|(display, lang)| NameId::new(&aor, display, lang)));
         }
         if names.is_empty() {
-            let named = self.tree.child(node, "name").map(|name| self.display(name));
+            let named = self.children(node, "name").next().map(|name| self.display(name));
             let (display, lang) = named.unwrap_or((filled(node.attribute(&["name"])), None));
             let aors = self.texts(node, "aor");
             names.extend(aors.iter().map(|aor| NameId::new(aor, display.clone(), lang.clone())));
@@ -393,7 +400,11 @@ impl<'a> Reader<'a, '_> {
 
     fn has_id(&mut self, id: &str, element: &str) -> bool {
         if id.is_empty() {
-            self.deviations.add("element-without-id", "RFC 7865 6.10", &format!("<{element}> without an id is dropped"));
+            self.deviations.add(
+                "element-without-id",
+                "RFC 7865 6.10",
+                &format!("<{element}> without an id is dropped"),
+            );
         }
         !id.is_empty()
     }
@@ -413,74 +424,26 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn children(&self, node: &Node<'a>, name: &'a str) -> impl Iterator<Item = &'a Node<'a>> {
-        self.tree.elements(node).filter(move |child| child.is(name))
+        self.tree.elements(node).filter(move |child| child.is(name) && self.is_ours(child))
     }
 
     fn child_text(&self, node: &Node<'a>, name: &str) -> Option<String> {
-        let text = self.tree.child(node, name).map(|child| self.text_of(child));
+        let text =
+            self.tree.elements(node).find(|child| child.is(name) && self.is_ours(child)).map(|c| self.text_of(c));
         text.filter(|text| !text.is_empty())
     }
 
-    fn text_of(&self, node: &Node<'a>) -> String {
+    pub(super) fn text_of(&self, node: &Node<'a>) -> String {
         short(&self.tree.text_of(node))
     }
 
     fn texts(&self, node: &Node<'a>, name: &'a str) -> Vec<String> {
         self.children(node, name).map(|child| self.text_of(child)).filter(|text| !text.is_empty()).collect()
     }
-
-    fn extend_document(&mut self, node: &Node<'a>) {
-        let extension = self.extension(node);
-        self.document.extensions.push(extension);
-    }
-
-    /// What stands in `node` besides the elements `known` to its kind.
-    fn extensions(&self, node: &Node<'a>, known: &[&str]) -> Vec<Extension> {
-        let foreign = |child: &&Node<'a>| !self.is_ours(child) || !known.iter().any(|name| child.is(name));
-        self.tree.elements(node).filter(foreign).map(|child| self.extension(child)).collect()
-    }
-
-    fn extension(&self, node: &Node<'a>) -> Extension {
-        let mut fields = Vec::new();
-        self.fields(node, "", &mut fields);
-        Extension {
-            name: node.name().to_string(),
-            namespace: node.namespace.to_string(),
-            parent: filled(node.attribute(&["parent"])),
-            xml: self.tree.raw(node).to_string(),
-            fields,
-        }
-    }
-
-    fn fields(&self, node: &Node<'a>, path: &str, fields: &mut Vec<(String, String)>) {
-        let here = match (node.is("extensiondata"), path.is_empty()) {
-            (true, _) => path.to_string(),
-            (false, true) => node.name().to_string(),
-            (false, false) => format!("{path}/{}", node.name()),
-        };
-        let attributes = node.attributes().map(|a| {
-            let name = a.name.rsplit(':').next().unwrap_or(a.name);
-            (format!("{here}/@{name}"), a.value.to_string())
-        });
-        let mut own: Vec<(String, String)> = attributes.collect();
-        let mut children = self.tree.elements(node).peekable();
-        if children.peek().is_none() {
-            own.push((here.clone(), self.tree.text_of(node)));
-        }
-        own.retain(|(path, _)| path.len() <= MAX_PATH);
-        own.truncate(self.fields_left.get());
-        self.fields_left.set(self.fields_left.get() - own.len());
-        fields.extend(own);
-        for child in children {
-            if self.fields_left.get() > 0 && here.len() <= MAX_PATH {
-                self.fields(child, &here, fields);
-            }
-        }
-    }
 }
 
 /// A value that says something.
-fn filled(value: Option<&str>) -> Option<String> {
+pub(super) fn filled(value: Option<&str>) -> Option<String> {
     value.filter(|value| !value.is_empty()).map(short)
 }
 
@@ -513,3 +476,7 @@ fn check_ids(document: &Document, deviations: &mut Deviations) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "parse_tests.rs"]
+mod tests;

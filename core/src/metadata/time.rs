@@ -114,7 +114,14 @@ mod tests {
             let (wall, found) = parse_time(text).unwrap();
             assert_eq!((wall.to_string().as_str(), found), (expected, flaw), "{text}");
         }
-        for text in ["", "yesterday", "2024-13-01T00:00:00Z", "2024-06-20T15:04", "2024-06-20T15:04:17+1", "2024-06-20T15:04:17.Z"] {
+        for text in [
+            "",
+            "yesterday",
+            "2024-13-01T00:00:00Z",
+            "2024-06-20T15:04",
+            "2024-06-20T15:04:17+1",
+            "2024-06-20T15:04:17.Z",
+        ] {
             assert_eq!(parse_time(text), None, "{text}");
         }
     }

@@ -162,7 +162,11 @@ impl<'a> Reader<'a> {
                     at = end;
                     let twice = attributes.iter().any(|known| known.name == attribute.name);
                     if twice || attributes.len() >= MAX_ATTRIBUTES {
-                        deviations.add("surplus-attribute", XML, &alloc::format!("{} of {name}", quote(attribute.name)));
+                        deviations.add(
+                            "surplus-attribute",
+                            XML,
+                            &alloc::format!("{} of {name}", quote(attribute.name)),
+                        );
                     } else {
                         attributes.push(attribute);
                     }
@@ -338,9 +342,12 @@ mod tests {
 
     #[test]
     fn a_cut_document_gives_what_was_there() {
-        for (text, expected) in
-            [("<a><b c='1", "[a][cut]"), ("<a>x<!-- y", "[a]x[cut]"), ("<a><![CDATA[x", "[a]x[cut]"), ("<a></", "[a][cut]")]
-        {
+        for (text, expected) in [
+            ("<a><b c='1", "[a][cut]"),
+            ("<a>x<!-- y", "[a]x[cut]"),
+            ("<a><![CDATA[x", "[a]x[cut]"),
+            ("<a></", "[a][cut]"),
+        ] {
             assert_eq!(tokens(text).0, expected, "{text}");
         }
     }

@@ -147,6 +147,9 @@ impl ClockMap {
 
 /// `value * numerator / denominator` without overflow.
 fn scale(value: i64, numerator: i64, denominator: i64) -> i64 {
+    if let Some(product) = value.checked_mul(numerator) {
+        return product / denominator.max(1);
+    }
     let product = i128::from(value) * i128::from(numerator) / i128::from(denominator.max(1));
     i64::try_from(product).unwrap_or(if product < 0 { i64::MIN } else { i64::MAX })
 }
@@ -171,7 +174,8 @@ impl Line {
         let count = i128::try_from(points.len()).unwrap_or(1);
         let middle = i64::try_from(sum / count).unwrap_or(0);
         let hull = lower_hull(points);
-        let edge = hull.windows(2).find(|edge| edge.iter().any(|end| end.media >= middle && end.media != edge[0].media));
+        let edge =
+            hull.windows(2).find(|edge| edge.iter().any(|end| end.media >= middle && end.media != edge[0].media));
         let Some(&[from, to]) = edge else { return flat };
         let limit = if span < LONG_SPAN_NS { SHORT_SPAN_PPM } else { LONG_SPAN_PPM };
         let (rise, run) = (to.delay.saturating_sub(from.delay), to.media.saturating_sub(from.media));

@@ -108,7 +108,8 @@ impl Clocks {
         for (place, &(epoch, group)) in group_of.iter().enumerate() {
             let stalled = records.get(epoch).is_some_and(|record| record.packets < STALLED_PACKETS);
             let neighbours = place.checked_sub(1).and_then(|before| group_of.get(before)).zip(group_of.get(place + 1));
-            let around = neighbours.filter(|(before, after)| stalled && before.1 == after.1).map(|(before, _)| before.1);
+            let around =
+                neighbours.filter(|(before, after)| stalled && before.1 == after.1).map(|(before, _)| before.1);
             if let Some(slot) = self.of_epoch.get_mut(epoch) {
                 *slot = Some(around.unwrap_or(group));
             }

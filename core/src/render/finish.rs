@@ -64,8 +64,10 @@ pub(super) fn finish(planner: &Planner) -> Plan {
     let zero = planner.scope.zero().or(planner.last_at).unwrap_or(0);
     let mut lines = lines(planner);
     let seats = seat_sources(planner, &mut lines, &spans);
-    let heard = seats.iter().zip(&spans).filter(|(seat, _)| seat.is_some()).filter_map(|(_, span)| *span);
-    let end = end(planner, &lines, zero, heard.map(|span| span.1).max());
+    let hosts = (0..seats.len()).filter(|&source| !is_stranger(planner, source));
+    let seated = hosts.filter(|&source| seats.get(source).is_some_and(Option::is_some));
+    let heard = seated.filter_map(|source| Some((*spans.get(source)?)?.1)).max();
+    let end = end(planner, &lines, zero, heard);
     let findings = Findings { planner, lines, seats, zero, end };
     let files = files(&findings);
     let sidecar = sidecar(&findings, &files);
@@ -81,7 +83,8 @@ fn lines(planner: &Planner) -> Vec<Line<'_>> {
     let belongs = |(port, record): &(&PortIndex, &PortRecord)| {
         record.packets > 0 || (!planner.scope.is_foreign(**port) && !closed(record))
     };
-    let mut lines: Vec<Line<'_>> = planner.ports.iter().filter(belongs).map(|(port, record)| line(planner, *port, record)).collect();
+    let mut lines: Vec<Line<'_>> =
+        planner.ports.iter().filter(belongs).map(|(port, record)| line(planner, *port, record)).collect();
     lines.sort_by_key(|line| (line.record.stream.m_line, line.port));
     lines
 }
@@ -109,7 +112,7 @@ fn seat_sources(planner: &Planner, lines: &mut [Line<'_>], spans: &[Option<(i64,
     let labels: Vec<Option<String>> = lines.iter().map(|line| line.record.stream.label.clone()).collect();
     let ends = people.ends(&labels);
     let span = |sources: &[usize]| join(sources.iter().filter_map(|&source| *spans.get(source)?));
-    let mut voices: Vec<Voice> = Vec::new();
+    let (mut voices, mut guests): (Vec<Voice>, Vec<Voice>) = (Vec::new(), Vec::new());
     for (index, line) in lines.iter().enumerate().filter(|(_, line)| line.record.is_audio()) {
         let (own, beside) = own_and_beside(planner, line);
         let m_line = line.record.stream.m_line;
@@ -117,10 +120,11 @@ fn seat_sources(planner: &Planner, lines: &mut [Line<'_>], spans: &[Option<(i64,
         voices.push(Voice { line: Some(index), sources: own, lane });
         for source in beside {
             let sources = alloc::vec![source];
-            let lane = Lane { role: Role::Other, m_line: u16::MAX, span: span(&sources) };
-            voices.push(Voice { line: None, sources, lane });
+            let role = if is_stranger(planner, source) { Role::Stranger } else { Role::Other };
+            guests.push(Voice { line: None, lane: Lane { role, m_line: u16::MAX, span: span(&sources) }, sources });
         }
     }
+    voices.append(&mut guests);
     let lanes: Vec<Lane> = voices.iter().map(|voice| voice.lane).collect();
     let mut seats = alloc::vec![None; planner.tracker.sources().len()];
     for (voice, seat) in voices.iter().zip(lanes::seat(&lanes)) {
@@ -135,6 +139,10 @@ fn seat_sources(planner: &Planner, lines: &mut [Line<'_>], spans: &[Option<(i64,
         }
     }
     seats
+}
+
+fn is_stranger(planner: &Planner, source: usize) -> bool {
+    planner.tracker.sources().get(source).is_some_and(|source| source.change == SourceChange::Stranger)
 }
 
 /// The sources that follow one another on the line, and those that speak beside them long enough to be heard.
@@ -236,7 +244,9 @@ fn state(ended_by: Option<EndCause>) -> State {
         Some(EndCause::Bye | EndCause::Cancel | EndCause::CommunicationSessionEnded | EndCause::Operator) => {
             State::Complete
         }
-        Some(EndCause::SrcGone | EndCause::DialogUnknown | EndCause::CaptureEnded | EndCause::Failed) | None => State::Interrupted,
+        Some(EndCause::SrcGone | EndCause::DialogUnknown | EndCause::CaptureEnded | EndCause::Failed) | None => {
+            State::Interrupted
+        }
     }
 }
 

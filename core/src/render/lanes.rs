@@ -19,6 +19,8 @@ pub(super) enum Role {
     Mixed,
     /// A third, or unknown.
     Other,
+    /// Somebody of another address at the same time: never in the first file.
+    Stranger,
 }
 
 /// What wants a channel.
@@ -51,17 +53,15 @@ impl Channel {
 
 /// Seats the lanes, which come in the order of m-lines, a port's own before those beside it.
 pub(super) fn seat(lanes: &[Lane]) -> Vec<Seat> {
-    if let [only] = lanes
-        && matches!(only.role, Role::Mixed | Role::Other)
-    {
-        return alloc::vec![Seat { file: 0, channel: ChannelName::Both }];
-    }
+    let mut hosts = lanes.iter().filter(|lane| lane.role != Role::Stranger);
+    let alone = matches!((hosts.next(), hosts.next()), (Some(Lane { role: Role::Mixed | Role::Other, .. }), None));
     let mut channels: Vec<Channel> = Vec::new();
     let mut seats = alloc::vec![None; lanes.len()];
-    for rank in [Role::Caller, Role::Callee, Role::Mixed, Role::Other] {
+    for rank in [Role::Caller, Role::Callee, Role::Mixed, Role::Other, Role::Stranger] {
         for (lane, seat) in lanes.iter().zip(&mut seats).filter(|(lane, _)| lane.role == rank) {
             let index = choose(&mut channels, lane);
-            let channel = if index % 2 == 0 { ChannelName::Left } else { ChannelName::Right };
+            let channel = if index.is_multiple_of(2) { ChannelName::Left } else { ChannelName::Right };
+            let channel = if alone && index < 2 { ChannelName::Both } else { channel };
             *seat = Some(Seat { file: index / 2, channel });
         }
     }
@@ -73,16 +73,17 @@ fn choose(channels: &mut Vec<Channel>, lane: &Lane) -> usize {
     while channels.len() < 2 {
         channels.push(Channel::default());
     }
-    let preferred = match lane.role {
-        Role::Caller => Some(0),
-        Role::Callee => Some(1),
-        Role::Mixed | Role::Other => None,
+    let (preferred, first) = match lane.role {
+        Role::Caller => (Some(0), 0),
+        Role::Callee => (Some(1), 0),
+        Role::Mixed | Role::Other => (None, 0),
+        Role::Stranger => (None, 2),
     };
-    let free = |index: &usize| channels.get(*index).is_some_and(|channel| channel.is_free_for(lane));
+    let free = |index: &usize| *index >= first && channels.get(*index).is_some_and(|channel| channel.is_free_for(lane));
     let same_line = |channel: &Channel| channel.taken.iter().any(|other| other.m_line == lane.m_line);
     let index = preferred
         .filter(free)
-        .or_else(|| channels.iter().take(2).position(|channel| channel.taken.is_empty()))
+        .or_else(|| channels.iter().take(2).position(|channel| channel.taken.is_empty()).filter(free))
         .or_else(|| channels.iter().position(same_line).filter(free))
         .or_else(|| (0..channels.len()).find(free))
         .unwrap_or(channels.len());
@@ -140,5 +141,6 @@ mod tests {
         assert_eq!(seats(&[lane(Role::Other, 0, 0, 9)]), [(0, Both)]);
         assert_eq!(seats(&[lane(Role::Mixed, 0, 0, 9)]), [(0, Both)]);
         assert_eq!(seats(&[lane(Role::Callee, 0, 0, 9)]), [(0, Right)]);
+        assert_eq!(seats(&[lane(Role::Other, 0, 0, 9), lane(Role::Stranger, 0, 0, 9)]), [(0, Both), (1, Left)]);
     }
 }

@@ -23,8 +23,10 @@ use crate::entry::{Entry, Event, Kind, PortIndex};
 const LATE_NS: i64 = 2_000_000_000;
 /// Room ahead of the last arrival: the longest packet, and clocks that are not straight.
 const AHEAD_NS: i64 = 3_000_000_000;
-/// Frames handed out at a time, in parts of a second.
-const BLOCKS_A_SECOND: u32 = 1;
+/// Seconds handed out at a time.
+const BLOCK_SECONDS: u32 = 2;
+/// Blocks handed out between two moves of the window.
+const WINDOW_BLOCKS: usize = 6;
 /// A packet is stretched to no more than so many times its samples.
 const MAX_STRETCH: usize = 64;
 const CHANNELS: usize = 2;
@@ -39,13 +41,15 @@ pub struct Mixer<'p> {
     frames: i64,
     scope: Scope,
     tracker: Tracker,
-    /// Interleaved samples from frame `base` on.
+    /// Interleaved samples; those of frame `base` are at `start`, and what was handed out lies before.
     window: Vec<i16>,
     base: i64,
+    start: usize,
     block: usize,
+    /// Samples that have to lie in the window after `start`.
+    room: usize,
     /// Frames before this one do not change any more.
     settled: i64,
-    out: Vec<i16>,
     decoded: Vec<i16>,
     /// First frame and channel of what was decoded, while blocks before it are still to be handed out.
     waiting: Option<(i64, ChannelName)>,
@@ -56,8 +60,9 @@ impl<'p> Mixer<'p> {
     pub fn new(plan: &'p Plan, file: usize) -> Self {
         let (rate, frames) = plan.files.get(file).map_or((1, 0), |file| (file.sample_rate.max(1), file.frames));
         let sample_rate = i64::from(rate);
-        let block = usize::try_from(rate.div_ceil(BLOCKS_A_SECOND)).unwrap_or(1);
-        let room = usize::try_from((LATE_NS + AHEAD_NS) / NANOS_PER_SECOND * sample_rate).unwrap_or(0);
+        let block = usize::try_from(rate.saturating_mul(BLOCK_SECONDS)).unwrap_or(1);
+        let ahead = usize::try_from((LATE_NS + AHEAD_NS) / NANOS_PER_SECOND * sample_rate).unwrap_or(0);
+        let room = (ahead + block) * CHANNELS;
         Self {
             plan,
             file,
@@ -65,11 +70,12 @@ impl<'p> Mixer<'p> {
             frames: i64::try_from(frames).unwrap_or(i64::MAX),
             scope: Scope::new(plan.recording),
             tracker: Tracker::default(),
-            window: alloc::vec![0; (room + block) * CHANNELS],
+            window: alloc::vec![0; room + WINDOW_BLOCKS * block * CHANNELS],
             base: 0,
+            start: 0,
             block,
+            room,
             settled: 0,
-            out: Vec::new(),
             decoded: Vec::new(),
             waiting: None,
         }
@@ -126,15 +132,23 @@ impl<'p> Mixer<'p> {
             return None;
         }
         let samples = usize::try_from(ready).unwrap_or(0) * CHANNELS;
-        self.out.clear();
-        self.out.extend_from_slice(self.window.get(..samples)?);
-        self.window.copy_within(samples.., 0);
-        let kept = self.window.len() - samples;
+        if self.window.len() - self.start < self.room {
+            self.move_window();
+        }
+        let from = self.start;
+        self.start += samples;
+        self.base += ready;
+        self.window.get(from..self.start)
+    }
+
+    /// Makes room at the end: what is still to be handed out goes to the front, silence behind it.
+    fn move_window(&mut self) {
+        self.window.copy_within(self.start.., 0);
+        let kept = self.window.len() - self.start;
         if let Some(emptied) = self.window.get_mut(kept..) {
             emptied.fill(0);
         }
-        self.base += ready;
-        Some(&self.out)
+        self.start = 0;
     }
 
     /// Where a source is heard in this file, now.
@@ -159,6 +173,9 @@ impl<'p> Mixer<'p> {
         let (from, to) = (self.frame(from), self.frame(to));
         let Ok(length) = usize::try_from(to.saturating_sub(from)) else { return };
         self.waiting = None;
+        if length == audio.payload.len() && self.copy(from, audio, channel) {
+            return;
+        }
         self.decoded.clear();
         audio.decoder.decode(audio.payload, &mut self.decoded);
         if length > self.decoded.len().saturating_mul(MAX_STRETCH) {
@@ -167,7 +184,7 @@ impl<'p> Mixer<'p> {
         if length != self.decoded.len() {
             stretch(&mut self.decoded, length);
         }
-        let room = i64::try_from(self.window.len() / CHANNELS).unwrap_or(0);
+        let room = i64::try_from((self.window.len() - self.start) / CHANNELS).unwrap_or(0);
         if to.saturating_sub(self.base) > room {
             self.waiting = Some((from, channel));
         } else {
@@ -175,12 +192,28 @@ impl<'p> Mixer<'p> {
         }
     }
 
+    /// The usual case, straight into the window: one channel, one byte a sample, all of it in the window.
+    fn copy(&mut self, from: i64, audio: &Audio<'_>, channel: ChannelName) -> bool {
+        let right = match channel {
+            ChannelName::Left => 0,
+            ChannelName::Right => 1,
+            ChannelName::Both | ChannelName::None => return false,
+        };
+        let Ok(start) = usize::try_from(from.saturating_sub(self.base)) else { return false };
+        let first = start.saturating_mul(CHANNELS).saturating_add(self.start);
+        let end = first.saturating_add(audio.payload.len().saturating_mul(CHANNELS));
+        let Some(frames) = self.window.get_mut(first..end) else { return false };
+        let slots = frames.chunks_exact_mut(CHANNELS).map(|frame| &mut frame[right]);
+        audio.decoder.decode_bytes(audio.payload, slots)
+    }
+
     /// Writes what was decoded, as far as it lies in the window.
     fn write(&mut self, from: i64, channel: ChannelName) {
         let Ok(skip) = usize::try_from(self.base.saturating_sub(from).max(0)) else { return };
         let Ok(start) = usize::try_from(from.saturating_sub(self.base).max(0)) else { return };
         let samples = self.decoded.get(skip..).unwrap_or_default();
-        let room = start.checked_mul(CHANNELS).and_then(|start| self.window.get_mut(start..)).unwrap_or_default();
+        let first = start.saturating_mul(CHANNELS).saturating_add(self.start);
+        let room = self.window.get_mut(first..).unwrap_or_default();
         let frames = room.chunks_exact_mut(CHANNELS).zip(samples);
         match channel {
             ChannelName::Left => frames.for_each(|(frame, &sample)| frame[0] = sample),
@@ -230,6 +263,6 @@ mod tests {
         stretch(&mut samples, 4);
         assert_eq!(samples, [0, 100, 300, 400]);
         stretch(&mut samples, 0);
-        assert_eq!(samples, []);
+        assert!(samples.is_empty());
     }
 }

@@ -14,9 +14,7 @@ pub(super) enum Place {
     /// The source's first.
     First,
     /// After the highest so far; so many in between are missing, as yet.
-    Next {
-        missing: u64,
-    },
+    Next { missing: u64 },
     /// One that was missing.
     Late,
     /// A further copy.

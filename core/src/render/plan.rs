@@ -211,7 +211,11 @@ impl Notes {
         }
     }
 
-    pub(super) fn alarm_sheets(&self, ms: impl Fn(i64) -> u64, label: impl Fn(PortIndex) -> Option<String>) -> Vec<AlarmSheet> {
+    pub(super) fn alarm_sheets(
+        &self,
+        ms: impl Fn(i64) -> u64,
+        label: impl Fn(PortIndex) -> Option<String>,
+    ) -> Vec<AlarmSheet> {
         let sheet = |&(at, alarm, port, raised): &(i64, Alarm, Option<PortIndex>, bool)| AlarmSheet {
             at_ms: ms(at),
             alarm,

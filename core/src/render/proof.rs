@@ -200,7 +200,11 @@ fn undecoded(findings: &Findings<'_>, line: &Line<'_>) -> Option<String> {
     let names: Vec<&str> =
         unknown.filter(|(index, _)| line.record.packets_of(*index) > 0).map(|(_, f)| f.name.as_str()).collect();
     (packets > 0).then(|| {
-        format!("{packets} packets of {} captured, not rendered: no decoder for {}", line.record.words(), names.join(", "))
+        format!(
+            "{packets} packets of {} captured, not rendered: no decoder for {}",
+            line.record.words(),
+            names.join(", ")
+        )
     })
 }
 
@@ -225,5 +229,8 @@ fn guest(findings: &Findings<'_>, line: &Line<'_>, index: usize) -> Option<Strin
         None => "captured, not rendered".to_string(),
     };
     let port = line.record.stream.local.port();
-    Some(format!("source {:08x} at {} sent {packets} packets to {port} beside its own: {place}", source.ssrc, source.from))
+    Some(format!(
+        "source {:08x} at {} sent {packets} packets to {port} beside its own: {place}",
+        source.ssrc, source.from
+    ))
 }

@@ -11,9 +11,9 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use super::order::{Place, Sequence};
-use crate::rtp::Packet;
 use crate::codec::{self, Coding, Decoder};
 use crate::entry::{PortIndex, SourceChange, Stream};
+use crate::rtp::Packet;
 
 /// Sources of a session that are told apart; packets of further ones are counted together.
 const MAX_SOURCES: usize = 1024;
@@ -211,7 +211,16 @@ impl Tracker {
             }
             Some(Coding::Inaudible | Coding::Unknown) | None => None,
         };
-        Some(Heard { source: index, sequence: extended, place, format, timestamp: packet.timestamp, clock_rate, is_event, audio })
+        Some(Heard {
+            source: index,
+            sequence: extended,
+            place,
+            format,
+            timestamp: packet.timestamp,
+            clock_rate,
+            is_event,
+            audio,
+        })
     }
 }
 

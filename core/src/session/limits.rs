@@ -10,6 +10,8 @@ pub const MAX_PORTS: u16 = 256;
 pub const MAX_OPEN_RECORDINGS: usize = 32;
 /// Streams (TCP, TLS) that are open at a time.
 pub const MAX_CONNECTIONS: usize = 20_000;
+/// Times that a stream's bytes may turn out to be no SIP before the stream is closed.
+pub const MAX_BREAKS: u8 = 3;
 /// A checkpoint is written at each change and at least this often.
 pub const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
 /// A new segment of the journal is begun this often.

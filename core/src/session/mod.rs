@@ -34,7 +34,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
-use crate::entry::{EndCause, Event, PortIndex, SegmentHeader};
+use crate::entry::{Alarm, EndCause, Event, PortIndex, SegmentHeader};
 use crate::media::{MediaReport, PortSettings};
 use crate::seed::{RecordingId, SessionId};
 use crate::sip::{ConnectionId, Flow, Transport};
@@ -273,8 +273,12 @@ pub enum Tell {
     Alarm {
         /// The session.
         session: SessionId,
-        /// The event as kept.
-        event: Event,
+        /// What.
+        alarm: Alarm,
+        /// On which port, where it has one.
+        port: Option<PortIndex>,
+        /// `false`: it is over.
+        raised: bool,
     },
     /// A request was refused.
     Refused {

@@ -10,11 +10,11 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+use super::checkpoint::LastInvite;
 use super::journalling::{self, keep};
 use super::limits::{DEFAULT_OFFERED_STREAMS, MAX_M_LINES};
 use super::reading::Bodies;
 use super::recording_session::{Context, Purpose, RecordingSession};
-use super::checkpoint::LastInvite;
 use super::{Policy, Tell};
 use crate::entry::{Alarm, EndCause, Event};
 use crate::metadata;
@@ -170,10 +170,7 @@ impl RecordingSession {
 
     fn local_media(&self) -> LocalMedia {
         let address: Option<IpAddr> = self.state.streams.live().next().map(|live| live.stream().local.ip());
-        LocalMedia {
-            address: address.unwrap_or(self.state.flow.local.ip()),
-            ports: self.state.streams.answer_ports(),
-        }
+        LocalMedia { address: address.unwrap_or(self.state.flow.local.ip()), ports: self.state.streams.answer_ports() }
     }
 
     /// The ACK of a 2xx; if that 2xx held our offer, it holds the answer.
@@ -192,7 +189,7 @@ impl RecordingSession {
 
     /// No ACK came in 64 x T1. Audio that flows is more certain than an ACK: an alarm, and the SRC is asked.
     pub(super) fn no_ack(&mut self, ctx: &mut Context<'_>) {
-        self.alarm(Event::Alarm { alarm: Alarm::NoAck, port: None, raised: true }, ctx);
+        self.alarm(Alarm::NoAck, None, true, ctx);
     }
 
     /// The first INVITE, or a re-INVITE, retransmitted over a crash: it gets the answer that it had.
@@ -288,8 +285,8 @@ fn asks_for_media((offer, _): &(Description, Decision)) -> bool {
 
 fn read_offer(bodies: &Bodies, ctx: &Context<'_>) -> Result<Option<(Description, Decision)>, Rejection> {
     let Some(bytes) = &bodies.sdp else { return Ok(None) };
-    let offer = Description::parse(bytes)
-        .map_err(|_| Rejection::new(488, "Bad Session Description", "RFC 3261 13.3.1.3"))?;
+    let offer =
+        Description::parse(bytes).map_err(|_| Rejection::new(488, "Bad Session Description", "RFC 3261 13.3.1.3"))?;
     if offer.media.len() > MAX_M_LINES {
         return Err(Rejection::new(488, "Too Many Media Lines", "RFC 3264 6"));
     }

@@ -65,9 +65,12 @@ impl Peer {
     pub fn holds(&self, address: IpAddr) -> bool {
         match (self.network, address) {
             (IpAddr::V4(n), IpAddr::V4(a)) => {
-                leading(u128::from(u32::from(n)) << 96, self.prefix) == leading(u128::from(u32::from(a)) << 96, self.prefix)
+                leading(u128::from(u32::from(n)) << 96, self.prefix)
+                    == leading(u128::from(u32::from(a)) << 96, self.prefix)
             }
-            (IpAddr::V6(n), IpAddr::V6(a)) => leading(u128::from(n), self.prefix) == leading(u128::from(a), self.prefix),
+            (IpAddr::V6(n), IpAddr::V6(a)) => {
+                leading(u128::from(n), self.prefix) == leading(u128::from(a), self.prefix)
+            }
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
         }
     }
@@ -104,7 +107,8 @@ mod tests {
 
     #[test]
     fn a_peer_is_a_network() {
-        let peer = |network: &str, prefix| Peer { network: network.parse().unwrap(), prefix, refusal: None, legacy: false };
+        let peer =
+            |network: &str, prefix| Peer { network: network.parse().unwrap(), prefix, refusal: None, legacy: false };
         assert!(peer("10.0.0.0", 8).holds("10.200.1.1".parse().unwrap()));
         assert!(!peer("10.0.0.0", 8).holds("11.0.0.1".parse().unwrap()));
         assert!(peer("0.0.0.0", 0).holds("192.0.2.1".parse().unwrap()));

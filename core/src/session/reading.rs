@@ -105,7 +105,7 @@ fn is_type(value: &str, wanted: &str) -> bool {
     value.trim_start().get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted))
 }
 
-fn handling<'a>(disposition: Option<&'a str>) -> Option<&'a str> {
+fn handling(disposition: Option<&str>) -> Option<&str> {
     disposition?.split(';').skip(1).find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         name.trim().eq_ignore_ascii_case("handling").then(|| value.trim().trim_matches('"'))
@@ -145,7 +145,9 @@ mod tests {
     #[test]
     fn an_unknown_part_is_refused_only_where_the_src_insists() {
         let body = |disposition: &str| {
-            format!("--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--b\r\nContent-Type: application/gtd\r\n{disposition}\r\nx\r\n--b--\r\n")
+            format!(
+                "--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--b\r\nContent-Type: application/gtd\r\n{disposition}\r\nx\r\n--b--\r\n"
+            )
         };
         let header = "Content-Type: multipart/mixed;boundary=b\r\n";
         assert_eq!(Bodies::read(&invite(header, &body(""))).unwrap().sdp.as_deref(), Some(&b"v=0"[..]));

@@ -9,7 +9,7 @@ use super::journalling::{self, keep};
 use super::offer::{Pending, sent_by};
 use super::watch::{self, Watch};
 use super::{Checkpoint, Outbox, Output, Policy, Tell};
-use crate::entry::{EndCause, Event, PortIndex};
+use crate::entry::{Alarm, EndCause, Event, PortIndex};
 use crate::media::{MediaReport, PortEvent};
 use crate::metadata;
 use crate::seed::{Random, SessionId};
@@ -159,10 +159,7 @@ impl RecordingSession {
     pub(super) fn keep_recordings(&mut self, events: Vec<Event>, ctx: &mut Context<'_>) {
         let session = self.id();
         for event in events {
-            let ended = match &event {
-                Event::RecordingEnded { recording, .. } => Some(*recording),
-                _ => None,
-            };
+            let ended = if let Event::RecordingEnded { recording, .. } = &event { Some(*recording) } else { None };
             keep(session, ctx.now.wall, event, ctx.out);
             if let Some(recording) = ended {
                 ctx.out.push_back(Output::RecordingEnded { session, recording });
@@ -177,8 +174,8 @@ impl RecordingSession {
             keep(id, at, Event::Source { port, ssrc, from, change }, ctx.out);
         }
         let Some(last) = report.statistics.last_at else { return };
-        if let Some(event) = watch::heard(&mut self.state.streams, port, last) {
-            self.alarm(event, ctx);
+        if watch::heard(&mut self.state.streams, port, last) {
+            self.alarm(Alarm::NoRtp, Some(port), false, ctx);
         }
         if let Some(event) = self.state.recordings.heard(last, &mut self.random) {
             keep(id, last, event, ctx.out);
@@ -202,8 +199,8 @@ impl RecordingSession {
 
     /// Looks at the media; asks the SRC whether it is there if nothing comes.
     pub(super) fn look(&mut self, ctx: &mut Context<'_>) {
-        for event in watch::silences(&mut self.state.streams, ctx.now.wall, ctx.policy.rtp_timeout) {
-            self.alarm(event, ctx);
+        for port in watch::silences(&mut self.state.streams, ctx.now.wall, ctx.policy.rtp_timeout) {
+            self.alarm(Alarm::NoRtp, Some(port), true, ctx);
         }
         if ctx.policy.probes && self.watch.should_probe(&self.state.streams, ctx.now, ctx.policy.rtp_timeout) {
             self.watch.probe_sent();
@@ -223,16 +220,15 @@ impl RecordingSession {
         if watch::is_silent(&self.state.streams, ctx.now.wall, ctx.policy.rtp_timeout) {
             return Some(gone);
         }
-        let event = Event::Alarm { alarm: crate::entry::Alarm::DialogLost, port: None, raised: true };
-        self.alarm(event, ctx);
+        self.alarm(Alarm::DialogLost, None, true, ctx);
         None
     }
 
     /// Tells and keeps an alarm.
-    pub(super) fn alarm(&mut self, event: Event, ctx: &mut Context<'_>) {
+    pub(super) fn alarm(&mut self, alarm: Alarm, port: Option<PortIndex>, raised: bool, ctx: &mut Context<'_>) {
         let session = self.id();
-        ctx.out.push_back(Output::Tell(Tell::Alarm { session, event: event.clone() }));
-        keep(session, ctx.now.wall, event, ctx.out);
+        ctx.out.push_back(Output::Tell(Tell::Alarm { session, alarm, port, raised }));
+        keep(session, ctx.now.wall, Event::Alarm { alarm, port, raised }, ctx.out);
     }
 
     /// Sends a request of ours within the dialog.
@@ -273,4 +269,3 @@ impl RecordingSession {
         ctx.out.push_back(Output::SessionEnded { session, cause });
     }
 }
-

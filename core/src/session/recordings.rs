@@ -51,7 +51,9 @@ impl Recordings {
             }
         }
         let over = |open: &OpenRecording| {
-            open.communication_session.as_deref().is_some_and(|id| snapshot.session(id).is_some_and(|session| !session.is_active()))
+            open.communication_session
+                .as_deref()
+                .is_some_and(|id| snapshot.session(id).is_some_and(|session| !session.is_active()))
         };
         let ended: Vec<RecordingId> = self.open.iter().filter(|open| over(open)).map(|open| open.id).collect();
         self.open.retain(|open| !ended.contains(&open.id));

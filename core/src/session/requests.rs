@@ -122,9 +122,8 @@ impl Srs {
         let state = Checkpoint::new(header, dialog, flow.clone(), Snapshot::default(), description_id);
         self.add(now, call_id, RecordingSession::new(state));
         let first = FirstInvite { flow: flow.clone(), at: now.wall, bytes: bytes.to_vec() };
-        let key = key.clone();
-        let considered =
-            self.with_session(now, id, |session, ctx| session.consider(key, message.clone(), bodies, Some(first), ctx));
+        let considered = self
+            .with_session(now, id, |session, ctx| session.consider(*key, message.clone(), bodies, Some(first), ctx));
         if let Some(Err((key, rejection))) = considered {
             self.reject(now, flow, &key, &message, &rejection);
             self.end_unanswered(now, id, EndCause::Failed);
@@ -170,7 +169,8 @@ impl Srs {
 
     fn in_dialog(&mut self, now: Now, flow: &Flow, id: SessionId, key: &ServerKey, message: Message) {
         let is_repeat = |s: &RecordingSession| {
-            message.method() == Some(&Method::Invite) && message.cseq().map(|cseq| cseq.number) == Some(s.state.last_invite.cseq)
+            message.method() == Some(&Method::Invite)
+                && message.cseq().map(|cseq| cseq.number) == Some(s.state.last_invite.cseq)
         };
         let judged = self.with_session(now, id, |session, ctx| {
             session.watch.is_alive(ctx.now);
@@ -213,15 +213,14 @@ impl Srs {
                 return;
             }
         };
-        let key = key.clone();
         let considered = self.with_session(now, id, |session, ctx| {
             if session.pending.is_some() {
                 let mut busy = Rejection::new(500, "Request Pending", "RFC 3261 14.2");
                 busy.headers.push(("Retry-After", String::from("1")));
-                return Err((key, busy));
+                return Err((*key, busy));
             }
             session.state.dialog.refresh_target(&message);
-            session.consider(key, message.clone(), bodies, None, ctx)
+            session.consider(*key, message.clone(), bodies, None, ctx)
         });
         if let Some(Err((key, rejection))) = considered {
             self.reject(now, flow, &key, &message, &rejection);

@@ -1,74 +1,130 @@
-//! Blanking secrets in a message that is kept, at equal length, so that every offset stays true.
+//! Blanking secrets in a message that is kept or shown, at equal length, so that Content-Length and every offset stay true.
 
 use alloc::vec::Vec;
 
-/// Overwrites SDES keys (`inline:`, RFC 4568) and credentials (`Authorization`, `Proxy-Authorization`) with `x`.
+/// What a secret's bytes become.
+const BLANK: u8 = b'x';
+
+/// Blanks SDES keys (`a=crypto: ... inline:`, RFC 4568), `k=` lines (RFC 8866 5.12) and what proves a password
+/// in Authorization and Proxy-Authorization (RFC 3261 20.7, 20.28).
 #[must_use]
 pub fn blank_secrets(message: &[u8]) -> Vec<u8> {
     let mut out = message.to_vec();
-    let mut start = 0;
-    while start < out.len() {
-        let end = out[start..].iter().position(|&b| b == b'\n').map_or(out.len(), |i| start + i);
-        blank_line(&mut out[start..end]);
-        start = end + 1;
+    let mut lines = out.split_mut(|byte| *byte == b'\n');
+    let mut scheme = None;
+    for line in lines.by_ref() {
+        if line.iter().all(u8::is_ascii_whitespace) {
+            break;
+        }
+        let folded = line.first().is_some_and(|byte| matches!(byte, b' ' | b'\t'));
+        let value = if folded { Some(line) } else { credentials(line, &mut scheme) };
+        if let (Some(scheme), Some(value)) = (scheme, value) {
+            blank_proof(scheme, value);
+        }
+    }
+    for line in lines {
+        if starts_with(line, b"a=crypto:") {
+            inline_keys(line);
+        } else if starts_with(line, b"k=") {
+            blank(line.get_mut(2..).unwrap_or_default());
+        }
     }
     out
 }
 
-fn blank_line(line: &mut [u8]) {
-    const CREDENTIALS: [&[u8]; 2] = [b"authorization:", b"proxy-authorization:"];
-    if let Some(name) = CREDENTIALS.iter().find(|name| starts_with(line, name)) {
-        // The scheme stays readable: `Digest xxxx`.
-        let scheme_end = name.len() + line[name.len()..].iter().take_while(|b| **b == b' ').count();
-        let scheme_end = scheme_end + line[scheme_end..].iter().take_while(|b| b.is_ascii_alphabetic()).count();
-        blank(&mut line[scheme_end..], |b| b == b'\r' || b == b' ');
-        return;
+/// How a header proves that its sender knows a password.
+#[derive(Clone, Copy)]
+enum Scheme {
+    /// By the parameter `response`; the others are open (RFC 7616 3.4).
+    Digest,
+    /// By all that follows the scheme's name: Basic, Bearer and whatever else there is.
+    Other,
+}
+
+/// What follows the scheme's name, where the line is an Authorization or a Proxy-Authorization; `scheme` becomes its scheme,
+/// or none for another header.
+fn credentials<'a>(line: &'a mut [u8], scheme: &mut Option<Scheme>) -> Option<&'a mut [u8]> {
+    *scheme = None;
+    let colon = line.iter().position(|byte| *byte == b':')?;
+    let (name, value) = line.split_at_mut_checked(colon)?;
+    let name = name.trim_ascii();
+    if !name.eq_ignore_ascii_case(b"authorization") && !name.eq_ignore_ascii_case(b"proxy-authorization") {
+        return None;
     }
-    if starts_with(line, b"a=crypto") || starts_with(line, b"k=") {
-        const INLINE: &[u8] = b"inline:";
-        let mut from = 0;
-        while let Some(i) = line[from..].windows(INLINE.len()).position(|w| w.eq_ignore_ascii_case(INLINE)) {
-            let key = from + i + INLINE.len();
-            let end = line[key..].iter().position(|b| b"|; \r".contains(b)).map_or(line.len(), |e| key + e);
-            blank(&mut line[key..end], |_| false);
-            from = end;
-        }
-        if starts_with(line, b"k=") {
-            blank(&mut line[2..], |b| b == b'\r');
+    let start = value.iter().skip(1).position(|byte| !byte.is_ascii_whitespace())? + 1;
+    let value = value.get_mut(start..)?;
+    *scheme = Some(if starts_with(value, b"digest") { Scheme::Digest } else { Scheme::Other });
+    let end = value.iter().position(u8::is_ascii_whitespace).unwrap_or(0);
+    value.get_mut(end..)
+}
+
+fn blank_proof(scheme: Scheme, value: &mut [u8]) {
+    match scheme {
+        Scheme::Other => blank(value),
+        Scheme::Digest => {
+            let Some(at) = find(value, b"response=") else { return };
+            let proof = value.get_mut(at + b"response=".len()..).unwrap_or_default();
+            let end = proof.iter().position(|byte| *byte == b',').unwrap_or(proof.len());
+            blank(proof.get_mut(..end).unwrap_or_default());
         }
     }
 }
 
-fn starts_with(line: &[u8], lower: &[u8]) -> bool {
-    line.get(..lower.len()).is_some_and(|start| start.eq_ignore_ascii_case(lower))
+/// Each key up to its lifetime (`|`), the next key (`;`) or the next parameter.
+fn inline_keys(mut line: &mut [u8]) {
+    while let Some(at) = find(line, b"inline:") {
+        let rest = line.get_mut(at + b"inline:".len()..).unwrap_or_default();
+        let end = rest.iter().position(|byte| matches!(byte, b'|' | b';' | b' ' | b'\t' | b'\r')).unwrap_or(rest.len());
+        let (key, rest) = rest.split_at_mut(end);
+        blank(key);
+        line = rest;
+    }
 }
 
-fn blank(bytes: &mut [u8], keep: impl Fn(u8) -> bool) {
-    for byte in bytes {
-        if !keep(*byte) {
-            *byte = b'x';
-        }
+/// Blanks all but white space and quotes.
+fn blank(bytes: &mut [u8]) {
+    for byte in bytes.iter_mut().filter(|byte| !byte.is_ascii_whitespace() && **byte != b'"') {
+        *byte = BLANK;
     }
+}
+
+fn starts_with(line: &[u8], prefix: &[u8]) -> bool {
+    line.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
+fn find(line: &[u8], needle: &[u8]) -> Option<usize> {
+    line.windows(needle.len()).position(|window| window.eq_ignore_ascii_case(needle))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::String;
 
-    #[test]
-    fn keys_are_blanked_and_nothing_moves() {
-        let sdp = b"v=0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZi|2^20|1:4 inline:AA==\r\na=label:1\r\n";
-        let out = blank_secrets(sdp);
-        assert_eq!(out.len(), sdp.len());
-        let text = core::str::from_utf8(&out).unwrap();
-        assert!(text.contains("AES_CM_128_HMAC_SHA1_80 inline:xxxxxxxxxxxxxxxxxxxx|2^20|1:4 inline:xxxx\r\na=label:1"));
+    fn blanked(message: &str) -> String {
+        let bytes = blank_secrets(message.as_bytes());
+        assert_eq!(bytes.len(), message.len());
+        String::from_utf8(bytes).unwrap()
     }
 
     #[test]
-    fn credentials_are_blanked() {
-        let out = blank_secrets(b"INVITE sip:a SIP/2.0\r\nAuthorization: Digest username=\"u\"\r\nTo: b\r\n");
-        assert_eq!(out, b"INVITE sip:a SIP/2.0\r\nAuthorization: Digest xxxxxxxxxxxx\r\nTo: b\r\n");
-        assert_eq!(blank_secrets(b"inline:not a crypto line"), b"inline:not a crypto line");
-        assert_eq!(blank_secrets(b"Authorization:"), b"Authorization:");
+    fn keys_of_srtp_are_blanked_and_their_parameters_stay() {
+        let body = "INVITE sip:a SIP/2.0\r\n\r\nv=0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:c2VjcmV0|2^20|1:4;inline:bW9yZQ==|2^20|2:4 UNENCRYPTED_SRTCP\r\nk=base64:c2VjcmV0\r\n";
+        let wanted = "INVITE sip:a SIP/2.0\r\n\r\nv=0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:xxxxxxxx|2^20|1:4;inline:xxxxxxxx|2^20|2:4 UNENCRYPTED_SRTCP\r\nk=xxxxxxxxxxxxxxx\r\n";
+        assert_eq!(blanked(body), wanted);
+    }
+
+    #[test]
+    fn credentials_are_blanked_folded_or_not() {
+        let head = "INVITE sip:a SIP/2.0\nProxy-Authorization : Digest username=\"a\", realm=\"b\",\r\n response=\"0123abcd\", qop=auth\r\nauthorization: Basic YTpi\r\nAuthorization: Bearer ey.J=\r\nFrom: <sip:a>\r\n\r\nresponse=stays";
+        let wanted = "INVITE sip:a SIP/2.0\nProxy-Authorization : Digest username=\"a\", realm=\"b\",\r\n response=\"xxxxxxxx\", qop=auth\r\nauthorization: Basic xxxx\r\nAuthorization: Bearer xxxxx\r\nFrom: <sip:a>\r\n\r\nresponse=stays";
+        assert_eq!(blanked(head), wanted);
+    }
+
+    #[test]
+    fn anything_else_stays() {
+        assert_eq!(blanked("Authorization:"), "Authorization:");
+        let message = "REGISTER sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bKk=1\r\nX: inline:abc response=\"1\"\r\n\r\na=key:inline:abc\r\n";
+        assert_eq!(blanked(message), message);
     }
 }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use super::limits::{CHECKPOINT_INTERVAL, MAX_CONNECTIONS, SEGMENT_LENGTH};
+use super::limits::{CHECKPOINT_INTERVAL, MAX_BREAKS, MAX_CONNECTIONS, SEGMENT_LENGTH};
 use super::recording_session::{Context, Purpose, RecordingSession};
 use super::watch::Watch;
 use super::{Checkpoint, Deadline, Input, Order, Outbox, Output, Policy, Tell, journalling};
@@ -42,6 +42,8 @@ pub struct Srs {
 struct Connection {
     framer: Framer,
     flow: Flow,
+    /// How often its bytes could not be followed.
+    breaks: u8,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -157,7 +159,7 @@ impl Srs {
             Input::ConnectionOpened { id, transport, local, remote } => {
                 if self.connections.len() < MAX_CONNECTIONS {
                     let flow = Flow { transport, local, remote, connection: Some(id) };
-                    self.connections.insert(id, Connection { framer: Framer::default(), flow });
+                    self.connections.insert(id, Connection { framer: Framer::default(), flow, breaks: 0 });
                 }
             }
             Input::Bytes { connection, bytes } => self.stream_bytes(now, connection, bytes),
@@ -214,6 +216,7 @@ impl Srs {
 
     fn stream_bytes(&mut self, now: Now, id: ConnectionId, bytes: &[u8]) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
+        let met_in_the_middle = connection.framer.pending() > 0;
         connection.framer.push(bytes);
         while let Some(connection) = self.connections.get_mut(&id) {
             let flow = connection.flow.clone();
@@ -231,10 +234,27 @@ impl Srs {
                 }
                 Some(Frame::Broken(error)) => {
                     self.cannot_read(&flow, error);
-                    self.out.push_back(Output::CloseConnection { id });
-                    self.connections.remove(&id);
+                    self.lost_track(now, id);
+                    if met_in_the_middle && begins_a_message(bytes) {
+                        self.stream_bytes(now, id, bytes);
+                    }
+                    return;
                 }
             }
+        }
+    }
+
+    /// A stream's bytes cannot be followed: what waits of them is dropped, and the next segment may begin a message
+    /// again (SRCs that count their bodies wrong are worth that). A stream that goes on so is closed.
+    fn lost_track(&mut self, now: Now, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        connection.breaks += 1;
+        connection.framer = Framer::default();
+        if connection.breaks >= MAX_BREAKS {
+            // The refusal goes out before the stream is closed.
+            self.drain_transactions(now);
+            self.out.push_back(Output::CloseConnection { id });
+            self.connections.remove(&id);
         }
     }
 
@@ -348,15 +368,16 @@ impl Srs {
     pub(super) fn session_of(&self, request: &Message) -> Option<SessionId> {
         let ids = self.by_call.get(request.call_id()?)?;
         let exact = ids.iter().find(|id| self.sessions.get(id).is_some_and(|s| s.state.dialog.matches(request)));
-        exact.or_else(|| {
-            // A request without To tag, as some SRCs send BYE; and, replaying, one with another server's tag.
-            let lenient = self.policy.adopt_foreign_tags || request.to_tag().is_none();
-            let known = |id: &&SessionId| {
-                self.sessions.get(id).is_some_and(|s| request.from_tag() == s.state.dialog.remote_tag.as_deref())
-            };
-            ids.iter().filter(|_| lenient).find(known)
-        })
-        .copied()
+        exact
+            .or_else(|| {
+                // A request without To tag, as some SRCs send BYE; and, replaying, one with another server's tag.
+                let lenient = self.policy.adopt_foreign_tags || request.to_tag().is_none();
+                let known = |id: &&SessionId| {
+                    self.sessions.get(id).is_some_and(|s| request.from_tag() == s.state.dialog.remote_tag.as_deref())
+                };
+                ids.iter().filter(|_| lenient).find(known)
+            })
+            .copied()
     }
 
     pub(super) fn sessions_of_call(&self, call_id: &str) -> &[SessionId] {
@@ -400,7 +421,11 @@ impl Srs {
                 }
                 Timer::Watch(id) => {
                     self.timers.set(Timer::Watch(id), Watch::next_look(now, self.policy.rtp_timeout));
-                    self.with_session(now, id, |s, ctx| if s.has_begun() { s.look(ctx) });
+                    self.with_session(now, id, |s, ctx| {
+                        if s.has_begun() {
+                            s.look(ctx)
+                        }
+                    });
                 }
                 Timer::Forget(call_id) => {
                     self.recently_ended.remove(&call_id);
@@ -476,6 +501,12 @@ impl Srs {
     pub(super) fn tell_refused(&mut self, remote: SocketAddr, status: u16, reason: &str) {
         self.out.push_back(Output::Tell(Tell::Refused { remote, status, reason: reason.to_string() }));
     }
+}
+
+/// Whether bytes begin with the first line of a message.
+fn begins_a_message(bytes: &[u8]) -> bool {
+    let line = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
+    line.starts_with(b"SIP/2.0 ") || line.trim_ascii_end().ends_with(b" SIP/2.0")
 }
 
 /// The Call-ID of a message that we wrote: its header field is in the long form, on a line of its own.

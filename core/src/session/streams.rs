@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
-use super::{Outbox, Output};
 use super::limits::MAX_PORTS;
+use super::{Outbox, Output};
 use crate::entry::{Event, PauseCause, PortIndex, Stream};
 use crate::media::PortSettings;
 use crate::sdp::{Accepted, Decided, PauseKind};

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::streams::Streams;
-use crate::entry::{Alarm, Event, PortIndex};
+use crate::entry::PortIndex;
 use crate::time::{Monotonic, Now, Wall};
 
 /// How often a session is looked at, as a part of the silence that is worth an alarm.
@@ -52,25 +52,21 @@ pub(super) fn is_silent(streams: &Streams, now: Wall, rtp_timeout: Duration) -> 
 }
 
 /// Streams that have been silent for too long, told once.
-pub(super) fn silences(streams: &mut Streams, now: Wall, rtp_timeout: Duration) -> Vec<Event> {
-    let mut events = Vec::new();
+pub(super) fn silences(streams: &mut Streams, now: Wall, rtp_timeout: Duration) -> Vec<PortIndex> {
+    let mut ports = Vec::new();
     for live in streams.live_mut() {
         if !live.is_paused() && !live.alarmed && live.heard.after(rtp_timeout) <= now {
             live.alarmed = true;
-            events.push(alarm(live.port(), true));
+            ports.push(live.port());
         }
     }
-    events
+    ports
 }
 
-/// A packet arrived at `last`; the event that clears the alarm, if there was one.
-pub(super) fn heard(streams: &mut Streams, port: PortIndex, last: Wall) -> Option<Event> {
-    let live = streams.live_mut().find(|live| live.port() == port)?;
+/// A packet arrived at `last`: whether an alarm is over with it.
+pub(super) fn heard(streams: &mut Streams, port: PortIndex, last: Wall) -> bool {
+    let Some(live) = streams.live_mut().find(|live| live.port() == port) else { return false };
+    let is_news = last > live.heard;
     live.heard = live.heard.max(last);
-    let was_alarmed = core::mem::take(&mut live.alarmed);
-    was_alarmed.then(|| alarm(port, false))
-}
-
-fn alarm(port: PortIndex, raised: bool) -> Event {
-    Event::Alarm { alarm: Alarm::NoRtp, port: Some(port), raised }
+    is_news && core::mem::take(&mut live.alarmed)
 }

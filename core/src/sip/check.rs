@@ -125,12 +125,9 @@ fn known_method(method: &Method) -> Result<(), Rejection> {
         | Method::Update
         | Method::Info
         | Method::Prack => Ok(()),
-        Method::Register
-        | Method::Message
-        | Method::Subscribe
-        | Method::Notify
-        | Method::Refer
-        | Method::Publish => Err(Rejection::new(405, "Method Not Allowed", "RFC 3261 8.2.1").with("Allow", ALLOW)),
+        Method::Register | Method::Message | Method::Subscribe | Method::Notify | Method::Refer | Method::Publish => {
+            Err(Rejection::new(405, "Method Not Allowed", "RFC 3261 8.2.1").with("Allow", ALLOW))
+        }
         Method::Other(_) => Err(Rejection::new(501, "Not Implemented", "RFC 3261 21.5.2").with("Allow", ALLOW)),
     }
 }
@@ -169,5 +166,97 @@ fn content(request: &Message, method: &Method) -> Result<(), Rejection> {
         }
         // A body of no said type is taken for what it looks like.
         Some(_) | None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The verdict on a good request of which one thing is changed.
+    fn verdict(from: &str, to: &str) -> u16 {
+        let good = "INVITE sip:srs@example.com SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKx\r\nFrom: <sip:f@b>;tag=1\r\n\
+                    To: <sip:a@b>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\nContent-Type: application/sdp\r\n\r\nv=0";
+        assert!(good.contains(from), "{from}");
+        let message = Message::parse_datagram(good.replace(from, to).as_bytes()).unwrap();
+        check(&message).map_or_else(|rejection| rejection.status, |()| 200)
+    }
+
+    #[test]
+    fn what_every_request_needs() {
+        assert_eq!(verdict("INVITE", "INVITE"), 200);
+        for (from, to) in [
+            ("Via:", "X-Via:"),
+            ("z9hG4bKx", "z9hG4bKx,"),
+            ("From:", "X-From:"),
+            ("To:", "X-To:"),
+            ("Call-ID: c", "Call-ID:"),
+            ("CSeq: 1 INVITE", "CSeq: 1 BYE"),
+            ("CSeq: 1", "CSeq: 36893488147419103232"),
+            ("Call-ID: c", "Call-ID: c\r\ni: d"),
+            ("To:", "t: <sip:c@d>\r\nTo:"),
+            ("<sip:a@b>", "\"Mr. <sip:a@b>"),
+            ("<sip:a@b>", "< sip:a@b>"),
+            ("<sip:a@b>", "a@b"),
+            ("sip:srs@example.com", "<sip:srs@example.com>"),
+            ("sip:srs@example.com", "sip:srs@example.com?Route=x"),
+            ("sip:srs@example.com", "sip:srs@"),
+            ("sip:srs@example.com", "srs"),
+        ] {
+            assert_eq!(verdict(from, to), 400, "{to}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_needed_may_be_wrong() {
+        for (from, to) in [
+            ("Call-ID:", "Date: never\r\nMax-Forwards: many\r\nContact: \"x\r\nExpires: -\r\nRoute: <\r\nCall-ID:"),
+            ("<sip:a@b>", "isbn:2983792873"),
+            ("<sip:f@b>;tag=1", "Bell, Alexander <sip:f@b>"),
+            ("Call-ID:", "Proxy-Require: foo\r\nAccept: text/plain\r\nCall-ID:"),
+            ("Content-Type: application/sdp\r\n", ""),
+            ("sip:srs", "tel:+1"),
+        ] {
+            assert_eq!(verdict(from, to), 200, "{to}");
+        }
+    }
+
+    #[test]
+    fn methods_schemes_and_content() {
+        assert_eq!(verdict("INVITE", "REGISTER"), 405);
+        assert_eq!(verdict("INVITE", "FOO"), 501);
+        assert_eq!(verdict("INVITE", "invite"), 501);
+        assert_eq!(verdict("sip:srs@example.com", "http://example.com"), 416);
+        assert_eq!(verdict("application/sdp", "application/foo"), 415);
+        assert_eq!(
+            verdict("application/sdp", "application/foo\r\nContent-Disposition: session; handling=optional"),
+            200
+        );
+        assert_eq!(verdict("Content-Type:", "Content-Encoding: gzip\r\nContent-Type:"), 415);
+        assert_eq!(verdict("Content-Type:", "e: identity\r\nContent-Type:"), 200);
+    }
+
+    #[test]
+    fn a_405_tells_what_is_allowed_and_a_420_what_is_not() {
+        let text = "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h\r\nFrom: sip:f@b\r\nTo: sip:a@b\r\nCall-ID: c\r\n\
+                    CSeq: 1 OPTIONS\r\nRequire: siprec, Foo\r\nRequire: TIMER,bar\r\n\r\n";
+        let request = Message::parse_datagram(text.as_bytes()).unwrap();
+        let response = check(&request).unwrap_err().response(&request);
+        assert_eq!((response.status(), response.header("Unsupported")), (Some(420), Some("Foo, bar")));
+        let request = Message::parse_datagram(text.replace("OPTIONS", "MESSAGE").as_bytes()).unwrap();
+        let response = check(&request).unwrap_err().response(&request);
+        assert_eq!((response.status(), response.header("Allow")), (Some(405), Some(ALLOW)));
+        for method in ["CANCEL", "ACK"] {
+            let request = Message::parse_datagram(text.replace("OPTIONS", method).as_bytes()).unwrap();
+            assert_eq!(check(&request), Ok(()), "{method}");
+        }
+    }
+
+    #[test]
+    fn allow_lists_what_is_served() {
+        for method in ALLOW.split(", ") {
+            assert_eq!(verdict("INVITE", method), 200, "{method}");
+        }
+        assert_eq!(ALLOW.split(", ").count(), 8);
     }
 }

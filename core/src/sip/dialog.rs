@@ -7,6 +7,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
+use super::address::Parts;
 use super::check::Rejection;
 use super::message::Message;
 use super::uri::{NameAddr, Uri};
@@ -33,7 +34,8 @@ pub struct Dialog {
     pub local_cseq: u32,
     /// CSeq of theirs.
     pub remote_cseq: Option<u32>,
-    /// Whether it was made with `sips` over TLS (RFC 3261 12.1.1): our Contact is to be `sips`, too.
+    /// Whether our Contact has to be `sips`: the Request-URI was, or the nearest Record-Route, or without one the
+    /// Contact (RFC 3261 12.1.1).
     pub secure: bool,
 }
 
@@ -43,6 +45,8 @@ impl Dialog {
         let remote_uri = invite.header("From").unwrap_or("").to_owned();
         let route_set: Vec<String> = invite.record_route().into_iter().map(ToOwned::to_owned).collect();
         let is_sips = |uri: &str| uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
+        let nearest = route_set.first().map(String::as_str).or_else(|| invite.headers_all("Contact").next());
+        let nearest_is_sips = nearest.is_some_and(|value| is_sips(Parts::of(value).uri));
         let mut dialog = Self {
             call_id: invite.call_id().unwrap_or("").to_owned(),
             remote_tag: invite.from_tag().map(ToOwned::to_owned),
@@ -54,7 +58,7 @@ impl Dialog {
             route_set,
             local_cseq: 0,
             remote_cseq: invite.cseq().map(|cseq| cseq.number),
-            secure: invite.uri().is_some_and(is_sips),
+            secure: nearest_is_sips || invite.uri().is_some_and(is_sips),
         };
         dialog.refresh_target(invite);
         dialog
@@ -185,4 +189,115 @@ impl Dialog {
 
 fn with_tag(value: &str, tag: &str) -> String {
     format!("{value};tag={tag}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn invite(extra: &str) -> Message {
+        let text = format!(
+            "INVITE sip:srs@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKx\r\nFrom: \"A\" <sip:a@b>;tag=at\r\n\
+             To: <sip:srs@b>\r\nCall-ID: id\r\nCSeq: 7 INVITE\r\n{extra}\r\n"
+        );
+        Message::parse_datagram(text.as_bytes()).unwrap()
+    }
+
+    fn dialog(extra: &str) -> Dialog {
+        Dialog::accept(&invite(extra), "mine".into())
+    }
+
+    fn peers(method: &str, cseq: u32) -> Message {
+        let text = format!(
+            "{method} sip:me SIP/2.0\r\nFrom: <sip:a@b>;tag=at\r\nTo: <sip:srs@b>;tag=mine\r\nCall-ID: id\r\nCSeq: {cseq} {method}\r\n\r\n"
+        );
+        Message::parse_datagram(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn our_requests_follow_the_route() {
+        let extra = "Record-Route: <sip:p1:5070;lr;x=y>, <sip:p2;lr>\r\nContact: <sip:a@192.0.2.9:5080;transport=tcp>;+sip.src\r\n";
+        let mut dialog = dialog(extra);
+        let bye = dialog.request(Method::Bye);
+        assert_eq!(bye.uri(), Some("sip:a@192.0.2.9:5080;transport=tcp"));
+        assert!(bye.headers_all("Route").eq(["<sip:p1:5070;lr;x=y>", "<sip:p2;lr>"]));
+        assert_eq!(
+            (bye.header("From"), bye.header("To")),
+            (Some("<sip:srs@b>;tag=mine"), Some("\"A\" <sip:a@b>;tag=at"))
+        );
+        assert_eq!((bye.header("CSeq"), bye.header("Max-Forwards")), (Some("1 BYE"), Some("70")));
+        assert_eq!(dialog.request(Method::Update).header("CSeq"), Some("2 UPDATE"));
+        assert_eq!(dialog.next_hop().map(|hop| hop.to_string()).as_deref(), Some("sip:p1:5070;lr;x=y"));
+        assert_eq!(dialog.ack(2).header("CSeq"), Some("2 ACK"));
+    }
+
+    #[test]
+    fn a_strict_router_gets_itself() {
+        let mut dialog = dialog("Record-Route: <sip:p1?h=v>,<sip:p2;lr>\r\nContact: <sip:a@c>\r\n");
+        let bye = dialog.request(Method::Bye);
+        assert_eq!(bye.uri(), Some("sip:p1"));
+        assert!(bye.headers_all("Route").eq(["<sip:p2;lr>", "<sip:a@c>"]));
+    }
+
+    #[test]
+    fn the_target_is_refreshed_by_what_can_be_read() {
+        let mut dialog = dialog("Contact: <sip:a@192.0.2.9:5080;+sip.src\r\n");
+        assert_eq!(dialog.remote_target, "sip:a@192.0.2.9:5080;+sip.src");
+        dialog.refresh_target(&invite("Contact: *\r\n"));
+        dialog.refresh_target(&invite("Contact: <tel:1>\r\n"));
+        assert_eq!(dialog.next_hop().and_then(|hop| hop.socket_addr()), "192.0.2.9:5080".parse().ok());
+        dialog.refresh_target(&invite("Contact: <<sip:127.0.0.1:5060>;+sip.src>\r\n"));
+        assert_eq!((dialog.remote_target.as_str(), dialog.transport()), ("sip:127.0.0.1:5060", Transport::Udp));
+    }
+
+    #[test]
+    fn messages_are_known_by_call_id_and_tags() {
+        let dialog = dialog("");
+        assert!(dialog.matches(&peers("BYE", 8)));
+        assert_eq!(dialog.remote_target, "sip:a@b", "without Contact, From");
+        assert!(!dialog.matches(&invite("")) && dialog.matches_without_to_tag(&invite("")));
+        let ours = Message::response(200, "OK", &dialog.clone().request(Method::Bye));
+        assert!(dialog.matches(&ours));
+        let mut other = peers("BYE", 8);
+        other.headers.set("To", "<sip:srs@b>;tag=other");
+        assert!(!dialog.matches(&other) && !dialog.matches_without_to_tag(&other));
+    }
+
+    #[test]
+    fn an_older_sequence_number_is_out_of_order() {
+        let mut dialog = dialog("");
+        assert_eq!(dialog.check_cseq(&peers("BYE", 60)), Ok(()));
+        assert_eq!(dialog.check_cseq(&peers("BYE", 59)).map_err(|r| r.status), Err(500));
+        assert_eq!(dialog.check_cseq(&peers("ACK", 7)), Ok(()));
+        assert_eq!(dialog.remote_cseq, Some(60));
+    }
+
+    #[test]
+    fn sips_asks_for_sips() {
+        assert!(!dialog("").secure && dialog("Contact: <sips:a@c>\r\n").secure);
+        assert!(!dialog("Record-Route: <sip:p;lr>\r\nContact: <sips:a@c>\r\n").secure);
+        assert!(dialog("Record-Route: <SIPS:p;lr>,<sip:q;lr>\r\n").secure);
+        let request = Message::request(Method::Invite, "sips:srs@b").with("CSeq", "1 INVITE");
+        assert!(Dialog::accept(&request, "mine".into()).secure);
+    }
+
+    #[test]
+    fn a_dialog_survives_json() {
+        let dialog = dialog("Record-Route: <sip:p1;lr>\r\n");
+        let text = serde_json::to_string(&dialog).unwrap();
+        assert_eq!(serde_json::from_str::<Dialog>(&text).unwrap(), dialog);
+    }
+
+    #[test]
+    fn both_ends_agree() {
+        let request = invite("Contact: <sip:a@c>\r\n");
+        let mut ok = Message::response(200, "OK", &request).with("Record-Route", "<sip:p1;lr>, <sip:p2;lr>");
+        ok.set_to_tag("mine");
+        ok.headers.push("Contact", "<sip:srs@d>");
+        let mut caller = Dialog::established(&request, &ok);
+        assert_eq!(caller.route_set, ["<sip:p2;lr>", "<sip:p1;lr>"]);
+        let bye = caller.request(Method::Bye);
+        assert_eq!((bye.uri(), bye.header("CSeq")), (Some("sip:srs@d"), Some("8 BYE")));
+        assert!(dialog("").matches(&bye));
+    }
 }

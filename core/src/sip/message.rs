@@ -304,3 +304,86 @@ fn put(out: &mut Vec<u8>, pieces: &[&[u8]]) {
     }
     out.extend_from_slice(b"\r\n");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    fn invite() -> Message {
+        let text = "INVITE sip:srs@b SIP/2.0\r\nRecord-Route: <sip:p1;lr>\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKx;rport , SIP/2.0/TCP i\r\n\
+                    v: SIP/2.0/UDP j\r\nRecord-Route: <sip:p2;lr>, \"x\" <sip:p3;lr>\r\nMax-Forwards: 70\r\nf: \"A\" <sip:a@b>;tag=at\r\n\
+                    t: <sip:srs@b>\r\ni: id\r\nCSeq: 7  INVITE\r\nTimestamp: 5\r\nm: <sip:a@h>;+sip.src, <sip:>\r\nRequire: siprec, timer\r\n\
+                    k: 100rel\r\nc: application/sdp\r\nl: 3\r\n\r\nv=0surplus";
+        Message::parse_datagram(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn typed_values() {
+        let invite = invite();
+        assert_eq!(invite.via_top().unwrap().branch(), Some("z9hG4bKx"));
+        assert_eq!(invite.headers_all("Via").count(), 3);
+        assert_eq!((invite.from_tag(), invite.to_tag(), invite.call_id()), (Some("at"), None, Some("id")));
+        assert_eq!(invite.cseq(), Some(CSeq { number: 7, method: Method::Invite }));
+        assert_eq!(invite.record_route(), ["<sip:p1;lr>", "<sip:p2;lr>", "\"x\" <sip:p3;lr>"]);
+        assert_eq!(invite.contacts().len(), 1, "one cannot be read");
+        assert_eq!(invite.require(), ["siprec", "timer"]);
+        assert!(invite.supports("100REL") && invite.supports("siprec") && !invite.supports("x"));
+        assert_eq!((invite.content_type(), invite.body.as_slice()), (Some("application/sdp"), b"v=0".as_slice()));
+    }
+
+    #[test]
+    fn a_response_carries_what_it_must() {
+        let mut request = invite();
+        request.stamp_via("192.0.2.1:4444".parse().unwrap());
+        let names = |response: &Message| response.headers.iter().map(|h| h.name.to_string()).collect::<Vec<_>>();
+        let mut ok = Message::response(200, "OK", &request).with("Contact", "<sip:me>").with_body("a/b", b"x".to_vec());
+        ok.set_to_tag("mine");
+        ok.set_to_tag("again");
+        let core = ["Via", "Via", "Record-Route", "From", "To", "Call-ID", "CSeq"];
+        assert_eq!(names(&ok), [&["Record-Route"], core.as_slice(), &["Contact", "Content-Type"]].concat());
+        assert_eq!(
+            ok.header("Via"),
+            Some("SIP/2.0/UDP h;branch=z9hG4bKx;received=192.0.2.1;rport=4444, SIP/2.0/TCP i")
+        );
+        assert_eq!(ok.header("To"), Some("<sip:srs@b>;tag=mine"));
+        assert_eq!(ok.header("From"), request.header("From"));
+        assert_eq!(names(&Message::response(100, "Trying", &request)).last().map(|n| &**n), Some("Timestamp"));
+        assert_eq!(names(&Message::response(486, "Busy", &request)).len(), 6);
+        let text = String::from_utf8(ok.encode()).unwrap();
+        assert!(text.starts_with("SIP/2.0 200 OK\r\nRecord-Route: ") && text.ends_with("Content-Length: 1\r\n\r\nx"));
+    }
+
+    #[test]
+    fn doubled_fields_are_answered_once() {
+        let text = "OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/UDP h\r\nTo: a\r\nTo: b\r\nFrom: c\r\nf: d\r\n\r\n";
+        let response = Message::response(400, "Several To", &Message::parse_datagram(text.as_bytes()).unwrap());
+        assert_eq!((response.headers.fields("To").count(), response.headers.fields("From").count()), (1, 1));
+    }
+
+    #[test]
+    fn nobody_can_write_a_second_field_into_a_value() {
+        let message = Message::request(Method::Bye, "sip:a\r\nX: y").with("Subject", "a\r\nEvil: b");
+        let again = Message::parse_datagram(&message.encode());
+        assert!(again.is_err(), "the blanks make it a bad request line");
+        let response = Message::response(200, "OK\r\nX: y", &message).with("Subject", "a\r\nEvil: b");
+        let again = Message::parse_datagram(&response.encode()).unwrap();
+        assert_eq!(again.headers.iter().count(), 1);
+    }
+
+    #[test]
+    fn sequence_numbers_have_32_bits() {
+        let cseq = |value: &str| Message::request(Method::Bye, "sip:a").with("CSeq", value).cseq().map(|c| c.number);
+        assert_eq!(cseq("0009   BYE"), Some(9));
+        assert_eq!(cseq("4294967295 BYE"), Some(u32::MAX));
+        for value in ["4294967296 BYE", "+1 BYE", "1", "1 ", "BYE", ""] {
+            assert_eq!(cseq(value), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn keep_alives_are_known() {
+        assert!(is_keep_alive(b"\r\n\r\n") && is_keep_alive(b"\0\0\0\0") && is_keep_alive(b""));
+        assert!(!is_keep_alive(b"\r\nx"));
+    }
+}

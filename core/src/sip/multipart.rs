@@ -234,7 +234,10 @@ fn read_fields(piece: &[u8]) -> (Vec<Header>, &[u8]) {
         }
         let colon = line.iter().position(|&byte| byte == b':');
         match (is_fold, fields.last_mut(), colon) {
-            (true, Some(last), _) => last.append(&alloc::format!(" {}", String::from_utf8_lossy(line))),
+            (true, Some(last), _) => {
+                let blank = if last.value.is_empty() { "" } else { " " };
+                last.append(&alloc::format!("{blank}{}", String::from_utf8_lossy(line)));
+            }
             (_, _, Some(colon)) => {
                 let (name, value) = line.split_at(colon);
                 let value = value.get(1..).unwrap_or_default().trim_ascii();
@@ -296,5 +299,121 @@ fn decode_quoted_printable(text: &[u8]) -> Vec<u8> {
                 after
             }
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    fn bodies(content_type: &str, body: &str) -> Vec<(String, String)> {
+        let found = parts(content_type, body.as_bytes()).unwrap();
+        found.into_iter().map(|p| (p.content_type, String::from_utf8(p.body).unwrap())).collect()
+    }
+
+    fn pair(content_type: &str, body: &str) -> (String, String) {
+        (content_type.to_owned(), body.to_owned())
+    }
+
+    #[test]
+    fn text_around_and_blanks_behind_delimiters_are_nothing() {
+        let body = "\r\nThis is MIME.\r\n--b \t\r\nContent-Type:application/sdp\r\nContent-Length: 9999\r\n\r\nv=0\r\n\r\n\
+                    --b\r\nContent-Type: application/rs-metadata+xml; x=y\r\n\r\n<a/>\r\n--b-- \r\n--b\r\n\r\nnot this";
+        let expected = [pair("application/sdp", "v=0\r\n"), pair("application/rs-metadata+xml; x=y", "<a/>")];
+        assert_eq!(bodies("multipart/mixed; boundary=b", body), expected);
+        assert_eq!(bodies("Multipart/Mixed;foo=bar;BOUNDARY=\"b\" ", &body.replace("\r\n", "\n"))[1], expected[1]);
+    }
+
+    #[test]
+    fn a_line_that_begins_like_a_delimiter_is_text() {
+        let body = "--foo\r\n\r\n--foobar\r\n--foo--bar\r\n --foo\r\nx--foo\r\n--foo--\r\n";
+        assert_eq!(
+            bodies("multipart/mixed;boundary=foo", body),
+            [pair("text/plain", "--foobar\r\n--foo--bar\r\n --foo\r\nx--foo")]
+        );
+    }
+
+    #[test]
+    fn the_last_part_need_not_be_closed() {
+        let body = "--b\r\nContent-Type: a/b\r\n\r\none\r\n--b\r\nno header here\r\nline\r\n";
+        assert_eq!(
+            bodies("multipart/mixed;boundary=b", body),
+            [pair("a/b", "one"), pair("text/plain", "no header here\r\nline\r\n")]
+        );
+        assert_eq!(bodies("multipart/mixed;boundary=b", "--b\r\nContent-Type: a/b\r\n\r\none\r\n--b").len(), 2);
+        assert_eq!(
+            bodies("multipart/mixed;boundary=b", "--b\r\n\r\n--b\r\n--b--"),
+            [pair("text/plain", ""), pair("text/plain", "")]
+        );
+    }
+
+    #[test]
+    fn quoted_boundaries_have_any_character() {
+        let body = "--a b=;\"c\r\n\r\nx\r\n--a b=;\"c--";
+        assert_eq!(
+            bodies("multipart/mixed; x=\";boundary=no\"; boundary=\"a b=;\\\"c\"", body),
+            [pair("text/plain", "x")]
+        );
+    }
+
+    #[test]
+    fn nested_parts_come_in_their_place() {
+        let body = "--b\r\nContent-Type: multipart/alternative; boundary=bb\r\n\r\n--bb\r\n\r\none\r\n--bb\r\n\r\ntwo\r\n\
+                    --bb--\r\n--b\r\nContent-Type: multipart/mixed\r\n\r\nno boundary\r\n--b--";
+        let expected = [pair("text/plain", "one"), pair("text/plain", "two"), pair("multipart/mixed", "no boundary")];
+        assert_eq!(bodies("multipart/mixed;boundary=b", body), expected);
+    }
+
+    #[test]
+    fn transfer_encodings_are_undone() {
+        let body = "--b\r\nContent-Transfer-Encoding: BASE64\r\n\r\nPGE+w7\r\n48L2E+Cg==\r\n\
+                    --b\r\nContent-Transfer-Encoding:\r\n quoted-printable\r\n\r\na=3D=C3=\r\n=bc=zz=\r\n--b--";
+        let found = bodies("multipart/mixed;boundary=b", body);
+        assert_eq!(found[0].1, "<a>þ</a>\n");
+        assert_eq!(found[1].1, "a=ü=zz=");
+    }
+
+    #[test]
+    fn header_fields_of_a_part_are_read() {
+        let body =
+            "--b\r\nContent-Disposition: signal;\r\n handling=Optional\r\nContent-ID: <x@y>\r\nc: a/b\r\n\r\n\r\n--b--";
+        let found = parts("multipart/mixed;boundary=b", body.as_bytes()).unwrap();
+        assert!(!found[0].is_required() && found[0].is("A/B"));
+        assert_eq!(found[0].content_id.as_deref(), Some("x@y"));
+        assert_eq!(found[0].disposition.as_deref(), Some("signal; handling=Optional"));
+        assert!(found[0].body.is_empty());
+    }
+
+    #[test]
+    fn a_body_that_is_no_multipart_is_one_part() {
+        assert_eq!(bodies(" application/rs-metadata ", "<a/>"), [pair("application/rs-metadata", "<a/>")]);
+        assert_eq!(bodies("application/sdp", ""), []);
+        assert!(is_understood("Application/SDP;charset=x") && !is_understood("application/sdpx"));
+    }
+
+    #[test]
+    fn what_cannot_be_cut_is_an_error() {
+        let of = |content_type: &str, body: &str| parts(content_type, body.as_bytes());
+        assert_eq!(of("multipart/mixed", "--b"), Err(MultipartError::NoBoundary));
+        assert_eq!(of("multipart/mixed;boundary=", "--b"), Err(MultipartError::NoBoundary));
+        assert_eq!(of("multipart/mixed;boundary=b", "--c\r\n"), Err(MultipartError::NoDelimiter));
+        assert_eq!(of("multipart/mixed;boundary=b", ""), Err(MultipartError::NoDelimiter));
+        let long = format!("multipart/mixed;boundary={}", "b".repeat(MAX_BOUNDARY + 1));
+        assert_eq!(of(&long, "--b"), Err(MultipartError::LongBoundary));
+        let many = "--b\r\n\r\nx\r\n".repeat(MAX_PARTS);
+        assert_eq!(of("multipart/mixed;boundary=b", &many).map(|parts| parts.len()), Ok(MAX_PARTS));
+        let many = "--b\r\n\r\nx\r\n".repeat(MAX_PARTS + 1);
+        assert_eq!(of("multipart/mixed;boundary=b", &many), Err(MultipartError::TooManyParts));
+    }
+
+    #[test]
+    fn nesting_ends() {
+        let mut body = "x".to_owned();
+        for depth in (0..20).rev() {
+            body = format!("--b{depth}\r\nContent-Type: multipart/mixed;boundary=b{}\r\n\r\n{body}", depth + 1);
+        }
+        let found = parts("multipart/mixed;boundary=b0", body.as_bytes()).unwrap();
+        assert_eq!((found.len(), found[0].is("multipart/mixed")), (1, true));
     }
 }

@@ -215,3 +215,137 @@ fn status_line(text: &str) -> Option<StartLine> {
 pub(super) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    const NEEDED: &str =
+        "Via: SIP/2.0/UDP h;branch=z9hG4bKx\r\nFrom: <sip:f@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: c\r\n";
+
+    fn parse(text: &str) -> Result<Message, ParseError> {
+        message(text.as_bytes())
+    }
+
+    fn status(start: &str) -> (u16, bool) {
+        match parse(&format!("{start}\r\n{NEEDED}CSeq: 1 INVITE\r\n\r\n")) {
+            Ok(message) => (message.status().unwrap_or(200), false),
+            Err(error) => (error.status, error.answerable.is_some()),
+        }
+    }
+
+    #[test]
+    fn start_lines() {
+        for (start, expected) in [
+            ("INVITE sip:a@b SIP/2.0", (200, false)),
+            ("INVITE sip:a@b sip/2.0", (200, false)),
+            ("SIP/2.0 486 Busy Here", (486, false)),
+            ("SIP/2.0 486", (486, false)),
+            ("SIP/2.0 4860 Busy", (400, false)),
+            ("SIP/2.0 099 Busy", (400, false)),
+            ("SIP/3.0 200 OK", (400, false)),
+            ("INVITE  sip:a@b SIP/2.0", (400, true)),
+            ("INVITE sip:a@b SIP/2.0 ", (400, true)),
+            ("INVITE sip:a@b; lr SIP/2.0", (400, true)),
+            ("INVITE\tsip:a@b SIP/2.0", (400, true)),
+            ("INVITE SIP/2.0", (400, true)),
+            ("IN(VITE sip:a@b SIP/2.0", (400, false)),
+            ("INVITE sip:a@b SIP/2", (400, true)),
+            ("INVITE sip:a@b SIP/7.0", (505, true)),
+            ("ACK sip:a@b SIP/7.0", (505, false)),
+            ("GET / HTTP/1.1", (400, false)),
+            ("", (400, false)),
+        ] {
+            assert_eq!(status(start), expected, "{start}");
+        }
+    }
+
+    #[test]
+    fn folds_blanks_and_broken_lines() {
+        let text = "\r\n\n OPTIONS sip:a@b SIP/2.0\r\n";
+        assert!(parse(text).is_err(), "a line that begins with a blank is no start line");
+        let text = "\r\nOPTIONS sip:a@b SIP/2.0\n folded onto nothing\nTO :\r\n sip:a@b ;\r\n\ttag = 1\r\nno colon\r\n : x\r\n\
+                    s\t:\r\nX-A:b:c \r\n Y\rZ:a\rb\r\n\r\nbody";
+        let message = parse(text).unwrap();
+        let fields: Vec<_> = message.headers.iter().map(|h| (&*h.name, h.value.as_str())).collect();
+        assert_eq!(fields, [("To", "sip:a@b ; tag = 1"), ("Subject", ""), ("X-A", "b:c Y Z:a b")]);
+        assert_eq!(message.body, b"body");
+    }
+
+    #[test]
+    fn a_line_without_colon_ends_the_field_before_it() {
+        let message = parse("OPTIONS sip:a@b SIP/2.0\r\nA: b\r\nno colon\r\n fold\r\nC: d").unwrap();
+        assert!(message.headers.iter().map(|h| &*h.value).eq(["b", "d"]));
+    }
+
+    #[test]
+    fn lengths() {
+        let body = |length: &str| {
+            let parsed = parse(&format!("INVITE sip:a@b SIP/2.0\r\n{NEEDED}{length}\r\n\r\n12345"));
+            parsed.map(|m| m.body.len()).map_err(|e| (e.status, e.answerable.is_some()))
+        };
+        assert_eq!(body("X: y"), Ok(5));
+        assert_eq!(body("l : 3"), Ok(3));
+        assert_eq!(body("Content-Length:\r\n 005"), Ok(5));
+        assert_eq!(body("l: 3\r\nContent-Length: 3"), Ok(3));
+        for length in ["l: 6", "l: -1", "l:", "l: 3, 3", "l: 3\r\nl: 4", "l: 4\r\nl: x\r\nl: 4"] {
+            assert_eq!(body(length), Err((400, true)), "{length}");
+        }
+        assert_eq!(body("Content-Length: 99999999999999999999999999"), Err((400, true)));
+    }
+
+    #[test]
+    fn what_may_not_be_answered_is_not_answerable() {
+        for text in [
+            "ACK sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h\r\nl: 9\r\n\r\n",
+            "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h\r\nl: 9\r\n\r\n",
+            "BYE sip:a@b SIP/2.0\r\nl: 9\r\n\r\n",
+        ] {
+            assert_eq!(parse(text).map_err(|error| error.answerable), Err(None), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_bounded() {
+        let head = format!("INVITE sip:a@b SIP/2.0\r\n{NEEDED}");
+        let mut bytes = head.clone().into_bytes();
+        bytes.resize(MAX_MESSAGE, b'x');
+        assert_eq!(message(&bytes).map(|_| ()), Ok(()));
+        bytes.push(b'x');
+        let error = message(&bytes).unwrap_err();
+        assert_eq!((error.status, error.answerable.is_some()), (513, true));
+        let crowd = |count: usize| parse(&format!("{head}{}\r\n", "a: b\r\n".repeat(count - 4)));
+        assert_eq!(crowd(MAX_HEADERS).map(|m| m.headers.iter().count()), Ok(MAX_HEADERS));
+        assert_eq!(crowd(MAX_HEADERS + 1).map_err(|e| e.status), Err(400));
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_go_back_as_they_came() {
+        let mut bytes =
+            b"INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h\r\nFrom: \"M\xfcller\" <sip:f@b>;tag=1\r\n".to_vec();
+        bytes.extend_from_slice(b"To: \xe9 <sip:a@b>\r\n\r\n");
+        let request = message(&bytes).unwrap();
+        assert_eq!(request.from_tag(), Some("1"));
+        let mut response = Message::response(200, "OK", &request);
+        response.set_to_tag("2");
+        let sent = response.encode();
+        let has = |needle: &[u8]| sent.windows(needle.len()).any(|window| window == needle);
+        assert!(has(b"From: \"M\xfcller\" <sip:f@b>;tag=1\r\n"));
+        assert!(has(b"To: \xe9 <sip:a@b>;tag=2\r\n"));
+    }
+
+    #[test]
+    fn a_header_of_commas_costs_its_length() {
+        let text = format!("INVITE sip:a@b SIP/2.0\r\nVia: {}\r\n\r\n", ",".repeat(65_000));
+        let message = parse(&text).unwrap();
+        assert_eq!(message.headers_all("Via").count(), 0);
+        assert_eq!(message.via_top(), None);
+        let error = crate::sip::check::check(&message).unwrap_err();
+        assert_eq!(error.status, 400);
+        for filler in ["\r\n ", "<", "\"", ";", "\\"] {
+            let text = format!("INVITE sip:a@b SIP/2.0\r\n{NEEDED}m: {}\r\n\r\n", filler.repeat(60_000 / filler.len()));
+            let _ = parse(&text).map(|message| message.contacts());
+        }
+    }
+}

@@ -10,6 +10,8 @@ mod select;
 #[cfg(test)]
 mod tests;
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -89,8 +91,23 @@ impl Catalog {
         if !path.exists() {
             return Err(CatalogError::Missing);
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)?;
+        let wal = data.join(format!("{FILE}-wal"));
+        match Self::read_only_as(&uri(&path, "")) {
+            // A reader, too, needs a file beside it that it may not make here (a read-only mount, somebody else's
+            // directory). Without a log nobody writes, and it can do without.
+            Err(CatalogError::Sqlite(error))
+                if matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
+                    && !wal.exists() =>
+            {
+                Self::read_only_as(&uri(&path, "?immutable=1"))
+            }
+            result => result,
+        }
+    }
+
+    fn read_only_as(uri: &[u8]) -> Result<Self, CatalogError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+        let connection = Connection::open_with_flags(OsStr::from_bytes(uri), flags)?;
         connection.busy_timeout(BUSY)?;
         Self::prepare(connection, |connection| match schema::check(connection)? {
             0 => Err(CatalogError::Missing),
@@ -158,6 +175,23 @@ impl Catalog {
         let (recordings, faults) = self.connection().query_row(sql, [session.to_string()], read)?;
         Ok((recordings.cast_unsigned(), faults.cast_unsigned()))
     }
+}
+
+/// `file:` and the path, with what means something in a URI escaped.
+fn uri(path: &Path, query: &str) -> Vec<u8> {
+    let mut uri = b"file:".to_vec();
+    // Two slashes at the front would begin a host.
+    if path.is_absolute() {
+        uri.extend(b"//");
+    }
+    for &byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'%' | b'?' | b'#' => uri.extend(format!("%{byte:02X}").bytes()),
+            _ => uri.push(byte),
+        }
+    }
+    uri.extend(query.bytes());
+    uri
 }
 
 fn insert(connection: &Connection, record: &Record) -> Result<(), CatalogError> {

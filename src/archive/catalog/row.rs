@@ -255,9 +255,8 @@ where
     T::Err: std::fmt::Display,
 {
     let text: String = row.get(index)?;
-    text.parse().map_err(|why: T::Err| {
-        rusqlite::Error::FromSqlConversionFailure(index, Type::Text, why.to_string().into())
-    })
+    text.parse()
+        .map_err(|why: T::Err| rusqlite::Error::FromSqlConversionFailure(index, Type::Text, why.to_string().into()))
 }
 
 fn person(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<Option<Person>> {

@@ -76,11 +76,12 @@ impl Iterator for Selection<'_> {
         if self.left == 0 {
             return None;
         }
-        if self.page.is_empty() && !self.done {
-            if let Err(why) = self.turn_page() {
-                self.left = 0;
-                return Some(Err(why));
-            }
+        if self.page.is_empty()
+            && !self.done
+            && let Err(why) = self.turn_page()
+        {
+            self.left = 0;
+            return Some(Err(why));
         }
         let row = self.page.pop_front()?;
         self.left -= 1;

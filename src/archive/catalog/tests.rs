@@ -1,3 +1,5 @@
+//! What the catalog keeps, finds and refuses.
+
 use super::*;
 use siprec_core::time::Wall;
 
@@ -114,6 +116,22 @@ fn a_reader_sees_what_the_writer_put_while_both_are_open() {
 }
 
 #[test]
+fn a_directory_is_found_whatever_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a?b", "a#b", "100%41", "ä b", "-"] {
+        let data = folder.path().join(name);
+        std::fs::create_dir(&data).unwrap();
+        Catalog::open(&data).unwrap().put(&record(1)).unwrap();
+        for suffix in ["", "?immutable=1"] {
+            let catalog = Catalog::read_only_as(&uri(&data.join(FILE), suffix)).unwrap();
+            assert_eq!(catalog.count().unwrap(), 1, "{name}");
+        }
+    }
+    assert_eq!(uri(Path::new("a/b"), "?x"), b"file:a/b?x");
+    assert_eq!(uri(Path::new("/a%"), ""), b"file:///a%25");
+}
+
+#[test]
 fn a_newer_a_foreign_and_a_damaged_file_are_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(FILE);
@@ -169,6 +187,11 @@ fn record(n: u128) -> Record {
         },
         participants: vec![("a".to_owned(), alice), ("b".to_owned(), bob)],
         sip_session_ids: vec!["ab30".to_owned()],
-        streams: vec![StreamRow { port: 0, label: Some("1".to_owned()), codecs: "PCMA/8000".to_owned(), rendered: true }],
+        streams: vec![StreamRow {
+            port: 0,
+            label: Some("1".to_owned()),
+            codecs: "PCMA/8000".to_owned(),
+            rendered: true,
+        }],
     }
 }

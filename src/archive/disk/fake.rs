@@ -2,24 +2,26 @@
 //!
 //! The fault model is POSIX at its worst:
 //! - content is durable after `sync_data` of the file, a name after `sync_dir` of its folder, and both only then;
-//! - what is not durable when the power goes is kept or lost write by write and name by name, in any combination: a later
-//!   write may be there without an earlier one (zeros between), a length without its content, a content without its name;
+//! - what is not durable when the power goes is kept or lost write by write and name by name, in any combination: a
+//!   later write may be there without an earlier one (zeros between), a length without its content, a content without
+//!   its name;
 //! - a rename is one thing: it has happened or not, with both names;
 //! - the operation during which the crash comes is done, half done (a write), or not done.
 //!
 //! Not modelled: bits that rot, and disks that lie about a sync.
 
+mod tree;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::path::{Component, Path};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use siprec_core::seed::{Random, Seed};
 
+use self::tree::{Change, Inode, NameChange, ROOT, State};
 use super::{Disk, DiskFile, Listed};
-
-const ROOT: usize = 0;
 
 /// What a restart costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,38 +41,6 @@ pub struct FakeDisk {
 struct Shared {
     state: Mutex<State>,
     released: Condvar,
-}
-
-struct State {
-    inodes: Vec<Inode>,
-    /// Names that are not durable yet, in their order.
-    names: Vec<NameChange>,
-    random: Random,
-    operations: u64,
-    crash_at: Option<u64>,
-    crashed: bool,
-    /// Handles of an earlier life are dead.
-    life: u64,
-    capacity: Option<u64>,
-    failing: Option<ErrorKind>,
-    stalled: bool,
-}
-
-enum Inode {
-    File { live: Vec<u8>, durable: Vec<u8>, pending: Vec<Change> },
-    Folder { live: BTreeMap<String, usize>, durable: BTreeMap<String, usize> },
-}
-
-#[derive(Clone)]
-enum Change {
-    Write { offset: usize, bytes: Vec<u8> },
-    Length(usize),
-}
-
-#[derive(Clone)]
-struct NameChange {
-    removed: Option<(usize, String, usize)>,
-    added: Option<(usize, String, usize)>,
 }
 
 struct Handle {
@@ -194,177 +164,6 @@ impl Shared {
         }
         state.alive()
     }
-}
-
-impl State {
-    fn alive(&self) -> io::Result<()> {
-        if self.crashed { Err(io::Error::other("crashed")) } else { Ok(()) }
-    }
-
-    fn coin(&mut self) -> bool {
-        self.random.next_u32().is_multiple_of(2)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.random.next_u64() % (limit as u64).max(1)).unwrap_or(0)
-    }
-
-    fn folder(&self, inode: usize) -> io::Result<&BTreeMap<String, usize>> {
-        match self.inodes.get(inode) {
-            Some(Inode::Folder { live, .. }) => Ok(live),
-            Some(Inode::File { .. }) | None => Err(ErrorKind::NotADirectory.into()),
-        }
-    }
-
-    fn find(&self, path: &Path) -> io::Result<usize> {
-        names(path).iter().try_fold(ROOT, |at, name| {
-            self.folder(at)?.get(*name).copied().ok_or_else(|| ErrorKind::NotFound.into())
-        })
-    }
-
-    /// The folder that a path's last name is in, and that name.
-    fn place(&self, path: &Path) -> io::Result<(usize, String)> {
-        let names = names(path);
-        let name = names.last().ok_or(ErrorKind::InvalidInput)?;
-        let folder = self.find(path.parent().unwrap_or(Path::new("")))?;
-        self.folder(folder)?;
-        Ok((folder, (*name).to_owned()))
-    }
-
-    /// Makes a change of names in the living tree, and notes it.
-    fn rename(&mut self, change: NameChange) {
-        apply(&mut self.inodes, &change, false);
-        self.names.push(change);
-    }
-
-    fn used(&self) -> u64 {
-        let length = |inode: &Inode| match inode {
-            Inode::File { live, .. } => live.len() as u64,
-            Inode::Folder { .. } => 0,
-        };
-        self.inodes.iter().map(length).sum()
-    }
-
-    fn add(&mut self, path: &Path, inode: Inode) -> io::Result<usize> {
-        let (folder, name) = self.place(path)?;
-        if self.folder(folder)?.contains_key(&name) {
-            return Err(ErrorKind::AlreadyExists.into());
-        }
-        self.inodes.push(inode);
-        let inode = self.inodes.len() - 1;
-        self.rename(NameChange { removed: None, added: Some((folder, name, inode)) });
-        Ok(inode)
-    }
-
-    fn remove(&mut self, path: &Path) -> io::Result<()> {
-        let (folder, name) = self.place(path)?;
-        let inode = *self.folder(folder)?.get(&name).ok_or(ErrorKind::NotFound)?;
-        if self.folder(inode).is_ok_and(|names| !names.is_empty()) {
-            return Err(ErrorKind::DirectoryNotEmpty.into());
-        }
-        self.rename(NameChange { removed: Some((folder, name, inode)), added: None });
-        Ok(())
-    }
-
-    fn write(&mut self, inode: usize, change: Change) {
-        if let Some(Inode::File { live, pending, .. }) = self.inodes.get_mut(inode) {
-            write(live, &change);
-            pending.push(change);
-        }
-    }
-
-    fn sync_names(&mut self, folder: Option<usize>) {
-        for change in std::mem::take(&mut self.names) {
-            let touches = |place: &Option<(usize, String, usize)>| place.as_ref().is_some_and(|p| Some(p.0) == folder);
-            if folder.is_none() || touches(&change.removed) || touches(&change.added) {
-                apply(&mut self.inodes, &change, true);
-            } else {
-                self.names.push(change);
-            }
-        }
-    }
-
-    fn sync_content(&mut self, inode: usize) {
-        if let Some(Inode::File { live, durable, pending }) = self.inodes.get_mut(inode) {
-            durable.clone_from(live);
-            pending.clear();
-        }
-    }
-
-    /// The power is gone: what was not durable is kept or lost, thing by thing.
-    fn forget(&mut self) {
-        for change in std::mem::take(&mut self.names) {
-            if self.coin() {
-                apply(&mut self.inodes, &change, true);
-            }
-        }
-        let mut inodes = std::mem::take(&mut self.inodes);
-        for inode in &mut inodes {
-            match inode {
-                Inode::Folder { live, durable } => live.clone_from(durable),
-                Inode::File { live, durable, pending } => {
-                    for change in pending.drain(..) {
-                        if let Some(kept) = self.kept(change) {
-                            write(durable, &kept);
-                        }
-                    }
-                    live.clone_from(durable);
-                }
-            }
-        }
-        self.inodes = inodes;
-    }
-
-    fn kept(&mut self, change: Change) -> Option<Change> {
-        match (self.below(4), change) {
-            (0, _) => None,
-            (1, Change::Write { offset, mut bytes }) => {
-                let length = self.below(bytes.len());
-                bytes.truncate(length);
-                Some(Change::Write { offset, bytes })
-            }
-            (2, Change::Write { offset, bytes }) => Some(Change::Write { offset, bytes: vec![0; bytes.len()] }),
-            (_, change) => Some(change),
-        }
-    }
-}
-
-/// Changes names in the living or the durable tree. What cannot be (the name is not there) is left.
-fn apply(inodes: &mut [Inode], change: &NameChange, in_durable: bool) {
-    let mut tree = |folder: usize, edit: &dyn Fn(&mut BTreeMap<String, usize>) -> bool| match inodes.get_mut(folder) {
-        Some(Inode::Folder { live, durable }) => edit(if in_durable { durable } else { live }),
-        Some(Inode::File { .. }) | None => false,
-    };
-    if let Some((folder, name, inode)) = &change.removed {
-        let there = tree(*folder, &|names| names.get(name) == Some(inode) && names.remove(name).is_some());
-        if !there {
-            return;
-        }
-    }
-    if let Some((folder, name, inode)) = &change.added {
-        tree(*folder, &|names| names.insert(name.clone(), *inode).is_none());
-    }
-}
-
-fn write(content: &mut Vec<u8>, change: &Change) {
-    match change {
-        Change::Length(length) => content.resize(*length, 0),
-        Change::Write { offset, bytes } => {
-            let end = offset + bytes.len();
-            if content.len() < end {
-                content.resize(end, 0);
-            }
-            content[*offset..end].copy_from_slice(bytes);
-        }
-    }
-}
-
-fn names(path: &Path) -> Vec<&str> {
-    let normal = |component| match component {
-        Component::Normal(name) => name.to_str(),
-        Component::RootDir | Component::CurDir | Component::ParentDir | Component::Prefix(_) => None,
-    };
-    path.components().filter_map(normal).collect()
 }
 
 impl FakeDisk {
@@ -538,75 +337,4 @@ impl DiskFile for Handle {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeSet;
-
-    fn content(disk: &FakeDisk, path: &str) -> Option<Vec<u8>> {
-        let file = disk.open_read(Path::new(path)).ok()?;
-        super::super::read_range(&*file, 0, 1 << 20).ok()
-    }
-
-    #[test]
-    fn what_is_synced_with_its_name_survives_the_power_and_nothing_else_surely_does() {
-        let (mut seen, mut names) = (BTreeSet::new(), BTreeSet::new());
-        for seed in 0..300 {
-            let disk = FakeDisk::new(seed);
-            disk.create_dir_all(Path::new("/d/e")).unwrap();
-            let file = disk.create_new(Path::new("/d/e/f")).unwrap();
-            file.write_at(0, b"durable").unwrap();
-            file.sync_data().unwrap();
-            disk.sync_dir(Path::new("/d/e")).unwrap();
-            file.write_at(7, b" a").unwrap();
-            file.write_at(9, b" b").unwrap();
-            disk.create_new(Path::new("/d/e/g")).unwrap();
-            disk.rename(Path::new("/d/e/f"), Path::new("/d/f")).unwrap();
-            disk.crash();
-            assert!(file.write_at(0, b"x").is_err() && disk.list(Path::new("/d")).is_err());
-            disk.restart(Loss::Power);
-            assert!(file.write_at(0, b"x").is_err(), "a handle of an earlier life");
-            let (old, new) = (content(&disk, "/d/e/f"), content(&disk, "/d/f"));
-            assert!(old.is_some() != new.is_some(), "renamed or not, never both or neither");
-            names.insert((old.is_some(), content(&disk, "/d/e/g").is_some()));
-            let left = old.or(new).unwrap();
-            assert!(left.starts_with(b"durable"));
-            seen.insert(left);
-        }
-        assert_eq!(names.len(), 4);
-        assert!(seen.contains(b"durable".as_slice()) && seen.contains(b"durable a b".as_slice()));
-        assert!(seen.contains(b"durable\0\0 b".as_slice()), "reordered: {seen:?}");
-    }
-
-    #[test]
-    fn a_replaced_file_is_old_or_new_after_any_crash() {
-        let count = {
-            let disk = FakeDisk::new(0);
-            disk.replace(Path::new("/f"), b"old").unwrap();
-            disk.replace(Path::new("/f"), b"new!").unwrap();
-            disk.operations()
-        };
-        for n in 1..=count + 1 {
-            for seed in 0..20 {
-                let disk = FakeDisk::new(seed);
-                disk.replace(Path::new("/f"), b"old").unwrap();
-                let before = disk.operations();
-                disk.crash_at(n);
-                let done = n > before && disk.replace(Path::new("/f"), b"new!").is_ok();
-                disk.restart(Loss::Power);
-                let left = content(&disk, "/f").unwrap();
-                assert!(left == b"new!" || (left == b"old" && !done), "{left:?} at {n}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_full_disk_takes_a_part() {
-        let disk = FakeDisk::new(1);
-        let file = disk.create_new(Path::new("f")).unwrap();
-        disk.set_capacity(Some(10));
-        file.write_at(0, b"12345678").unwrap();
-        assert_eq!(file.write_at(8, b"9abc").unwrap_err().kind(), ErrorKind::StorageFull);
-        assert!((8..=10).contains(&file.length().unwrap()));
-        assert!(disk.free_space(Path::new("f")).unwrap() <= 2);
-    }
-}
+mod tests;

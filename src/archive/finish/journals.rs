@@ -9,17 +9,16 @@ use siprec_core::seed::SessionId;
 use siprec_core::time::Wall;
 
 use crate::archive::disk::Disk;
+use crate::archive::journal::LIVE;
 
-/// The journals' folder in the data directory.
+/// Where journals lie that were put away, by day.
 const FOLDER: &str = "journals";
-/// Below it: sessions that run, or are not finished.
-const LIVE: &str = "live";
 /// Bytes read at a time.
 const BLOCK: usize = 256 * 1024;
 
 /// Sessions that have a journal in `live`.
 pub(super) fn live(disk: &dyn Disk, data: &Path) -> io::Result<Vec<SessionId>> {
-    let folder = data.join(FOLDER).join(LIVE);
+    let folder = data.join(LIVE);
     if !disk.exists(&folder)? {
         return Ok(Vec::new());
     }
@@ -45,7 +44,7 @@ pub(super) struct Journal<'d> {
 impl<'d> Journal<'d> {
     /// The journal of `session` as long as it is now; none if it is not in `live`.
     pub(super) fn open(disk: &'d dyn Disk, data: &'d Path, session: SessionId) -> io::Result<Option<Self>> {
-        let folder = data.join(FOLDER).join(LIVE).join(session.to_string());
+        let folder = data.join(LIVE).join(session.to_string());
         if !disk.exists(&folder)? {
             return Ok(None);
         }
@@ -107,6 +106,8 @@ impl<'d> Journal<'d> {
         let target = self.data.join(put_away_path(self.session, began));
         let day = target.parent().unwrap_or(self.data);
         self.disk.create_dir_all(day)?;
+        // A short session's segments may be newer than the last sync of their names.
+        self.disk.sync_dir(&self.folder)?;
         self.disk.rename(&self.folder, &target)?;
         self.disk.sync_dir(day)?;
         self.disk.sync_dir(self.folder.parent().unwrap_or(self.data))

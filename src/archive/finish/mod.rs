@@ -27,6 +27,7 @@ use siprec_core::time::Wall;
 use super::catalog::{Catalog, CatalogError, Record};
 use super::disk::Disk;
 use super::recordings;
+use super::recovery::{self, ForRecording};
 use super::selection::date_time;
 use files::Files;
 use journals::Journal;
@@ -100,25 +101,12 @@ pub struct Finisher {
     stop: Arc<AtomicBool>,
 }
 
-/// What remains to be done for a recording that has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
-    /// Everything.
-    Render,
-    /// The row.
-    Catalogue,
-    /// Nothing.
-    Nothing,
-}
-
-/// The step that what is there calls for. (`.part` files say nothing: they are written anew. Files without a
-/// sidecar are not yet whole: the sidecar's rename is what counts.)
-fn step(sidecar_and_files: bool, row: bool) -> Step {
-    match (sidecar_and_files, row) {
-        (false, false | true) => Step::Render,
-        (true, false) => Step::Catalogue,
-        (true, true) => Step::Nothing,
-    }
+/// What remains to be done for a recording that has ended, by the table of what a crash may leave. (`.part` files say
+/// nothing: they are written anew. Files without a sidecar are not yet whole: the sidecar's rename is what counts.)
+fn step(sidecar_and_files: bool, row: bool) -> ForRecording {
+    let files = if sidecar_and_files { recovery::Files::Present } else { recovery::Files::Absent };
+    let row = if row { recovery::Row::Present } else { recovery::Row::Absent };
+    recovery::action(recovery::Journal::Ended, files, row).recording
 }
 
 impl Finisher {
@@ -180,13 +168,19 @@ impl Finisher {
     ) -> Result<Option<Sidecar>, FinishError> {
         let row = self.catalog.find(recording)?;
         if let Some((day, _)) = row.as_ref().and_then(|row| row.path.rsplit_once('/'))
-            && step(self.whole(day, recording).is_some(), true) == Step::Nothing
+            && step(self.whole(day, recording).is_some(), true) == ForRecording::Leave
         {
             return Ok(None);
         }
         let failure = |source| FinishError::Journal { session: journal.session(), source };
         let entries = |take: &mut dyn FnMut(&Entry<'_>)| {
-            journal.read(&mut |entry| if !self.is_stopped() { take(entry) }).map_err(failure)
+            journal
+                .read(&mut |entry| {
+                    if !self.is_stopped() {
+                        take(entry)
+                    }
+                })
+                .map_err(failure)
         };
         let mut plan = render::plan(recording, entries)?;
         if self.is_stopped() {
@@ -198,9 +192,9 @@ impl Finisher {
         let day = recordings::day_folder(started_at);
         let found = self.whole(&day, recording);
         let sidecar = match (step(found.is_some(), row.is_some()), found) {
-            (Step::Nothing, _) => return Ok(None),
-            (Step::Catalogue, Some(sidecar)) => sidecar,
-            (Step::Render | Step::Catalogue, _) => {
+            (ForRecording::Leave, _) => return Ok(None),
+            (ForRecording::Adopt, Some(sidecar)) => sidecar,
+            (ForRecording::Render | ForRecording::Adopt | ForRecording::MarkAway, _) => {
                 plan.sidecar.journal.path = journals::put_away_path(journal.session(), began);
                 plan.sidecar.journal.bytes = journal.bytes();
                 let folder = self.data.join(&day);

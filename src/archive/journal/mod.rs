@@ -8,19 +8,23 @@
 //!
 //! A producer never waits for the disk: when the queue is half full new sessions are refused
 //! ([`Writer::is_under_pressure`]), when it is full packets are dropped, counted, and the count is written down as
-//! soon as there is room. A file's torn end stays where it is: what is written next begins a new segment.
+//! soon as there is room. After a crash [`Live::tidy`] cuts torn ends and marks the rest; what is
+//! written next begins a new segment.
 
 mod live;
 mod open;
 mod queue;
 mod sync;
+mod thread;
 mod writer;
 
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod tests;
 
 pub use live::{Found, Live};
-pub use writer::Writer;
+pub use writer::{Figures, OnWritten, Stall, Writer};
 
 use std::path::{Path, PathBuf};
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use siprec_core::journal::{Reader, encoder};
+use siprec_core::journal::encoder;
 use siprec_core::seed::SessionId;
 use siprec_core::time::Wall;
 
@@ -12,10 +12,12 @@ use crate::archive::scribe::Blocks;
 
 /// Bytes that may wait: 10 s of 2,000 two-leg sessions of G.711 and some.
 pub(super) const CAPACITY_BYTES: usize = 512 << 20;
+/// One part in so many is kept for signalling: a checkpoint is worth more than a packet.
+const RESERVED: usize = 8;
 /// Buffers that are kept for the producers.
-const SPARE_BUFFERS: usize = 4096;
+const SPARE_BUFFERS: usize = 2048;
 /// A buffer that grew beyond this is not kept.
-const SPARE_BYTES: usize = 16 << 10;
+const SPARE_BYTES: usize = 4 << 10;
 
 /// A thing for the writer to do.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub(super) enum Job {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Drops {
     pub(super) packets: u64,
+    /// Slabs they came in; also those that held no packet.
+    blocks: u64,
     pub(super) at: Wall,
 }
 
@@ -40,6 +44,7 @@ struct Inner {
     bytes: usize,
     ticket: u64,
     drops: HashMap<SessionId, Drops>,
+    dropped_packets: u64,
     spare: Vec<Vec<u8>>,
     stopped: bool,
 }
@@ -58,13 +63,31 @@ impl Queue {
         Self { capacity, inner: Mutex::default(), filled: Condvar::new(), emptied: Condvar::new() }
     }
 
-    /// Queues a job; its ticket. Blocks that do not fit are dropped and counted.
+    /// Queues a job of signalling and wakes the writer; the job's ticket. Blocks that do not fit are dropped and
+    /// counted.
     pub(super) fn push(&self, job: Job) -> u64 {
+        let ticket = self.put(job, self.capacity);
+        self.wake();
+        ticket
+    }
+
+    /// Queues media, which leave the reserve alone, and lets the writer sleep until it is woken or thinks of it. Blocks
+    /// that do not fit are dropped and counted.
+    pub(super) fn push_quietly(&self, blocks: Blocks) -> u64 {
+        self.put(Job::Write(blocks), self.capacity - self.capacity / RESERVED)
+    }
+
+    /// There is something to write.
+    pub(super) fn wake(&self) {
+        self.filled.notify_one();
+    }
+
+    fn put(&self, job: Job, limit: usize) -> u64 {
         let mut inner = self.lock();
         let bytes = size(&job);
-        if inner.stopped || (bytes > 0 && inner.bytes + bytes > self.capacity) {
+        if inner.stopped || (bytes > 0 && inner.bytes + bytes > limit) {
             if let Job::Write(blocks) = job {
-                note_drop(&mut inner.drops, &blocks);
+                inner.drop_blocks(&blocks);
             }
             return inner.ticket;
         }
@@ -72,8 +95,6 @@ impl Queue {
         inner.ticket += 1;
         let ticket = inner.ticket;
         inner.jobs.push_back((ticket, job));
-        drop(inner);
-        self.filled.notify_one();
         ticket
     }
 
@@ -82,6 +103,7 @@ impl Queue {
         let bytes = size(&job);
         let mut inner = self.lock();
         while !inner.stopped && inner.bytes > 0 && inner.bytes + bytes > self.capacity {
+            self.wake();
             inner = self.emptied.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
         drop(inner);
@@ -114,10 +136,37 @@ impl Queue {
         self.lock().spare.pop().unwrap_or_default()
     }
 
-    /// What was dropped of a session since this was asked last.
-    pub(super) fn take_drops(&self, session: SessionId) -> Option<Drops> {
+    /// Blocks that nobody can write: their session's journal is over, or never began.
+    pub(super) fn drop_blocks(&self, blocks: &Blocks) {
+        self.lock().drop_blocks(blocks);
+    }
+
+    /// What was dropped of a session and is not written down yet.
+    pub(super) fn drops(&self, session: SessionId) -> Option<Drops> {
+        self.lock().drops.get(&session).copied()
+    }
+
+    /// So much of what was dropped is written down now.
+    pub(super) fn drops_are_told(&self, session: SessionId, told: Drops) {
         let mut inner = self.lock();
-        if inner.drops.is_empty() { None } else { inner.drops.remove(&session) }
+        if let Some(drops) = inner.drops.get_mut(&session) {
+            drops.packets = drops.packets.saturating_sub(told.packets);
+            drops.blocks = drops.blocks.saturating_sub(told.blocks);
+            if drops.blocks == 0 {
+                inner.drops.remove(&session);
+            }
+        }
+    }
+
+    /// Nobody will ask for the session's drops any more.
+    pub(super) fn forget(&self, session: SessionId) {
+        self.lock().drops.remove(&session);
+    }
+
+    /// Bytes that wait, and packets dropped since the start.
+    pub(super) fn figures(&self) -> (usize, u64) {
+        let inner = self.lock();
+        (inner.bytes, inner.dropped_packets)
     }
 
     pub(super) fn is_half_full(&self) -> bool {
@@ -146,13 +195,13 @@ fn size(job: &Job) -> usize {
     }
 }
 
-fn note_drop(drops: &mut HashMap<SessionId, Drops>, blocks: &Blocks) {
-    let packets = encoder::packets_in(&blocks.bytes);
-    let noted = drops.entry(blocks.session).or_insert(Drops { packets: 0, at: Wall(0) });
-    noted.packets += packets;
-    let mut reader = Reader::new();
-    reader.push(&blocks.bytes);
-    while let Some(entry) = reader.next() {
-        noted.at = noted.at.max(entry.at);
+impl Inner {
+    fn drop_blocks(&mut self, blocks: &Blocks) {
+        let packets = encoder::packets_in(&blocks.bytes);
+        let noted = self.drops.entry(blocks.session).or_insert(Drops { packets: 0, blocks: 0, at: Wall(0) });
+        noted.packets += packets;
+        noted.blocks += 1;
+        noted.at = noted.at.max(encoder::latest_in(&blocks.bytes).unwrap_or_default());
+        self.dropped_packets += packets;
     }
 }

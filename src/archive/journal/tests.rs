@@ -31,6 +31,12 @@ fn begin(scribe: &mut Scribe, session: SessionId, segment: u32) {
     scribe.keep(session, Wall(AT + 1), &Kept::Checkpoint(format!("{{\"n\":{segment}}}").into_bytes()));
 }
 
+fn hand_over(scribe: &mut Scribe, writer: &Writer) {
+    for blocks in scribe.take() {
+        writer.hand_over_waiting(blocks);
+    }
+}
+
 fn writer(disk: &Arc<dyn Disk>, data: &Path) -> Writer {
     Writer::start(Arc::clone(disk), data, Arc::new(|| ())).unwrap()
 }
@@ -46,7 +52,7 @@ fn what_is_written_is_found_again_without_being_closed() {
     begin(&mut scribe, b, 1);
     scribe.keep(a, Wall(AT + 5), &Kept::Event(Event::Answered));
     begin(&mut scribe, b, 2);
-    scribe.take().into_iter().for_each(|blocks| drop(writer.hand_over(blocks)));
+    hand_over(&mut scribe, &writer);
     writer.wait_written();
     assert_eq!(writer.written(), writer.newest_ticket());
     let found = Live::scan(&RealDisk, data.path(), "this").unwrap();
@@ -72,7 +78,7 @@ fn after_a_power_loss_everything_that_was_synced_is_there_and_nothing_is_misread
         for n in 0..20 {
             scribe.keep(a, Wall(AT + n), &Kept::Event(Event::Answered));
         }
-        scribe.take().into_iter().for_each(|blocks| drop(writer.hand_over(blocks)));
+        hand_over(&mut scribe, &writer);
         writer.stop(Duration::from_secs(5));
         // Not synced any more: the disk may keep or forget it.
         let late = session_folder(data, a).join(segment_name(1));
@@ -97,7 +103,7 @@ fn a_full_disk_loses_nothing_and_is_written_on_when_there_is_room() {
     let mut scribe = Scribe::default();
     let a = SessionId(0xa);
     begin(&mut scribe, a, 1);
-    scribe.take().into_iter().for_each(|blocks| drop(writer.hand_over(blocks)));
+    hand_over(&mut scribe, &writer);
     writer.wait_written();
     fake.fail_writes(Some(std::io::ErrorKind::StorageFull));
     scribe.keep(a, Wall(AT + 7), &Kept::Event(Event::Answered));
@@ -117,11 +123,11 @@ fn a_full_disk_loses_nothing_and_is_written_on_when_there_is_room() {
 fn when_nothing_fits_any_more_packets_are_counted_and_the_count_is_written() {
     let data = tempfile::tempdir().unwrap();
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let writer = Writer::with_capacity(Arc::clone(&disk), data.path(), Arc::new(|| ()), 4000).unwrap();
+    let writer = Writer::with(Arc::clone(&disk), data.path(), Arc::new(|| ()), 4000, Duration::from_millis(5)).unwrap();
     let mut scribe = Scribe::default();
     let a = SessionId(0xa);
     begin(&mut scribe, a, 1);
-    scribe.take().into_iter().for_each(|blocks| drop(writer.hand_over_waiting(blocks)));
+    hand_over(&mut scribe, &writer);
     writer.wait_written();
     let packet = siprec_core::entry::Entry {
         at: Wall(AT + 9),
@@ -137,7 +143,7 @@ fn when_nothing_fits_any_more_packets_are_counted_and_the_count_is_written() {
     siprec_core::journal::encoder::entry(&mut bytes, &packet);
     writer.hand_over(crate::archive::scribe::Blocks { session: a, segment: None, checkpoint_at: None, bytes });
     scribe.keep(a, Wall(AT + 10), &Kept::Event(Event::Answered));
-    scribe.take().into_iter().for_each(|blocks| drop(writer.hand_over_waiting(blocks)));
+    hand_over(&mut scribe, &writer);
     writer.wait_written();
     let text = std::fs::read(session_folder(data.path(), a).join(segment_name(1))).unwrap();
     let wanted = b"\"event\":\"dropped\",\"packets\":1";

@@ -17,12 +17,14 @@ mod receive;
 mod slabs;
 mod worker;
 
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socket, sockopt};
 use siprec_core::entry::PortIndex;
 use siprec_core::media::{MediaReport, PortSettings};
 use siprec_core::seed::SessionId;
@@ -83,6 +85,9 @@ pub type Tell = Arc<dyn Fn(News) + Send + Sync>;
 pub struct Workers {
     threads: Vec<Thread>,
     tell: Tell,
+    /// The kernel stamps arrivals while any socket asks for it, and may begin a moment after the first one does. This
+    /// one asks from the start to the end, so that no stream's first packets fall into that moment.
+    _stamping: OwnedFd,
 }
 
 struct Thread {
@@ -125,6 +130,8 @@ impl Workers {
     pub fn start(count: usize, clock: Clock, sink: &Arc<dyn SlabSink>, tell: Tell) -> std::io::Result<Self> {
         let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let count = if count == 0 { cores() } else { count };
+        let stamping = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+        setsockopt(&stamping, sockopt::ReceiveTimestampns, &true)?;
         let threads = (0..count).map(|number| {
             let (orders, queue) = mpsc::channel();
             let wake = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
@@ -135,7 +142,7 @@ impl Workers {
             Ok(Thread { orders, wake, thread })
         });
         let threads = threads.collect::<std::io::Result<_>>()?;
-        Ok(Self { threads, tell })
+        Ok(Self { threads, tell, _stamping: stamping })
     }
 
     /// A port begins. What has arrived on its sockets since they were bound is received.

@@ -74,7 +74,8 @@ impl Leg {
 
     /// When the sender's sample number `sample` is to be heard.
     pub(super) fn heard_at(&self, sample: i64) -> i64 {
-        let ns = i128::from(sample) * i128::from(SECOND) * 1_000_000 / i128::from(RATE) / i128::from(1_000_000 + self.skew);
+        let ns =
+            i128::from(sample) * i128::from(SECOND) * 1_000_000 / i128::from(RATE) / i128::from(1_000_000 + self.skew);
         ZERO + LEAD + i64::try_from(ns).unwrap()
     }
 
@@ -199,7 +200,14 @@ impl Rendered {
 
     /// Asserts that the channel has the clicks of `leg` that `sent` says were sent, each within `tolerance`, and none
     /// besides.
-    pub(super) fn assert_clicks(&self, channel: usize, leg: &Leg, seconds: i64, tolerance: i64, sent: impl Fn(i64) -> bool) {
+    pub(super) fn assert_clicks(
+        &self,
+        channel: usize,
+        leg: &Leg,
+        seconds: i64,
+        tolerance: i64,
+        sent: impl Fn(i64) -> bool,
+    ) {
         let onsets = self.onsets(channel);
         let wanted: Vec<i64> = clicks(seconds).into_iter().filter(|&click| sent(click)).collect();
         assert!(!wanted.is_empty());

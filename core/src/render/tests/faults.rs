@@ -17,7 +17,7 @@ fn lost_packets_move_no_other() {
     let mut random = Random::new(Seed([9; 32]));
     let mut lost = alloc::vec![];
     for (k, packet) in (0_i64..).zip(leg.packets(0, 1_000)) {
-        if k > 0 && k < 999 && random.next_u64() % 50 == 0 || (300..310).contains(&k) {
+        if k > 0 && k < 999 && random.next_u64().is_multiple_of(50) || (300..310).contains(&k) {
             lost.push(k);
         } else {
             call.add(alloc::vec![packet]);
@@ -25,10 +25,11 @@ fn lost_packets_move_no_other() {
     }
     call.add(Leg::new(1).packets(0, 1_000));
     let done = call.render(20 * SECOND + 60 * MS);
-    done.assert_clicks(0, &leg, 20, 70_000, |click| {
-        !lost.contains(&(click / 160)) && !lost.contains(&((click + 79) / 160))
-            || (lost.contains(&(click / 160)) != lost.contains(&((click + 79) / 160)) && false)
-    });
+    let packet_of = |sample: i64| sample / 160;
+    let whole = |click: i64| !lost.contains(&packet_of(click)) && !lost.contains(&packet_of(click + 79));
+    let torn = |click: i64| lost.contains(&packet_of(click)) != lost.contains(&packet_of(click + 79));
+    assert!(!clicks(20).into_iter().any(torn), "the seed tears no click");
+    done.assert_clicks(0, &leg, 20, 70_000, whole);
     let proof = &done.plan.sidecar.proof;
     assert_eq!((proof.packets_lost, proof.packets_expected), (lost.len() as u64, 2_000));
     let gap = &proof.gaps[0];
@@ -104,7 +105,9 @@ fn a_crash_is_a_gap_and_moves_nothing() {
 fn what_the_disk_refused_is_a_stall() {
     let mut call = Call::new();
     let leg = Leg::new(0);
-    call.add(leg.packets(0, 500).into_iter().filter(|(at, _)| !(5 * SECOND..6 * SECOND).contains(&(at - ZERO))).collect());
+    call.add(
+        leg.packets(0, 500).into_iter().filter(|(at, _)| !(5 * SECOND..6 * SECOND).contains(&(at - ZERO))).collect(),
+    );
     call.event(6 * SECOND, Event::Dropped { packets: 50, cause: "the disk stalled".into() });
     let done = call.render(10 * SECOND + 60 * MS);
     let proof = &done.plan.sidecar.proof;
@@ -158,7 +161,8 @@ fn garbage_on_the_ports_costs_only_itself() {
     call.add(leg.packets(0, 500));
     let mut random = Random::new(Seed([5; 32]));
     for n in 0..3_000 {
-        let mut bytes: alloc::vec::Vec<u8> = (0..random.next_u64() % 60).map(|_| random.next_u64().to_be_bytes()[0]).collect();
+        let mut bytes: alloc::vec::Vec<u8> =
+            (0..random.next_u64() % 60).map(|_| random.next_u64().to_be_bytes()[0]).collect();
         if n % 2 == 0 && bytes.len() > 12 {
             // RTP of the call's own source, with impossible numbers.
             bytes[0] = 0x80;

@@ -3,3 +3,4 @@
 mod call;
 mod clean;
 mod faults;
+mod people;

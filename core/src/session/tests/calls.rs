@@ -101,7 +101,8 @@ fn a_stream_that_is_removed_is_closed_and_a_new_one_gets_a_port_of_its_own() {
 fn an_invite_without_sdp_gets_our_offer_and_its_ack_brings_the_answer() {
     let mut bench = Bench::new();
     let mut call = Call::new("a");
-    let invite = call.request("INVITE", "Require: siprec\r\nContent-Type: application/rs-metadata+xml\r\n", &metadata("s1"));
+    let invite =
+        call.request("INVITE", "Require: siprec\r\nContent-Type: application/rs-metadata+xml\r\n", &metadata("s1"));
     let answers = bench.send(&invite);
     assert_eq!(statuses(&answers), [200]);
     let offer = String::from_utf8(answers[0].body.clone()).unwrap();
@@ -139,7 +140,11 @@ fn metadata_that_comes_later_names_the_recording_that_had_no_name() {
     assert_eq!(statuses(&answers), [200]);
     assert!(answers[0].body.is_empty(), "no SDP in, no SDP out");
     let events = bench.events();
-    assert!(events.iter().any(|e| matches!(e, Event::RecordingBound { communication_session, .. } if communication_session == "s1")));
+    assert!(
+        events
+            .iter()
+            .any(|e| matches!(e, Event::RecordingBound { communication_session, .. } if communication_session == "s1"))
+    );
     assert!(bench.ended_recordings.is_empty());
 }
 
@@ -189,7 +194,10 @@ fn rtp_after_the_last_recording_begins_a_recording_of_its_own() {
     let mut bench = Bench::new();
     let mut call = Call::set_up(&mut bench, "a");
     let session = bench.session();
-    let stop = metadata("s1").replace("<session session_id=\"s1\"/>", "<session session_id=\"s1\"><stop-time>2026-11-23T00:00:00Z</stop-time></session>");
+    let stop = metadata("s1").replace(
+        "<session session_id=\"s1\"/>",
+        "<session session_id=\"s1\"><stop-time>2026-11-23T00:00:00Z</stop-time></session>",
+    );
     let update = call.request("UPDATE", "Content-Type: application/rs-metadata+xml\r\n", &stop);
     bench.send(&update);
     assert_eq!(bench.ended_recordings.len(), 1);

@@ -171,10 +171,10 @@ fn tcp_is_framed_answered_on_its_stream_and_a_ping_gets_its_pong() {
     let mut sends = Vec::new();
     loop {
         while let Some(output) = bench.srs.poll_output() {
-            match output {
-                Output::Send { flow, bytes, .. } => sends.push((flow, bytes)),
-                Output::OpenPort { session, port, .. } => bench.open(session, port, None),
-                _ => {}
+            if let Output::Send { flow, bytes, .. } = output {
+                sends.push((flow, bytes));
+            } else if let Output::OpenPort { session, port, .. } = output {
+                bench.open(session, port, None);
             }
         }
         if bench.srs.sessions() == 1 && sends.len() >= 2 {

@@ -21,13 +21,16 @@ use crate::time::Now;
 pub(super) const SRS: &str = "127.0.0.1:5060";
 pub(super) const SRC: &str = "127.0.0.2:5070";
 
+/// Port numbers known from before a restart.
+type Known = Option<(u16, u16)>;
+
 /// A server, its clock and all that it put out.
 pub(super) struct Bench {
     pub(super) srs: Srs,
     pub(super) now: Now,
     pub(super) kept: Vec<(SessionId, Wall, Kept)>,
     pub(super) sent: Vec<Message>,
-    pub(super) opened: Vec<(SessionId, PortIndex, Option<(u16, u16)>)>,
+    pub(super) opened: Vec<(SessionId, PortIndex, Known)>,
     pub(super) closed: Vec<(SessionId, PortIndex)>,
     pub(super) settings: Vec<PortSettings>,
     pub(super) begun: Vec<SegmentHeader>,
@@ -152,6 +155,7 @@ impl Bench {
             dropped_paused: 0,
             dropped_flood: 0,
             junk: 0,
+            dropped_by_kernel: 0,
             strangers: 0,
             unattributed: 0,
             source: None,
@@ -226,22 +230,38 @@ impl Call {
 
 pub(super) fn sdp(direction: &str) -> String {
     let line = |label: u16, port: u16| {
-        format!("m=audio {port} RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=label:{label}\r\na={direction}\r\n")
+        format!(
+            "m=audio {port} RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=label:{label}\r\na={direction}\r\n"
+        )
     };
-    format!("v=0\r\no=SRC 77 1 IN IP4 127.0.0.2\r\ns=-\r\nc=IN IP4 127.0.0.2\r\nt=0 0\r\n{}{}", line(1, 30_000), line(2, 30_002))
+    format!(
+        "v=0\r\no=SRC 77 1 IN IP4 127.0.0.2\r\ns=-\r\nc=IN IP4 127.0.0.2\r\nt=0 0\r\n{}{}",
+        line(1, 30_000),
+        line(2, 30_002)
+    )
 }
 
 pub(super) fn metadata(session: &str) -> String {
     let stream = |n: u8| format!("<stream stream_id=\"st{n}\" session_id=\"{session}\"><label>{n}</label></stream>");
     let participant = |n: u8| {
-        format!("<participant participant_id=\"p{n}\"><nameID aor=\"sip:100{n}@example.com\"><name>Party {n}</name></nameID></participant>")
+        format!(
+            "<participant participant_id=\"p{n}\"><nameID aor=\"sip:100{n}@example.com\"><name>Party {n}</name></nameID></participant>"
+        )
     };
-    let sends = |n: u8| format!("<participantstreamassoc participant_id=\"p{n}\"><send>st{n}</send></participantstreamassoc>");
+    let sends =
+        |n: u8| format!("<participantstreamassoc participant_id=\"p{n}\"><send>st{n}</send></participantstreamassoc>");
     let joins = |n: u8| format!("<participantsessionassoc participant_id=\"p{n}\" session_id=\"{session}\"/>");
     format!(
         "<?xml version=\"1.0\"?><recording xmlns=\"urn:ietf:params:xml:ns:recording:1\"><datamode>complete</datamode>\
          <session session_id=\"{session}\"/>{}{}{}{}{}{}{}{}</recording>",
-        participant(1), participant(2), stream(1), stream(2), joins(1), joins(2), sends(1), sends(2)
+        participant(1),
+        participant(2),
+        stream(1),
+        stream(2),
+        joins(1),
+        joins(2),
+        sends(1),
+        sends(2)
     )
 }
 

@@ -24,7 +24,9 @@ fn a_call_goes_on_on_the_same_ports_in_the_same_recording() {
     assert_eq!(wanted, [Some((10_000, 10_001)), Some((10_002, 10_003))]);
     assert_eq!(next.begun.len(), 1);
     assert_eq!((next.begun[0].segment, next.begun[0].session), (2, bench.session()));
-    assert!(matches!(next.events()[0], Event::Gap { from, to, rebooted: false } if to.nanos_since(from) == 300_000_000));
+    assert!(
+        matches!(next.events()[0], Event::Gap { from, to, rebooted: false } if to.nanos_since(from) == 300_000_000)
+    );
     assert_eq!(next.settings.len(), 2);
     assert!(next.sent.is_empty(), "the SRC notices nothing");
 

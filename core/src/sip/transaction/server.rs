@@ -56,8 +56,13 @@ pub(super) fn response_flow(flow: &Flow, request: &Message) -> Flow {
     Flow { remote: fallback(flow, request), ..flow.clone() }
 }
 
+/// Where Via says, in the family of our socket: one for both families shows IPv4 peers as IPv6.
 fn fallback(flow: &Flow, request: &Message) -> SocketAddr {
-    request.via_top().and_then(|via| via.response_address(flow.transport)).unwrap_or(flow.remote)
+    let address = request.via_top().and_then(|via| via.response_address(flow.transport)).unwrap_or(flow.remote);
+    match (address, flow.local) {
+        (SocketAddr::V4(v4), SocketAddr::V6(_)) => SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port()),
+        (SocketAddr::V4(_), SocketAddr::V4(_)) | (SocketAddr::V6(_), _) => address,
+    }
 }
 
 impl Transactions {
@@ -118,13 +123,15 @@ impl Transactions {
             self.answer_again(key, flow);
             return None;
         }
-        let invite = self.by_match.get(&MatchKey::of_cancelled(&message, &via)).copied();
+        let is_cancel = message.method() == Some(&Method::Cancel);
+        let cancelled = is_cancel.then(|| MatchKey::of_cancelled(&message, &via));
+        let invite = cancelled.and_then(|key| self.by_match.get(&key).copied());
         let merge_key = MergeKey::of(&message);
         let merged = merge_key.as_ref().is_some_and(|key| self.by_merge.contains_key(key));
         let key = self.open_server(now, flow, &message, match_key, merge_key.filter(|_| !merged))?;
         Some(if merged {
             Incoming::MergedRequest { key, message }
-        } else if message.method() == Some(&Method::Cancel) {
+        } else if is_cancel {
             Incoming::Cancel { key, invite, message }
         } else {
             Incoming::Request { key, message }

@@ -1,0 +1,110 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_siprec_global_optspecs
+    string join \n c/config= set= data-dir= debug log-level= log-format= sip-trace sip-trace-file= pprof pprof-addr= h/help V/version
+end
+
+function __fish_siprec_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_siprec_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_siprec_using_subcommand
+    set -l cmd (__fish_siprec_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c siprec -n "__fish_siprec_needs_command" -s c -l config -d 'Read this configuration file (YAML)' -r -F
+complete -c siprec -n "__fish_siprec_needs_command" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
+complete -c siprec -n "__fish_siprec_needs_command" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
+complete -c siprec -n "__fish_siprec_needs_command" -l log-level -d 'Log this much (logging.level); wins over --debug' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c siprec -n "__fish_siprec_needs_command" -l log-format -d 'Log lines as text or JSON (logging.format)' -r -f -a "text\t''
+json\t''"
+complete -c siprec -n "__fish_siprec_needs_command" -l sip-trace-file -d 'Write each SIP message to a capture that Wireshark opens, secrets blanked' -r -F
+complete -c siprec -n "__fish_siprec_needs_command" -l pprof-addr -r
+complete -c siprec -n "__fish_siprec_needs_command" -l debug -d 'Log what an engineer wants to know (logging.level: debug)'
+complete -c siprec -n "__fish_siprec_needs_command" -l sip-trace -d 'Show each SIP message in the log, secrets blanked'
+complete -c siprec -n "__fish_siprec_needs_command" -l pprof
+complete -c siprec -n "__fish_siprec_needs_command" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_needs_command" -s V -l version -d 'Print version'
+complete -c siprec -n "__fish_siprec_needs_command" -f -a "serve" -d 'Record calls: SIP and RTP in, recordings out'
+complete -c siprec -n "__fish_siprec_needs_command" -f -a "replay" -d 'Run captures (pcap, pcapng) through the recorder, offline and faster than life'
+complete -c siprec -n "__fish_siprec_needs_command" -f -a "export" -d 'Find recordings and copy them, verified'
+complete -c siprec -n "__fish_siprec_needs_command" -f -a "config" -d 'Check, show or print the configuration'
+complete -c siprec -n "__fish_siprec_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c siprec -n "__fish_siprec_using_subcommand serve" -s c -l config -d 'Read this configuration file (YAML)' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand serve" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand serve" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand serve" -l log-level -d 'Log this much (logging.level); wins over --debug' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c siprec -n "__fish_siprec_using_subcommand serve" -l log-format -d 'Log lines as text or JSON (logging.format)' -r -f -a "text\t''
+json\t''"
+complete -c siprec -n "__fish_siprec_using_subcommand serve" -l sip-trace-file -d 'Write each SIP message to a capture that Wireshark opens, secrets blanked' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand serve" -l pprof-addr -r
+complete -c siprec -n "__fish_siprec_using_subcommand serve" -l debug -d 'Log what an engineer wants to know (logging.level: debug)'
+complete -c siprec -n "__fish_siprec_using_subcommand serve" -l sip-trace -d 'Show each SIP message in the log, secrets blanked'
+complete -c siprec -n "__fish_siprec_using_subcommand serve" -l pprof
+complete -c siprec -n "__fish_siprec_using_subcommand serve" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -s c -l config -d 'Read this configuration file (YAML)' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l json -d 'Print one JSON object a recording'
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l to -d 'Copy recordings and their sidecars here, verified, keeping YYYY/MM/DD' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l since -d 'Started then or later: 2026-11-23T09:30:00Z, 2026-11-23, yesterday (days are UTC), or how long ago: 2h, 7d' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l until -d 'Started before then; a day is included as a whole' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l caller -d 'Part of the caller\'s address, name or number, however it is written' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l id -d 'The recording of this id; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l limit -d 'At most so many, the latest' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -s c -l config -d 'Read this configuration file (YAML)' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l dry-run -d 'Only list what matches'
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l json -d 'Print one JSON object a recording'
+complete -c siprec -n "__fish_siprec_using_subcommand export" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand config; and not __fish_seen_subcommand_from check show example help" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand config; and not __fish_seen_subcommand_from check show example help" -f -a "check" -d 'Read the configuration as serve does, and say what is wrong with it'
+complete -c siprec -n "__fish_siprec_using_subcommand config; and not __fish_seen_subcommand_from check show example help" -f -a "show" -d 'Print each value in effect and where it comes from, secrets masked'
+complete -c siprec -n "__fish_siprec_using_subcommand config; and not __fish_seen_subcommand_from check show example help" -f -a "example" -d 'Print a file with every key at its default'
+complete -c siprec -n "__fish_siprec_using_subcommand config; and not __fish_seen_subcommand_from check show example help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from check" -s c -l config -d 'Read this configuration file (YAML)' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from check" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from check" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from show" -s c -l config -d 'Read this configuration file (YAML)' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from show" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from show" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from show" -l json -d 'As one JSON object'
+complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from example" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "check" -d 'Read the configuration as serve does, and say what is wrong with it'
+complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "show" -d 'Print each value in effect and where it comes from, secrets masked'
+complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "example" -d 'Print a file with every key at its default'
+complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export config help" -f -a "serve" -d 'Record calls: SIP and RTP in, recordings out'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export config help" -f -a "replay" -d 'Run captures (pcap, pcapng) through the recorder, offline and faster than life'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export config help" -f -a "export" -d 'Find recordings and copy them, verified'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export config help" -f -a "config" -d 'Check, show or print the configuration'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export config help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "check" -d 'Read the configuration as serve does, and say what is wrong with it'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "show" -d 'Print each value in effect and where it comes from, secrets masked'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "example" -d 'Print a file with every key at its default'
