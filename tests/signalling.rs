@@ -372,15 +372,8 @@ fn two_re_invites_at_once_leave_the_call_alive() {
     call.talk(&Plan::seconds(2.0));
     let offers = [Direction::Inactive, Direction::SendOnly].map(|d| Body::sdp(call.offer_sdp(&[d; 2])));
     let requests = offers.map(|offer| call.compose("INVITE", Some(&offer), None));
-    let answers = std::thread::scope(|scope| {
-        let asked = requests.map(|(branch, bytes)| {
-            let src = src.clone();
-            let thread = scope.spawn(move || src.request(&branch, &bytes).unwrap());
-            support::pause(Duration::from_millis(2));
-            thread
-        });
-        asked.map(|t| t.join().unwrap())
-    });
+    let asked = requests.map(|(branch, bytes)| src.begin(&branch, &bytes));
+    let answers = asked.map(|pending| src.complete(&pending, SOON).unwrap());
     assert_eq!(answers[0].status(), 200);
     assert!(matches!(answers[1].status(), 200 | 491 | 500), "{}", answers[1].start);
     // Only the newer one is ACKed, as OpenSIPS does: it covers the older.

@@ -99,7 +99,7 @@ impl<'a> Player<'a> {
         let within = if hopeless { SILENT_FOR } else { ANSWERED_WITHIN };
         let sent = case.header("CSeq", "CSeq").unwrap_or_default();
         let ours = |m: &Message| case.verbatim() || m.header("CSeq").is_none_or(|c| c == sent.trim());
-        until(within, || self.raw.next(Duration::ZERO).filter(|m| m.status() >= 200 && ours(m)))
+        self.raw.find(within, |m| m.status() >= 200 && ours(m))
     }
 
     /// Every m-line in the offer's order, its label echoed, its direction as expected.
@@ -194,7 +194,7 @@ impl<'a> Player<'a> {
         let case = &self.cases[0];
         self.raw.try_send(&self.request(case, "BYE", self.cseq.max(1) + 1, self.to_tag.as_deref(), true, ""));
         let bye = |m: &Message| m.status() >= 200 && m.cseq().1 == "BYE";
-        let answer = until(ANSWERED_WITHIN, || self.raw.next(Duration::ZERO).filter(bye));
+        let answer = self.raw.find(ANSWERED_WITHIN, bye);
         if answer.as_ref().is_none_or(|a| a.status() != 200) {
             self.faults.push(format!("{}: the BYE after it: {:?}", case.file, answer.map(|a| a.start)));
         }

@@ -1,9 +1,9 @@
 //! Sends mutated messages, keeps the dialogs that come of them in order, and asks every so often whether the server lives.
 
 use crate::mutate;
+use crate::support::Rng;
 use crate::support::raw::{Draft, Raw, fresh};
 use crate::support::src::{Message, Transport};
-use crate::support::{Rng, until};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -118,7 +118,7 @@ impl Siege {
         let invite = Draft::invite(&self.raw);
         self.raw.try_send(&invite.bytes());
         let mine = |m: &Message| m.call_id() == invite.call_id && m.status() >= 200;
-        let answer = until(ALIVE_WITHIN, || self.raw.next(Duration::ZERO).filter(mine));
+        let answer = self.raw.find(ALIVE_WITHIN, mine);
         match answer {
             Some(answer) if answer.status() == 200 => {
                 self.raw.try_send(&invite.within(&self.raw, &answer, "ACK").bytes());

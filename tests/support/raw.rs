@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Long enough for any answer of a busy machine.
 pub const SOON: Duration = Duration::from_secs(8);
@@ -65,7 +65,7 @@ impl Raw {
         }
     }
 
-    /// The bytes that come next, within 20 ms.
+    /// The bytes that come next, within 20 ms; none of a connection that is closed.
     fn read(&self) -> Option<Vec<u8>> {
         let mut buffer = vec![0; 65_536];
         let length = match (&self.udp, self.tcp.as_ref()) {
@@ -73,6 +73,10 @@ impl Raw {
             (None, Some(mut tcp)) => tcp.read(&mut buffer).ok()?,
             (None, None) => return None,
         };
+        if length == 0 && self.tcp.is_some() {
+            super::pause(Duration::from_millis(5));
+            return None;
+        }
         buffer.truncate(length);
         Some(buffer)
     }
@@ -84,22 +88,38 @@ impl Raw {
 
     /// The next message.
     pub fn next(&self, within: Duration) -> Option<Message> {
-        until(within, || {
-            if self.udp.is_some() {
-                return Message::parse(&self.read()?);
+        self.find(within, |_| true)
+    }
+
+    /// The next message that is asked for; those before it are thrown away.
+    pub fn find(&self, within: Duration, wanted: impl Fn(&Message) -> bool) -> Option<Message> {
+        let end = Instant::now() + within;
+        loop {
+            while let Some(message) = self.held_message() {
+                if wanted(&message) {
+                    return Some(message);
+                }
             }
-            let mut held = self.held.borrow_mut();
-            if let Some(whole) = next_message(&mut held) {
-                return Message::parse(&whole);
+            match self.read() {
+                Some(bytes) if self.udp.is_some() => {
+                    if let Some(message) = Message::parse(&bytes).filter(&wanted) {
+                        return Some(message);
+                    }
+                }
+                Some(bytes) => self.held.borrow_mut().extend(bytes),
+                None if Instant::now() >= end => return None,
+                None => {}
             }
-            held.extend(self.read()?);
-            next_message(&mut held).and_then(|whole| Message::parse(&whole))
-        })
+        }
+    }
+
+    fn held_message(&self) -> Option<Message> {
+        next_message(&mut self.held.borrow_mut()).and_then(|whole| Message::parse(&whole))
     }
 
     /// The next final response.
     pub fn answer(&self, within: Duration) -> Option<Message> {
-        until(within, || self.next(Duration::ZERO).filter(|m| m.status() >= 200))
+        self.find(within, |m| m.status() >= 200)
     }
 
     /// [`Raw::answer`], or a failed test.
@@ -118,8 +138,8 @@ impl Raw {
     /// All messages that come for so long.
     pub fn everything_for(&self, time: Duration) -> Vec<Message> {
         let mut out = Vec::new();
-        let end = std::time::Instant::now() + time;
-        while let Some(message) = self.next(end.saturating_duration_since(std::time::Instant::now())) {
+        let end = Instant::now() + time;
+        while let Some(message) = self.next(end.saturating_duration_since(Instant::now())) {
             out.push(message);
         }
         out

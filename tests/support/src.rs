@@ -14,7 +14,7 @@ pub use wire::next_message;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 use wire::Link;
@@ -39,6 +39,14 @@ impl Transport {
             Self::Tcp => "TCP",
         }
     }
+}
+
+/// A request under way.
+pub struct Pending {
+    branch: String,
+    bytes: Vec<u8>,
+    generation: Option<u64>,
+    answers: Receiver<Message>,
 }
 
 /// What a response is remembered by, for judging retransmissions.
@@ -150,11 +158,23 @@ impl Src {
 
     /// [`Src::request`] with less patience.
     pub fn request_for(&self, branch: &str, bytes: &[u8], patience: Duration) -> Result<Message, String> {
-        let (sender, receiver) = channel();
+        self.complete(&self.begin(branch, bytes), patience)
+    }
+
+    /// Sends a request, and does not wait yet.
+    pub fn begin(&self, branch: &str, bytes: &[u8]) -> Pending {
+        let (sender, answers) = channel();
         lock(&self.0.waiting).insert(branch.to_owned(), sender);
+        let generation = self.0.link.send(bytes);
+        Pending { branch: branch.into(), bytes: bytes.into(), generation, answers }
+    }
+
+    /// Waits for the final response to what was begun.
+    pub fn complete(&self, pending: &Pending, patience: Duration) -> Result<Message, String> {
+        let Pending { branch, bytes, answers: receiver, generation } = pending;
+        let mut generation = *generation;
         let invite = bytes.starts_with(b"INVITE ");
         let (begun, mut interval) = (Instant::now(), T1);
-        let mut generation = self.0.link.send(bytes);
         let mut provisional = false;
         let result = loop {
             let left = patience.saturating_sub(begun.elapsed());

@@ -64,6 +64,12 @@ impl Voice {
 
     /// `count` samples from the sample `first` on.
     pub fn samples(&self, first: u32, count: u32) -> Vec<u8> {
+        let before = self.clicks.partition_point(|c| *c < first + count);
+        let quiet = before.checked_sub(1).is_none_or(|last| self.clicks[last] + CLICK <= first);
+        if quiet {
+            let from = (first % RATE) as usize;
+            return self.tone.iter().cycle().skip(from).take(count as usize).copied().collect();
+        }
         (first..first + count)
             .map(|at| {
                 let before = self.clicks.partition_point(|c| *c <= at);
