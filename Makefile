@@ -26,9 +26,10 @@ check: compiler ## Formatting, lints, documentation, licences and advisories of 
 
 bench: compiler peers ## Benchmarks
 	$(CARGO) bench --workspace --locked $(ARGS)
+	$(CARGO) test --release --locked --test load -- --ignored --nocapture --test-threads=1
 
 soak: compiler peers ## The tests that take hours
-	$(CARGO) test --workspace --release --locked $(ARGS) -- --ignored
+	SIPREC_SOAK=1 $(CARGO) test --release --locked --test crash --test robustness $(ARGS) -- --nocapture --test-threads=1
 
 build: compiler ## The release binary: target/release/siprec
 	$(CARGO) build --release --locked
