@@ -62,6 +62,18 @@ impl<'a> Player<'a> {
         if self.to_tag.is_some() && !self.ended {
             self.hang_up();
         }
+        self.end_strays();
+    }
+
+    /// Over TCP, what follows a message's Content-Length is another message, and may be another call.
+    fn end_strays(&self) {
+        while let Some(message) = self.raw.next(Duration::ZERO) {
+            let (cseq, method) = message.cseq();
+            if method == "INVITE" && (200..300).contains(&message.status()) {
+                self.raw.follow_up(&message, "ACK", cseq);
+                self.raw.follow_up(&message, "BYE", cseq.saturating_add(1));
+            }
+        }
     }
 
     fn play_one(&mut self, case: &Case) {

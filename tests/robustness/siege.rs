@@ -213,11 +213,11 @@ impl Siege {
         }
         let (number, method) = message.cseq();
         if method == "INVITE" {
-            self.follow_up(message, number, "ACK", number);
+            self.raw.follow_up(message, "ACK", number);
             if message.status() < 300 && asked.as_ref().is_none_or(|a| a.within.is_none()) {
                 let known = self.open.iter().any(|o| o.invite.call_id == message.call_id());
                 if !known {
-                    self.follow_up(message, number, "BYE", number.saturating_add(1));
+                    self.raw.follow_up(message, "BYE", number.saturating_add(1));
                 }
             }
         }
@@ -228,22 +228,5 @@ impl Siege {
         } else if message.status() == 481 {
             self.open.retain(|o| o.invite.call_id != message.call_id());
         }
-    }
-
-    /// ACK or BYE of a dialog known only by its answer.
-    fn follow_up(&self, answer: &Message, _: u32, method: &str, cseq: u32) {
-        let refused = method == "ACK" && answer.status() >= 300;
-        let own = format!("SIP/2.0/{} {};branch=z9hG4bK{};rport", self.raw.transport.name(), self.raw.local, fresh());
-        let via = if refused { answer.header("Via").unwrap_or("").to_owned() } else { own };
-        let header = |name: &str| answer.header(name).unwrap_or("").to_owned();
-        let text = format!(
-            "{method} sip:srs@{} SIP/2.0\r\nVia: {via}\r\nMax-Forwards: 70\r\nFrom: {}\r\nTo: {}\r\nCall-ID: {}\r\n\
-             CSeq: {cseq} {method}\r\nContent-Length: 0\r\n\r\n",
-            self.server,
-            header("From"),
-            header("To"),
-            header("Call-ID")
-        );
-        self.raw.try_send(text.as_bytes());
     }
 }

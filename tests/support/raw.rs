@@ -135,6 +135,22 @@ impl Raw {
         self.must_answer()
     }
 
+    /// ACK or BYE of a dialog known only by the answer to its INVITE.
+    pub fn follow_up(&self, answer: &Message, method: &str, cseq: u32) {
+        let refused = method == "ACK" && answer.status() >= 300;
+        let via = if refused { answer.header("Via").unwrap_or("").to_owned() } else { via(self, &fresh()) };
+        let header = |name: &str| answer.header(name).unwrap_or("").to_owned();
+        let text = format!(
+            "{method} sip:srs@{} SIP/2.0\r\nVia: {via}\r\nMax-Forwards: 70\r\nFrom: {}\r\nTo: {}\r\nCall-ID: {}\r\n\
+             CSeq: {cseq} {method}\r\nContent-Length: 0\r\n\r\n",
+            self.server,
+            header("From"),
+            header("To"),
+            header("Call-ID")
+        );
+        self.try_send(text.as_bytes());
+    }
+
     /// All messages that come for so long.
     pub fn everything_for(&self, time: Duration) -> Vec<Message> {
         let mut out = Vec::new();

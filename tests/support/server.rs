@@ -227,7 +227,18 @@ impl Server {
                 && now.threads <= before.threads
                 && now.rss_kib <= before.rss_kib + RSS_SLACK_KIB
         });
-        (!back).then(|| format!("not back at the start: {before:?}, now {:?}, {} live journals", self.usage(), live()))
+        if back {
+            return None;
+        }
+        // Whose journals those are: the first Call-ID in each.
+        let whose = super::files_below(&self.data.join("journals/live")).into_iter().map(|file| {
+            let bytes = std::fs::read(&file).unwrap_or_default();
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let call_id = text.lines().find(|l| l.to_ascii_lowercase().starts_with("call-id") || l.starts_with("i:"));
+            call_id.unwrap_or("a journal without Call-ID").trim().to_owned()
+        });
+        let whose: Vec<String> = whose.collect();
+        Some(format!("not back at the start: {before:?}, now {:?}, live: {whose:?}", self.usage()))
     }
 
     /// A panic in a thread of the server is a fault, even if the rest goes on.
