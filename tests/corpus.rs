@@ -26,13 +26,10 @@ const EXCEPTIONS_MOST: f64 = 0.02;
 /// RFC 3261 17: transactions may linger for 64*T1; and some more on a busy machine.
 const SETTLED_WITHIN: Duration = Duration::from_secs(75);
 
-/// Where we answer otherwise: file, transport, our status (0: no answer), the section that says why.
-/// Two requests in one datagram, the second to be ignored (RFC 4475 3.1.1.8). Over TCP it is a call that nobody ends.
-const ONE_DATAGRAM: &str = "708-rfc4475-dblreq.sip";
-
 /// The corpus has ordinary INVITEs too, of recorders before SIPREC and of RFC 4475.
 const LEGACY: &str = "peers=[{address: 127.0.0.0/8, legacy: true}]";
 
+/// Where we answer otherwise: file, transport, our status (0: no answer), the section that says why.
 const EXCEPTIONS: &[(&str, Transport, u16, &str)] = &[
     ("701-rfc4475-wsinv.sip", Transport::Udp, 481, "RFC 3261 12.2.2: its To has a tag, and the dialog is unknown"),
     ("701-rfc4475-wsinv.sip", Transport::Tcp, 481, "RFC 3261 12.2.2: its To has a tag, and the dialog is unknown"),
@@ -78,9 +75,6 @@ fn play(cases: &[Case], transport: Transport) -> Vec<String> {
     let mut faults = Vec::new();
     let mut used = Vec::new();
     for group in message::dialogs(cases) {
-        if transport == Transport::Tcp && group[0].file == ONE_DATAGRAM {
-            continue;
-        }
         let mut player = Player::new(server.sip, transport, &group);
         player.play();
         for (file, status, fault) in player.surprises {

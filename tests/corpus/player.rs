@@ -110,7 +110,11 @@ impl<'a> Player<'a> {
         let hopeless = self.raw.transport == Transport::Tcp && case.promises_more();
         let within = if hopeless { SILENT_FOR } else { ANSWERED_WITHIN };
         let sent = case.header("CSeq", "CSeq").unwrap_or_default();
-        let ours = |m: &Message| case.verbatim() || m.header("CSeq").is_none_or(|c| c == sent.trim());
+        // A port may have been another case's: what is sent again to it has another Call-ID.
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let ours = |m: &Message| {
+            case.verbatim() || (m.header("CSeq").is_none_or(|c| c == sent.trim()) && text.contains(m.call_id()))
+        };
         self.raw.find(within, |m| m.status() >= 200 && ours(m))
     }
 

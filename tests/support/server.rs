@@ -15,7 +15,7 @@ const START_WITHIN: Duration = Duration::from_secs(20);
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 const TAIL_LINES: usize = 60;
 /// What the allocator may keep of a rush.
-const RSS_SLACK_KIB: usize = 24 * 1024;
+const RSS_SLACK_KIB: usize = 48 * 1024;
 
 /// How a server is to be started.
 #[derive(Debug)]
