@@ -137,6 +137,8 @@ impl Srs {
         let id = checkpoint.session();
         let seed = self.draw_seed();
         let mut state = checkpoint;
+        // The streams of before are gone, and their numbers will be others'.
+        state.flow.connection = None;
         state.header = journalling::header(&self.policy, id, segment, seed, now);
         let mut ctx = Context {
             now,
@@ -166,6 +168,10 @@ impl Srs {
             Input::ConnectionClosed { id } => {
                 self.connections.remove(&id);
                 self.transactions.transport_failed(now.monotonic, id);
+                // What we have to say next goes to where the dialog's Contact points.
+                for session in self.sessions.values_mut().filter(|s| s.state.flow.connection == Some(id)) {
+                    session.state.flow.connection = None;
+                }
             }
             Input::PortOpened { session, port, rtp, rtcp } => {
                 self.with_session(now, session, |s, ctx| s.port_opened(port, rtp, rtcp, ctx));

@@ -89,6 +89,27 @@ fn a_port_that_is_gone_is_replaced_and_the_src_is_told() {
 }
 
 #[test]
+fn streams_of_before_are_not_taken_for_new_ones() {
+    let mut bench = Bench::new();
+    let (headers, body) = multipart(&sdp("sendonly"), &metadata("s1"));
+    let invite = Call::new("a").request("INVITE", &headers, &body).replace("SIP/2.0/UDP", "SIP/2.0/TCP");
+    let id = ConnectionId(7);
+    let (local, remote) = (SRS.parse().unwrap(), "127.0.0.2:49152".parse().unwrap());
+    bench.input(Input::ConnectionOpened { id, transport: Transport::Tcp, local, remote });
+    bench.input(Input::Bytes { connection: id, bytes: invite.as_bytes() });
+    let session = bench.session();
+    let mut next = successor(&bench, Duration::from_millis(300), false);
+    next.srs.handle_input(next.now, Input::Order(Order::Stop(session)));
+    let mut flows = Vec::new();
+    while let Some(output) = next.srs.poll_output() {
+        if let Output::Send { flow, .. } = output {
+            flows.push((flow.connection, flow.remote));
+        }
+    }
+    assert_eq!(flows, [(None, SRC.parse().unwrap())], "a new stream, to the Contact");
+}
+
+#[test]
 fn a_checkpoint_of_a_newer_version_is_refused_by_name() {
     let newer = br#"{"version":99}"#;
     assert_eq!(Checkpoint::read(newer), Err(CheckpointError::Newer(99)));
