@@ -8,7 +8,7 @@
 mod support;
 
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use support::recordings::{self, Recording};
 use support::server::{Server, Setup};
 use support::src::{Call, Direction, Src};
@@ -68,7 +68,10 @@ fn killed_at_any_moment_every_call_is_one_recording() {
                     let faults: Vec<String> = (0..rounds)
                         .flat_map(|round| {
                             let moment = MOMENTS[((world * rounds + round) as usize) % MOMENTS.len()];
-                            one_kill(&mut server, moment, round, &mut rng)
+                            let begun = Instant::now();
+                            let faults = one_kill(&mut server, moment, round, &mut rng);
+                            println!("world {world}, round {round}: {moment:?}, {:?}", begun.elapsed());
+                            faults
                         })
                         .collect();
                     server.assert_never_panicked();

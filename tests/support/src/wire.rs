@@ -91,11 +91,13 @@ impl Link {
                 if slot.is_none() {
                     *slot = self.connect(generation);
                 }
+                // Asked before writing: a connection that ends meanwhile may still take the bytes.
+                let current = generation.load(Ordering::SeqCst);
                 let sent = slot.as_mut()?.write_all(bytes).is_ok();
                 if !sent {
                     *slot = None;
                 }
-                sent.then(|| generation.load(Ordering::SeqCst))
+                sent.then_some(current)
             }
         }
     }
