@@ -136,6 +136,7 @@ pub(super) fn start(
         trace: options.sip_trace.clone(),
         advertised_media: config.media.advertised_address,
         bound: HashMap::new(),
+        outgoing: Vec::new(),
         held: VecDeque::new(),
         answers: VecDeque::new(),
         ticket: 0,

@@ -51,6 +51,8 @@ pub(super) struct Signalling {
     pub(super) advertised_media: Option<IpAddr>,
     /// Pairs that are bound and wait for their settings.
     pub(super) bound: HashMap<(SessionId, PortIndex), BoundPair>,
+    /// What the core wanted sent since its outputs were last drained.
+    pub(super) outgoing: Vec<(Flow, Vec<u8>, bool)>,
     /// Messages that wait for the journal: not before this ticket is written, or this moment has come.
     pub(super) held: VecDeque<Held>,
     /// Answers of this thread to the core, to be given once its outputs are drained.
@@ -200,6 +202,7 @@ impl Signalling {
             self.srs.handle_input(now, input);
         }
         self.hand_over();
+        self.send_outgoing(now);
         self.finishing.ask(&self.workers);
         self.release(now.monotonic);
     }
@@ -212,7 +215,7 @@ impl Signalling {
 
     fn output(&mut self, now: Now, output: Output) {
         match output {
-            Output::Send { flow, bytes, after_keep } => self.send(now, flow, bytes, after_keep),
+            Output::Send { flow, bytes, after_keep } => self.outgoing.push((flow, bytes, after_keep)),
             Output::CloseConnection { id } => self.streams.close(id),
             Output::Framed { flow, bytes } => self.show(false, flow.transport, flow.remote, flow.local, &bytes),
             Output::OpenPort { session, port, local, wanted, .. } => {
@@ -273,17 +276,16 @@ impl Signalling {
         }
     }
 
-    fn send(&mut self, now: Now, flow: Flow, bytes: Vec<u8>, after_keep: bool) {
-        if !after_keep {
-            self.send_now(&flow, bytes);
-            return;
-        }
-        self.hand_over();
-        if self.writer.written() >= self.ticket {
-            self.send_now(&flow, bytes);
-        } else {
-            let until = now.monotonic.after(HELD_AT_MOST);
-            self.held.push_back(Held { ticket: self.ticket, until, flow, bytes });
+    /// Sends what the core wanted sent, once all that it wanted kept is written: the end of a session too, so that no
+    /// BYE is answered and then forgotten.
+    fn send_outgoing(&mut self, now: Now) {
+        for (flow, bytes, after_keep) in std::mem::take(&mut self.outgoing) {
+            if !after_keep || self.writer.written() >= self.ticket {
+                self.send_now(&flow, bytes);
+            } else {
+                let until = now.monotonic.after(HELD_AT_MOST);
+                self.held.push_back(Held { ticket: self.ticket, until, flow, bytes });
+            }
         }
     }
 
