@@ -34,7 +34,7 @@ use crate::archive::space::Space;
 use crate::sip_trace::SipTrace;
 
 /// A response waits this long for the journal at most: a disk that stalls must not hold the SRC back.
-const HELD_AT_MOST: Duration = Duration::from_millis(20);
+const HELD_AT_MOST: Duration = Duration::from_millis(8);
 
 /// All that the signalling thread owns.
 pub(super) struct Signalling {
