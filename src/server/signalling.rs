@@ -213,7 +213,7 @@ impl Signalling {
         }
     }
 
-    fn output(&mut self, now: Now, output: Output) {
+    pub(super) fn output(&mut self, now: Now, output: Output) {
         match output {
             Output::Send { flow, bytes, after_keep } => self.outgoing.push((flow, bytes, after_keep)),
             Output::CloseConnection { id } => self.streams.close(id),
