@@ -10,7 +10,7 @@ use super::limits::{CHECKPOINT_INTERVAL, MAX_BREAKS, MAX_CONNECTIONS, SEGMENT_LE
 use super::recording_session::{Context, Purpose, RecordingSession};
 use super::watch::Watch;
 use super::{Checkpoint, Deadline, Input, Order, Outbox, Output, Policy, Tell, journalling};
-use crate::entry::EndCause;
+use crate::entry::{self, EndCause};
 use crate::seed::{Random, Seed, SessionId};
 use crate::sip::framing::{Frame, Framer};
 use crate::sip::message::{Message, ParseError, is_keep_alive};
@@ -190,16 +190,20 @@ impl Srs {
             Input::Dropped { session, packets, cause } => {
                 self.with_session(now, session, |s, ctx| s.dropped(packets, cause, ctx));
             }
-            Input::ClockStep { by_ns } => {
-                for session in self.sessions.values().filter(|session| session.has_begun()) {
-                    journalling::keep(session.id(), now.wall, crate::entry::Event::ClockStep { by_ns }, &mut self.out);
-                }
-            }
+            Input::ClockStep { by_ns } => self.keep_in_all(now, &entry::Event::ClockStep { by_ns }),
+            Input::DiskStalled { took_ms } => self.keep_in_all(now, &entry::Event::DiskStalled { took_ms }),
             Input::Order(order) => self.order(now, &order),
             Input::Pressure(reason) => self.pressure = reason,
             Input::Timeout => self.timeout(now),
         }
         self.drain_transactions(now);
+    }
+
+    /// Something befell the machine: every session's journal tells it.
+    fn keep_in_all(&mut self, now: Now, event: &entry::Event) {
+        for session in self.sessions.values().filter(|session| session.has_begun()) {
+            journalling::keep(session.id(), now.wall, event.clone(), &mut self.out);
+        }
     }
 
     /// The next thing to do. Call until `None`.

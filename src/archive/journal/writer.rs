@@ -86,7 +86,6 @@ impl Progress {
     }
 
     pub(super) fn stalled(&self, what: &'static str, took: Duration) {
-        tracing::warn!(what, seconds = took.as_secs_f32(), "the disk stalled");
         let mut stalls = self.stalls.lock().unwrap_or_else(PoisonError::into_inner);
         if stalls.len() < MAX_STALLS {
             stalls.push(Stall { what, took });
