@@ -9,6 +9,7 @@
 //! waits until [`Srs::next_timeout`] at most before it calls again with [`Input::Timeout`].
 
 mod checkpoint;
+mod connections;
 mod journalling;
 mod limits;
 mod offer;
