@@ -48,6 +48,9 @@ pub struct Sidecar {
     pub participants: Vec<Participant>,
     /// The m-lines and what arrived on them.
     pub streams: Vec<StreamSheet>,
+    /// Keys that were pressed.
+    #[serde(default)]
+    pub digits: Vec<DigitSheet>,
     /// The metadata as received.
     pub metadata: Vec<RawMetadata>,
     /// The audio files.
@@ -200,6 +203,21 @@ pub struct QualitySheet {
     pub burst_ratio_hundredths: u32,
     /// What the codec was taken for, with its factors of ITU-T G.113 Appendix I.
     pub codec: String,
+}
+
+/// A key that was pressed (RFC 4733, or INFO).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DigitSheet {
+    /// When, as it arrived.
+    pub at_ms: u64,
+    /// How long, as far as was told.
+    pub duration_ms: u64,
+    /// `0` to `9`, `*`, `#`, `A` to `D`; none where it was masked before it was kept.
+    pub digit: Option<String>,
+    /// On which stream; none if by INFO or without a label.
+    pub label: Option<String>,
+    /// By INFO instead of RTP.
+    pub by_info: bool,
 }
 
 /// A metadata document as received.

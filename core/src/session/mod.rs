@@ -27,7 +27,7 @@ pub use checkpoint::{Checkpoint, CheckpointError};
 pub use limits::*;
 pub use policy::{Peer, Policy, Refusal};
 pub use reading::is_siprec_invite;
-pub use secrets::blank_secrets;
+pub use secrets::{blank_secrets, without_digits};
 pub use srs::Srs;
 
 use alloc::collections::VecDeque;

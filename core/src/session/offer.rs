@@ -61,6 +61,7 @@ impl RecordingSession {
             Ok(offer) => offer,
             Err(rejection) => return Err((key, rejection)),
         };
+        self.state.streams.digits = ctx.policy.digits;
         if let Some((_, decision)) = &offer {
             self.state.streams.apply(id, &decision.media, local, now, &mut self.random, ctx.out);
         } else if first.is_some() {

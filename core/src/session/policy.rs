@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
+use crate::media::Digits;
 use crate::sdp::AnswerPolicy;
 
 /// How the server treats everybody, and some peers otherwise.
@@ -22,6 +23,8 @@ pub struct Policy {
     pub max_sessions: usize,
     /// Silence on a stream that is worth an alarm.
     pub rtp_timeout: Duration,
+    /// What is kept of digits.
+    pub digits: Digits,
     /// How offers are answered.
     pub answer: AnswerPolicy,
     /// Host (and port) to put into Contact instead of the address that was reached.

@@ -387,7 +387,15 @@ fn settings(port: u16, ssrc: u32, rtp: SocketAddr) -> PortSettings {
         paused: None,
     };
     let seed = u64::from(ssrc);
-    PortSettings { stream, ssrc: !ssrc, cname: "siprec@test".into(), remote_rtcp: None, rtcp_mux: false, seed }
+    PortSettings {
+        stream,
+        ssrc: !ssrc,
+        cname: "siprec@test".into(),
+        remote_rtcp: None,
+        rtcp_mux: false,
+        seed,
+        digits: Digits::Keep,
+    }
 }
 
 fn rtp(ssrc: u32, sequence: u16) -> Vec<u8> {
