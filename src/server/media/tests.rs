@@ -10,7 +10,7 @@ use super::ports::Ports;
 use super::*;
 use siprec_core::entry::{Kind, PauseCause, SegmentHeader, SourceChange, Stream};
 use siprec_core::journal::{FORMAT_VERSION, encoder::Encoder, reader::Reader};
-use siprec_core::media::PortEvent;
+use siprec_core::media::{Digits, PortEvent};
 use siprec_core::rtp::rtcp;
 use siprec_core::seed::Seed;
 use siprec_core::time::{Now, Wall};
