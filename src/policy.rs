@@ -1,9 +1,9 @@
 //! From the operator's configuration to what the core decides by.
 
 use siprec_core::sdp::AnswerPolicy;
-use siprec_core::session::{self, Policy};
+use siprec_core::session::{self, Policy, SessionTimers};
 
-use crate::config::{Config, Peer, Refusal};
+use crate::config::{Config, Peer, Refusal, SessionTimersConfig, Span};
 
 /// This build, as it calls itself in SIP and in journals.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -25,6 +25,7 @@ pub fn policy(config: &Config, boot: &str) -> Policy {
             .map(|address| std::net::SocketAddr::new(address, config.server.address.port).to_string()),
         refusal: refusal(config.server.refusal),
         peers: config.peers.iter().map(peer).collect(),
+        session_timers: session_timers(config.server.session_timers),
         probes: true,
         show_framed: false,
         adopt_foreign_tags: false,
@@ -47,7 +48,13 @@ fn peer(peer: &Peer) -> session::Peer {
         prefix: peer.address.prefix,
         refusal: peer.refusal.map(refusal),
         legacy: peer.legacy,
+        strict_dialogs: peer.strict_dialogs,
     }
+}
+
+fn session_timers(timers: SessionTimersConfig) -> SessionTimers {
+    let seconds = |span: Span| u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX);
+    SessionTimers { min_se: seconds(timers.min_se), interval: timers.interval.map(seconds) }
 }
 
 fn refusal(refusal: Refusal) -> session::Refusal {

@@ -177,7 +177,11 @@ impl Again {
     fn ended(&mut self, at: Wall, cause: EndCause) {
         match cause {
             EndCause::Operator => self.order(at, Order::Stop),
-            EndCause::SrcGone | EndCause::DialogUnknown | EndCause::CaptureEnded | EndCause::Failed => {
+            EndCause::SrcGone
+            | EndCause::DialogUnknown
+            | EndCause::SessionExpired
+            | EndCause::CaptureEnded
+            | EndCause::Failed => {
                 self.order(at, |session| Order::End(session, cause));
             }
             EndCause::Bye | EndCause::Cancel | EndCause::CommunicationSessionEnded => self.recorder.wake(at),
@@ -197,7 +201,7 @@ impl Again {
         self.streams.push(stream.clone());
         let by_operator = |paused: Option<PauseCause>| paused == Some(PauseCause::Operator);
         match (by_operator(before.flatten()), by_operator(stream.paused)) {
-            (false, true) => self.order(at, Order::Pause),
+            (false, true) => self.order(at, |session| Order::Pause { session, tell_src: false }),
             (true, false) => self.order(at, Order::Resume),
             (true, true) | (false, false) => {}
         }

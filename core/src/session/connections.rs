@@ -91,7 +91,7 @@ impl Srs {
         };
         if let Some(call_id) = message.call_id() {
             for id in self.by_call.get(call_id).into_iter().flatten() {
-                if let Some(session) = self.sessions.get(id) {
+                if let Some(session) = self.sessions.get_mut(id) {
                     session.keep_message(now.wall, flow, false, bytes, &mut self.out);
                 }
             }
