@@ -13,13 +13,14 @@ use embedded::Embedded;
 use siprec::archive::catalog::{Catalog, Filter, Row};
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 use support::recordings::{self, Recording};
 use support::server::Server;
 use support::src::body::Body;
 use support::src::{Call, Direction, Message, Src, Transport};
 use support::studio::Plan;
-use support::{becomes_true, pause, until};
+use support::{TempDir, becomes_true, pause, until};
 
 const RENDERED_WITHIN: Duration = Duration::from_secs(60);
 const HEARD_WITHIN: Duration = Duration::from_secs(10);
@@ -105,6 +106,30 @@ fn bye(call: &Call) {
 /// Milliseconds of audio of a recording's first stream that is rendered.
 fn packets(recording: &Recording) -> i64 {
     recording.number("/proof/packets_received").unwrap_or(0)
+}
+
+/// A journal replayed gives the same recording, whatever of the dialog was ours to decide.
+#[track_caller]
+fn assert_replays(live: &Recording) {
+    let place = TempDir::new("replayed");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_siprec"));
+    let output = command.arg("replay").args(live.segments()).arg("--data-dir").arg(place.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let again = recordings::all(place.path());
+    assert_eq!(again.len(), 1, "recordings of the replayed journal");
+    for pointer in [
+        "/started_at",
+        "/duration_ms",
+        "/ended_by",
+        "/participants",
+        "/streams",
+        "/proof/pauses",
+        "/recording_session/call_id",
+    ] {
+        assert_eq!(again[0].sheet.pointer(pointer), live.sheet.pointer(pointer), "{pointer}");
+    }
+    let digest = |recording: &Recording| recording.text("/files/0/sha256").to_owned();
+    assert_eq!(digest(&again[0]), digest(live));
 }
 
 /// RFC 8068 3.2.1, with two video streams that nobody records.
@@ -470,6 +495,7 @@ fn the_srs_pauses_resumes_and_stops() {
         let sent: usize = call.transcript().legs.iter().map(|leg| leg.packets.len()).sum();
         let kept = usize::try_from(packets(&recording)).unwrap();
         assert!(kept + 60 < sent, "{kept} of {sent}: a second of both legs was not kept, though it was sent");
+        assert_replays(&recording);
         let acks = src.asked().iter().filter(|m| m.method() == "ACK").count();
         assert_eq!(acks, 2, "each of our re-INVITEs has its ACK");
     }
@@ -508,6 +534,7 @@ fn the_srs_begins_a_recording_session() {
         assert_eq!(recording.text("/caller/aor"), call.metadata.people[0].aor);
         assert_eq!(packets(&recording), 200);
         assert_eq!(row(&recording).group.as_deref(), Some(call.metadata.group.as_str()));
+        assert_replays(&recording);
     }
 }
 
