@@ -22,7 +22,8 @@ impl Server {
         self.desk.orders()
     }
 
-    /// Serves until the process is told to stop, or [`Orders::shut_down`] is called. The log is the caller's: whatever tracing subscriber is installed gets it.
+    /// Serves until the process is told to stop, or [`Orders::shut_down`] is called. The log is the caller's: whatever
+    /// tracing subscriber is installed gets it.
     ///
     /// # Errors
     /// Whatever keeps the server from starting: what of the configuration cannot be honoured, a port in use, a locked folder.

@@ -115,20 +115,15 @@ impl RecordingSession {
         if is_invite || offer.is_some() {
             self.state.streams.publish(id, now.wall, ctx.out);
         }
-        let asked = Asked::of(&request);
-        let timer = asked.grant(self.state.timer.as_ref(), ctx.policy.session_timers, now.wall);
+        let timer = Asked::of(&request).grant(self.state.timer.as_ref(), ctx.policy.session_timers, now.wall);
         let sdp = match &offer {
             Some((offer, decision)) => Some(self.describe_answer(offer, decision)),
             None if is_invite => Some(self.describe_offer()),
             None => None,
         };
+        self.set_timer(timer, ctx);
         let mut response = self.ok(&request, ctx);
-        if let Some(timer) = &timer {
-            response.headers.push("Session-Expires", timer.in_response());
-            if asked.supported && timer.refresher == Refresher::Src {
-                response.headers.push("Require", "timer");
-            }
-        }
+        self.tell_timer(&request, &mut response);
         if let Some(sdp) = &sdp {
             response.headers.push("Content-Type", "application/sdp");
             response.body.clone_from(sdp);
@@ -148,11 +143,19 @@ impl RecordingSession {
         } else {
             self.take_metadata(&bodies.metadata, ctx);
         }
-        self.set_timer(timer, ctx);
         journalling::checkpoint(&self.state, now, ctx.out);
         ctx.respond(&key, response);
         if !is_invite {
             self.ask_for_snapshot(ctx);
+        }
+    }
+
+    /// RFC 4028 9: the interval and who refreshes; an SRC that does must understand it.
+    fn tell_timer(&self, request: &Message, response: &mut Message) {
+        let Some(timer) = &self.state.timer else { return };
+        response.headers.push("Session-Expires", timer.in_response());
+        if timer.refresher == Refresher::Src && Asked::of(request).supported {
+            response.headers.push("Require", "timer");
         }
     }
 
@@ -254,9 +257,7 @@ impl RecordingSession {
     /// The first INVITE, or a re-INVITE, retransmitted over a crash: it gets the answer that it had.
     pub(super) fn answer_again(&mut self, key: &ServerKey, request: &Message, ctx: &mut Context<'_>) {
         let mut response = self.ok(request, ctx);
-        if let Some(timer) = &self.state.timer {
-            response.headers.push("Session-Expires", timer.in_response());
-        }
+        self.tell_timer(request, &mut response);
         if !self.state.last_invite.sdp.is_empty() {
             response.headers.push("Content-Type", "application/sdp");
             response.body = self.state.last_invite.sdp.clone().into_bytes();

@@ -300,7 +300,8 @@ impl RecordingSession {
         }
         self.state.dialog.refresh_target(response);
         self.state.peer.learn(response);
-        let timer = Asked::of(response).granted(ctx.now.wall);
+        let renewed = || self.state.timer.as_ref()?.renewed(ctx.now.wall);
+        let timer = Asked::of(response).granted(ctx.now.wall).or_else(renewed);
         self.set_timer(timer, ctx);
         let Ok(bodies) = Bodies::read(response) else { return };
         if purpose == Purpose::Offer {

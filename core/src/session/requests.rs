@@ -289,6 +289,11 @@ impl RecordingSession {
     /// Why an INVITE or UPDATE must wait: an offer of ours, or of theirs, has no answer yet (RFC 3261 14.2, RFC 3311
     /// 5.2).
     fn glare(&mut self, request: &Message, bodies: &Bodies) -> Option<Rejection> {
+        if self.calling.is_some() {
+            let mut early = Rejection::new(500, "Not Yet Established", "RFC 3311 5.2");
+            early.headers.push(("Retry-After", String::from("1")));
+            return Some(early);
+        }
         let is_invite = request.method() == Some(&Method::Invite);
         if !is_invite && bodies.sdp.is_none() {
             return None;

@@ -81,6 +81,12 @@ impl SessionTimer {
         self.next_refresh = (self.refresher == Refresher::Srs).then(|| now.after(seconds(wait)));
     }
 
+    /// The same from now on: the SRC's 2xx does not speak of it, and the refresher may go on for its own benefit (RFC
+    /// 4028 7.2). SRCs leave it out and still expect to be refreshed.
+    pub(super) fn renewed(&self, now: Wall) -> Option<Self> {
+        (self.refresher == Refresher::Srs).then(|| Self::new(Refresher::Srs, self.interval, now))
+    }
+
     /// When something is to be done.
     pub(super) fn deadline(&self) -> Option<Wall> {
         let expiry = (!self.expired).then(|| self.expiry());
@@ -172,7 +178,7 @@ impl Asked {
         Some(SessionTimer::new(refresher, interval, now))
     }
 
-    /// The timer that the SRC's 2xx to a request of ours sets; without Session-Expires there is none (RFC 4028 7.2).
+    /// The timer that the SRC's 2xx to a request of ours sets, if it speaks of one (RFC 4028 7.2).
     pub(super) fn granted(&self, now: Wall) -> Option<SessionTimer> {
         let refresher = if self.by_uac == Some(false) { Refresher::Src } else { Refresher::Srs };
         Some(SessionTimer::new(refresher, self.interval?.max(SHORTEST_INTERVAL), now))

@@ -126,6 +126,42 @@ fn a_call_that_nobody_wants_any_more_is_cancelled_and_one_too_many_is_ended() {
 }
 
 #[test]
+fn two_byes_that_cross_end_one_session_and_one_that_is_not_answered_as_well() {
+    let mut bench = Bench::new();
+    let mut call = Call::set_up(&mut bench, "a");
+    let sent = bench.input(Input::Order(Order::Stop(bench.session())));
+    let theirs = call.request("BYE", "", "");
+    assert_eq!(statuses(&bench.send(&theirs)), [200]);
+    assert!(bench.send(&respond(&sent[0], 481, "", "")).is_empty());
+    assert_eq!(bench.ended.len(), 1);
+
+    let mut bench = Bench::new();
+    Call::set_up(&mut bench, "b");
+    bench.input(Input::Order(Order::Stop(bench.session())));
+    let again = bench.pass(Duration::from_secs(40));
+    assert!(again.len() >= 9 && again.iter().all(|m| methods(core::slice::from_ref(m)) == ["BYE"]), "RFC 3261 17.1.2");
+    assert_eq!((bench.ended.len(), bench.srs.sessions()), (1, 0));
+    assert!(bench.pass(Duration::from_secs(60)).is_empty());
+}
+
+#[test]
+fn an_src_that_hangs_up_before_our_ack_leaves_nothing() {
+    let mut bench = Bench::new();
+    bench.hold_ports = true;
+    let invite = called(&mut bench);
+    assert!(bench.send(&respond(&invite, 200, SDP, &sdp("sendonly"))).is_empty(), "the ports are being opened");
+    let mut call = Call::new(invite.call_id().unwrap());
+    call.to_tag = invite.from_tag().unwrap().to_string();
+    let of_the_src = |text: String| text.replace(&format!("tag=src-{}", invite.call_id().unwrap()), "tag=src");
+    let early = of_the_src(call.request("UPDATE", "", ""));
+    assert_eq!(statuses(&bench.send(&early)), [500]);
+    let bye = of_the_src(call.request("BYE", "", ""));
+    assert_eq!(statuses(&bench.send(&bye)), [200]);
+    assert_eq!((bench.srs.sessions(), bench.closed.len()), (0, 2));
+    assert!(bench.begun.is_empty());
+}
+
+#[test]
 fn a_server_that_is_full_asks_nobody() {
     let mut bench = Bench::new();
     bench.input(Input::Order(Order::Drain(true)));

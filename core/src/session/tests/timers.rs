@@ -71,6 +71,19 @@ fn our_refresh_is_an_update_without_body_and_goes_on_for_ever() {
 }
 
 #[test]
+fn an_src_that_forgets_the_timer_in_its_200_is_refreshed_all_the_same() {
+    let mut bench = Bench::new();
+    Call::set_up_with(&mut bench, "a", &format!("{UPDATES}Session-Expires: 90\r\n"), &metadata("s1"));
+    let session = bench.session();
+    for _ in 0..2 {
+        let sent = talk(&mut bench, session, 46);
+        assert_eq!(methods(&sent), ["UPDATE"]);
+        bench.send(&respond(&sent[0], 200, "", ""));
+    }
+    assert!(alarms(&bench, Alarm::SessionExpired).is_empty());
+}
+
+#[test]
 fn an_src_without_update_is_refreshed_by_the_same_offer() {
     let mut bench = Bench::new();
     let more = "Allow: INVITE, ACK, BYE\r\nSession-Expires: 90\r\n";
