@@ -2,9 +2,9 @@
 
 use siprec_core::media::Digits;
 use siprec_core::sdp::AnswerPolicy;
-use siprec_core::session::{self, Policy};
+use siprec_core::session::{self, Policy, SessionTimers};
 
-use crate::config::{Config, Dtmf, Peer, Refusal};
+use crate::config::{Config, Dtmf, Peer, Refusal, SessionTimersConfig, Span};
 
 /// This build, as it calls itself in SIP and in journals.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -27,6 +27,7 @@ pub fn policy(config: &Config, boot: &str) -> Policy {
             .map(|address| std::net::SocketAddr::new(address, config.server.address.port).to_string()),
         refusal: refusal(config.server.refusal),
         peers: config.peers.iter().map(peer).collect(),
+        session_timers: session_timers(config.server.session_timers),
         probes: true,
         show_framed: false,
         adopt_foreign_tags: false,
@@ -50,6 +51,7 @@ fn peer(peer: &Peer) -> session::Peer {
         prefix: peer.address.prefix,
         refusal: peer.refusal.map(refusal),
         legacy: peer.legacy,
+        strict_dialogs: peer.strict_dialogs,
     }
 }
 
@@ -60,6 +62,11 @@ pub fn digits(dtmf: Dtmf) -> Digits {
         Dtmf::Mask => Digits::Mask,
         Dtmf::Drop => Digits::Drop,
     }
+}
+
+fn session_timers(timers: SessionTimersConfig) -> SessionTimers {
+    let seconds = |span: Span| u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX);
+    SessionTimers { min_se: seconds(timers.min_se), interval: timers.interval.map(seconds) }
 }
 
 fn refusal(refusal: Refusal) -> session::Refusal {

@@ -174,9 +174,14 @@ fn end(planner: &Planner, lines: &[Line<'_>], zero: i64, heard: Option<i64>) -> 
     };
     let Some(heard) = heard.filter(|&heard| heard > zero) else { return ended.max(zero) };
     let abandoned = match cause {
-        Some(EndCause::SrcGone | EndCause::DialogUnknown | EndCause::CaptureEnded | EndCause::Failed) | None => {
-            !lines.iter().any(|line| line.record.open_pause().is_some())
-        }
+        Some(
+            EndCause::SrcGone
+            | EndCause::DialogUnknown
+            | EndCause::SessionExpired
+            | EndCause::CaptureEnded
+            | EndCause::Failed,
+        )
+        | None => !lines.iter().any(|line| line.record.open_pause().is_some()),
         Some(EndCause::Bye | EndCause::Cancel | EndCause::CommunicationSessionEnded | EndCause::Operator) => false,
     };
     if abandoned || ended.saturating_sub(heard) < HANG_UP_NS { heard } else { ended }
@@ -261,9 +266,14 @@ fn state(ended_by: Option<EndCause>) -> State {
         Some(EndCause::Bye | EndCause::Cancel | EndCause::CommunicationSessionEnded | EndCause::Operator) => {
             State::Complete
         }
-        Some(EndCause::SrcGone | EndCause::DialogUnknown | EndCause::CaptureEnded | EndCause::Failed) | None => {
-            State::Interrupted
-        }
+        Some(
+            EndCause::SrcGone
+            | EndCause::DialogUnknown
+            | EndCause::SessionExpired
+            | EndCause::CaptureEnded
+            | EndCause::Failed,
+        )
+        | None => State::Interrupted,
     }
 }
 

@@ -93,7 +93,7 @@ impl Srs {
         if let Some(call_id) = message.call_id() {
             let kept = without_digits(bytes, self.policy.digits);
             for id in self.by_call.get(call_id).into_iter().flatten() {
-                if let Some(session) = self.sessions.get(id) {
+                if let Some(session) = self.sessions.get_mut(id) {
                     session.keep_message(now.wall, flow, false, &kept, &mut self.out);
                 }
             }
