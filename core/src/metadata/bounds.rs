@@ -118,5 +118,5 @@ fn name_weight(name: &NameId) -> usize {
 
 fn extension_weight(extension: &Extension) -> usize {
     let fields = extension.fields.iter().map(|(path, value)| path.len() + value.len());
-    extension.xml.len() + extension.name.len() + extension.namespace.len() + fields.sum::<usize>()
+    extension.xml.len() + extension.name.len() + extension.namespace.len() + texts(&extension.namespaces) + fields.sum::<usize>()
 }

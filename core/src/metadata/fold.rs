@@ -6,14 +6,13 @@
 //! ```
 //! `disassociate-time` and `stop-time` end things in both. Our own clock says when.
 
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::document::{DataMode, Document, Extension, ParticipantStreamAssoc, StreamElement};
 use super::intervals::{Statement, close_all, settle, statement};
 use super::snapshot::{Binding, Contribution, Interval, Membership, Participant, Session, Snapshot, Stream};
-use super::{Deviation, Deviations, quote};
+use crate::deviation::{Deviation, Deviations, codes, quote};
 use crate::time::Wall;
 
 /// Elements of one kind in a snapshot.
@@ -24,7 +23,7 @@ impl Snapshot {
     pub fn apply(&mut self, document: &Document, at: Wall) -> Vec<Deviation> {
         let mut deviations = Deviations::default();
         if document.mode == DataMode::Partial && !self.has_room() {
-            deviations.add("snapshot-full", "RFC 7865 8.2", "too much is going on to take in another partial document");
+            deviations.add(&codes::SNAPSHOT_FULL, format_args!("too much is going on to take in another partial document"));
             return deviations.0;
         }
         let complete = document.mode == DataMode::Complete;
@@ -102,8 +101,7 @@ impl<'a> Fold<'a> {
             if let Some((session, is_new)) = self.session_mut(&assoc.session) {
                 settle(&mut session.intervals, &[statement(&assoc.associated, &assoc.disassociated)], at);
                 if is_new {
-                    let text = format!("session '{}' is not described", quote(&assoc.session));
-                    self.deviations.add("unknown-session", "RFC 7865 6.4", &text);
+                    self.deviations.add(&codes::UNKNOWN_SESSION, format_args!("session '{}' is not described", quote(&assoc.session)));
                 }
             }
         }
@@ -233,8 +231,7 @@ impl<'a> Fold<'a> {
             participant.intervals.push(Interval { from: at, to: None, said_from, said_to: None });
         }
         if is_new && !listed {
-            let text = format!("participant '{}' is not described", quote(id));
-            self.deviations.add("unknown-participant", "RFC 7865 6.6", &text);
+            self.deviations.add(&codes::UNKNOWN_PARTICIPANT, format_args!("participant '{}' is not described", quote(id)));
         }
     }
 
@@ -277,8 +274,7 @@ impl<'a> Fold<'a> {
             _ => id.to_string(),
         };
         if !id.is_empty() {
-            let text = format!("'{}' is the id of no session", quote(id));
-            self.deviations.add("unknown-session", "RFC 7865 6.6", &text);
+            self.deviations.add(&codes::UNKNOWN_SESSION, format_args!("'{}' is the id of no session", quote(id)));
         }
         only
     }
@@ -340,8 +336,7 @@ impl<'a> Fold<'a> {
             let assocs: Vec<_> = document.participant_streams.iter().filter(|a| a.participant == id).collect();
             for stream in assocs.iter().flat_map(|a| a.send.iter().chain(&a.recv)) {
                 if !self.snapshot.streams.iter().any(|s| s.id == *stream) {
-                    let text = format!("'{}' is the id of no stream", quote(stream));
-                    self.deviations.add("unknown-stream", "RFC 7865 6.8", &text);
+                    self.deviations.add(&codes::UNKNOWN_STREAM, format_args!("'{}' is the id of no stream", quote(stream)));
                 }
             }
             let (at, complete, has_left) = (self.at, self.complete, self.left.contains(&id));
@@ -380,8 +375,8 @@ impl<'a> Fold<'a> {
     }
 
     fn too_many(&mut self, kind: &str) {
-        let text = format!("more than {MAX_ELEMENTS} {kind}; the rest is dropped");
-        self.deviations.add("too-many-elements", "RFC 7865 5.1", &text);
+        let told = format_args!("more than {MAX_ELEMENTS} {kind}; the rest is dropped");
+        self.deviations.add(&codes::TOO_MANY_ELEMENTS, told);
     }
 }
 

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::xml::{Attribute, Reader, Token};
-use super::{Deviations, quote};
+use crate::deviation::{Deviations, codes, quote};
 
 /// Depth of elements; RFC 7865 needs four, vendors' data a few more.
 const MAX_DEPTH: usize = 32;
@@ -100,6 +100,16 @@ impl<'a> Node<'a> {
         })
     }
 
+    /// Its prefix; empty where it has none.
+    pub(super) fn prefix(&self) -> &'a str {
+        self.qualified.rsplit_once(':').map_or("", |(prefix, _)| prefix)
+    }
+
+    /// The namespaces that it declares.
+    pub(super) fn declared(&self) -> impl Iterator<Item = &str> {
+        self.attributes.iter().filter(|a| is_declaration(a.name)).map(|a| a.value.trim())
+    }
+
     /// Its attributes without namespace declarations.
     pub(super) fn attributes(&self) -> impl Iterator<Item = &Attribute<'a>> {
         self.attributes.iter().filter(|a| !is_declaration(a.name))
@@ -126,7 +136,7 @@ impl<'a> Tree<'a> {
         }
         builder.tree.truncated |= reader.truncated || !builder.open.is_empty();
         if builder.tree.truncated {
-            deviations.add("truncated", "RFC 7865 5.1", "the document is not whole; what was read is kept");
+            deviations.add(&codes::TRUNCATED, format_args!("the document is not whole; what was read is kept"));
         }
         Ok(builder.tree)
     }
@@ -201,7 +211,7 @@ impl<'a> Builder<'a> {
         match token {
             Token::Text(text) if self.open.is_empty() => {
                 if !text.trim().is_empty() {
-                    deviations.add("text-outside-root", "RFC 7865 5.1.2", &quote(text.trim()));
+                    deviations.add(&codes::TEXT_OUTSIDE_ROOT, format_args!("{}", quote(text.trim())));
                 }
                 true
             }
@@ -210,12 +220,12 @@ impl<'a> Builder<'a> {
                 true
             }
             Token::Start { name, .. } if closed => {
-                deviations.add("second-root", "RFC 7865 5.1.2", &alloc::format!("{} after the root", quote(name)));
+                deviations.add(&codes::SECOND_ROOT, format_args!("{} after the root", quote(name)));
                 false
             }
             Token::Start { name, attributes, empty, raw } => {
                 if self.open.len() >= MAX_DEPTH || self.tree.nodes.len() >= MAX_ELEMENTS {
-                    deviations.add("too-large", "RFC 7865 5.1", "more elements, or deeper ones, than are read");
+                    deviations.add(&codes::TOO_LARGE, format_args!("more elements, or deeper ones, than are read"));
                     self.tree.truncated = true;
                     return false;
                 }
@@ -265,7 +275,7 @@ impl<'a> Builder<'a> {
         };
         let place = named(self, |a, b| a == b).or_else(|| named(self, |a, b| local(a) == local(b)));
         let Some(place) = place else {
-            deviations.add("unmatched-end", "RFC 7865 5.1", &alloc::format!("</{}>", quote(name)));
+            deviations.add(&codes::UNMATCHED_END, format_args!("</{}>", quote(name)));
             if !is_container(local(name)) && !is_text(local(name)) {
                 self.push(Child::Text(Cow::Borrowed(self.tree.text.get(raw).unwrap_or(""))));
             }
@@ -290,11 +300,11 @@ impl<'a> Builder<'a> {
         let name = node.name();
         if !in_text && (is_container(name) || is_text(name)) {
             node.end = at;
-            deviations.add("unclosed-element", "RFC 7865 5.1", &alloc::format!("<{}> has no end", quote(name)));
+            deviations.add(&codes::UNCLOSED_ELEMENT, format_args!("<{}> has no end", quote(name)));
             return;
         }
         let tag = self.tree.text.get(node.start_tag.clone()).unwrap_or("");
-        deviations.add("unescaped-less-than", "RFC 7865 5.1", &alloc::format!("'<' is text in: {}", quote(tag)));
+        deviations.add(&codes::UNESCAPED_LESS_THAN, format_args!("'<' is text in: {}", quote(tag)));
         let content = core::mem::take(&mut node.children);
         if let Some(parent) = self.open.last().and_then(|top| self.tree.nodes.get_mut(*top)) {
             // While it was open nothing was added after it: it is the last child.

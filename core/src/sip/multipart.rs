@@ -95,6 +95,11 @@ pub fn is_understood(content_type: &str) -> bool {
             .any(|known| is_type(content_type, known))
 }
 
+/// The boundary that a multipart's Content-Type names.
+pub fn boundary_of(content_type: &str) -> Option<String> {
+    if is_multipart(content_type) { boundary(content_type).ok() } else { None }
+}
+
 fn is_multipart(content_type: &str) -> bool {
     content_type.trim_start().get(..10).is_some_and(|start| start.eq_ignore_ascii_case("multipart/"))
 }
