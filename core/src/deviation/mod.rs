@@ -91,13 +91,18 @@ pub(crate) struct Deviations(pub(crate) Vec<Deviation>);
 impl Deviations {
     /// Notes a deviation; the text is made only if it is the first of its code.
     pub(crate) fn add(&mut self, code: &'static Code, text: fmt::Arguments<'_>) {
+        self.add_at(code, code.section, text);
+    }
+
+    /// The same, where the rule broken is another than the code's own.
+    pub(crate) fn add_at(&mut self, code: &'static Code, section: &str, text: fmt::Arguments<'_>) {
         if self.0.len() >= MAX_DEVIATIONS || self.0.iter().any(|known| known.code == code.name) {
             return;
         }
         let mut limited = Limited { text: String::new(), left: MAX_TEXT };
         // Fails only where the text is full.
         let _ = limited.write_fmt(text);
-        self.0.push(Deviation { code: code.name.to_owned(), text: limited.text, section: code.section.to_owned() });
+        self.0.push(Deviation { code: code.name.to_owned(), text: limited.text, section: section.to_owned() });
     }
 }
 
@@ -143,7 +148,11 @@ mod tests {
         for code in codes::ALL {
             assert!(code.section.starts_with("RFC ") && code.section.len() > 6, "{}", code.name);
             assert!(code.remedy.len() > 20 && code.remedy.ends_with('.'), "{}: {}", code.name, code.remedy);
-            assert!(code.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'), "{}", code.name);
+            assert!(
+                code.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
+                "{}",
+                code.name
+            );
             assert_eq!(Code::named(code.name), Some(*code));
         }
     }

@@ -9,9 +9,9 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::document::{DataMode, Document, Extension, ParticipantStreamAssoc, StreamElement};
+use super::document::{DataMode, Document, Extension, NameId, ParticipantStreamAssoc, StreamElement};
 use super::intervals::{Statement, close_all, settle, statement};
-use super::snapshot::{Binding, Contribution, Interval, Membership, Participant, Session, Snapshot, Stream};
+use super::snapshot::{Binding, Contribution, Former, Interval, Membership, Participant, Session, Snapshot, Stream};
 use crate::deviation::{Deviation, Deviations, codes, quote};
 use crate::time::Wall;
 
@@ -23,7 +23,8 @@ impl Snapshot {
     pub fn apply(&mut self, document: &Document, at: Wall) -> Vec<Deviation> {
         let mut deviations = Deviations::default();
         if document.mode == DataMode::Partial && !self.has_room() {
-            deviations.add(&codes::SNAPSHOT_FULL, format_args!("too much is going on to take in another partial document"));
+            deviations
+                .add(&codes::SNAPSHOT_FULL, format_args!("too much is going on to take in another partial document"));
             return deviations.0;
         }
         let complete = document.mode == DataMode::Complete;
@@ -101,7 +102,10 @@ impl<'a> Fold<'a> {
             if let Some((session, is_new)) = self.session_mut(&assoc.session) {
                 settle(&mut session.intervals, &[statement(&assoc.associated, &assoc.disassociated)], at);
                 if is_new {
-                    self.deviations.add(&codes::UNKNOWN_SESSION, format_args!("session '{}' is not described", quote(&assoc.session)));
+                    self.deviations.add(
+                        &codes::UNKNOWN_SESSION,
+                        format_args!("session '{}' is not described", quote(&assoc.session)),
+                    );
                 }
             }
         }
@@ -142,10 +146,10 @@ impl<'a> Fold<'a> {
 
     fn participants(&mut self) {
         for element in &self.document.participants {
-            let complete = self.complete;
+            let (complete, at) = (self.complete, self.at);
             let Some((participant, _)) = self.participant_mut(&element.id) else { continue };
             if !element.names.is_empty() || complete {
-                participant.names.clone_from(&element.names);
+                participant.rename(&element.names, at);
             }
             merge_extensions(&mut participant.extensions, &element.extensions, complete);
         }
@@ -231,7 +235,8 @@ impl<'a> Fold<'a> {
             participant.intervals.push(Interval { from: at, to: None, said_from, said_to: None });
         }
         if is_new && !listed {
-            self.deviations.add(&codes::UNKNOWN_PARTICIPANT, format_args!("participant '{}' is not described", quote(id)));
+            self.deviations
+                .add(&codes::UNKNOWN_PARTICIPANT, format_args!("participant '{}' is not described", quote(id)));
         }
     }
 
@@ -248,6 +253,7 @@ impl<'a> Fold<'a> {
                 self.snapshot.participants.push(Participant {
                     id: id.to_string(),
                     names: Vec::new(),
+                    former: Vec::new(),
                     intervals: Vec::new(),
                     memberships: Vec::new(),
                     contributions: Vec::new(),
@@ -336,7 +342,8 @@ impl<'a> Fold<'a> {
             let assocs: Vec<_> = document.participant_streams.iter().filter(|a| a.participant == id).collect();
             for stream in assocs.iter().flat_map(|a| a.send.iter().chain(&a.recv)) {
                 if !self.snapshot.streams.iter().any(|s| s.id == *stream) {
-                    self.deviations.add(&codes::UNKNOWN_STREAM, format_args!("'{}' is the id of no stream", quote(stream)));
+                    self.deviations
+                        .add(&codes::UNKNOWN_STREAM, format_args!("'{}' is the id of no stream", quote(stream)));
                 }
             }
             let (at, complete, has_left) = (self.at, self.complete, self.left.contains(&id));
@@ -381,6 +388,17 @@ impl<'a> Fold<'a> {
 }
 
 impl Participant {
+    /// Takes over new names. Under another address it is somebody else from now on, and who it was is remembered.
+    fn rename(&mut self, names: &[NameId], at: Wall) {
+        let address = |names: &[NameId]| names.first().map(|n| n.normalised.clone()).filter(|n| !n.is_empty());
+        if let (Some(old), Some(new)) = (address(&self.names), address(names))
+            && old != new
+        {
+            self.former.push(Former { names: core::mem::take(&mut self.names), until: at });
+        }
+        self.names = names.to_vec();
+    }
+
     /// Everything about it ends.
     fn leave(&mut self, at: Wall) {
         close_all(&mut self.intervals, at, None);

@@ -27,7 +27,7 @@ pub use document::{
 };
 pub use parse::{Parsed, is_metadata_type, parse};
 pub use request::write_snapshot_request;
-pub use snapshot::{Binding, Contribution, Interval, Membership, Participant, Session, Snapshot, Stream};
+pub use snapshot::{Binding, Contribution, Former, Interval, Membership, Participant, Session, Snapshot, Stream};
 pub use time::{TimeFlaw, parse_time};
 
 #[cfg(test)]

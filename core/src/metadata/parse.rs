@@ -130,7 +130,10 @@ impl<'a> Reader<'a, '_> {
             Some("1") => {}
             Some(_) => self.deviations.add(&codes::UNKNOWN_VERSION, format_args!("{}", quote(&root.namespace))),
             None => {
-                self.deviations.add(&codes::NAMESPACE, format_args!("namespace '{}' in place of {NAMESPACE}", quote(&root.namespace)));
+                self.deviations.add(
+                    &codes::NAMESPACE,
+                    format_args!("namespace '{}' in place of {NAMESPACE}", quote(&root.namespace)),
+                );
             }
         }
         for node in self.tree.elements(root) {
@@ -458,7 +461,8 @@ fn check_ids(document: &Document, deviations: &mut Deviations) {
     let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
     for (id, kind) in groups.chain(sessions).chain(participants).chain(streams).filter(|(id, _)| !id.is_empty()) {
         if let Some(other) = seen.insert(id, kind) {
-            deviations.add(&codes::ID_USED_TWICE, format_args!("'{}' is the id of a {other} and of a {kind}", quote(id)));
+            deviations
+                .add(&codes::ID_USED_TWICE, format_args!("'{}' is the id of a {other} and of a {kind}", quote(id)));
         }
         let base64 = |b: u8| b.is_ascii_alphanumeric() || b == b'+' || b == b'/';
         let body = id.strip_suffix("==").unwrap_or("");

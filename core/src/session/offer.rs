@@ -23,6 +23,7 @@ use crate::sip::check::{ACCEPT, ALLOW, Rejection};
 use crate::sip::message::Message;
 use crate::sip::transaction::{ClientKey, ServerKey};
 use crate::sip::{Flow, Method, Transport};
+use crate::vendor::Evidence;
 
 /// A request whose answer waits for ports.
 pub(super) struct Pending {
@@ -130,7 +131,11 @@ impl RecordingSession {
             self.take_first_metadata(&bodies, ctx);
             let streams = self.state.streams.live().count();
             let remote = self.state.flow.remote;
-            ctx.out.push_back(super::Output::Tell(Tell::SessionStarted { session: id, remote, streams }));
+            let mut evidence = Evidence::default();
+            evidence.message(&request);
+            evidence.snapshot(&self.state.snapshot);
+            let vendor = evidence.profile();
+            ctx.out.push_back(super::Output::Tell(Tell::SessionStarted { session: id, remote, streams, vendor }));
         } else {
             self.take_metadata(&bodies.metadata, ctx);
         }

@@ -132,7 +132,7 @@ fn take_apart(content_type: &str, body: &[u8], depth: usize, found: &mut Vec<Par
     Ok(())
 }
 
-fn boundary(content_type: &str) -> Result<String, MultipartError> {
+pub(super) fn boundary(content_type: &str) -> Result<String, MultipartError> {
     let at = separator_at(content_type, b';').ok_or(MultipartError::NoBoundary)?;
     let params = content_type.get(at..).unwrap_or("");
     let value = split(params, b';')
@@ -152,15 +152,15 @@ fn boundary(content_type: &str) -> Result<String, MultipartError> {
 }
 
 /// What a line is to a multipart.
-#[derive(PartialEq, Eq)]
-enum Line {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Line {
     Text,
     Delimiter,
     Close,
 }
 
 /// RFC 2046 5.1.1: `--`, the boundary, perhaps `--`, blanks, and nothing else.
-fn judge(boundary: &[u8], line: &[u8]) -> Line {
+pub(super) fn judge(boundary: &[u8], line: &[u8]) -> Line {
     let Some(rest) = line.strip_prefix(b"--").and_then(|rest| rest.strip_prefix(boundary)) else { return Line::Text };
     let (rest, kind) = match rest.strip_prefix(b"--") {
         Some(rest) => (rest, Line::Close),
@@ -170,7 +170,7 @@ fn judge(boundary: &[u8], line: &[u8]) -> Line {
 }
 
 /// The bytes of each part. The line end before a delimiter is the delimiter's.
-fn cut<'a>(boundary: &[u8], body: &'a [u8]) -> Result<Vec<&'a [u8]>, MultipartError> {
+pub(super) fn cut<'a>(boundary: &[u8], body: &'a [u8]) -> Result<Vec<&'a [u8]>, MultipartError> {
     let mut pieces = Vec::new();
     let mut part_start = None;
     let mut at = 0;
@@ -226,7 +226,7 @@ fn read_part(piece: &[u8]) -> Part {
     part
 }
 
-fn read_fields(piece: &[u8]) -> (Vec<Header>, &[u8]) {
+pub(super) fn read_fields(piece: &[u8]) -> (Vec<Header>, &[u8]) {
     let mut fields: Vec<Header> = Vec::new();
     let mut rest = piece;
     while !rest.is_empty() {

@@ -48,7 +48,9 @@ fn ids_come_out_of_header_fields() {
     ] {
         assert_eq!(pairs(&of_headers(header)), [(field, value)], "{header}");
     }
-    assert!(of_headers("User-to-User: 48656c6c6f;encoding=hex\r\nSession-ID: 00000000000000000000000000000000").is_empty());
+    assert!(
+        of_headers("User-to-User: 48656c6c6f;encoding=hex\r\nSession-ID: 00000000000000000000000000000000").is_empty()
+    );
 }
 
 #[test]
@@ -79,9 +81,13 @@ fn ids_come_out_of_extension_data() {
     ] {
         for around in [
             format!("<session session_id='s'><extensiondata>{extension}</extensiondata></session>"),
-            format!("<session session_id='s'/><participant participant_id='p'><extensiondata>{extension}</extensiondata></participant>"),
+            format!(
+                "<session session_id='s'/><participant participant_id='p'><extensiondata>{extension}</extensiondata></participant>"
+            ),
             format!("<session session_id='s'/><extensiondata parent='s'>{extension}</extensiondata>"),
-            format!("<group group_id='g'><extensiondata>{extension}</extensiondata></group><session session_id='s'><group-ref>g</group-ref></session>"),
+            format!(
+                "<group group_id='g'><extensiondata>{extension}</extensiondata></group><session session_id='s'><group-ref>g</group-ref></session>"
+            ),
         ] {
             assert_eq!(of_metadata(&around).get(field), [value], "{around}");
         }

@@ -178,19 +178,12 @@ pub(super) const VENDORS: &[Vendor] = &[
     Vendor {
         name: "genesys",
         product: "Genesys",
-        signs: &[
-            sign(UserAgent, Contains("Genesys"), 90),
-            sign(Header("X-Genesys-CallUUID"), Present, 50),
-        ],
+        signs: &[sign(UserAgent, Contains("Genesys"), 90), sign(Header("X-Genesys-CallUUID"), Present, 50)],
     },
     Vendor {
         name: "freeswitch",
         product: "FreeSWITCH",
         signs: &[sign(UserAgent, Begins("FreeSWITCH"), 90), sign(Origin, Is("FreeSWITCH"), 80)],
     },
-    Vendor {
-        name: "kamailio",
-        product: "Kamailio",
-        signs: &[sign(UserAgent, Contains("kamailio"), 90)],
-    },
+    Vendor { name: "kamailio", product: "Kamailio", signs: &[sign(UserAgent, Contains("kamailio"), 90)] },
 ];

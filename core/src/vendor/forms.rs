@@ -201,7 +201,10 @@ mod tests {
     fn what_is_typed_is_found_in_each_form() {
         assert!(search_forms(" 00FA080001000758A20EFA ").contains(&"00001000071487015674".to_string()));
         assert!(search_forms("FA080001000758a20efa").contains(&"00001000071487015674".to_string()));
-        assert!(search_forms("2432917800-1464078823-2314850559-1455670872").contains(&"91036128574411e789f9d0ff56c3c658".to_string()));
+        assert!(
+            search_forms("2432917800-1464078823-2314850559-1455670872")
+                .contains(&"91036128574411e789f9d0ff56c3c658".to_string())
+        );
         assert_eq!(search_forms("Tracking-1@Host"), ["tracking-1@host"]);
         assert_eq!(search_forms("  "), [""; 0]);
     }

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-use super::fingerprints::{VENDORS, Vendor};
-use crate::metadata::{Document, Extension};
+use super::fingerprints::{Sign, VENDORS, Vendor};
+use crate::metadata::{Extension, Snapshot};
 use crate::sip::{Message, NameAddr, multipart};
 
 /// From here on a vendor is named.
@@ -101,50 +101,15 @@ impl Evidence {
         }
     }
 
-    /// Takes what a metadata document shows.
-    pub fn document(&mut self, document: &Document) {
-        let elements = document.participants.iter().flat_map(|p| &p.extensions);
-        let elements = elements.chain(document.sessions.iter().flat_map(|s| &s.extensions));
-        let elements = elements.chain(document.groups.iter().flat_map(|g| &g.extensions)).chain(&document.extensions);
+    /// Takes what the metadata shows.
+    pub fn snapshot(&mut self, snapshot: &Snapshot) {
+        let elements = snapshot.participants.iter().flat_map(|p| &p.extensions);
+        let elements = elements.chain(snapshot.sessions.iter().flat_map(|s| &s.extensions));
+        let elements = elements.chain(snapshot.groups.iter().flat_map(|g| &g.extensions)).chain(&snapshot.extensions);
         let elements: Vec<&Extension> = elements.collect();
-        let within = |extension: &Extension, name: &str| {
-            let holds = |path: &str| path.split('/').any(|piece| piece.eq_ignore_ascii_case(name));
-            extension.fields.iter().any(|(path, _)| holds(path))
-        };
         for (at, vendor) in VENDORS.iter().enumerate() {
             for (nth, sign) in vendor.signs.iter().enumerate() {
-                let shows = match sign.place {
-                    Place::Namespace => {
-                        let dialect = &document.dialect;
-                        sign.shape.fits(&dialect.namespace)
-                            || dialect.declared.iter().any(|uri| sign.shape.fits(uri))
-                            || elements.iter().any(|e| {
-                                sign.shape.fits(&e.namespace) || e.namespaces.iter().any(|uri| sign.shape.fits(uri))
-                            })
-                    }
-                    Place::Element => elements.iter().any(|e| match sign.shape {
-                        Shape::Is(name) => within(e, name),
-                        Shape::Begins(_) | Shape::Contains(_) | Shape::Like(_) | Shape::Present => {
-                            sign.shape.fits(&e.name)
-                        }
-                    }),
-                    Place::RootPrefix => sign.shape.fits(&document.dialect.prefix),
-                    Place::Aor => {
-                        document.participants.iter().flat_map(|p| &p.names).any(|n| sign.shape.fits(&n.normalised))
-                    }
-                    Place::SessionId => document.sessions.iter().any(|s| sign.shape.fits(&s.id)),
-                    Place::ContactUser
-                    | Place::Host
-                    | Place::UserAgent
-                    | Place::Organization
-                    | Place::Boundary
-                    | Place::Origin
-                    | Place::SessionName
-                    | Place::CallId
-                    | Place::Header(_)
-                    | Place::FromParam(_) => false,
-                };
-                if shows {
+                if sign.shows(snapshot, &elements) {
                     self.note(at, nth);
                 }
             }
@@ -178,6 +143,37 @@ impl Evidence {
         let weights = self.seen.iter().filter(|(v, _)| *v == at).filter_map(|(_, nth)| vendor.signs.get(*nth));
         let doubt = weights.fold(10_000_u32, |doubt, sign| doubt * u32::from(100 - sign.weight.min(100)) / 100);
         u8::try_from((10_000 - doubt) / 100).unwrap_or(100)
+    }
+}
+
+impl Sign {
+    /// Whether the metadata shows it, in its elements or in vendors' `elements`.
+    fn shows(&self, snapshot: &Snapshot, elements: &[&Extension]) -> bool {
+        let fits = |text: &str| self.shape.fits(text);
+        match self.place {
+            Place::Namespace => {
+                let dialect = &snapshot.dialect;
+                let of_elements = || elements.iter().flat_map(|e| e.namespaces.iter().chain([&e.namespace]));
+                fits(&dialect.namespace) || dialect.declared.iter().chain(of_elements()).any(|uri| fits(uri))
+            }
+            Place::Element => elements.iter().any(|element| {
+                let names = element.fields.iter().flat_map(|(path, _)| path.split('/'));
+                fits(&element.name) || names.into_iter().any(fits)
+            }),
+            Place::RootPrefix => fits(&snapshot.dialect.prefix),
+            Place::Aor => snapshot.participants.iter().flat_map(|p| &p.names).any(|name| fits(&name.normalised)),
+            Place::SessionId => snapshot.sessions.iter().any(|session| fits(&session.id)),
+            Place::ContactUser
+            | Place::Host
+            | Place::UserAgent
+            | Place::Organization
+            | Place::Boundary
+            | Place::Origin
+            | Place::SessionName
+            | Place::CallId
+            | Place::Header(_)
+            | Place::FromParam(_) => false,
+        }
     }
 }
 

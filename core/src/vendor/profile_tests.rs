@@ -50,7 +50,8 @@ fn a_weak_sign_alone_names_nobody() {
 
 #[test]
 fn signs_add_up_and_are_told() {
-    let headers = "User-Agent: Mediant VE SBC/v.7.40A\u{7}.251\r\nContent-Type: multipart/mixed;boundary=boundary_ac173e";
+    let headers =
+        "User-Agent: Mediant VE SBC/v.7.40A\u{7}.251\r\nContent-Type: multipart/mixed;boundary=boundary_ac173e";
     let profile = evidence(headers, "").profile().unwrap();
     assert_eq!(profile.confidence, 94);
     assert_eq!(profile.product, "Mediant VE SBC/v.7.40A.251");
@@ -60,27 +61,45 @@ fn signs_add_up_and_are_told() {
 
 #[test]
 fn a_product_is_told_by_its_strongest_sign() {
-    let webex = "Content-Type: multipart/mixed;boundary=UniqueBroadWorksBoundary\r\nFrom: <sip:a@x.bcld.webex.com>;tag=1";
+    let webex =
+        "Content-Type: multipart/mixed;boundary=UniqueBroadWorksBoundary\r\nFrom: <sip:a@x.bcld.webex.com>;tag=1";
     assert_eq!(evidence(webex, "").profile().unwrap().product, "Webex Calling");
     assert_eq!(evidence("X-BroadWorks-Correlation-Info: x", "").profile().unwrap().product, "Cisco BroadWorks");
 }
 
 #[test]
 fn the_metadata_shows_a_vendor_too() {
-    let document = |elements: &str| {
-        let text = format!("<recording xmlns='urn:ietf:params:xml:ns:recording:1' xmlns:ac='http://AudioCodes'>{elements}</recording>");
-        crate::metadata::parse("application/rs-metadata", text.as_bytes()).document.unwrap()
+    let snapshot = |elements: &str| {
+        let text = format!(
+            "<recording xmlns='urn:ietf:params:xml:ns:recording:1' xmlns:ac='http://AudioCodes'>{elements}</recording>"
+        );
+        let document = crate::metadata::parse("application/rs-metadata", text.as_bytes()).document.unwrap();
+        let mut snapshot = Snapshot::default();
+        snapshot.apply(&document, crate::time::Wall(1));
+        snapshot
     };
     for (elements, expected) in [
         ("<session session_id='s'/>", "audiocodes"),
-        ("<participant participant_id='p'><extensiondata xmlns:apkt='http://acmepacket.com/siprec/extensiondata'><apkt:callingParty>true</apkt:callingParty></extensiondata></participant>", "oracle"),
-        ("<session session_id='s'/><extensiondata xmlns:jb='http://jambonz.org/siprec'><jb:callsid>1</jb:callsid></extensiondata>", "jambonz"),
-        ("<session session_id='s'/><netsapiensExtension xmlns='http://schema.netsapiens.com/netsapiensSipRec'><groupSeq>0</groupSeq></netsapiensExtension>", "netsapiens"),
+        (
+            "<participant participant_id='p'><extensiondata xmlns:apkt='http://acmepacket.com/siprec/extensiondata'><apkt:callingParty>true</apkt:callingParty></extensiondata></participant>",
+            "oracle",
+        ),
+        (
+            "<session session_id='s'/><extensiondata xmlns:jb='http://jambonz.org/siprec'><jb:callsid>1</jb:callsid></extensiondata>",
+            "jambonz",
+        ),
+        (
+            "<session session_id='s'/><netsapiensExtension xmlns='http://schema.netsapiens.com/netsapiensSipRec'><groupSeq>0</groupSeq></netsapiensExtension>",
+            "netsapiens",
+        ),
         ("<participant participant_id='p'><nameID aor='sip:ASBCE@asbce.com'/></participant>", "avaya"),
-        ("<session session_id='s'><extensiondata><metaswitchRecordingMetadata><n>1</n></metaswitchRecordingMetadata></extensiondata></session>", "metaswitch"),
+        (
+            "<session session_id='s'><extensiondata><metaswitchRecordingMetadata><n>1</n></metaswitchRecordingMetadata></extensiondata></session>",
+            "metaswitch",
+        ),
     ] {
         let mut evidence = Evidence::default();
-        evidence.document(&document(elements));
+        evidence.snapshot(&snapshot(elements));
         assert_eq!(vendor(&evidence).as_deref(), Some(expected), "{elements}");
     }
 }

@@ -29,6 +29,7 @@ fn snapshot(sessions: &[(&str, &str, &str)]) -> Snapshot {
             snapshot.participants.push(metadata::Participant {
                 id: alloc::format!("p{label}"),
                 names: vec![metadata::NameId::new(&aor, Some(alloc::format!("Person {label}")), None)],
+                former: Vec::new(),
                 intervals: vec![interval()],
                 memberships: vec![metadata::Membership {
                     session: session.into(),
