@@ -68,7 +68,16 @@ pub fn lint(bytes: &[u8], transport: Transport, from: SocketAddr, policy: &Polic
     let mut found = Deviations::default();
     match Message::parse_datagram(bytes) {
         Ok(message) => report.read(&message, bytes, transport, policy, &mut found),
-        Err(error) => found.add_at(&codes::UNREADABLE, error.section, format_args!("{}", error.reason)),
+        Err(error) => {
+            found.add_at(&codes::UNREADABLE, error.section, format_args!("{}", error.reason));
+            // Its head may have been read all the same.
+            if let Some(message) = &error.answerable {
+                let mut evidence = Evidence::default();
+                evidence.message(message);
+                report.vendor = evidence.profile();
+                report.call.message(message);
+            }
+        }
     }
     let heard = dry::answer(bytes, transport, from, policy);
     report.answer = heard.answer;
