@@ -245,6 +245,9 @@ pub struct Proof {
     pub dropped: u64,
     /// Steps of the machine's clock.
     pub clock_steps: Vec<ClockStep>,
+    /// When the disk did not take what was written.
+    #[serde(default)]
+    pub disk_stalls: Vec<DiskStall>,
     /// Where the SRC's metadata is not as the RFC has it.
     pub deviations: Vec<Deviation>,
     /// What an operator should know, in words.
@@ -340,6 +343,15 @@ pub struct ClockStep {
     pub at_ms: u64,
     /// New minus old.
     pub by_ns: i64,
+}
+
+/// A stall of the disk. What waited in memory meanwhile was written afterwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskStall {
+    /// When it had gone on, as far as is known: up to a second later than it did.
+    pub until_ms: u64,
+    /// How long it took.
+    pub took_ms: u64,
 }
 
 /// The journal of the recording session.
