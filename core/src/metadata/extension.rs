@@ -68,7 +68,7 @@ impl<'a> Reader<'a, '_> {
         let mut own: Vec<(String, String)> = attributes.collect();
         let mut children = self.tree.elements(node).peekable();
         if children.peek().is_none() {
-            own.push((here.clone(), self.tree.text_of(node)));
+            own.push((here.clone(), self.tree.text_of(node).into_owned()));
         }
         own.retain(|(path, _)| path.len() <= MAX_PATH);
         own.truncate(self.fields_left.get());

@@ -25,6 +25,17 @@ const MAX_TEXT: usize = 1024;
 pub(super) const MAX_FIELDS: usize = 512;
 /// Namespaces kept of those that the root declares.
 const MAX_DECLARED: usize = 8;
+/// Elements of the root.
+const TOP_LEVEL: &[&str] = &[
+    "participant",
+    "stream",
+    "participantstreamassoc",
+    "participantsessionassoc",
+    "session",
+    "sessionrecordingassoc",
+    "group",
+    "datamode",
+];
 /// The namespace of RFC 7865 5.1.1.
 const NAMESPACE: &str = "urn:ietf:params:xml:ns:recording:1";
 /// What namespaces of recording metadata begin with, drafts included.
@@ -142,9 +153,11 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn top_level(&mut self, node: &Node<'a>) {
-        let name = node.name().to_ascii_lowercase();
-        match name.as_str() {
-            _ if !self.is_ours(node) => self.extend_document(node),
+        if !self.is_ours(node) {
+            return self.extend_document(node);
+        }
+        let known = TOP_LEVEL.iter().find(|name| node.is(name)).copied();
+        match known.unwrap_or_default() {
             "datamode" => self.data_mode(node),
             "group" => self.group(node),
             "session" => self.session(node),

@@ -55,6 +55,8 @@ const TEXTS: &[&str] = &[
 pub(super) struct Tree<'a> {
     text: &'a str,
     nodes: Vec<Node<'a>>,
+    /// Children of all nodes; each node's are a chain.
+    links: Vec<Link<'a>>,
     /// The document is not whole: something at its end is missing, or was not read.
     pub(super) truncated: bool,
 }
@@ -66,9 +68,16 @@ pub(super) struct Node<'a> {
     /// Resolved; empty where there is none.
     pub(super) namespace: Rc<str>,
     attributes: Vec<Attribute<'a>>,
-    children: Vec<Child<'a>>,
+    /// Its first and its last child.
+    children: Option<(usize, usize)>,
     start_tag: Range<usize>,
     end: usize,
+}
+
+#[derive(Debug)]
+struct Link<'a> {
+    child: Child<'a>,
+    next: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -120,7 +129,7 @@ impl<'a> Tree<'a> {
     /// Builds the tree; the root is the first element, and all else beside it is dropped.
     pub(super) fn read(text: &'a str, deviations: &mut Deviations) -> Result<Self, HasDoctype> {
         let mut builder = Builder {
-            tree: Self { text, nodes: Vec::new(), truncated: false },
+            tree: Self { text, nodes: Vec::new(), links: Vec::new(), truncated: false },
             open: Vec::new(),
             scopes: Vec::new(),
             nothing: Rc::from(""),
@@ -148,10 +157,15 @@ impl<'a> Tree<'a> {
 
     /// An element's elements.
     pub(super) fn elements(&self, node: &Node<'a>) -> impl Iterator<Item = &Node<'a>> {
-        node.children.iter().filter_map(|child| match child {
+        self.children(node).filter_map(|child| match child {
             Child::Element(index) => self.nodes.get(*index),
             Child::Text(_) => None,
         })
+    }
+
+    fn children(&self, node: &Node<'a>) -> impl Iterator<Item = &Child<'a>> {
+        let first = node.children.and_then(|(first, _)| self.links.get(first));
+        core::iter::successors(first, |link| self.links.get(link.next?)).map(|link| &link.child)
     }
 
     /// The first element of `node` with this local name.
@@ -161,15 +175,22 @@ impl<'a> Tree<'a> {
     }
 
     /// All text inside `node`, trimmed.
-    pub(super) fn text_of(&self, node: &Node<'a>) -> String {
-        let mut out = String::new();
-        self.collect(node, &mut out);
-        out.trim().into()
+    pub(super) fn text_of(&self, node: &Node<'a>) -> Cow<'_, str> {
+        let mut children = self.children(node);
+        match (children.next(), children.next()) {
+            (None, _) => Cow::Borrowed(""),
+            (Some(Child::Text(text)), None) => Cow::Borrowed(text.trim()),
+            (Some(_), _) => {
+                let mut out = String::new();
+                self.collect(node, &mut out);
+                Cow::Owned(out.trim().into())
+            }
+        }
     }
 
     /// Whether `node` itself holds more than white space.
     pub(super) fn has_own_text(&self, node: &Node<'a>) -> bool {
-        node.children.iter().any(|child| match child {
+        self.children(node).any(|child| match child {
             Child::Text(text) => !text.trim().is_empty(),
             Child::Element(_) => false,
         })
@@ -181,7 +202,7 @@ impl<'a> Tree<'a> {
     }
 
     fn collect(&self, node: &Node<'a>, out: &mut String) {
-        for child in &node.children {
+        for child in self.children(node) {
             match child {
                 Child::Text(text) => out.push_str(text),
                 Child::Element(index) => {
@@ -241,9 +262,18 @@ impl<'a> Builder<'a> {
     }
 
     fn push(&mut self, child: Child<'a>) {
-        if let Some(node) = self.open.last().and_then(|top| self.tree.nodes.get_mut(*top)) {
-            node.children.push(child);
-        }
+        let Some(node) = self.open.last().and_then(|top| self.tree.nodes.get_mut(*top)) else { return };
+        let index = self.tree.links.len();
+        self.tree.links.push(Link { child, next: None });
+        node.children = match node.children {
+            None => Some((index, index)),
+            Some((first, last)) => {
+                if let Some(last) = self.tree.links.get_mut(last) {
+                    last.next = Some(index);
+                }
+                Some((first, index))
+            }
+        };
     }
 
     fn start(&mut self, qualified: &'a str, attributes: Vec<Attribute<'a>>, empty: bool, raw: Range<usize>) {
@@ -260,7 +290,7 @@ impl<'a> Builder<'a> {
         let index = self.tree.nodes.len();
         self.push(Child::Element(index));
         let end = raw.end;
-        self.tree.nodes.push(Node { qualified, namespace, attributes, children: Vec::new(), start_tag: raw, end });
+        self.tree.nodes.push(Node { qualified, namespace, attributes, children: None, start_tag: raw, end });
         if empty {
             self.scopes.retain(|(.., declared)| *declared < depth);
         } else {
@@ -305,13 +335,15 @@ impl<'a> Builder<'a> {
         }
         let tag = self.tree.text.get(node.start_tag.clone()).unwrap_or("");
         deviations.add(&codes::UNESCAPED_LESS_THAN, format_args!("'<' is text in: {}", quote(tag)));
-        let content = core::mem::take(&mut node.children);
-        if let Some(parent) = self.open.last().and_then(|top| self.tree.nodes.get_mut(*top)) {
-            // While it was open nothing was added after it: it is the last child.
-            parent.children.pop();
-            parent.children.push(Child::Text(Cow::Borrowed(tag)));
-            parent.children.extend(content);
+        let content = node.children.take();
+        let Some(parent) = self.open.last().and_then(|top| self.tree.nodes.get_mut(*top)) else { return };
+        // While it was open nothing was added after it: it is the last child. Its tag takes its place, then its content.
+        let Some((first, own)) = parent.children else { return };
+        if let Some(link) = self.tree.links.get_mut(own) {
+            link.child = Child::Text(Cow::Borrowed(tag));
+            link.next = content.map(|(first, _)| first);
         }
+        parent.children = Some((first, content.map_or(own, |(_, last)| last)));
     }
 }
 

@@ -80,7 +80,7 @@ impl RecordingSession {
 
     /// The m-lines of an offer of ours: one a label that the metadata names, two where it names none.
     fn streams_to_offer(&self, bodies: &Bodies, ctx: &Context<'_>) -> Vec<OfferedStream> {
-        let mut snapshot = self.state.snapshot.clone();
+        let mut snapshot = (*self.state.snapshot).clone();
         for (content_type, body) in &bodies.metadata {
             if let Some(document) = &metadata::parse(content_type, body).document {
                 let _ = snapshot.apply(document, ctx.now.wall);

@@ -2,6 +2,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
@@ -144,9 +145,9 @@ impl RecordingSession {
             let parsed = metadata::parse(content_type, body);
             let mut deviations = parsed.deviations;
             if let Some(document) = &parsed.document {
-                deviations.extend(self.state.snapshot.apply(document, ctx.now.wall));
+                deviations.extend(Arc::make_mut(&mut self.state.snapshot).apply(document, ctx.now.wall));
             }
-            let event = Event::Metadata { snapshot: self.state.snapshot.clone(), deviations };
+            let event = Event::Metadata { snapshot: Arc::clone(&self.state.snapshot), deviations };
             keep(self.id(), ctx.now.wall, event, ctx.out);
         }
         if self.state.answered.is_some() && !parts.is_empty() {

@@ -202,12 +202,13 @@ struct Facts<'a> {
 
 impl<'a> Facts<'a> {
     fn of(message: &'a Message) -> Self {
+        let (origin, session_name) = sdp_lines(&message.body);
         Self {
             from: message.from(),
             contact: message.headers_all("Contact").next().and_then(|value| NameAddr::parse(value).ok()),
             boundary: message.content_type().and_then(multipart::boundary_of),
-            origin: sdp_line(&message.body, b"o=").split(' ').next().unwrap_or(""),
-            session_name: sdp_line(&message.body, b"s="),
+            origin: origin.split(' ').next().unwrap_or(""),
+            session_name,
             user_agents: [message.header("User-Agent"), message.header("Server")],
             message,
         }
@@ -232,11 +233,23 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// The value of the first line of `body` that begins so; the SDP is found wherever it stands.
-fn sdp_line<'a>(body: &'a [u8], start: &[u8]) -> &'a str {
-    let mut lines = body.split(|byte| *byte == b'\n');
-    let found = lines.find_map(|line| line.strip_prefix(start)).unwrap_or_default();
-    core::str::from_utf8(found).unwrap_or("").trim()
+/// The values of `o=` and `s=`: the first lines of `body` that begin so, wherever the SDP stands.
+fn sdp_lines(body: &[u8]) -> (&str, &str) {
+    let (mut origin, mut name) = (None, None);
+    for line in body.split(|byte| *byte == b'\n') {
+        match line {
+            [b'o', b'=', value @ ..] if origin.is_none() => origin = Some(value),
+            [b's', b'=', value @ ..] if name.is_none() => name = Some(value),
+            // By then the description is over.
+            [b'm', b'=', ..] => break,
+            _ => {}
+        }
+    }
+    (text(origin), text(name))
+}
+
+fn text(value: Option<&[u8]>) -> &str {
+    core::str::from_utf8(value.unwrap_or_default()).unwrap_or("").trim()
 }
 
 impl Shape {
