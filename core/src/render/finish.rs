@@ -235,8 +235,13 @@ fn sidecar(findings: &Findings<'_>, files: &[FilePlan]) -> Sidecar {
         ended_at: Wall(ended_at).rfc3339(),
         duration_ms: findings.ms(findings.end),
         ended_by,
-        recording_session: RecordingSession { id: planner.session, ..planner.signalling.session.clone() },
+        recording_session: RecordingSession {
+            id: planner.session,
+            vendor: planner.signalling.vendor(),
+            ..planner.signalling.session.clone()
+        },
         communication_session: people.session(),
+        call: planner.signalling.call(people.session_id()),
         caller: caller.map(party),
         callee: callee.map(party),
         participants: people.sheets(),

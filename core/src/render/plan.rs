@@ -16,8 +16,8 @@ use super::sheet::{AlarmSheet, ClockStep, DiskStall, Sidecar};
 use super::signalling::Signalling;
 use super::track::{Heard, Tracker};
 use super::wav::WavFormat;
+use crate::deviation::Deviation;
 use crate::entry::{Alarm, Entry, Event, Kind, PortIndex, SegmentHeader};
-use crate::metadata::Deviation;
 use crate::seed::{RecordingId, SessionId};
 
 /// Gaps, drops, alarms, steps and deviations that are listed, each.
@@ -119,7 +119,8 @@ impl Planner {
             }
             Kind::Sip { transport, outbound, from, message, .. } => {
                 if !outbound && self.scope.ended().is_none() {
-                    self.signalling.inbound(entry.at, *transport, *from, message);
+                    let deviations = self.signalling.inbound(entry.at, *transport, *from, message);
+                    self.notes.deviate(&deviations);
                     if self.scope.is_open() {
                         self.digits.message(at, message);
                     }
@@ -186,7 +187,10 @@ impl Planner {
                     port.look(snapshot);
                 }
                 self.notes.deviate(deviations);
+                self.notes.deviate(&self.signalling.metadata(snapshot));
             }
+            Event::RecordingStarted { recording, .. } if *recording == self.recording => self.signalling.begins(),
+            Event::RecordingStarted { .. } if self.scope.zero().is_none() => self.signalling.another_begins(),
             Event::Gap { from, to, rebooted } if self.scope.is_open() => {
                 list(&mut self.notes.gaps, (from.0, to.0, *rebooted));
             }

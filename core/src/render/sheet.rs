@@ -9,10 +9,11 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::levels::Levels;
+use crate::deviation::Deviation;
 use crate::entry::{Alarm, EndCause, PauseCause, SourceChange};
-use crate::metadata::Deviation;
 use crate::seed::{RecordingId, SessionId};
 use crate::sip::Transport;
+use crate::vendor::{CallIds, Profile};
 
 /// Version of the sidecar's format.
 pub const SIDECAR_FORMAT: u32 = 1;
@@ -40,6 +41,9 @@ pub struct Sidecar {
     pub recording_session: RecordingSession,
     /// The call that was recorded, where the metadata names it.
     pub communication_session: Option<CommunicationSession>,
+    /// What vendors call the call, by field: recordings with a value in common belong together.
+    #[serde(default)]
+    pub call: CallIds,
     /// Who called.
     pub caller: Option<Party>,
     /// Who was called.
@@ -84,6 +88,9 @@ pub struct RecordingSession {
     pub transport: Option<Transport>,
     /// The SRC's User-Agent header.
     pub user_agent: Option<String>,
+    /// Who made the SRC, by the signs it gives; none if they say too little.
+    #[serde(default)]
+    pub vendor: Option<Profile>,
 }
 
 /// A communication session (RFC 7865 6.3).
