@@ -9,6 +9,7 @@
 //! waits until [`Srs::next_timeout`] at most before it calls again with [`Input::Timeout`].
 
 mod checkpoint;
+mod connection;
 mod journalling;
 mod limits;
 mod offer;
@@ -37,7 +38,7 @@ use core::net::{IpAddr, SocketAddr};
 use crate::entry::{Alarm, EndCause, Event, PortIndex, SegmentHeader};
 use crate::media::{MediaReport, PortSettings};
 use crate::seed::{RecordingId, SessionId};
-use crate::sip::{ConnectionId, Flow, Transport};
+use crate::sip::{ConnectionId, Flow, PeerCertificate, Transport};
 use crate::time::{Monotonic, Wall};
 
 /// What the shell tells the core.
@@ -62,6 +63,8 @@ pub enum Input<'a> {
         local: SocketAddr,
         /// Their end.
         remote: SocketAddr,
+        /// Over TLS: the certificate that they showed, if any. It is accepted already.
+        certificate: Option<PeerCertificate>,
     },
     /// Bytes arrived on a stream.
     Bytes {

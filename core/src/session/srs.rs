@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
+use super::connection::Connection;
 use super::limits::{CHECKPOINT_INTERVAL, MAX_BREAKS, MAX_CONNECTIONS, SEGMENT_LENGTH};
 use super::recording_session::{Context, Purpose, RecordingSession};
 use super::watch::Watch;
@@ -15,7 +16,7 @@ use crate::seed::{Random, Seed, SessionId};
 use crate::sip::framing::{Frame, Framer};
 use crate::sip::message::{Message, ParseError, is_keep_alive};
 use crate::sip::transaction::{ClientKey, Event, ServerKey, TimerValues, Transactions};
-use crate::sip::{ConnectionId, Flow, Method, Transport};
+use crate::sip::{ConnectionId, Flow, Method, PeerCertificate, Transport};
 use crate::time::{Now, TimerTable, Wall};
 
 /// How long an ended dialog is remembered: a BYE that is retransmitted over a restart is answered 200.
@@ -37,13 +38,6 @@ pub struct Srs {
     pub(super) next_seed: Option<Seed>,
     pub(super) draining: bool,
     pub(super) pressure: Option<&'static str>,
-}
-
-struct Connection {
-    framer: Framer,
-    flow: Flow,
-    /// How often its bytes could not be followed.
-    breaks: u8,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,6 +91,11 @@ impl Srs {
     /// Sessions that are known.
     pub fn sessions(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// What the peer on a connection showed of itself, over TLS.
+    pub fn certificate(&self, connection: ConnectionId) -> Option<&PeerCertificate> {
+        self.connections.get(&connection)?.certificate.as_ref()
     }
 
     /// Replay: the next session (new or restored) draws from `seed`, so that it makes the ids that it made.
@@ -158,10 +157,10 @@ impl Srs {
                 let flow = Flow { transport: Transport::Udp, local, remote, connection: None };
                 self.datagram(now, &flow, bytes);
             }
-            Input::ConnectionOpened { id, transport, local, remote } => {
+            Input::ConnectionOpened { id, transport, local, remote, certificate } => {
                 if self.connections.len() < MAX_CONNECTIONS {
                     let flow = Flow { transport, local, remote, connection: Some(id) };
-                    self.connections.insert(id, Connection { framer: Framer::default(), flow, breaks: 0 });
+                    self.connections.insert(id, Connection::new(flow, certificate));
                 }
             }
             Input::Bytes { connection, bytes } => self.stream_bytes(now, connection, bytes),
