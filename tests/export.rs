@@ -356,6 +356,7 @@ fn sidecar(n: u128, at: i64, caller: &str, name: Option<&str>) -> Sidecar {
             sample_rate: 8000,
             channels: 2,
             frames: 8000,
+            levels: None,
         }],
         proof: Proof::default(),
         journal: JournalSheet::default(),

@@ -252,6 +252,11 @@ pub enum Event {
         /// New minus old, nanoseconds.
         by_ns: i64,
     },
+    /// The disk took long and has just gone on: what waited in memory was not safe from a crash.
+    DiskStalled {
+        /// How long, milliseconds.
+        took_ms: u64,
+    },
     /// Something the operator should see, raised or cleared.
     Alarm {
         /// What.

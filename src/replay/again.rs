@@ -152,14 +152,25 @@ impl Again {
             Event::Answered => self.answered(at),
             Event::Gap { from, to, rebooted } => self.restart(*from, *to, *rebooted),
             Event::Ended { cause } => self.ended(at, *cause),
+            // What befell the machine then is part of the recording.
+            Event::ClockStep { by_ns } => self.befell(at, |_| Input::ClockStep { by_ns: *by_ns }),
+            Event::DiskStalled { took_ms } => self.befell(at, |_| Input::DiskStalled { took_ms: *took_ms }),
+            Event::Dropped { packets, cause } if *packets > 0 => {
+                self.befell(at, |session| Input::Dropped { session, packets: *packets, cause: cause.clone() });
+            }
             Event::Metadata { .. }
             | Event::RecordingStarted { .. }
             | Event::RecordingBound { .. }
             | Event::RecordingEnded { .. }
             | Event::Source { .. }
             | Event::Dropped { .. }
-            | Event::ClockStep { .. }
             | Event::Alarm { .. } => self.recorder.wake(at),
+        }
+    }
+
+    fn befell(&mut self, at: Wall, input: impl FnOnce(SessionId) -> Input<'static>) {
+        if let Some(session) = self.session {
+            self.recorder.input(at, input(session));
         }
     }
 

@@ -110,7 +110,8 @@ impl Report {
         }
         let took = self.began.elapsed();
         let times = self.audio.as_secs_f64() / took.as_secs_f64().max(1e-6);
-        writeln!(out, "{} recordings in {took:.2?}, {times:.0} times as fast as life", self.rows.len())?;
+        let (count, plural) = (self.rows.len(), if self.rows.len() == 1 { "" } else { "s" });
+        writeln!(out, "{count} recording{plural} in {took:.2?}, {times:.0} times as fast as life")?;
         Ok(())
     }
 }

@@ -39,6 +39,8 @@ pub(super) fn look(signalling: &mut Signalling) {
             seconds = stall.took.as_secs_f32(),
             "the disk stalled; what waited in memory is written"
         );
+        let took_ms = u64::try_from(stall.took.as_millis()).unwrap_or(u64::MAX);
+        signalling.input(Input::DiskStalled { took_ms });
     }
     signalling.look_at_clock();
 }

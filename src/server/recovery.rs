@@ -166,8 +166,9 @@ impl Signalling {
             ports: Duration::ZERO,
             took: Duration::ZERO,
         };
+        let now: Now = self.now();
+        let mut torn = Vec::new();
         for found in found {
-            let now: Now = self.now();
             let checkpoint = found.checkpoint.as_deref().map(Checkpoint::read);
             let journal = match &checkpoint {
                 Some(Ok(checkpoint)) if checkpoint.ended().is_some() || found.ended => Journal::Ended,
@@ -190,12 +191,21 @@ impl Signalling {
                     recovered.unreadable += 1;
                     let why = checkpoint.and_then(Result::err).map_or("no checkpoint".to_owned(), |e| e.to_string());
                     tracing::error!(session = %found.session, why, "a session cannot go on; what it has is rendered");
-                    self.end_torn(now, found);
+                    torn.push(found);
                 }
             }
-            self.carry_out(now);
+        }
+        // What the core wants first is the ports: the kernel holds the media of every call from here on, and nobody who
+        // must move can take another's.
+        while let Some(output) = self.srs.poll_output() {
+            self.output(now, output);
         }
         recovered.ports = began.elapsed();
+        let now = self.now();
+        self.carry_out(now);
+        for found in torn {
+            self.end_torn(now, found);
+        }
         recovered.took = began.elapsed();
         recovered
     }

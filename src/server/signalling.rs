@@ -213,7 +213,7 @@ impl Signalling {
         }
     }
 
-    fn output(&mut self, now: Now, output: Output) {
+    pub(super) fn output(&mut self, now: Now, output: Output) {
         match output {
             Output::Send { flow, bytes, after_keep } => self.outgoing.push((flow, bytes, after_keep)),
             Output::CloseConnection { id } => self.streams.close(id),
@@ -280,7 +280,7 @@ impl Signalling {
     /// BYE is answered and then forgotten.
     fn send_outgoing(&mut self, now: Now) {
         for (flow, bytes, after_keep) in std::mem::take(&mut self.outgoing) {
-            if !after_keep || self.writer.written() >= self.ticket {
+            if !after_keep || self.writer.written_of_signalling() >= self.ticket {
                 self.send_now(&flow, bytes);
             } else {
                 let until = now.monotonic.after(HELD_AT_MOST);
@@ -291,7 +291,7 @@ impl Signalling {
 
     /// Sends what has waited for the journal long enough.
     fn release(&mut self, now: Monotonic) {
-        let written = self.writer.written();
+        let written = self.writer.written_of_signalling();
         while let Some(held) = self.held.pop_front_if(|held| held.ticket <= written || held.until <= now) {
             self.send_now(&held.flow, held.bytes);
         }

@@ -2,21 +2,18 @@
 //! the growth of the buffer.
 
 use alloc::vec::Vec;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::SocketAddr;
 
-use super::checksum::Sum;
+use super::datagram::{HEADERS_V6, headers};
 use super::format::{
     BLOCK_CUSTOM, BLOCK_INTERFACE, BLOCK_PACKET, BLOCK_SECTION, BYTE_ORDER_MAGIC, CUSTOM_CHECKED, CUSTOM_HEADER,
-    CUSTOM_TIME, CUSTOM_TRAILER, ENTERPRISE, FLAGS_OUTBOUND, FRAME, IPV4_HEADER, IPV6_HEADER, Interface,
-    KIND_CHECKPOINT, KIND_EVENT, KIND_MARK, LAYOUT, LINK_TYPE_RAW, MAGIC, MAX_DATAGRAM, MAX_LABEL, MAX_PAYLOAD, Mark,
-    OPTION_END, OPTION_INTERFACE_NAME, OPTION_INTERFACE_RESOLUTION, OPTION_PACKET_FLAGS, OPTION_SECTION_APPLICATION,
-    PACKET_HEADER, PROTOCOL_UDP, RESOLUTION_NANOSECONDS, UDP_HEADER, padding, u32_at, u64_at,
+    CUSTOM_TIME, CUSTOM_TRAILER, ENTERPRISE, FLAGS_OUTBOUND, FRAME, Interface, KIND_CHECKPOINT, KIND_EVENT, KIND_MARK,
+    LAYOUT, LINK_TYPE_RAW, MAGIC, MAX_DATAGRAM, MAX_LABEL, MAX_PAYLOAD, Mark, OPTION_END, OPTION_INTERFACE_NAME,
+    OPTION_INTERFACE_RESOLUTION, OPTION_PACKET_FLAGS, OPTION_SECTION_APPLICATION, PACKET_HEADER,
+    RESOLUTION_NANOSECONDS, padding, u32_at, u64_at,
 };
 use crate::entry::{Entry, Event, Kind, PortIndex, SegmentHeader};
 use crate::time::Wall;
-
-const TTL: u8 = 64;
-const DONT_FRAGMENT: u16 = 0x4000;
 
 /// A segment's beginning, and the ports it has named so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -204,27 +201,9 @@ fn packet(
     payload: &[u8],
 ) {
     let kept = payload.get(..MAX_DATAGRAM).unwrap_or(payload);
-    let ports = (from.port(), to.port());
-    match (from.ip().to_canonical(), to.ip().to_canonical()) {
-        (IpAddr::V4(from), IpAddr::V4(to)) => {
-            let mut head = [0; PACKET_HEADER + IPV4_HEADER + UDP_HEADER];
-            ipv4(&mut head[PACKET_HEADER..], from, to, kept.len());
-            udp(&mut head[PACKET_HEADER + IPV4_HEADER..], ports, kept.len());
-            block(out, &mut head, interface, at, outbound, (kept, payload.len()));
-        }
-        (from, to) => {
-            let (from, to) = (as_ipv6(from), as_ipv6(to));
-            let mut head = [0; PACKET_HEADER + IPV6_HEADER + UDP_HEADER];
-            ipv6(&mut head[PACKET_HEADER..], from, to, kept.len());
-            let header = &mut head[PACKET_HEADER + IPV6_HEADER..];
-            udp(header, ports, kept.len());
-            // RFC 8200 8.1: the pseudo-header is addresses, length and next header; a sum of 0 is sent as all ones.
-            let pseudo = Sum::default().bytes(&from.octets()).bytes(&to.octets()).word(u16::from(PROTOCOL_UDP));
-            let sum = pseudo.word(length16(UDP_HEADER + kept.len())).bytes(header).bytes(kept).finish();
-            header[6..8].copy_from_slice(&(if sum == 0 { u16::MAX } else { sum }).to_be_bytes());
-            block(out, &mut head, interface, at, outbound, (kept, payload.len()));
-        }
-    }
+    let mut head = [0; PACKET_HEADER + HEADERS_V6];
+    let headers = headers(&mut head[PACKET_HEADER..], from, to, kept);
+    block(out, &mut head[..PACKET_HEADER + headers], interface, at, outbound, (kept, payload.len()));
 }
 
 /// Completes `head` and appends it, what is kept of the payload, and the block's end.
@@ -260,48 +239,6 @@ fn block(
     out.extend_from_slice(head);
     out.extend_from_slice(kept);
     out.extend_from_slice(&tail[..padding + end]);
-}
-
-/// RFC 791 3.1.
-fn ipv4(header: &mut [u8], from: Ipv4Addr, to: Ipv4Addr, payload: usize) {
-    header[0] = 0x45;
-    header[2..4].copy_from_slice(&length16(IPV4_HEADER + UDP_HEADER + payload).to_be_bytes());
-    header[6..8].copy_from_slice(&DONT_FRAGMENT.to_be_bytes());
-    header[8] = TTL;
-    header[9] = PROTOCOL_UDP;
-    header[12..16].copy_from_slice(&from.octets());
-    header[16..20].copy_from_slice(&to.octets());
-    let sum = Sum::default().bytes(&header[..IPV4_HEADER]).finish();
-    header[10..12].copy_from_slice(&sum.to_be_bytes());
-}
-
-/// RFC 8200 3.
-fn ipv6(header: &mut [u8], from: Ipv6Addr, to: Ipv6Addr, payload: usize) {
-    header[0] = 0x60;
-    header[4..6].copy_from_slice(&length16(UDP_HEADER + payload).to_be_bytes());
-    header[6] = PROTOCOL_UDP;
-    header[7] = TTL;
-    header[8..24].copy_from_slice(&from.octets());
-    header[24..40].copy_from_slice(&to.octets());
-}
-
-/// RFC 768; the checksum stays 0.
-fn udp(header: &mut [u8], ports: (u16, u16), payload: usize) {
-    header[0..2].copy_from_slice(&ports.0.to_be_bytes());
-    header[2..4].copy_from_slice(&ports.1.to_be_bytes());
-    header[4..6].copy_from_slice(&length16(UDP_HEADER + payload).to_be_bytes());
-}
-
-fn as_ipv6(address: IpAddr) -> Ipv6Addr {
-    match address {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
-        IpAddr::V6(v6) => v6,
-    }
-}
-
-/// Lengths here are bounded by [`MAX_DATAGRAM`].
-fn length16(length: usize) -> u16 {
-    u16::try_from(length).unwrap_or(u16::MAX)
 }
 
 /// Lengths here are bounded by [`MAX_PAYLOAD`]; the original length of a cut payload may be anything.

@@ -65,12 +65,14 @@
 
 mod block;
 mod checksum;
+mod datagram;
 pub mod encoder;
 mod format;
 mod merge;
 pub mod reader;
 pub mod recover;
 
+pub use datagram::datagram;
 pub use encoder::Encoder;
 pub use format::{MARK_SIZE, MAX_DATAGRAM, MAX_PAYLOAD, Mark};
 pub use merge::{MERGE_WINDOW, Merge};

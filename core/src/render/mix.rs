@@ -108,6 +108,7 @@ impl<'p> Mixer<'p> {
                     | Event::Gap { .. }
                     | Event::Dropped { .. }
                     | Event::ClockStep { .. }
+                    | Event::DiskStalled { .. }
                     | Event::Alarm { .. }
                     | Event::Ended { .. } => {}
                 }

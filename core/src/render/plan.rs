@@ -11,7 +11,7 @@ use super::finish;
 use super::lanes::Seat;
 use super::ports::PortRecord;
 use super::scope::Scope;
-use super::sheet::{AlarmSheet, ClockStep, Sidecar};
+use super::sheet::{AlarmSheet, ClockStep, DiskStall, Sidecar};
 use super::signalling::Signalling;
 use super::track::{Heard, Tracker};
 use super::wav::WavFormat;
@@ -83,6 +83,7 @@ pub(super) struct Notes {
     pub(super) drops: Vec<(i64, u64, String)>,
     pub(super) alarms: Vec<(i64, Alarm, Option<PortIndex>, bool)>,
     pub(super) steps: Vec<(i64, i64)>,
+    pub(super) stalls: Vec<(i64, u64)>,
     pub(super) deviations: Vec<Deviation>,
 }
 
@@ -179,6 +180,7 @@ impl Planner {
                 list(&mut self.notes.drops, (at, *packets, cause.clone()));
             }
             Event::ClockStep { by_ns } if self.scope.is_open() => list(&mut self.notes.steps, (at, *by_ns)),
+            Event::DiskStalled { took_ms } if self.scope.is_open() => list(&mut self.notes.stalls, (at, *took_ms)),
             Event::Alarm { alarm, port, raised } if self.scope.is_open() => {
                 list(&mut self.notes.alarms, (at, *alarm, *port, *raised));
             }
@@ -186,6 +188,7 @@ impl Planner {
             | Event::Gap { .. }
             | Event::Dropped { .. }
             | Event::ClockStep { .. }
+            | Event::DiskStalled { .. }
             | Event::Alarm { .. }
             | Event::Answered
             | Event::RecordingStarted { .. }
@@ -227,6 +230,10 @@ impl Notes {
 
     pub(super) fn step_sheets(&self, ms: impl Fn(i64) -> u64) -> Vec<ClockStep> {
         self.steps.iter().map(|&(at, by_ns)| ClockStep { at_ms: ms(at), by_ns }).collect()
+    }
+
+    pub(super) fn stall_sheets(&self, ms: impl Fn(i64) -> u64) -> Vec<DiskStall> {
+        self.stalls.iter().map(|&(at, took_ms)| DiskStall { until_ms: ms(at), took_ms }).collect()
     }
 }
 

@@ -35,6 +35,7 @@ pub(super) fn proof(findings: &Findings<'_>) -> Proof {
         alarms: planner.notes.alarm_sheets(|at| findings.ms(at), label),
         dropped: planner.notes.drops.iter().map(|(_, packets, _)| packets).sum(),
         clock_steps: planner.notes.step_sheets(|at| findings.ms(at)),
+        disk_stalls: planner.notes.stall_sheets(|at| findings.ms(at)),
         deviations: planner.notes.deviations.clone(),
         findings: words(findings),
     }

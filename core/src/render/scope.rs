@@ -72,6 +72,7 @@ impl Scope {
             | Event::Gap { .. }
             | Event::Dropped { .. }
             | Event::ClockStep { .. }
+            | Event::DiskStalled { .. }
             | Event::Alarm { .. } => {}
         }
     }

@@ -8,6 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
+use super::levels::Levels;
 use crate::entry::{Alarm, EndCause, PauseCause, SourceChange};
 use crate::metadata::Deviation;
 use crate::seed::{RecordingId, SessionId};
@@ -183,6 +184,22 @@ pub struct SourceSheet {
     pub last_at: String,
     /// How it appeared.
     pub change: SourceChange,
+    /// How it sounds; none where the codec cannot be rated.
+    #[serde(default)]
+    pub quality: Option<QualitySheet>,
+}
+
+/// How a source sounds by the E-model (ITU-T G.107), from its codec and its loss alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QualitySheet {
+    /// Mean opinion score, 1 to 4.5, hundredths.
+    pub mos_hundredths: u16,
+    /// R, 0 to 100, thousandths.
+    pub r_milli: u32,
+    /// How much longer losses last than by chance, hundredths: 100 is random loss.
+    pub burst_ratio_hundredths: u32,
+    /// What the codec was taken for, with its factors of ITU-T G.113 Appendix I.
+    pub codec: String,
 }
 
 /// A metadata document as received.
@@ -215,6 +232,9 @@ pub struct FileSheet {
     pub channels: u16,
     /// Samples a channel.
     pub frames: u64,
+    /// What is heard in it; filled in by whoever writes the file.
+    #[serde(default)]
+    pub levels: Option<Levels>,
 }
 
 /// What was received, and what is missing and why.
@@ -238,6 +258,9 @@ pub struct Proof {
     pub dropped: u64,
     /// Steps of the machine's clock.
     pub clock_steps: Vec<ClockStep>,
+    /// When the disk did not take what was written.
+    #[serde(default)]
+    pub disk_stalls: Vec<DiskStall>,
     /// Where the SRC's metadata is not as the RFC has it.
     pub deviations: Vec<Deviation>,
     /// What an operator should know, in words.
@@ -333,6 +356,15 @@ pub struct ClockStep {
     pub at_ms: u64,
     /// New minus old.
     pub by_ns: i64,
+}
+
+/// A stall of the disk. What waited in memory meanwhile was written afterwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskStall {
+    /// When it had gone on, as far as is known: up to a second later than it did.
+    pub until_ms: u64,
+    /// How long it took.
+    pub took_ms: u64,
 }
 
 /// The journal of the recording session.

@@ -1,4 +1,4 @@
-//! RTP and RTCP (RFC 3550): packets as bytes, sequence numbers over wraps, and statistics of a source.
+//! RTP and RTCP (RFC 3550): packets as bytes, sequence numbers over wraps, statistics of a source, and how it sounds.
 //!
 //! ```text
 //! bytes -> Packet::parse -> Reception::receive -> Arrival (Next | Late | Duplicate | Suspect | Resync)
@@ -6,6 +6,7 @@
 //! ```
 
 pub mod packet;
+pub mod quality;
 pub mod rtcp;
 pub mod sequence;
 pub mod stats;

@@ -9,7 +9,7 @@
 //! waits until [`Srs::next_timeout`] at most before it calls again with [`Input::Timeout`].
 
 mod checkpoint;
-mod connection;
+mod connections;
 mod journalling;
 mod limits;
 mod offer;
@@ -107,12 +107,17 @@ pub enum Input<'a> {
         /// How many.
         packets: u64,
         /// Why.
-        cause: &'static str,
+        cause: String,
     },
     /// The machine's clock was stepped; entries go on without the step.
     ClockStep {
         /// New minus old, nanoseconds.
         by_ns: i64,
+    },
+    /// The disk did not take what was written for so long, and has just gone on.
+    DiskStalled {
+        /// How long, milliseconds.
+        took_ms: u64,
     },
     /// The operator, the API or a signal wants something.
     Order(Order),

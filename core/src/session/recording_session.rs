@@ -1,7 +1,7 @@
 //! One recording session: a SIPREC dialog with an SRC, its streams and its journal.
 
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
@@ -184,8 +184,8 @@ impl RecordingSession {
     }
 
     /// Packets reached us and could not be kept.
-    pub(super) fn dropped(&mut self, packets: u64, cause: &str, ctx: &mut Context<'_>) {
-        keep(self.id(), ctx.now.wall, Event::Dropped { packets, cause: cause.to_string() }, ctx.out);
+    pub(super) fn dropped(&mut self, packets: u64, cause: String, ctx: &mut Context<'_>) {
+        keep(self.id(), ctx.now.wall, Event::Dropped { packets, cause }, ctx.out);
     }
 
     /// Pauses or resumes by order.

@@ -6,17 +6,16 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use super::connection::Connection;
-use super::limits::{CHECKPOINT_INTERVAL, MAX_BREAKS, MAX_CONNECTIONS, SEGMENT_LENGTH};
+use super::connections::Connection;
+use super::limits::{CHECKPOINT_INTERVAL, SEGMENT_LENGTH};
 use super::recording_session::{Context, Purpose, RecordingSession};
 use super::watch::Watch;
 use super::{Checkpoint, Deadline, Input, Order, Outbox, Output, Policy, Tell, journalling};
-use crate::entry::EndCause;
+use crate::entry::{self, EndCause};
 use crate::seed::{Random, Seed, SessionId};
-use crate::sip::framing::{Frame, Framer};
-use crate::sip::message::{Message, ParseError, is_keep_alive};
+use crate::sip::message::Message;
 use crate::sip::transaction::{ClientKey, Event, ServerKey, TimerValues, Transactions};
-use crate::sip::{ConnectionId, Flow, Method, PeerCertificate, Transport};
+use crate::sip::{ConnectionId, Flow, Method, Transport};
 use crate::time::{Now, TimerTable, Wall};
 
 /// How long an ended dialog is remembered: a BYE that is retransmitted over a restart is answered 200.
@@ -28,8 +27,8 @@ pub struct Srs {
     pub(super) random: Random,
     pub(super) transactions: Transactions,
     pub(super) sessions: BTreeMap<SessionId, RecordingSession>,
-    by_call: BTreeMap<String, Vec<SessionId>>,
-    connections: BTreeMap<ConnectionId, Connection>,
+    pub(super) by_call: BTreeMap<String, Vec<SessionId>>,
+    pub(super) connections: BTreeMap<ConnectionId, Connection>,
     pub(super) requests: BTreeMap<ClientKey, (SessionId, Purpose)>,
     pub(super) recently_ended: BTreeMap<String, String>,
     timers: TimerTable<Timer>,
@@ -93,11 +92,6 @@ impl Srs {
         self.sessions.len()
     }
 
-    /// What the peer on a connection showed of itself, over TLS.
-    pub fn certificate(&self, connection: ConnectionId) -> Option<&PeerCertificate> {
-        self.connections.get(&connection)?.certificate.as_ref()
-    }
-
     /// Replay: the next session (new or restored) draws from `seed`, so that it makes the ids that it made.
     pub fn seed_next_session(&mut self, seed: Seed) {
         self.next_seed = Some(seed);
@@ -139,13 +133,7 @@ impl Srs {
         // The streams of before are gone, and their numbers will be others'.
         state.flow.connection = None;
         state.header = journalling::header(&self.policy, id, segment, seed, now);
-        let mut ctx = Context {
-            now,
-            policy: &self.policy,
-            transactions: &mut self.transactions,
-            requests: &mut self.requests,
-            out: &mut self.out,
-        };
+        let (_, mut ctx) = self.parts(now);
         let session = RecordingSession::restore(state, last_entry, rebooted, &mut ctx);
         self.add(now, call_id, session);
     }
@@ -158,20 +146,10 @@ impl Srs {
                 self.datagram(now, &flow, bytes);
             }
             Input::ConnectionOpened { id, transport, local, remote, certificate } => {
-                if self.connections.len() < MAX_CONNECTIONS {
-                    let flow = Flow { transport, local, remote, connection: Some(id) };
-                    self.connections.insert(id, Connection::new(flow, certificate));
-                }
+                self.connection_opened(Flow { transport, local, remote, connection: Some(id) }, certificate);
             }
             Input::Bytes { connection, bytes } => self.stream_bytes(now, connection, bytes),
-            Input::ConnectionClosed { id } => {
-                self.connections.remove(&id);
-                self.transactions.transport_failed(now.monotonic, id);
-                // What we have to say next goes to where the dialog's Contact points.
-                for session in self.sessions.values_mut().filter(|s| s.state.flow.connection == Some(id)) {
-                    session.state.flow.connection = None;
-                }
-            }
+            Input::ConnectionClosed { id } => self.connection_closed(now, id),
             Input::PortOpened { session, port, rtp, rtcp } => {
                 self.with_session(now, session, |s, ctx| s.port_opened(port, rtp, rtcp, ctx));
             }
@@ -189,16 +167,20 @@ impl Srs {
             Input::Dropped { session, packets, cause } => {
                 self.with_session(now, session, |s, ctx| s.dropped(packets, cause, ctx));
             }
-            Input::ClockStep { by_ns } => {
-                for session in self.sessions.values().filter(|session| session.has_begun()) {
-                    journalling::keep(session.id(), now.wall, crate::entry::Event::ClockStep { by_ns }, &mut self.out);
-                }
-            }
+            Input::ClockStep { by_ns } => self.keep_in_all(now, &entry::Event::ClockStep { by_ns }),
+            Input::DiskStalled { took_ms } => self.keep_in_all(now, &entry::Event::DiskStalled { took_ms }),
             Input::Order(order) => self.order(now, &order),
             Input::Pressure(reason) => self.pressure = reason,
             Input::Timeout => self.timeout(now),
         }
         self.drain_transactions(now);
+    }
+
+    /// Something befell the machine: every session's journal tells it.
+    fn keep_in_all(&mut self, now: Now, event: &entry::Event) {
+        for session in self.sessions.values().filter(|session| session.has_begun()) {
+            journalling::keep(session.id(), now.wall, event.clone(), &mut self.out);
+        }
     }
 
     /// The next thing to do. Call until `None`.
@@ -213,86 +195,10 @@ impl Srs {
         [own, sip].into_iter().flatten().min()
     }
 
-    fn datagram(&mut self, now: Now, flow: &Flow, bytes: &[u8]) {
-        if !is_keep_alive(bytes) {
-            self.message(now, flow, bytes);
-        }
-    }
-
-    fn stream_bytes(&mut self, now: Now, id: ConnectionId, bytes: &[u8]) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let met_in_the_middle = connection.framer.pending() > 0;
-        connection.framer.push(bytes);
-        while let Some(connection) = self.connections.get_mut(&id) {
-            let flow = connection.flow.clone();
-            match connection.framer.next() {
-                None => return,
-                Some(Frame::Message(message)) => {
-                    if self.policy.show_framed {
-                        self.out.push_back(Output::Framed { flow: flow.clone(), bytes: message.clone() });
-                    }
-                    self.message(now, &flow, &message);
-                }
-                // RFC 5626 5.4: a double CRLF is answered with one.
-                Some(Frame::Ping) => {
-                    self.out.push_back(Output::Send { flow, bytes: b"\r\n".to_vec(), after_keep: false });
-                }
-                Some(Frame::Broken(error)) => {
-                    self.cannot_read(&flow, error);
-                    self.lost_track(now, id);
-                    if met_in_the_middle && begins_a_message(bytes) {
-                        self.stream_bytes(now, id, bytes);
-                    }
-                    return;
-                }
-            }
-        }
-    }
-
-    /// A stream's bytes cannot be followed: what waits of them is dropped, and the next segment may begin a message
-    /// again (SRCs that count their bodies wrong are worth that). A stream that goes on so is closed.
-    fn lost_track(&mut self, now: Now, id: ConnectionId) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        connection.breaks += 1;
-        connection.framer = Framer::default();
-        if connection.breaks >= MAX_BREAKS {
-            // The refusal goes out before the stream is closed.
-            self.drain_transactions(now);
-            self.out.push_back(Output::CloseConnection { id });
-            self.connections.remove(&id);
-        }
-    }
-
-    fn message(&mut self, now: Now, flow: &Flow, bytes: &[u8]) {
-        let message = match Message::parse_datagram(bytes) {
-            Ok(message) => message,
-            Err(error) => {
-                self.cannot_read(flow, error);
-                return;
-            }
-        };
-        if let Some(call_id) = message.call_id() {
-            for id in self.by_call.get(call_id).into_iter().flatten() {
-                if let Some(session) = self.sessions.get(id) {
-                    session.keep_message(now.wall, flow, false, bytes, &mut self.out);
-                }
-            }
-        }
-        if let Some(incoming) = self.transactions.handle_message(now.monotonic, flow, message) {
-            self.incoming(now, flow, incoming, bytes);
-        }
-    }
-
-    fn cannot_read(&mut self, flow: &Flow, error: ParseError) {
-        let (status, remote) = (error.status, flow.remote);
-        let reason = alloc::format!("{} ({})", error.reason, error.section);
-        let tell = match error.answerable {
-            Some(_) => Tell::Refused { remote, status, reason },
-            None => Tell::Garbage { remote, reason },
-        };
-        self.out.push_back(Output::Tell(tell));
-        let tag = self.random.token();
-        self.transactions.refuse_unread(flow, error, &tag);
+    /// The sessions, and what their methods may use of the server.
+    pub(super) fn parts(&mut self, now: Now) -> (&mut BTreeMap<SessionId, RecordingSession>, Context<'_>) {
+        let Self { policy, transactions, sessions, requests, out, .. } = self;
+        (sessions, Context { now, policy, transactions, requests, out })
     }
 
     /// Runs `f` on a session, then sees to what it left behind: an end that it found, its timers.
@@ -302,14 +208,8 @@ impl Srs {
         id: SessionId,
         f: impl FnOnce(&mut RecordingSession, &mut Context<'_>) -> R,
     ) -> Option<R> {
-        let session = self.sessions.get_mut(&id)?;
-        let mut ctx = Context {
-            now,
-            policy: &self.policy,
-            transactions: &mut self.transactions,
-            requests: &mut self.requests,
-            out: &mut self.out,
-        };
+        let (sessions, mut ctx) = self.parts(now);
+        let session = sessions.get_mut(&id)?;
         let result = f(session, &mut ctx);
         if let Some(cause) = session.state.ended {
             // It never came to life: its INVITE was refused.
@@ -328,14 +228,8 @@ impl Srs {
             });
         }
         self.drain_transactions(now);
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let mut ctx = Context {
-            now,
-            policy: &self.policy,
-            transactions: &mut self.transactions,
-            requests: &mut self.requests,
-            out: &mut self.out,
-        };
+        let (sessions, mut ctx) = self.parts(now);
+        let Some(session) = sessions.get_mut(&id) else { return };
         session.end(cause, &mut ctx);
         let (call_id, tag) = (session.state.dialog.call_id.clone(), session.state.dialog.local_tag.clone());
         self.remove(id);
@@ -440,7 +334,7 @@ impl Srs {
     }
 
     /// What the transactions want sent, and what became of them.
-    fn drain_transactions(&mut self, now: Now) {
+    pub(super) fn drain_transactions(&mut self, now: Now) {
         loop {
             while let Some((flow, bytes)) = self.transactions.poll_send() {
                 let after_keep = self.keep_sent(now.wall, &flow, &bytes);
@@ -506,12 +400,6 @@ impl Srs {
     pub(super) fn tell_refused(&mut self, remote: SocketAddr, status: u16, reason: &str) {
         self.out.push_back(Output::Tell(Tell::Refused { remote, status, reason: reason.to_string() }));
     }
-}
-
-/// Whether bytes begin with the first line of a message.
-fn begins_a_message(bytes: &[u8]) -> bool {
-    let line = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
-    line.starts_with(b"SIP/2.0 ") || line.trim_ascii_end().ends_with(b" SIP/2.0")
 }
 
 /// The Call-ID of a message that we wrote: its header field is in the long form, on a line of its own.

@@ -255,6 +255,7 @@ impl Contents {
             | Event::Gap { .. }
             | Event::Dropped { .. }
             | Event::ClockStep { .. }
+            | Event::DiskStalled { .. }
             | Event::Alarm { .. } => {}
         }
     }

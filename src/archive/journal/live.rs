@@ -22,6 +22,9 @@ const FIRST_BYTES: usize = 8 << 10;
 /// Neither is larger.
 const MOST_BYTES: usize = 32 << 20;
 
+/// So few sessions are not worth a thread.
+const FEW: usize = 64;
+
 /// What a segment without a reliable byte is called.
 const UNRELIABLE: &str = "pcapng.unreliable";
 
@@ -69,14 +72,14 @@ impl Live {
         if !disk.exists(&folder)? {
             return Ok(Vec::new());
         }
-        let mut found = Vec::new();
-        for listed in disk.list(&folder)? {
-            let Some(session) = listed.name.parse().ok().filter(|_| listed.is_dir) else { continue };
-            match look(disk, &folder.join(&listed.name), session, boot) {
-                Ok(session) => found.extend(session),
-                Err(error) => tracing::error!(%session, %error, "a journal cannot be read"),
-            }
-        }
+        let sessions: Vec<SessionId> =
+            disk.list(&folder)?.iter().filter(|listed| listed.is_dir).filter_map(|l| l.name.parse().ok()).collect();
+        let mut found = side_by_side(&sessions, |session| {
+            look(disk, &folder.join(session.to_string()), *session, boot).unwrap_or_else(|error| {
+                tracing::error!(%session, %error, "a journal cannot be read");
+                None
+            })
+        });
         found.sort_by_key(|found| found.session);
         Ok(found)
     }
@@ -84,14 +87,36 @@ impl Live {
     /// Cuts and marks the ends of what was found, before anything else reads or writes there. What fails is told; it
     /// can be done again at the next start.
     pub fn tidy(disk: &dyn Disk, found: &[Found]) {
-        for (session, repair) in
-            found.iter().flat_map(|found| found.repairs.iter().map(|repair| (found.session, repair)))
-        {
-            if let Err(error) = repair.carry_out(disk) {
-                tracing::warn!(%session, %error, "the torn end of a journal cannot be repaired");
+        side_by_side(found, |found| {
+            for repair in &found.repairs {
+                if let Err(error) = repair.carry_out(disk) {
+                    tracing::warn!(session = %found.session, %error, "the torn end of a journal cannot be repaired");
+                }
+            }
+            None::<()>
+        });
+    }
+}
+
+/// Does the same to many things, on every core where there are enough of them: a start must not take long.
+fn side_by_side<T: Sync, R: Send>(things: &[T], each: impl Fn(&T) -> Option<R> + Sync) -> Vec<R> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = things.len().div_ceil(cores).max(FEW);
+    std::thread::scope(|scope| {
+        let each = &each;
+        let mut shares = things.chunks(share);
+        let own = shares.next().unwrap_or_default();
+        let others: Vec<_> =
+            shares.map(|s| scope.spawn(move || s.iter().filter_map(each).collect::<Vec<_>>())).collect();
+        let mut done: Vec<R> = own.iter().filter_map(each).collect();
+        for other in others {
+            match other.join() {
+                Ok(of_share) => done.extend(of_share),
+                Err(panic) => std::panic::resume_unwind(panic),
             }
         }
-    }
+        done
+    })
 }
 
 impl Repair {

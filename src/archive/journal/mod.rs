@@ -1,9 +1,9 @@
 //! Journals on the disk: live sessions' segments, written as they happen.
 //!
 //! ```text
-//! signalling, media workers -> Blocks -> queue (bounded) -> "journal" thread -> live/<session>/000001.pcapng
-//!                                                                |  marks
-//!                                                          "journal-sync" thread: durable, at most a second behind
+//! signalling, media workers -> Blocks -> queue (bounded, two lanes) -> "journal" thread -> live/<session>/000001.pcapng
+//!                                                                           |  marks
+//!                                                                     "journal-sync" thread: durable, at most a second behind
 //! ```
 //!
 //! A producer never waits for the disk: when the queue is half full new sessions are refused

@@ -1,6 +1,10 @@
 //! What waits to be written: bounded in bytes, because a disk may stall and memory may not.
+//!
+//! Signalling has a lane of its own, which the writer empties before each of the jobs of the other: an answer waits for
+//! its own checkpoint, never for a round of other people's media. Within a lane the order is kept.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -38,9 +42,13 @@ pub(super) struct Drops {
     pub(super) at: Wall,
 }
 
+/// Jobs in the order of their tickets.
+pub(super) type Jobs = VecDeque<(u64, Job)>;
+
 #[derive(Debug, Default)]
 struct Inner {
-    jobs: VecDeque<(u64, Job)>,
+    signalling: Jobs,
+    jobs: Jobs,
     bytes: usize,
     ticket: u64,
     drops: HashMap<SessionId, Drops>,
@@ -54,19 +62,35 @@ struct Inner {
 pub(super) struct Queue {
     capacity: usize,
     inner: Mutex<Inner>,
+    /// There is something in the lane of signalling.
+    has_signalling: AtomicBool,
     filled: Condvar,
     emptied: Condvar,
 }
 
 impl Queue {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { capacity, inner: Mutex::default(), filled: Condvar::new(), emptied: Condvar::new() }
+        Self {
+            capacity,
+            inner: Mutex::default(),
+            has_signalling: AtomicBool::new(false),
+            filled: Condvar::new(),
+            emptied: Condvar::new(),
+        }
     }
 
-    /// Queues a job of signalling and wakes the writer; the job's ticket. Blocks that do not fit are dropped and
-    /// counted.
+    /// Queues blocks of signalling ahead of all media and wakes the writer; their ticket. Blocks that do not fit are
+    /// dropped and counted.
+    pub(super) fn push_ahead(&self, blocks: Blocks) -> u64 {
+        let ticket = self.put(Job::Write(blocks), self.capacity, |inner| &mut inner.signalling);
+        self.has_signalling.store(true, Ordering::Release);
+        self.wake();
+        ticket
+    }
+
+    /// Queues a job behind all others and wakes the writer; the job's ticket.
     pub(super) fn push(&self, job: Job) -> u64 {
-        let ticket = self.put(job, self.capacity);
+        let ticket = self.put(job, self.capacity, |inner| &mut inner.jobs);
         self.wake();
         ticket
     }
@@ -74,7 +98,7 @@ impl Queue {
     /// Queues media, which leave the reserve alone, and lets the writer sleep until it is woken or thinks of it. Blocks
     /// that do not fit are dropped and counted.
     pub(super) fn push_quietly(&self, blocks: Blocks) -> u64 {
-        self.put(Job::Write(blocks), self.capacity - self.capacity / RESERVED)
+        self.put(Job::Write(blocks), self.capacity - self.capacity / RESERVED, |inner| &mut inner.jobs)
     }
 
     /// There is something to write.
@@ -82,7 +106,7 @@ impl Queue {
         self.filled.notify_one();
     }
 
-    fn put(&self, job: Job, limit: usize) -> u64 {
+    fn put(&self, job: Job, limit: usize, lane: impl FnOnce(&mut Inner) -> &mut Jobs) -> u64 {
         let mut inner = self.lock();
         let bytes = size(&job);
         if inner.stopped || (bytes > 0 && inner.bytes + bytes > limit) {
@@ -94,7 +118,7 @@ impl Queue {
         inner.bytes += bytes;
         inner.ticket += 1;
         let ticket = inner.ticket;
-        inner.jobs.push_back((ticket, job));
+        lane(&mut inner).push_back((ticket, job));
         ticket
     }
 
@@ -110,12 +134,25 @@ impl Queue {
         self.push(job)
     }
 
-    /// Takes all that waits, waiting `patience` at most for there to be something.
-    pub(super) fn take(&self, patience: Duration) -> VecDeque<(u64, Job)> {
-        let inner = self.lock();
-        let waited = self.filled.wait_timeout_while(inner, patience, |inner| inner.jobs.is_empty());
+    /// Takes all that waits, waiting `patience` at most for there to be something: signalling, and the rest.
+    pub(super) fn take(&self, patience: Duration) -> (Jobs, Jobs) {
+        let is_empty = |inner: &mut Inner| inner.jobs.is_empty() && inner.signalling.is_empty();
+        let waited = self.filled.wait_timeout_while(self.lock(), patience, is_empty);
         let (mut inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut inner.jobs)
+        (self.signalling_of(&mut inner), std::mem::take(&mut inner.jobs))
+    }
+
+    /// Takes what of signalling has come since.
+    pub(super) fn take_signalling(&self) -> Jobs {
+        match self.has_signalling.load(Ordering::Acquire) {
+            true => self.signalling_of(&mut self.lock()),
+            false => Jobs::new(),
+        }
+    }
+
+    fn signalling_of(&self, inner: &mut Inner) -> Jobs {
+        self.has_signalling.store(false, Ordering::Relaxed);
+        std::mem::take(&mut inner.signalling)
     }
 
     /// A job is done: its bytes no longer count, its buffer is for the producers.

@@ -17,7 +17,7 @@ use siprec_core::journal::encoder;
 use siprec_core::seed::SessionId;
 
 use super::open::{Dirty, OpenSegment};
-use super::queue::{Job, Queue};
+use super::queue::{Job, Jobs, Queue};
 use super::sync::Round;
 use super::writer::{OnWritten, Progress};
 use super::{live_folder, segment_name, session_folder};
@@ -78,16 +78,24 @@ impl Work {
 impl Thread {
     pub(super) fn run(mut self) {
         let mut newest = 0;
+        // The last ticket of signalling that overtook media.
+        let mut ahead = 0;
         loop {
-            let jobs = self.queue.take(NAP.min(self.sync_every));
-            let some = !jobs.is_empty();
+            let patience = if ahead > newest { Duration::ZERO } else { NAP.min(self.sync_every) };
+            let (signalling, jobs) = self.queue.take(patience);
+            let last = |jobs: &Jobs| jobs.back().map_or(0, |(ticket, _)| *ticket);
+            // Nothing that has a lower ticket waits any more, once these are done.
+            let all = [newest, ahead, last(&signalling), last(&jobs)].into_iter().max().unwrap_or_default();
+            let some = all > newest;
             let mut stop = false;
+            self.take_signalling(signalling);
             for (ticket, job) in jobs {
+                ahead = ahead.max(self.take_signalling(self.queue.take_signalling()));
                 stop |= matches!(job, Job::Stop);
                 self.take(ticket, job);
-                newest = ticket;
-                self.tell_written(newest);
+                self.tell_written(ticket);
             }
+            newest = all;
             let retried = self.work.last_try.elapsed() >= RETRY_AFTER && self.try_again();
             if some || retried {
                 self.tell_written(newest);
@@ -105,6 +113,18 @@ impl Thread {
         self.progress.end();
     }
 
+    /// Does what signalling wants done, and says so at once. The last ticket of it.
+    fn take_signalling(&mut self, jobs: Jobs) -> u64 {
+        let Some((newest, _)) = jobs.back() else { return 0 };
+        let newest = *newest;
+        for (ticket, job) in jobs {
+            self.take(ticket, job);
+        }
+        self.progress.signalling.fetch_max(self.but_for_failed(newest), Ordering::Release);
+        self.tell();
+        newest
+    }
+
     /// After the last job: what failed is tried until it is written, or given up.
     fn last_tries(&mut self, newest: u64) {
         while !self.work.failed.is_empty() && !self.progress.giving_up.load(Ordering::Relaxed) {
@@ -116,8 +136,13 @@ impl Thread {
 
     /// All up to this ticket is written, but for what failed.
     fn tell_written(&self, newest: u64) {
-        let written = self.work.failed_tickets.first().map_or(newest, |first| first.saturating_sub(1));
+        let written = self.but_for_failed(newest);
         self.progress.written.fetch_max(written, Ordering::Release);
+        self.progress.signalling.fetch_max(written, Ordering::Release);
+    }
+
+    fn but_for_failed(&self, newest: u64) -> u64 {
+        self.work.failed_tickets.first().map_or(newest, |first| newest.min(first.saturating_sub(1)))
     }
 
     fn tell(&self) {

@@ -62,6 +62,8 @@ pub struct Figures {
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     pub(super) written: AtomicU64,
+    /// The same, of signalling alone.
+    pub(super) signalling: AtomicU64,
     pub(super) failing: AtomicBool,
     pub(super) giving_up: AtomicBool,
     ended: Mutex<bool>,
@@ -84,7 +86,6 @@ impl Progress {
     }
 
     pub(super) fn stalled(&self, what: &'static str, took: Duration) {
-        tracing::warn!(what, seconds = took.as_secs_f32(), "the disk stalled");
         let mut stalls = self.stalls.lock().unwrap_or_else(PoisonError::into_inner);
         if stalls.len() < MAX_STALLS {
             stalls.push(Stall { what, took });
@@ -144,9 +145,10 @@ impl Writer {
         self.queue.buffer()
     }
 
-    /// Hands blocks over; never waits. The ticket is written once [`Writer::written`] has come to it.
+    /// Hands blocks of signalling over; never waits. They are written ahead of all media that wait: once
+    /// [`Writer::written_of_signalling`] has come to the ticket.
     pub fn hand_over(&self, blocks: Blocks) -> u64 {
-        self.queue.push(Job::Write(blocks))
+        self.queue.push_ahead(blocks)
     }
 
     /// Hands media over; never waits, and does not wake the writer, which finds them within 10 ms.
@@ -173,6 +175,11 @@ impl Writer {
     /// does not take holds it up.
     pub fn written(&self) -> u64 {
         self.progress.written.load(Ordering::Acquire)
+    }
+
+    /// The ticket up to which all of signalling, what [`Writer::hand_over`] took, is in the file system's hands.
+    pub fn written_of_signalling(&self) -> u64 {
+        self.progress.signalling.load(Ordering::Acquire)
     }
 
     /// The ticket up to which all is on the disk itself: it survives the end of the machine.

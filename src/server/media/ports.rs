@@ -128,7 +128,10 @@ impl Ports {
             return Err(PortError::Bind { ip, port: rtp_port, source: Errno::EADDRINUSE });
         }
         let pair = bind_pair(ip, rtp_port)?;
-        self.free.retain(|port| *port != rtp_port);
+        // After a restart it is among the first: a search ends soon.
+        if let Some(at) = self.free.iter().position(|port| *port == rtp_port) {
+            self.free.remove(at);
+        }
         self.resting.retain(|(_, port)| *port != rtp_port);
         self.in_use.insert(rtp_port);
         Ok(pair)

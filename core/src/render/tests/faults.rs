@@ -2,6 +2,7 @@
 
 use super::call::{Call, Item, LEAD, Leg, MS, SECOND, ZERO, clicks, format, stream};
 use crate::entry::{EndCause, Event, Stream};
+use crate::render::sheet::{ClockStep, DiskStall};
 use crate::render::{GapCause, SilenceCause, State};
 use crate::seed::{Random, Seed};
 use crate::time::Wall;
@@ -188,4 +189,17 @@ fn the_same_entries_give_the_same_bytes() {
     let (a, b) = (make(), make());
     assert_eq!(a.files, b.files);
     assert_eq!(serde_json::to_string(&a.plan.sidecar).unwrap(), serde_json::to_string(&b.plan.sidecar).unwrap());
+}
+
+#[test]
+fn what_befell_the_machine_stands_in_the_sheet() {
+    let mut call = Call::new();
+    call.add(Leg::new(0).packets(0, 500));
+    call.event(2 * SECOND, Event::DiskStalled { took_ms: 1_700 });
+    call.event(3 * SECOND, Event::ClockStep { by_ns: -SECOND });
+    call.event(4 * SECOND, Event::Dropped { packets: 7, cause: "the disk did not keep up".into() });
+    let proof = call.render(10 * SECOND).plan.sidecar.proof;
+    assert_eq!(proof.disk_stalls, [DiskStall { until_ms: 2_000, took_ms: 1_700 }]);
+    assert_eq!(proof.clock_steps, [ClockStep { at_ms: 3_000, by_ns: -SECOND }]);
+    assert_eq!(proof.dropped, 7);
 }

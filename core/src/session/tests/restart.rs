@@ -115,3 +115,15 @@ fn a_checkpoint_of_a_newer_version_is_refused_by_name() {
     assert_eq!(Checkpoint::read(newer), Err(CheckpointError::Newer(99)));
     assert!(matches!(Checkpoint::read(b"{"), Err(CheckpointError::Malformed(_))));
 }
+
+#[test]
+fn what_befalls_the_machine_is_told_to_every_session() {
+    let mut bench = Bench::new();
+    for id in ["a", "b"] {
+        Call::set_up(&mut bench, id);
+    }
+    bench.input(Input::DiskStalled { took_ms: 1_200 });
+    bench.input(Input::ClockStep { by_ns: 5 });
+    let told = |wanted: &Event| bench.events().iter().filter(|event| *event == wanted).count();
+    assert_eq!((told(&Event::DiskStalled { took_ms: 1_200 }), told(&Event::ClockStep { by_ns: 5 })), (2, 2));
+}
