@@ -39,6 +39,9 @@ pub struct Checkpoint {
     /// `o=` of our descriptions.
     pub(super) description_id: u64,
     pub(super) description_version: u64,
+    /// The row of the table of peers that its INVITE was under.
+    #[serde(default)]
+    pub(super) peer_row: Option<String>,
     /// Set once the session is over.
     pub(super) ended: Option<EndCause>,
 }
@@ -91,6 +94,7 @@ impl Checkpoint {
             offered: Vec::new(),
             description_id,
             description_version: 0,
+            peer_row: None,
             ended: None,
         }
     }

@@ -8,11 +8,14 @@
 //! The contract: after each [`Srs::handle_input`] the caller drains [`Srs::poll_output`] until it is `None`, then
 //! waits until [`Srs::next_timeout`] at most before it calls again with [`Input::Timeout`].
 
+mod admission;
 mod checkpoint;
 mod connections;
 mod journalling;
+mod judge;
 mod limits;
 mod offer;
+mod peers;
 mod policy;
 mod reading;
 mod recording_session;
@@ -23,9 +26,11 @@ mod srs;
 mod streams;
 mod watch;
 
+pub use admission::{Guard, KeptOut, Manner, Reason};
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use limits::*;
-pub use policy::{Peer, Policy, Refusal};
+pub use peers::{Asker, DigestUsers, Network, Pattern, Peer, Refusal, Rules, Who};
+pub use policy::{Health, Policy};
 pub use reading::is_siprec_invite;
 pub use secrets::blank_secrets;
 pub use srs::Srs;
@@ -38,7 +43,7 @@ use core::net::{IpAddr, SocketAddr};
 use crate::entry::{Alarm, EndCause, Event, PortIndex, SegmentHeader};
 use crate::media::{MediaReport, PortSettings};
 use crate::seed::{RecordingId, SessionId};
-use crate::sip::{ConnectionId, Flow, Transport};
+use crate::sip::{ConnectionId, Flow, PeerCertificate, Transport};
 use crate::time::{Monotonic, Wall};
 
 /// What the shell tells the core.
@@ -63,6 +68,8 @@ pub enum Input<'a> {
         local: SocketAddr,
         /// Their end.
         remote: SocketAddr,
+        /// What the peer showed in the TLS handshake, if it showed one.
+        certificate: Option<PeerCertificate>,
     },
     /// Bytes arrived on a stream.
     Bytes {
@@ -294,6 +301,15 @@ pub enum Tell {
         status: u16,
         /// Why.
         reason: String,
+    },
+    /// Something was kept out. Told once a second at most for each reason.
+    KeptOut {
+        /// Who sent it.
+        remote: SocketAddr,
+        /// Why.
+        reason: Reason,
+        /// How many more were, and not told, since the last time.
+        untold: u64,
     },
     /// Bytes that are no SIP.
     Garbage {

@@ -2,6 +2,7 @@
 
 mod calls;
 mod dialogs;
+mod peers;
 mod restart;
 
 use alloc::format;
@@ -15,6 +16,7 @@ use crate::entry::Kind;
 use crate::media::PortStatistics;
 use crate::sdp::AnswerPolicy;
 use crate::seed::Seed;
+use crate::sip::digest::Realm;
 use crate::sip::message::Message;
 use crate::time::Now;
 
@@ -52,8 +54,11 @@ pub(super) fn policy() -> Policy {
         rtp_timeout: Duration::from_secs(30),
         answer: AnswerPolicy::default(),
         advertised_signalling: None,
-        refusal: Refusal { status: 503, retry_after_seconds: Some(5) },
+        rules: Rules { refusal: Refusal { retry_after_seconds: Some(5), ..Refusal::default() }, ..Rules::default() },
         peers: Vec::new(),
+        guard: Guard::default(),
+        realm: Realm::default(),
+        health: Health::default(),
         probes: true,
         show_framed: false,
         adopt_foreign_tags: false,
