@@ -352,6 +352,13 @@ fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
+/// The response that proves `password`, for tests that play a client. `authorization` is the field without it.
+#[cfg(test)]
+pub(crate) fn response_for_tests(method: &str, authorization: &str, password: &str) -> String {
+    let (_, value) = authorization.split_once(':').unwrap();
+    Credentials::read(value).unwrap().expected(method, password)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -38,6 +38,8 @@ pub(super) struct Bench {
     pub(super) begun: Vec<SegmentHeader>,
     pub(super) ended_recordings: Vec<RecordingId>,
     pub(super) ended: Vec<(SessionId, EndCause)>,
+    /// What was told of who was kept out.
+    pub(super) told: Vec<Tell>,
     /// Ports that are not to be had.
     pub(super) refuse_ports: bool,
     /// Ports asked for, and not opened by themselves.
@@ -83,6 +85,7 @@ impl Bench {
             begun: Vec::new(),
             ended_recordings: Vec::new(),
             ended: Vec::new(),
+            told: Vec::new(),
             refuse_ports: false,
             hold_ports: false,
         }
@@ -135,6 +138,7 @@ impl Bench {
                 Output::Keep { session, at, kept } => self.kept.push((session, at, kept)),
                 Output::RecordingEnded { recording, .. } => self.ended_recordings.push(recording),
                 Output::SessionEnded { session, cause } => self.ended.push((session, cause)),
+                Output::Tell(tell @ Tell::KeptOut { .. }) => self.told.push(tell),
                 Output::CloseConnection { .. } | Output::Framed { .. } | Output::Tell(_) => {}
             }
         }
