@@ -1,12 +1,13 @@
 //! From the operator's configuration to what the core decides by.
 
+use siprec_core::media::Digits;
 use siprec_core::sdp::AnswerPolicy;
-use siprec_core::session::{self, DigestUsers, Guard, Health, Manner, Pattern, Policy, Rules, Who};
+use siprec_core::session::{self, DigestUsers, Guard, Health, Manner, Pattern, Policy, Rules, SessionTimers, Who};
 use siprec_core::sip::digest::{Algorithm, Password, Realm, User};
 
 use crate::config::{
-    Config, DigestAlgorithm, Network, Peer, Refusal, Scanners, ServerConfig, SipAuthConfig, SipUser, Strictness,
-    Unknown,
+    Config, DigestAlgorithm, Dtmf, Network, Peer, Refusal, Scanners, ServerConfig, SessionTimersConfig, SipAuthConfig,
+    SipUser, Span, Strictness, Unknown,
 };
 
 /// This build, as it calls itself in SIP and in journals.
@@ -22,6 +23,7 @@ pub fn policy(config: &Config, boot: &str) -> Policy {
         journalled_config: journalled(config),
         max_sessions: usize::try_from(config.server.max_connections).unwrap_or(usize::MAX),
         rtp_timeout: config.media.rtp_timeout.0,
+        digits: digits(config.media.dtmf),
         answer: AnswerPolicy { codecs, codecs_strict: config.media.codecs_strict, ..AnswerPolicy::default() },
         advertised_signalling: config
             .server
@@ -32,6 +34,7 @@ pub fn policy(config: &Config, boot: &str) -> Policy {
         guard: guard(&config.server),
         realm: realm(&config.auth.sip),
         health: Health { draining: config.server.options_when_draining, full: config.server.options_when_full },
+        session_timers: session_timers(config.server.session_timers),
         probes: true,
         show_framed: false,
         adopt_foreign_tags: false,
@@ -43,6 +46,7 @@ fn journalled(config: &Config) -> serde_json::Value {
     let codecs: Vec<String> = config.media.codecs.iter().map(ToString::to_string).collect();
     serde_json::json!({
         "media.codecs": codecs,
+        "media.dtmf": config.media.dtmf,
         "media.codecs_strict": config.media.codecs_strict,
         "media.rtp_timeout_ms": u64::try_from(config.media.rtp_timeout.0.as_millis()).unwrap_or(u64::MAX),
     })
@@ -143,4 +147,18 @@ fn refusal(refusal: &Refusal) -> session::Refusal {
     let seconds = refusal.retry_after.map(|after| u32::try_from(after.0.as_secs()).unwrap_or(u32::MAX));
     let contact = refusal.contact.as_ref().map(ToString::to_string);
     session::Refusal { status: refusal.status, retry_after_seconds: seconds, contact }
+}
+
+/// What of digits is kept, in the core's words.
+pub fn digits(dtmf: Dtmf) -> Digits {
+    match dtmf {
+        Dtmf::Keep => Digits::Keep,
+        Dtmf::Mask => Digits::Mask,
+        Dtmf::Drop => Digits::Drop,
+    }
+}
+
+fn session_timers(timers: SessionTimersConfig) -> SessionTimers {
+    let seconds = |span: Span| u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX);
+    SessionTimers { min_se: seconds(timers.min_se), interval: timers.interval.map(seconds) }
 }

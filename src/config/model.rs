@@ -68,6 +68,8 @@ pub struct ServerConfig {
     /// What OPTIONS is answered while the server or its disk is full.
     #[serde(deserialize_with = "health_status")]
     pub options_when_full: u16,
+    /// Session timers (RFC 4028).
+    pub session_timers: SessionTimersConfig,
     /// SIP over TLS.
     pub tls: TlsConfig,
 }
@@ -89,8 +91,27 @@ impl Default for ServerConfig {
             strict_dialogs: false,
             options_when_draining: 503,
             options_when_full: 200,
+            session_timers: SessionTimersConfig::default(),
             tls: TlsConfig::default(),
         }
+    }
+}
+
+/// `server.session_timers`: by when a session is over unless it is refreshed (RFC 4028).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SessionTimersConfig {
+    /// Shorter intervals are refused with 422; 90 s at least.
+    #[serde(deserialize_with = "session_interval")]
+    pub min_se: Span,
+    /// Asked of SRCs that support session timers and name no interval; none: nothing is asked.
+    #[serde(deserialize_with = "optional_session_interval")]
+    pub interval: Option<Span>,
+}
+
+impl Default for SessionTimersConfig {
+    fn default() -> Self {
+        Self { min_se: Span(Duration::from_secs(90)), interval: None }
     }
 }
 
@@ -128,6 +149,20 @@ pub struct MediaConfig {
     pub buffer_size: u32,
     /// Threads that receive media; 0: one a core.
     pub workers: u16,
+    /// What is kept of digits that come as telephone events or by INFO.
+    pub dtmf: Dtmf,
+}
+
+/// What is kept of digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtmf {
+    /// All of it.
+    Keep,
+    /// When keys were pressed, not which.
+    Mask,
+    /// Nothing but the headers of the packets.
+    Drop,
 }
 
 impl Default for MediaConfig {
@@ -142,6 +177,7 @@ impl Default for MediaConfig {
             sdes_over_clear: false,
             buffer_size: 160,
             workers: 0,
+            dtmf: Dtmf::Keep,
         }
     }
 }
@@ -373,6 +409,21 @@ pub enum Permission {
     Export,
     /// Change the server.
     Manage,
+}
+
+fn session_interval<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
+    let span = Span::deserialize(deserializer)?;
+    if span.0 >= Duration::from_secs(90) {
+        Ok(span)
+    } else {
+        Err(serde::de::Error::custom(format!("{span} is too short: RFC 4028 allows no less than 90s")))
+    }
+}
+
+fn optional_session_interval<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Span>, D::Error> {
+    #[derive(Deserialize)]
+    struct Interval(#[serde(deserialize_with = "session_interval")] Span);
+    Ok(Option::<Interval>::deserialize(deserializer)?.map(|Interval(span)| span))
 }
 
 fn health_status<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {

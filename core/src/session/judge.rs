@@ -9,6 +9,7 @@ use alloc::string::{String, ToString};
 use super::admission::busy;
 use super::peers::{DigestUsers, Rules};
 use super::reading::{Bodies, is_recording_session, is_tagged, requires_siprec};
+use super::session_timer::Asked;
 use super::srs::Srs;
 use crate::sip::check::Rejection;
 use crate::sip::digest::Denied;
@@ -33,6 +34,9 @@ impl Srs {
             self.authenticate(now, message, users)?;
         }
         let bodies = Bodies::read(message)?;
+        if let Some(rejection) = Asked::of(message).too_small(self.policy.session_timers) {
+            return Err(rejection);
+        }
         by_what(&rules, message, &bodies)?;
         match self.full(name.as_deref(), &rules) {
             Some(reason) => {

@@ -6,6 +6,8 @@ use core::time::Duration;
 
 use super::admission::Guard;
 use super::peers::{Asker, Peer, Rules};
+use super::session_timer::SessionTimers;
+use crate::media::Digits;
 use crate::sdp::AnswerPolicy;
 use crate::sip::digest::Realm;
 
@@ -24,6 +26,8 @@ pub struct Policy {
     pub max_sessions: usize,
     /// Silence on a stream that is worth an alarm.
     pub rtp_timeout: Duration,
+    /// What is kept of digits.
+    pub digits: Digits,
     /// How offers are answered.
     pub answer: AnswerPolicy,
     /// Host (and port) to put into Contact instead of the address that was reached.
@@ -39,6 +43,9 @@ pub struct Policy {
     /// What OPTIONS is answered by a server that takes no new calls.
     pub health: Health,
     /// A silent SRC is asked whether it is there. (Nobody is, in a replay.)
+    /// How session timers are dealt with.
+    pub session_timers: SessionTimers,
+    /// Requests are made of an SRC: whether a silent one is there, refreshes, snapshots. (Nobody is, in a replay.)
     pub probes: bool,
     /// Messages from streams are told as they come together, for a trace.
     pub show_framed: bool,
