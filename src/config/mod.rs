@@ -11,6 +11,7 @@ mod notices;
 mod peers;
 mod rules;
 mod show;
+mod tls;
 mod values;
 mod yaml;
 
@@ -18,14 +19,14 @@ pub use layers::{Fault, Faults, Flag, Loaded, Origin, Sources};
 pub use model::{
     ArchiveConfig, AuthConfig, AuthProvider, CatalogKind, ClusterConfig, Config, Dtmf, LogFormat, LogLevel,
     LoggingConfig, MediaConfig, MetadataConfig, OAuth2Config, Permission, RecordingConfig, Role, S3Config,
-    ServerConfig, SessionTimersConfig, StorageConfig, StorageKind, TlsConfig,
+    ServerConfig, SessionTimersConfig, StorageConfig, StorageKind,
 };
 pub use notices::{Notice, Severity, notices};
 pub use peers::{
-    DigestAlgorithm, Fingerprint, Peer, RateLimit, Refusal, Scanners, SipAuthConfig, SipUri, SipUser, Strictness,
-    Unknown,
+    DigestAlgorithm, Peer, RateLimit, Refusal, Scanners, SipAuthConfig, SipUri, SipUser, Strictness, Unknown,
 };
 pub use show::{show_json, show_text};
+pub use tls::{ClientAuth, Pin, TlsConfig, TlsVersion};
 pub use values::{ByteSize, Codec, Invalid, ListenAddress, LogOutput, Network, PortRange, Secret, Span};
 
 /// The shipped sample: every key at its default, explained.

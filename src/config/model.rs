@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::peers::{Peer, RateLimit, Refusal, Scanners, SipAuthConfig, Strictness, Unknown};
+use super::tls::TlsConfig;
 use super::values::{ByteSize, Codec, ListenAddress, LogOutput, Network, PortRange, Secret, Span};
 
 /// All of siprec's configuration.
@@ -54,8 +55,6 @@ pub struct ServerConfig {
     pub scanners: Scanners,
     /// How many new requests a sender may make.
     pub rate_limit: RateLimit,
-    /// New calls over TLS only.
-    pub require_tls: bool,
     /// An INVITE must carry credentials of one of `auth.sip.users`.
     pub digest: bool,
     /// How exactly an INVITE must be what RFC 7866 says.
@@ -72,6 +71,8 @@ pub struct ServerConfig {
     pub session_timers: SessionTimersConfig,
     /// SIP over TLS.
     pub tls: TlsConfig,
+    /// Whether requests over UDP and TCP are refused.
+    pub require_tls: bool,
 }
 
 impl Default for ServerConfig {
@@ -85,7 +86,6 @@ impl Default for ServerConfig {
             unknown_peers: Unknown::Accept,
             scanners: Scanners::Silent,
             rate_limit: RateLimit::default(),
-            require_tls: false,
             digest: false,
             siprec: Strictness::Lenient,
             strict_dialogs: false,
@@ -93,6 +93,7 @@ impl Default for ServerConfig {
             options_when_full: 200,
             session_timers: SessionTimersConfig::default(),
             tls: TlsConfig::default(),
+            require_tls: false,
         }
     }
 }
@@ -113,18 +114,6 @@ impl Default for SessionTimersConfig {
     fn default() -> Self {
         Self { min_se: Span(Duration::from_secs(90)), interval: None }
     }
-}
-
-/// `server.tls`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TlsConfig {
-    /// Whether SIP is received over TLS.
-    pub enabled: bool,
-    /// Certificate chain, PEM.
-    pub cert_file: Option<PathBuf>,
-    /// Private key, PEM.
-    pub key_file: Option<PathBuf>,
 }
 
 /// `media`: RTP and SDP.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
+use super::tls::Pin;
 use super::values::{Invalid, Network, Secret, Span, text_value};
 
 /// One of `peers`. A key that is left out is as `server` and `media` have it.
@@ -20,7 +21,7 @@ pub struct Peer {
     pub certificate_name: Vec<String>,
     /// SHA-256 of its certificate.
     #[serde(deserialize_with = "one_or_many")]
-    pub certificate_fingerprint: Vec<Fingerprint>,
+    pub certificate_fingerprint: Vec<Pin>,
     /// What it calls itself; `*` stands for anything.
     #[serde(deserialize_with = "one_or_many")]
     pub user_agent: Vec<String>,
@@ -217,42 +218,6 @@ pub enum DigestAlgorithm {
     Md5,
 }
 
-/// SHA-256 of a certificate: 64 hexadecimal digits, colons allowed between pairs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fingerprint(pub [u8; 32]);
-
-impl FromStr for Fingerprint {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        let wrong = || {
-            Invalid(format!(
-                "`{text}` is no SHA-256 fingerprint: write the 64 hexadecimal digits that `openssl x509 -fingerprint -sha256` shows"
-            ))
-        };
-        let digits: String = text.chars().filter(|c| *c != ':').collect();
-        if digits.len() != 64 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Err(wrong());
-        }
-        let mut bytes = [0; 32];
-        for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
-            *byte = u8::from_str_radix(&digits[at..at + 2], 16).map_err(|_| wrong())?;
-        }
-        Ok(Self(bytes))
-    }
-}
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, byte) in self.0.iter().enumerate() {
-            write!(f, "{}{byte:02X}", if at == 0 { "" } else { ":" })?;
-        }
-        Ok(())
-    }
-}
-
-text_value!(Fingerprint, "a SHA-256 fingerprint, as \"AB:CD:...\"");
-
 /// A SIP URI.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SipUri(String);
@@ -324,17 +289,6 @@ mod tests {
         assert!(peer(r#"{"address": 7}"#).unwrap_err().starts_with("a text or a list of texts"));
         assert!(peer(r#"{"address": ["ten"]}"#).unwrap_err().starts_with("`ten` is no network"));
         assert!(peer(r#"{"adress": "10.0.0.1"}"#).unwrap_err().starts_with("unknown field"));
-    }
-
-    #[test]
-    fn a_fingerprint_is_written_as_openssl_shows_it() {
-        let text = ["AB"; 32].join(":");
-        let fingerprint: Fingerprint = text.parse().unwrap();
-        assert_eq!((fingerprint.to_string(), fingerprint.0), (text.clone(), [0xab; 32]));
-        assert_eq!("ab".repeat(32).parse(), Ok(fingerprint));
-        for wrong in ["", "AB:CD", &format!("{text}:AB"), &"zz".repeat(32), &"é".repeat(32)] {
-            assert!(wrong.parse::<Fingerprint>().is_err(), "{wrong}");
-        }
     }
 
     #[test]

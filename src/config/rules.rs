@@ -31,11 +31,6 @@ fn allow_list(config: &Config, found: &mut Vec<Notice>) {
              certificate: a user_agent alone proves nothing)",
         ));
     }
-    if server.require_tls && !server.tls.enabled {
-        found.push(error(
-            "server.require_tls: refuses every call as long as server.tls.enabled is false: enable TLS, or set it to false",
-        ));
-    }
 }
 
 fn digest(config: &Config, found: &mut Vec<Notice>) {
@@ -133,7 +128,6 @@ mod tests {
         for (yaml, start) in [
             ("server: {allowed_peers: [10.0.0.0/8]}", "error: server.allowed_peers: keeps nobody out"),
             ("server: {unknown_peers: silent}", "error: server.unknown_peers: keeps everybody out"),
-            ("server: {require_tls: true}", "error: server.require_tls: refuses every call"),
             ("media: {require_srtp: true}", "warning: require_srtp: SRTP is not available"),
             ("peers: [{address: 10.0.0.1, require_srtp: true}]", "warning: require_srtp: SRTP is not available"),
             ("media: {sdes_over_clear: true}", "warning: sdes_over_clear: SRTP keys are taken"),

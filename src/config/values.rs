@@ -43,6 +43,12 @@ pub(super) use text_value;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invalid(pub(super) String);
 
+impl Invalid {
+    pub(super) fn because(text: String) -> Self {
+        Self(text)
+    }
+}
+
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

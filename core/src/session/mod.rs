@@ -74,7 +74,7 @@ pub enum Input<'a> {
         local: SocketAddr,
         /// Their end.
         remote: SocketAddr,
-        /// What the peer showed in the TLS handshake, if it showed one.
+        /// Over TLS: the certificate that they showed, if any. It is accepted already.
         certificate: Option<PeerCertificate>,
     },
     /// Bytes arrived on a stream.
