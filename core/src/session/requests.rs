@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::offer::{FirstInvite, contact};
-use super::reading::{Bodies, is_recording_session};
+use super::reading::Bodies;
 use super::recording_session::RecordingSession;
 use super::session_timer::Asked;
 use super::srs::Srs;
@@ -89,7 +89,13 @@ impl Srs {
     }
 
     fn options(&mut self, now: Now, flow: &Flow, key: &ServerKey, message: &Message) {
-        let (status, reason) = if self.draining { (503, "Service Unavailable") } else { (200, "OK") };
+        let (status, reason) = match self.judge_options(message, flow) {
+            Ok(judged) => judged,
+            Err(rejection) => {
+                self.reject(now, flow, key, message, &rejection);
+                return;
+            }
+        };
         let mut response = Message::response(status, reason, message);
         response.headers.push("Contact", contact(flow, self.policy.advertised_signalling.as_deref()));
         response.headers.push("Allow", ALLOW);
@@ -105,8 +111,8 @@ impl Srs {
             self.with_session(now, id, |session, ctx| session.answer_again(key, &message, ctx));
             return;
         }
-        let bodies = match self.judge(&message, flow) {
-            Ok(bodies) => bodies,
+        let (bodies, peer) = match self.judge(now, &message, flow) {
+            Ok(judged) => judged,
             Err(rejection) => {
                 self.reject(now, flow, key, &message, &rejection);
                 return;
@@ -120,7 +126,8 @@ impl Srs {
         let header = journalling::header(&self.policy, id, 1, seed, now);
         // RFC 8866 5.2: a number of its own; 63 bits so that every reader can hold it.
         let description_id = random.next_u64() >> 1;
-        let state = Checkpoint::new(header, dialog, flow.clone(), Snapshot::default(), description_id);
+        let mut state = Checkpoint::new(header, dialog, flow.clone(), Snapshot::default(), description_id);
+        state.peer_row = peer;
         self.add(now, call_id, RecordingSession::new(state));
         let first = FirstInvite { flow: flow.clone(), at: now.wall, bytes: bytes.to_vec() };
         let considered = self
@@ -128,35 +135,6 @@ impl Srs {
         if let Some(Err((key, rejection))) = considered {
             self.reject(now, flow, &key, &message, &rejection);
             self.end_unanswered(now, id, EndCause::Failed);
-        }
-    }
-
-    /// Whether an INVITE is taken, in the order of RFC 3261 8.2 and then of cost.
-    fn judge(&self, message: &Message, flow: &Flow) -> Result<Bodies, Rejection> {
-        let bodies = Bodies::read(message)?;
-        if let Some(rejection) = Asked::of(message).too_small(self.policy.session_timers) {
-            return Err(rejection);
-        }
-        if !is_recording_session(message, &bodies) && !self.policy.is_legacy(flow.remote.ip()) {
-            return Err(Rejection::new(403, "Not a Recording Session", "RFC 7866 6.2"));
-        }
-        let full = if self.draining {
-            Some("Draining")
-        } else if self.sessions.len() >= self.policy.max_sessions {
-            Some("Too Many Sessions")
-        } else {
-            self.pressure
-        };
-        match full {
-            Some(reason) => {
-                let refusal = self.policy.refusal_for(flow.remote.ip());
-                let mut rejection = Rejection::new(refusal.status, reason, "RFC 3261 21.5.4");
-                if let Some(seconds) = refusal.retry_after_seconds {
-                    rejection.headers.push(("Retry-After", format!("{seconds}")));
-                }
-                Err(rejection)
-            }
-            None => Ok(bodies),
         }
     }
 
