@@ -10,6 +10,9 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The core's policy under `config`, on a machine whose boot is called `boot`.
 pub fn policy(config: &Config, boot: &str) -> Policy {
+    let advertised = |port: u16| {
+        config.server.advertised_address.map(|address| std::net::SocketAddr::new(address, port).to_string())
+    };
     let codecs = config.media.codecs.iter().flat_map(|codec| codec.encodings()).map(str::to_owned).collect();
     Policy {
         product: format!("siprec/{VERSION}"),
@@ -19,10 +22,9 @@ pub fn policy(config: &Config, boot: &str) -> Policy {
         max_sessions: usize::try_from(config.server.max_connections).unwrap_or(usize::MAX),
         rtp_timeout: config.media.rtp_timeout.0,
         answer: AnswerPolicy { codecs, codecs_strict: config.media.codecs_strict, ..AnswerPolicy::default() },
-        advertised_signalling: config
-            .server
-            .advertised_address
-            .map(|address| std::net::SocketAddr::new(address, config.server.address.port).to_string()),
+        advertised_signalling: advertised(config.server.address.port),
+        advertised_tls: advertised(config.server.tls.address.port),
+        require_tls: config.server.require_tls,
         refusal: refusal(config.server.refusal),
         peers: config.peers.iter().map(peer).collect(),
         probes: true,

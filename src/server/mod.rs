@@ -18,8 +18,10 @@ mod recovery;
 mod serve;
 mod signalling;
 mod streams;
+mod tls;
 mod told;
 
 pub use facade::Server;
 pub use options::Options;
 pub use serve::run;
+pub use tls::check as check_tls;

@@ -13,6 +13,7 @@ mod connections;
 mod journalling;
 mod limits;
 mod offer;
+mod own_address;
 mod policy;
 mod reading;
 mod recording_session;

@@ -15,14 +15,14 @@ use super::journalling::{self, keep};
 use super::limits::{DEFAULT_OFFERED_STREAMS, MAX_M_LINES};
 use super::reading::Bodies;
 use super::recording_session::{Context, Purpose, RecordingSession};
-use super::{Policy, Tell};
+use super::{Tell, own_address};
 use crate::entry::{Alarm, EndCause, Event};
 use crate::metadata;
 use crate::sdp::{self, Accepted, Decided, Decision, Description, LocalMedia, OfferedStream};
 use crate::sip::check::{ACCEPT, ALLOW, Rejection};
 use crate::sip::message::Message;
 use crate::sip::transaction::{ClientKey, ServerKey};
-use crate::sip::{Flow, Method, Transport};
+use crate::sip::{Flow, Method};
 
 /// A request whose answer waits for ports.
 pub(super) struct Pending {
@@ -220,7 +220,7 @@ impl RecordingSession {
         let ack = self.state.dialog.ack(cseq.number);
         let flow = self.outgoing_flow();
         let branch = format!("z9hG4bK{}", self.random.token());
-        let sent_by = sent_by(&flow, ctx.policy);
+        let sent_by = own_address::sent_by(&flow, ctx.policy);
         ctx.transactions.send_ack(key, &flow, ack, &branch, &sent_by);
         self.state.last_invite.awaits_answer = true;
         self.acknowledged(response, ctx);
@@ -244,17 +244,7 @@ impl RecordingSession {
     }
 
     fn contact(&self, ctx: &Context<'_>) -> String {
-        contact(&self.state.flow, ctx.policy.advertised_signalling.as_deref())
-    }
-}
-
-/// Our Contact on this flow, with the SRS's feature tag (RFC 7866 6.2).
-pub(super) fn contact(flow: &Flow, advertised: Option<&str>) -> String {
-    let host = advertised.map_or_else(|| flow.local.to_string(), String::from);
-    match flow.transport {
-        Transport::Udp => format!("<sip:srs@{host}>;+sip.srs"),
-        Transport::Tcp => format!("<sip:srs@{host};transport=tcp>;+sip.srs"),
-        Transport::Tls => format!("<sips:srs@{host}>;+sip.srs"),
+        own_address::contact(&self.state.flow, self.state.dialog.secure, ctx.policy)
     }
 }
 
@@ -299,9 +289,4 @@ fn read_offer(bodies: &Bodies, ctx: &Context<'_>) -> Result<Option<(Description,
             Err(rejection)
         }
     }
-}
-
-/// What our Via names (RFC 3261 18.1.1).
-pub(super) fn sent_by(flow: &Flow, policy: &Policy) -> String {
-    policy.advertised_signalling.clone().unwrap_or_else(|| flow.local.to_string())
 }

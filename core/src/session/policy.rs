@@ -26,6 +26,10 @@ pub struct Policy {
     pub answer: AnswerPolicy,
     /// Host (and port) to put into Contact instead of the address that was reached.
     pub advertised_signalling: Option<String>,
+    /// The same for TLS, which has a port of its own.
+    pub advertised_tls: Option<String>,
+    /// Requests over UDP and TCP are refused.
+    pub require_tls: bool,
     /// What is said over capacity where the peer has no say of its own.
     pub refusal: Refusal,
     /// Exceptions by address, first match.

@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use super::journalling::{self, keep};
-use super::offer::{Pending, sent_by};
+use super::offer::Pending;
+use super::own_address;
 use super::watch::{self, Watch};
 use super::{Checkpoint, Outbox, Output, Policy, Tell};
 use crate::entry::{Alarm, EndCause, Event, PortIndex};
@@ -15,7 +16,7 @@ use crate::metadata;
 use crate::seed::{Random, SessionId};
 use crate::sip::message::Message;
 use crate::sip::transaction::{ClientKey, ServerKey, Transactions};
-use crate::sip::{Flow, Method};
+use crate::sip::{Flow, Method, Transport, Uri};
 use crate::time::{Now, Wall};
 
 /// What a session's methods may use of the server.
@@ -235,7 +236,7 @@ impl RecordingSession {
     pub(super) fn send(&mut self, request: Message, purpose: Purpose, ctx: &mut Context<'_>) {
         let flow = self.outgoing_flow();
         let branch = alloc::format!("z9hG4bK{}", self.random.token());
-        let sent_by = sent_by(&flow, ctx.policy);
+        let sent_by = own_address::sent_by(&flow, ctx.policy);
         let key = ctx.transactions.request(ctx.now.monotonic, &flow, request, branch, &sent_by);
         ctx.requests.insert(key, (self.id(), purpose));
     }
@@ -243,7 +244,12 @@ impl RecordingSession {
     /// Where a request of ours goes: the dialog's next hop where that is an address, else where requests come from.
     pub(super) fn outgoing_flow(&self) -> Flow {
         let mut flow = self.state.flow.clone();
-        if let Some(remote) = self.state.dialog.next_hop().and_then(|hop| hop.socket_addr())
+        // A `sip` URI without a port, of a dialog that came over TLS: it stays there.
+        let with_port = |hop: Uri| Uri {
+            port: hop.port.or((flow.transport == Transport::Tls).then(|| flow.transport.default_port())),
+            ..hop
+        };
+        if let Some(remote) = self.state.dialog.next_hop().and_then(|hop| with_port(hop).socket_addr())
             && remote.is_ipv4() == flow.local.is_ipv4()
             && flow.connection.is_none()
         {

@@ -4,7 +4,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::offer::{FirstInvite, contact};
+use super::offer::FirstInvite;
+use super::own_address;
 use super::reading::{Bodies, is_recording_session};
 use super::recording_session::RecordingSession;
 use super::srs::Srs;
@@ -16,7 +17,7 @@ use crate::sip::check::{ACCEPT, ALLOW, Rejection, check};
 use crate::sip::dialog::Dialog;
 use crate::sip::message::Message;
 use crate::sip::transaction::{Incoming, ServerKey};
-use crate::sip::{Flow, Method};
+use crate::sip::{Flow, Method, Transport};
 use crate::time::Now;
 
 impl Srs {
@@ -41,7 +42,13 @@ impl Srs {
             self.reject(now, flow, key, &message, &rejection);
             return;
         }
-        if let Some(id) = self.session_of(&message).filter(|_| is_in_dialog(&message)) {
+        let session = self.session_of(&message).filter(|_| is_in_dialog(&message));
+        if self.must_be_secure(session, flow) {
+            let rejection = Rejection::new(403, "TLS Required", "RFC 7866 12, RFC 3261 26.4.4");
+            self.reject(now, flow, key, &message, &rejection);
+            return;
+        }
+        if let Some(id) = session {
             self.in_dialog(now, flow, id, key, message);
             return;
         }
@@ -53,6 +60,21 @@ impl Srs {
             Some(Method::Invite) => self.invite(now, flow, key, message, bytes),
             Some(Method::Options) => self.options(now, flow, key, &message),
             _ => self.unknown_dialog(now, flow, key, &message),
+        }
+    }
+
+    /// Whether a request that came in clear should have come over TLS: all must, or its dialog was made over TLS. What
+    /// was begun in clear is ended in clear.
+    fn must_be_secure(&self, session: Option<SessionId>, flow: &Flow) -> bool {
+        if flow.transport == Transport::Tls || self.policy.adopt_foreign_tags {
+            return false;
+        }
+        match session.and_then(|id| self.sessions.get(&id)) {
+            Some(session) => {
+                let state = &session.state;
+                state.flow.transport == Transport::Tls && (state.dialog.secure || self.policy.require_tls)
+            }
+            None => self.policy.require_tls,
         }
     }
 
@@ -90,7 +112,7 @@ impl Srs {
     fn options(&mut self, now: Now, flow: &Flow, key: &ServerKey, message: &Message) {
         let (status, reason) = if self.draining { (503, "Service Unavailable") } else { (200, "OK") };
         let mut response = Message::response(status, reason, message);
-        response.headers.push("Contact", contact(flow, self.policy.advertised_signalling.as_deref()));
+        response.headers.push("Contact", own_address::contact(flow, is_sips(message), &self.policy));
         response.headers.push("Allow", ALLOW);
         response.headers.push("Accept", ACCEPT);
         response.headers.push("Accept-Encoding", "identity");
@@ -274,6 +296,10 @@ impl Srs {
         }
         self.with_session(now, id, |_, _| ());
     }
+}
+
+fn is_sips(request: &Message) -> bool {
+    request.uri().and_then(|uri| uri.get(..5)).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"))
 }
 
 /// Whether a request may belong to a dialog: it has a To tag, or is one that SRCs send without (BYE).

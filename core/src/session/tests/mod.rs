@@ -3,6 +3,7 @@
 mod calls;
 mod dialogs;
 mod restart;
+mod secure;
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -56,6 +57,8 @@ pub(super) fn policy() -> Policy {
         peers: Vec::new(),
         probes: true,
         show_framed: false,
+        advertised_tls: None,
+        require_tls: false,
         adopt_foreign_tags: false,
     }
 }
