@@ -102,12 +102,16 @@ pub(super) async fn accept(
         if length == 0 {
             return Err("it hung up without a word (a health check of the port?)".to_owned());
         }
-        if let Some(other) = first.get(..length).and_then(reason::not_tls) {
+        let first = first.get(..length).unwrap_or_default();
+        if let Some(other) = reason::not_tls(first) {
             return Err(other.to_owned());
         }
         let (config, judge) = material.for_client().map_err(|error| error.to_string())?;
         let shaken = TlsAcceptor::from(Arc::new(config)).accept(stream).await;
-        let stream = shaken.map_err(|error| reason::of(&error, judge.refused(), material.min_version))?;
+        let stream = shaken.map_err(|error| match reason::too_old(first) {
+            Some(version) => reason::of_old(version, material.min_version),
+            None => reason::of(&error, judge.refused(), material.min_version),
+        })?;
         Ok((TlsStream::from(stream), judge))
     };
     settle(handshakes, remote, timeout(HANDSHAKE_TIMEOUT, begun).await)

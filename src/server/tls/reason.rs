@@ -27,6 +27,22 @@ pub(super) fn not_tls(first: &[u8]) -> Option<&'static str> {
     }
 }
 
+/// The newest version that a client speaks, where that is older than any of ours: its hello says so in the clear
+/// (RFC 5246 7.4.1.2; newer ones say 1.2 there, whatever else they speak).
+pub(super) fn too_old(first: &[u8]) -> Option<&'static str> {
+    match first.get(9..11)? {
+        [3, 0] => Some("SSL 3"),
+        [3, 1] => Some("TLS 1.0"),
+        [3, 2] => Some("TLS 1.1"),
+        _ => None,
+    }
+}
+
+/// Why there is no connection to a client that speaks nothing newer than `version`.
+pub(super) fn of_old(version: &str, oldest: TlsVersion) -> String {
+    format!("no version in common: the other side speaks {version} at best; {}", ours(oldest))
+}
+
 const SIP_METHODS: [&str; 9] =
     ["INVITE ", "OPTIONS ", "REGISTER ", "BYE ", "ACK ", "CANCEL ", "UPDATE ", "MESSAGE ", "SUBSCRIBE "];
 
@@ -99,8 +115,8 @@ fn of_incompatible(why: &PeerIncompatible, oldest: TlsVersion) -> String {
 
 fn ours(oldest: TlsVersion) -> &'static str {
     match oldest {
-        TlsVersion::V1_2 => "siprec speaks TLS 1.2 and 1.3, and the other side neither of them",
-        TlsVersion::V1_3 => "siprec speaks TLS 1.3 only (server.tls.min_version), and the other side does not",
+        TlsVersion::V1_2 => "siprec speaks TLS 1.2 and 1.3",
+        TlsVersion::V1_3 => "siprec speaks TLS 1.3 only (server.tls.min_version)",
     }
 }
 
@@ -150,6 +166,8 @@ mod tests {
         assert!(says(b"SIP/2.0 200 OK\r\n").contains("SIP without TLS"));
         assert!(says(b"\r\n\r\n").contains("SIP without TLS"), "a keep-alive");
         assert!(says(b"GET / HTTP/1.1\r\n").contains("HTTP"));
+        assert_eq!(too_old(&[0x16, 3, 1, 0, 99, 1, 0, 0, 95, 3, 2, 7]), Some("TLS 1.1"));
+        assert_eq!(too_old(&[0x16, 3, 1, 0, 99, 1, 0, 0, 95, 3, 3, 7]), None);
         assert!(says(&[0x80, 0x2e, 1, 0, 2]).contains("SSL 2"));
         assert!(says(&[0, 1, 2]).contains("not TLS"));
     }
