@@ -99,7 +99,9 @@ fn of_incompatible(why: &PeerIncompatible, oldest: TlsVersion) -> String {
                 .into()
         }
         PeerIncompatible::NoKxGroupsInCommon | PeerIncompatible::NamedGroupsExtensionRequired => {
-            "no group of key exchange in common: it must offer X25519, P-256 or P-384".into()
+            "no key exchange in common: it must offer ECDHE with X25519, P-256 or P-384 (RSA key exchange is not spoken \
+             here)"
+                .into()
         }
         PeerIncompatible::NoSignatureSchemesInCommon
         | PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon
