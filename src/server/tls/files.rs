@@ -20,6 +20,7 @@ const MAX_FILE: u64 = 4 << 20;
 const OTHERS: u32 = 0o007;
 
 /// The server's certificate with its chain and its key, which belong together.
+#[expect(clippy::wildcard_enum_match_arm, reason = "not an enum of ours, and open to more")]
 pub(super) fn identity(cert: &Path, key: &Path, provider: &CryptoProvider) -> anyhow::Result<CertifiedKey> {
     let chain = certificates("server.tls.cert_file", cert)?;
     let certified = CertifiedKey::from_der(chain, private_key(key)?, provider);

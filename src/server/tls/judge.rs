@@ -144,6 +144,7 @@ impl Judge {
         Err(last)
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "not an enum of ours, and open to more")]
     fn explain(&self, error: &webpki::Error, certificate: &Certificate) -> (CertificateError, String) {
         let pin = || format!("to accept it all the same, put its SHA-256 into server.tls.pins: {certificate}");
         // A chain that fails for a date fails as "expired", be it the peer's own or its CA's.

@@ -47,6 +47,7 @@ const SIP_METHODS: [&str; 9] =
     ["INVITE ", "OPTIONS ", "REGISTER ", "BYE ", "ACK ", "CANCEL ", "UPDATE ", "MESSAGE ", "SUBSCRIBE "];
 
 /// Why a handshake failed. `refused` is what our own judge had to say of the peer's certificate.
+#[expect(clippy::wildcard_enum_match_arm, reason = "not an enum of ours, and open to more")]
 pub(super) fn of(error: &io::Error, refused: Option<String>, oldest: TlsVersion) -> String {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
     match inner {
@@ -62,6 +63,7 @@ pub(super) fn of(error: &io::Error, refused: Option<String>, oldest: TlsVersion)
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "not an enum of ours, and open to more")]
 fn of_certificate(why: &CertificateError) -> String {
     match why {
         CertificateError::BadSignature => "it does not have the key of the certificate that it shows".into(),
@@ -69,6 +71,7 @@ fn of_certificate(why: &CertificateError) -> String {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "not an enum of ours, and open to more")]
 fn of_tls(error: &Error, oldest: TlsVersion) -> String {
     match error {
         Error::NoCertificatesPresented => {
@@ -86,6 +89,7 @@ fn of_tls(error: &Error, oldest: TlsVersion) -> String {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "not an enum of ours, and open to more")]
 fn of_incompatible(why: &PeerIncompatible, oldest: TlsVersion) -> String {
     match why {
         PeerIncompatible::SupportedVersionsExtensionRequired
@@ -123,6 +127,7 @@ fn ours(oldest: TlsVersion) -> &'static str {
 }
 
 /// What a peer wants to say with its alert (RFC 8446 6.2).
+#[expect(clippy::wildcard_enum_match_arm, reason = "not an enum of ours, and open to more")]
 pub(super) fn meaning(alert: AlertDescription) -> &'static str {
     match alert {
         AlertDescription::UnknownCA => {
