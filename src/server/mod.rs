@@ -14,6 +14,7 @@ mod housekeeping;
 mod limits;
 pub mod media;
 mod options;
+mod orders;
 mod recovery;
 mod serve;
 mod signalling;
@@ -23,5 +24,6 @@ mod told;
 
 pub use facade::Server;
 pub use options::Options;
+pub use orders::{Desk, Orders};
 pub use serve::run;
 pub use tls::check as check_tls;

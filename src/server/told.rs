@@ -5,8 +5,9 @@ use siprec_core::session::Tell;
 /// Logs one thing.
 pub(super) fn tell(tell: &Tell) {
     match tell {
-        Tell::SessionStarted { session, remote, streams } => {
-            tracing::info!(%session, src = %remote, streams, "recording");
+        Tell::SessionStarted { session, remote, streams, vendor } => {
+            let vendor = vendor.as_ref().map(tracing::field::display);
+            tracing::info!(%session, src = %remote, streams, vendor, "recording");
         }
         Tell::SessionEnded { session, cause } => tracing::info!(%session, ?cause, "session ended"),
         Tell::Alarm { session, alarm, port, raised: true } => {
@@ -16,6 +17,9 @@ pub(super) fn tell(tell: &Tell) {
             tracing::info!(%session, ?alarm, stream = port.map(|p| p.0), "alarm cleared");
         }
         Tell::Refused { remote, status, reason } => tracing::info!(%remote, status, reason, "refused"),
+        Tell::NotEstablished { remote, status, reason } => {
+            tracing::warn!(src = %remote, status, reason, "the SRC was asked for a recording session in vain");
+        }
         Tell::Garbage { remote, reason } => tracing::debug!(%remote, reason, "not SIP"),
     }
 }

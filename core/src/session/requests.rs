@@ -8,13 +8,14 @@ use super::offer::FirstInvite;
 use super::own_address;
 use super::reading::{Bodies, is_recording_session};
 use super::recording_session::RecordingSession;
+use super::session_timer::Asked;
 use super::srs::Srs;
 use super::{Checkpoint, journalling};
 use crate::entry::EndCause;
 use crate::metadata::Snapshot;
 use crate::seed::{Random, SessionId};
 use crate::sip::check::{ACCEPT, ALLOW, Rejection, check};
-use crate::sip::dialog::Dialog;
+use crate::sip::dialog::{Dialog, is_sips};
 use crate::sip::message::Message;
 use crate::sip::transaction::{Incoming, ServerKey};
 use crate::sip::{Flow, Method, Transport};
@@ -33,7 +34,7 @@ impl Srs {
                 }
             }
             Incoming::Cancel { key, invite, message } => self.cancel(now, flow, &key, invite.as_ref(), &message),
-            Incoming::Response { key, message } => self.answered(now, &key, Some(&message)),
+            Incoming::Response { key, message } => self.answered(now, &key, Some(&message), Some(flow)),
         }
     }
 
@@ -112,7 +113,7 @@ impl Srs {
     fn options(&mut self, now: Now, flow: &Flow, key: &ServerKey, message: &Message) {
         let (status, reason) = if self.draining { (503, "Service Unavailable") } else { (200, "OK") };
         let mut response = Message::response(status, reason, message);
-        response.headers.push("Contact", own_address::contact(flow, is_sips(message), &self.policy));
+        response.headers.push("Contact", own_address::contact(flow, message.uri().is_some_and(is_sips), &self.policy));
         response.headers.push("Allow", ALLOW);
         response.headers.push("Accept", ACCEPT);
         response.headers.push("Accept-Encoding", "identity");
@@ -155,6 +156,9 @@ impl Srs {
     /// Whether an INVITE is taken, in the order of RFC 3261 8.2 and then of cost.
     fn judge(&self, message: &Message, flow: &Flow) -> Result<Bodies, Rejection> {
         let bodies = Bodies::read(message)?;
+        if let Some(rejection) = Asked::of(message).too_small(self.policy.session_timers) {
+            return Err(rejection);
+        }
         if !is_recording_session(message, &bodies) && !self.policy.is_legacy(flow.remote.ip()) {
             return Err(Rejection::new(403, "Not a Recording Session", "RFC 7866 6.2"));
         }
@@ -214,6 +218,12 @@ impl Srs {
         match message.method() {
             Some(Method::Invite | Method::Update) => self.reoffer(now, flow, id, key, message),
             Some(Method::Bye) => self.bye(now, id, key, &message),
+            // RFC 6086 4.2.2: we take no Info-Packages, and say so. An INFO without one is of older times: done.
+            Some(Method::Info) if message.header("Info-Package").is_some() => {
+                let mut rejection = Rejection::new(469, "Bad Info Package", "RFC 6086 4.2.2");
+                rejection.headers.push(("Recv-Info", String::new()));
+                self.reject(now, flow, key, &message, &rejection);
+            }
             Some(Method::Options | Method::Info) => {
                 self.with_session(now, id, |session, ctx| {
                     let response = session.ok(&message, ctx);
@@ -228,7 +238,8 @@ impl Srs {
     }
 
     fn reoffer(&mut self, now: Now, flow: &Flow, id: SessionId, key: &ServerKey, message: Message) {
-        let bodies = match Bodies::read(&message) {
+        let too_small = Asked::of(&message).too_small(self.policy.session_timers);
+        let bodies = match too_small.map_or_else(|| Bodies::read(&message), Err) {
             Ok(bodies) => bodies,
             Err(rejection) => {
                 self.reject(now, flow, key, &message, &rejection);
@@ -236,10 +247,8 @@ impl Srs {
             }
         };
         let considered = self.with_session(now, id, |session, ctx| {
-            if session.pending.is_some() {
-                let mut busy = Rejection::new(500, "Request Pending", "RFC 3261 14.2");
-                busy.headers.push(("Retry-After", String::from("1")));
-                return Err((*key, busy));
+            if let Some(rejection) = session.glare(&message, &bodies) {
+                return Err((*key, rejection));
             }
             session.state.dialog.refresh_target(&message);
             session.consider(*key, message.clone(), bodies, None, ctx)
@@ -298,8 +307,28 @@ impl Srs {
     }
 }
 
-fn is_sips(request: &Message) -> bool {
-    request.uri().and_then(|uri| uri.get(..5)).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"))
+impl RecordingSession {
+    /// Why an INVITE or UPDATE must wait: an offer of ours, or of theirs, has no answer yet (RFC 3261 14.2, RFC 3311
+    /// 5.2).
+    fn glare(&mut self, request: &Message, bodies: &Bodies) -> Option<Rejection> {
+        if self.calling.is_some() {
+            let mut early = Rejection::new(500, "Not Yet Established", "RFC 3311 5.2");
+            early.headers.push(("Retry-After", String::from("1")));
+            return Some(early);
+        }
+        let is_invite = request.method() == Some(&Method::Invite);
+        if !is_invite && bodies.sdp.is_none() {
+            return None;
+        }
+        let unanswered = self.own.unacknowledged && self.state.last_invite.awaits_answer;
+        if self.own.is_inviting() || unanswered {
+            return Some(Rejection::new(491, "Request Pending", "RFC 3311 5.2"));
+        }
+        self.pending.as_ref()?;
+        let mut busy = Rejection::new(500, "Request Pending", "RFC 3261 14.2");
+        busy.headers.push(("Retry-After", format!("{}", self.branches.next_u32() % 11)));
+        Some(busy)
+    }
 }
 
 /// Whether a request may belong to a dialog: it has a To tag, or is one that SRCs send without (BYE).
