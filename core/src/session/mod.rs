@@ -16,6 +16,7 @@ mod journalling;
 mod judge;
 mod limits;
 mod offer;
+mod own_address;
 mod own_requests;
 mod peer;
 mod peers;
