@@ -1,9 +1,10 @@
 //! From the operator's configuration to what the core decides by.
 
+use siprec_core::media::Digits;
 use siprec_core::sdp::AnswerPolicy;
 use siprec_core::session::{self, Policy, SessionTimers};
 
-use crate::config::{Config, Peer, Refusal, SessionTimersConfig, Span};
+use crate::config::{Config, Dtmf, Peer, Refusal, SessionTimersConfig, Span};
 
 /// This build, as it calls itself in SIP and in journals.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -18,6 +19,7 @@ pub fn policy(config: &Config, boot: &str) -> Policy {
         journalled_config: journalled(config),
         max_sessions: usize::try_from(config.server.max_connections).unwrap_or(usize::MAX),
         rtp_timeout: config.media.rtp_timeout.0,
+        digits: digits(config.media.dtmf),
         answer: AnswerPolicy { codecs, codecs_strict: config.media.codecs_strict, ..AnswerPolicy::default() },
         advertised_signalling: config
             .server
@@ -37,6 +39,7 @@ fn journalled(config: &Config) -> serde_json::Value {
     let codecs: Vec<String> = config.media.codecs.iter().map(ToString::to_string).collect();
     serde_json::json!({
         "media.codecs": codecs,
+        "media.dtmf": config.media.dtmf,
         "media.codecs_strict": config.media.codecs_strict,
         "media.rtp_timeout_ms": u64::try_from(config.media.rtp_timeout.0.as_millis()).unwrap_or(u64::MAX),
     })
@@ -49,6 +52,15 @@ fn peer(peer: &Peer) -> session::Peer {
         refusal: peer.refusal.map(refusal),
         legacy: peer.legacy,
         strict_dialogs: peer.strict_dialogs,
+    }
+}
+
+/// What of digits is kept, in the core's words.
+pub fn digits(dtmf: Dtmf) -> Digits {
+    match dtmf {
+        Dtmf::Keep => Digits::Keep,
+        Dtmf::Mask => Digits::Mask,
+        Dtmf::Drop => Digits::Drop,
     }
 }
 

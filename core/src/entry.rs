@@ -7,6 +7,7 @@
 //! ```
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
@@ -200,8 +201,8 @@ pub enum Event {
     Answered,
     /// The metadata as folded so far, after an update.
     Metadata {
-        /// State after the update.
-        snapshot: Snapshot,
+        /// State after the update; the session holds the same one.
+        snapshot: Arc<Snapshot>,
         /// What was wrong with the update.
         deviations: Vec<Deviation>,
     },

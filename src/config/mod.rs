@@ -14,9 +14,9 @@ mod yaml;
 
 pub use layers::{Fault, Faults, Flag, Loaded, Origin, Sources};
 pub use model::{
-    ArchiveConfig, AuthConfig, AuthProvider, CatalogKind, ClusterConfig, Config, LogFormat, LogLevel, LoggingConfig,
-    MediaConfig, MetadataConfig, OAuth2Config, Peer, Permission, RecordingConfig, Refusal, Role, S3Config,
-    ServerConfig, SessionTimersConfig, StorageConfig, StorageKind, TlsConfig,
+    ArchiveConfig, AuthConfig, AuthProvider, CatalogKind, ClusterConfig, Config, Dtmf, LogFormat, LogLevel,
+    LoggingConfig, MediaConfig, MetadataConfig, OAuth2Config, Peer, Permission, RecordingConfig, Refusal, Role,
+    S3Config, ServerConfig, SessionTimersConfig, StorageConfig, StorageKind, TlsConfig,
 };
 pub use notices::{Notice, Severity, notices};
 pub use show::{show_json, show_text};

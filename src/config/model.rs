@@ -129,6 +129,20 @@ pub struct MediaConfig {
     pub buffer_size: u32,
     /// Threads that receive media; 0: one a core.
     pub workers: u16,
+    /// What is kept of digits that come as telephone events or by INFO.
+    pub dtmf: Dtmf,
+}
+
+/// What is kept of digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtmf {
+    /// All of it.
+    Keep,
+    /// When keys were pressed, not which.
+    Mask,
+    /// Nothing but the headers of the packets.
+    Drop,
 }
 
 impl Default for MediaConfig {
@@ -141,6 +155,7 @@ impl Default for MediaConfig {
             rtp_timeout: Span(Duration::from_secs(30)),
             buffer_size: 160,
             workers: 0,
+            dtmf: Dtmf::Keep,
         }
     }
 }

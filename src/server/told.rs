@@ -5,8 +5,9 @@ use siprec_core::session::Tell;
 /// Logs one thing.
 pub(super) fn tell(tell: &Tell) {
     match tell {
-        Tell::SessionStarted { session, remote, streams } => {
-            tracing::info!(%session, src = %remote, streams, "recording");
+        Tell::SessionStarted { session, remote, streams, vendor } => {
+            let vendor = vendor.as_ref().map(tracing::field::display);
+            tracing::info!(%session, src = %remote, streams, vendor, "recording");
         }
         Tell::SessionEnded { session, cause } => tracing::info!(%session, ?cause, "session ended"),
         Tell::Alarm { session, alarm, port, raised: true } => {

@@ -240,8 +240,7 @@ impl RecordingSession {
         self.set_timer(timer, ctx);
         keep(id, now.wall, Event::Answered, ctx.out);
         self.take_first_metadata(&bodies, ctx);
-        let (remote, streams) = (self.state.flow.remote, self.state.streams.live().count());
-        ctx.out.push_back(Output::Tell(Tell::SessionStarted { session: id, remote, streams }));
+        self.tell_started(&response, ctx);
         journalling::checkpoint(&self.state, now, ctx.out);
         self.ask_for_snapshot(ctx);
     }

@@ -1,6 +1,7 @@
 //! What must be known to go on with a session after a crash: written to its journal at each change, as JSON.
 
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
@@ -30,7 +31,7 @@ pub struct Checkpoint {
     pub(super) dialog: Dialog,
     pub(super) flow: Flow,
     pub(super) streams: Streams,
-    pub(super) snapshot: Snapshot,
+    pub(super) snapshot: Arc<Snapshot>,
     pub(super) recordings: Recordings,
     /// When our first 2xx left.
     pub(super) answered: Option<Wall>,
@@ -100,7 +101,7 @@ impl Checkpoint {
             dialog,
             flow,
             streams: Streams::default(),
-            snapshot,
+            snapshot: Arc::new(snapshot),
             recordings: Recordings::default(),
             answered: None,
             last_invite: LastInvite::default(),

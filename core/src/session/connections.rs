@@ -1,6 +1,7 @@
 //! From bytes to messages: datagrams, and streams whose messages are put together (RFC 3261 18.3).
 
 use super::limits::{MAX_BREAKS, MAX_CONNECTIONS};
+use super::secrets::without_digits;
 use super::srs::Srs;
 use super::{Output, Tell};
 use crate::sip::framing::{Frame, Framer};
@@ -90,9 +91,10 @@ impl Srs {
             }
         };
         if let Some(call_id) = message.call_id() {
+            let kept = without_digits(bytes, self.policy.digits);
             for id in self.by_call.get(call_id).into_iter().flatten() {
                 if let Some(session) = self.sessions.get_mut(id) {
-                    session.keep_message(now.wall, flow, false, bytes, &mut self.out);
+                    session.keep_message(now.wall, flow, false, &kept, &mut self.out);
                 }
             }
         }

@@ -30,8 +30,8 @@ mod watch;
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use limits::*;
 pub use policy::{Peer, Policy, Refusal};
-pub use reading::is_siprec_invite;
-pub use secrets::blank_secrets;
+pub use reading::{Bodies, is_siprec_invite};
+pub use secrets::{blank_secrets, without_digits};
 pub use session_timer::{SHORTEST_INTERVAL, SessionTimers};
 pub use srs::Srs;
 
@@ -45,6 +45,7 @@ use crate::media::{MediaReport, PortSettings};
 use crate::seed::{RecordingId, SessionId};
 use crate::sip::{ConnectionId, Flow, Transport};
 use crate::time::{Monotonic, Wall};
+use crate::vendor::Profile;
 
 /// What the shell tells the core.
 #[derive(Debug)]
@@ -286,6 +287,8 @@ pub enum Tell {
         remote: SocketAddr,
         /// Streams that are recorded.
         streams: usize,
+        /// Who made the SRC, by the signs it gives.
+        vendor: Option<Profile>,
     },
     /// A session ended.
     SessionEnded {

@@ -24,6 +24,7 @@ use crate::sip::check::{ACCEPT, ALLOW, Rejection, SUPPORTED};
 use crate::sip::message::Message;
 use crate::sip::transaction::ServerKey;
 use crate::sip::{Flow, Method, Transport};
+use crate::vendor::Evidence;
 
 /// A request whose answer waits for ports.
 pub(super) struct Pending {
@@ -63,6 +64,7 @@ impl RecordingSession {
             Ok(offer) => offer,
             Err(rejection) => return Err((key, rejection)),
         };
+        self.state.streams.digits = ctx.policy.digits;
         if let Some((_, decision)) = &offer {
             self.state.streams.apply(id, &decision.media, local, now, &mut self.random, ctx.out);
         } else if first.is_some() {
@@ -82,7 +84,7 @@ impl RecordingSession {
 
     /// The m-lines of an offer of ours: one a label that the metadata names, two where it names none.
     fn streams_to_offer(&self, bodies: &Bodies, ctx: &Context<'_>) -> Vec<OfferedStream> {
-        let mut snapshot = self.state.snapshot.clone();
+        let mut snapshot = (*self.state.snapshot).clone();
         for (content_type, body) in &bodies.metadata {
             if let Some(document) = &metadata::parse(content_type, body).document {
                 let _ = snapshot.apply(document, ctx.now.wall);
@@ -137,9 +139,7 @@ impl RecordingSession {
         if is_first {
             keep(id, now.wall, Event::Answered, ctx.out);
             self.take_first_metadata(&bodies, ctx);
-            let streams = self.state.streams.live().count();
-            let remote = self.state.flow.remote;
-            ctx.out.push_back(super::Output::Tell(Tell::SessionStarted { session: id, remote, streams }));
+            self.tell_started(&request, ctx);
         } else {
             self.take_metadata(&bodies.metadata, ctx);
         }
@@ -165,6 +165,16 @@ impl RecordingSession {
         self.state.answered = answered;
         let events = self.state.recordings.begin(&self.state.snapshot, ctx.now.wall, &mut self.random);
         self.keep_recordings(events, ctx);
+    }
+
+    /// The operator's log hears of a session that begins. `message` is the SRC's: its INVITE, or its 2xx to ours.
+    pub(super) fn tell_started(&self, message: &Message, ctx: &mut Context<'_>) {
+        let (remote, streams) = (self.state.flow.remote, self.state.streams.live().count());
+        let mut evidence = Evidence::default();
+        evidence.message(message);
+        evidence.snapshot(&self.state.snapshot);
+        let vendor = evidence.profile();
+        ctx.out.push_back(super::Output::Tell(Tell::SessionStarted { session: self.id(), remote, streams, vendor }));
     }
 
     fn refuse_for_lack_of_ports(&mut self, key: &ServerKey, request: &Message, ctx: &mut Context<'_>) {

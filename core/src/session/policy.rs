@@ -6,6 +6,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use super::session_timer::SessionTimers;
+use crate::media::Digits;
 use crate::sdp::AnswerPolicy;
 
 /// How the server treats everybody, and some peers otherwise.
@@ -23,6 +24,8 @@ pub struct Policy {
     pub max_sessions: usize,
     /// Silence on a stream that is worth an alarm.
     pub rtp_timeout: Duration,
+    /// What is kept of digits.
+    pub digits: Digits,
     /// How offers are answered.
     pub answer: AnswerPolicy,
     /// Host (and port) to put into Contact instead of the address that was reached.

@@ -10,11 +10,11 @@ use crate::sip::multipart;
 
 /// The bodies that a recorder reads, wherever in the message they stood.
 #[derive(Debug, Default)]
-pub(super) struct Bodies {
+pub struct Bodies {
     /// The session description.
-    pub(super) sdp: Option<Vec<u8>>,
+    pub sdp: Option<Vec<u8>>,
     /// Metadata parts (type, content), in order.
-    pub(super) metadata: Vec<(String, Vec<u8>)>,
+    pub metadata: Vec<(String, Vec<u8>)>,
 }
 
 /// What a part is to us.
@@ -27,7 +27,10 @@ enum Meaning {
 impl Bodies {
     /// Reads the body of `message`. Refuses only what leaves nothing usable, or what the SRC itself says must be
     /// understood (RFC 5621 8).
-    pub(super) fn read(message: &Message) -> Result<Self, Rejection> {
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn read(message: &Message) -> Result<Self, Rejection> {
         let mut bodies = Self::default();
         if message.body.is_empty() {
             return Ok(bodies);

@@ -2,6 +2,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
@@ -179,7 +180,8 @@ impl RecordingSession {
             self.state.peer.called_metadata(content_type);
             let is_first = self.state.snapshot.updates == 0;
             let mode = parsed.document.as_ref().map(|document| document.mode);
-            let folded = parsed.document.map(|document| self.state.snapshot.apply(&document, ctx.now.wall));
+            let folded =
+                parsed.document.map(|document| Arc::make_mut(&mut self.state.snapshot).apply(&document, ctx.now.wall));
             if let Some(reason) = why_ask(mode, is_first, folded.as_deref().unwrap_or_default()) {
                 self.want_snapshot(reason);
                 if !self.state.peer.update {
@@ -189,7 +191,7 @@ impl RecordingSession {
                 self.snapshot_came();
             }
             deviations.extend(folded.unwrap_or_default());
-            let event = Event::Metadata { snapshot: self.state.snapshot.clone(), deviations };
+            let event = Event::Metadata { snapshot: Arc::clone(&self.state.snapshot), deviations };
             keep(self.id(), ctx.now.wall, event, ctx.out);
         }
         if self.state.answered.is_some() && !parts.is_empty() {

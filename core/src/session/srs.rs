@@ -438,9 +438,7 @@ impl Srs {
 
 /// The Call-ID of a message that we wrote: its header field is in the long form, on a line of its own.
 fn call_id_of(ours: &[u8]) -> Option<&str> {
-    const NAME: &[u8] = b"\r\nCall-ID: ";
-    let head = ours.windows(4).position(|w| w == b"\r\n\r\n").map_or(ours, |end| &ours[..end]);
-    let start = head.windows(NAME.len()).position(|w| w == NAME)? + NAME.len();
-    let value = head[start..].split(|b| *b == b'\r').next()?;
+    let head = ours.split(|byte| *byte == b'\n').take_while(|line| line.trim_ascii_end() != b"");
+    let value = head.into_iter().find_map(|line| line.strip_prefix(b"Call-ID: "))?;
     core::str::from_utf8(value).ok().map(str::trim)
 }

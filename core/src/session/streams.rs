@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::limits::MAX_PORTS;
 use super::{Outbox, Output};
 use crate::entry::{Event, PauseCause, PortIndex, Stream};
-use crate::media::PortSettings;
+use crate::media::{Digits, PortSettings};
 use crate::sdp::{Accepted, Decided, PauseKind};
 use crate::seed::{Random, SessionId};
 use crate::time::Wall;
@@ -21,6 +21,9 @@ pub(super) struct Streams {
     next_port: u16,
     /// An operator's pause covers whatever comes.
     pub(super) paused_by_operator: bool,
+    /// What is kept of digits, on ports opened from now on.
+    #[serde(default)]
+    pub(super) digits: Digits,
     /// Ports that were asked for and not yet opened.
     #[serde(skip)]
     waiting: BTreeSet<PortIndex>,
@@ -146,6 +149,7 @@ impl Streams {
             remote_rtcp: wanted.accepted.remote_rtcp,
             rtcp_mux,
             seed: random.next_u64(),
+            digits: self.digits,
         };
         self.lines[line] = Some(Live { settings, offered_pause, heard: now, alarmed: false, published: None });
     }

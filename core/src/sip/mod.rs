@@ -18,6 +18,7 @@ mod method;
 pub mod multipart;
 mod params;
 mod parse;
+pub mod survey;
 pub mod transaction;
 pub mod uri;
 mod via;

@@ -54,6 +54,7 @@ pub(super) fn policy() -> Policy {
         journalled_config: serde_json::Value::Null,
         max_sessions: 10,
         rtp_timeout: Duration::from_secs(30),
+        digits: crate::media::Digits::Keep,
         answer: AnswerPolicy::default(),
         advertised_signalling: None,
         refusal: Refusal { status: 503, retry_after_seconds: Some(5) },
