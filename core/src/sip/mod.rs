@@ -13,6 +13,7 @@ pub mod check;
 pub mod dialog;
 pub mod framing;
 mod header;
+pub(crate) mod lines;
 pub mod message;
 mod method;
 pub mod multipart;
