@@ -1,9 +1,10 @@
 //! From the operator's configuration to what the core decides by.
 
+use siprec_core::media::Digits;
 use siprec_core::sdp::AnswerPolicy;
-use siprec_core::session::{self, Policy};
+use siprec_core::session::{self, Policy, SessionTimers};
 
-use crate::config::{Config, Peer, Refusal};
+use crate::config::{Config, Dtmf, Peer, Refusal, SessionTimersConfig, Span};
 
 /// This build, as it calls itself in SIP and in journals.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -18,6 +19,7 @@ pub fn policy(config: &Config, boot: &str) -> Policy {
         journalled_config: journalled(config),
         max_sessions: usize::try_from(config.server.max_connections).unwrap_or(usize::MAX),
         rtp_timeout: config.media.rtp_timeout.0,
+        digits: digits(config.media.dtmf),
         answer: AnswerPolicy { codecs, codecs_strict: config.media.codecs_strict, ..AnswerPolicy::default() },
         advertised_signalling: config
             .server
@@ -25,6 +27,7 @@ pub fn policy(config: &Config, boot: &str) -> Policy {
             .map(|address| std::net::SocketAddr::new(address, config.server.address.port).to_string()),
         refusal: refusal(config.server.refusal),
         peers: config.peers.iter().map(peer).collect(),
+        session_timers: session_timers(config.server.session_timers),
         probes: true,
         show_framed: false,
         adopt_foreign_tags: false,
@@ -36,6 +39,7 @@ fn journalled(config: &Config) -> serde_json::Value {
     let codecs: Vec<String> = config.media.codecs.iter().map(ToString::to_string).collect();
     serde_json::json!({
         "media.codecs": codecs,
+        "media.dtmf": config.media.dtmf,
         "media.codecs_strict": config.media.codecs_strict,
         "media.rtp_timeout_ms": u64::try_from(config.media.rtp_timeout.0.as_millis()).unwrap_or(u64::MAX),
     })
@@ -47,7 +51,22 @@ fn peer(peer: &Peer) -> session::Peer {
         prefix: peer.address.prefix,
         refusal: peer.refusal.map(refusal),
         legacy: peer.legacy,
+        strict_dialogs: peer.strict_dialogs,
     }
+}
+
+/// What of digits is kept, in the core's words.
+pub fn digits(dtmf: Dtmf) -> Digits {
+    match dtmf {
+        Dtmf::Keep => Digits::Keep,
+        Dtmf::Mask => Digits::Mask,
+        Dtmf::Drop => Digits::Drop,
+    }
+}
+
+fn session_timers(timers: SessionTimersConfig) -> SessionTimers {
+    let seconds = |span: Span| u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX);
+    SessionTimers { min_se: seconds(timers.min_se), interval: timers.interval.map(seconds) }
 }
 
 fn refusal(refusal: Refusal) -> session::Refusal {

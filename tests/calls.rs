@@ -92,6 +92,13 @@ fn one_call() {
     let recording = recordings::wait(&server.data, call.call_id(), RENDERED_WITHIN);
     assert_eq!(recording.gaps(), []);
     assert_eq!(recording.text("/ended_by"), "bye");
+    for channel in ["0", "1"] {
+        let level = recording.number(&format!("/files/0/levels/channels/{channel}/talk_dbfs"));
+        // A tone of -21 dB with a loud click now and then.
+        assert!(level.is_some_and(|level| (-22..=-12).contains(&level)), "{level:?}");
+    }
+    assert_eq!(recording.number("/streams/0/sources/0/quality/mos_hundredths"), Some(441));
+    assert!(recording.list("/proof/findings").is_empty(), "{:?}", recording.list("/proof/findings"));
     assert_eq!(recordings::all(&server.data).len(), 1);
     let reports: usize = call.legs().iter().map(|l| l.rtcp_received().len()).sum();
     assert!(reports > 0, "no receiver report in 6 s (RFC 3550 6.2)");

@@ -395,6 +395,7 @@ fn sidecar(n: u128, at: i64, caller: &str, name: Option<&str>) -> Sidecar {
         callee: Some(Party { aor: "sip:help@example.com".to_owned(), name: None }),
         participants: Vec::new(),
         streams: vec![stream],
+        digits: Vec::new(),
         metadata: Vec::new(),
         files: vec![FileSheet {
             name: format!("{}.wav", RecordingId(n)),
@@ -404,6 +405,7 @@ fn sidecar(n: u128, at: i64, caller: &str, name: Option<&str>) -> Sidecar {
             sample_rate: 8000,
             channels: 2,
             frames: 8000,
+            levels: None,
         }],
         proof: Proof::default(),
         journal: JournalSheet::default(),

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::tls::TlsConfig;
 use super::values::{ByteSize, Codec, ListenAddress, LogOutput, Network, PortRange, Secret, Span};
 
 /// All of siprec's configuration.
@@ -45,8 +46,12 @@ pub struct ServerConfig {
     pub max_connections: u32,
     /// What is answered over capacity.
     pub refusal: Refusal,
+    /// Session timers (RFC 4028).
+    pub session_timers: SessionTimersConfig,
     /// SIP over TLS.
     pub tls: TlsConfig,
+    /// Whether requests over UDP and TCP are refused.
+    pub require_tls: bool,
 }
 
 impl Default for ServerConfig {
@@ -56,8 +61,28 @@ impl Default for ServerConfig {
             advertised_address: None,
             max_connections: 10_000,
             refusal: Refusal::default(),
+            session_timers: SessionTimersConfig::default(),
             tls: TlsConfig::default(),
+            require_tls: false,
         }
+    }
+}
+
+/// `server.session_timers`: by when a session is over unless it is refreshed (RFC 4028).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SessionTimersConfig {
+    /// Shorter intervals are refused with 422; 90 s at least.
+    #[serde(deserialize_with = "session_interval")]
+    pub min_se: Span,
+    /// Asked of SRCs that support session timers and name no interval; none: nothing is asked.
+    #[serde(deserialize_with = "optional_session_interval")]
+    pub interval: Option<Span>,
+}
+
+impl Default for SessionTimersConfig {
+    fn default() -> Self {
+        Self { min_se: Span(Duration::from_secs(90)), interval: None }
     }
 }
 
@@ -78,18 +103,6 @@ impl Default for Refusal {
     }
 }
 
-/// `server.tls`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TlsConfig {
-    /// Whether SIP is received over TLS.
-    pub enabled: bool,
-    /// Certificate chain, PEM.
-    pub cert_file: Option<PathBuf>,
-    /// Private key, PEM.
-    pub key_file: Option<PathBuf>,
-}
-
 /// `media`: RTP and SDP.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -108,6 +121,20 @@ pub struct MediaConfig {
     pub buffer_size: u32,
     /// Threads that receive media; 0: one a core.
     pub workers: u16,
+    /// What is kept of digits that come as telephone events or by INFO.
+    pub dtmf: Dtmf,
+}
+
+/// What is kept of digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtmf {
+    /// All of it.
+    Keep,
+    /// When keys were pressed, not which.
+    Mask,
+    /// Nothing but the headers of the packets.
+    Drop,
 }
 
 impl Default for MediaConfig {
@@ -120,6 +147,7 @@ impl Default for MediaConfig {
             rtp_timeout: Span(Duration::from_secs(30)),
             buffer_size: 160,
             workers: 0,
+            dtmf: Dtmf::Keep,
         }
     }
 }
@@ -366,6 +394,24 @@ pub struct Peer {
     /// Its ordinary INVITEs (no SIPREC in them) are recorded as well.
     #[serde(default)]
     pub legacy: bool,
+    /// Its dialogs end as the RFCs have it, though RTP may flow: by a missed refresh or ACK, or a 481.
+    #[serde(default)]
+    pub strict_dialogs: bool,
+}
+
+fn session_interval<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
+    let span = Span::deserialize(deserializer)?;
+    if span.0 >= Duration::from_secs(90) {
+        Ok(span)
+    } else {
+        Err(serde::de::Error::custom(format!("{span} is too short: RFC 4028 allows no less than 90s")))
+    }
+}
+
+fn optional_session_interval<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Span>, D::Error> {
+    #[derive(Deserialize)]
+    struct Interval(#[serde(deserialize_with = "session_interval")] Span);
+    Ok(Option::<Interval>::deserialize(deserializer)?.map(|Interval(span)| span))
 }
 
 fn refusing_status<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {

@@ -9,7 +9,7 @@ use super::signalling::Signalling;
 use crate::archive::retention;
 use crate::archive::space::SpaceChange;
 use crate::config::{Severity, notices};
-use crate::policy::policy;
+use crate::policy::{digits, policy};
 
 /// Looks at the disk and at the writer, and lets the core know whether new sessions can be taken.
 pub(super) fn look(signalling: &mut Signalling) {
@@ -100,6 +100,7 @@ pub(super) fn reload(signalling: &mut Signalling, options: &mut Options) {
     policy.show_framed = signalling.trace.is_some();
     signalling.srs.reconfigure(policy);
     signalling.advertised_media = new.media.advertised_address;
+    signalling.digits = digits(new.media.dtmf);
     signalling.space.set_min_free(new.archive.min_free.0);
     options.loaded = loaded;
     tracing::info!("configuration reloaded");

@@ -14,6 +14,7 @@ mod housekeeping;
 mod limits;
 pub mod media;
 mod options;
+mod orders;
 mod recovery;
 mod serve;
 mod signalling;
@@ -22,4 +23,5 @@ mod told;
 
 pub use facade::Server;
 pub use options::Options;
+pub use orders::{Desk, Orders};
 pub use serve::run;

@@ -36,7 +36,7 @@ use crate::archive::renderers::Renderers;
 use crate::archive::scribe::{Blocks, Scribe};
 use crate::archive::space::Space;
 use crate::config::Config;
-use crate::policy::policy;
+use crate::policy::{digits, policy};
 
 /// Niceness of the render workers: recording comes first.
 const RENDER_NICENESS: i32 = 10;
@@ -134,6 +134,7 @@ pub(super) fn start(
         scribe: Scribe::default(),
         finishing: Finishing::new(renderers),
         trace: options.sip_trace.clone(),
+        digits: digits(config.media.dtmf),
         advertised_media: config.media.advertised_address,
         bound: HashMap::new(),
         outgoing: Vec::new(),

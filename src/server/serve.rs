@@ -21,6 +21,7 @@ use super::arrivals::{self, Arrival};
 use super::datagrams::Datagrams;
 use super::limits::Descriptors;
 use super::media::News;
+use super::orders::Wish;
 use super::signalling::Signalling;
 use super::{Options, banner, housekeeping, recovery, streams};
 use crate::config::{Config, ListenAddress};
@@ -144,6 +145,7 @@ async fn turn(
     let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
     let mut pruning = tokio::time::interval(PRUNING);
     let mut draining = false;
+    let mut desk = std::mem::take(&mut options.desk);
     loop {
         let wait = until(signalling);
         tokio::select! {
@@ -157,6 +159,11 @@ async fn turn(
                 }
                 signalling.wake();
             }
+            Some(wish) = desk.next() => match wish {
+                Wish::Order(order) => signalling.order(order),
+                Wish::Record(uri) => desk.look_up(signalling, uri),
+                Wish::ShutDown => return Ok(()),
+            },
             Some(news) = wakers.media.recv() => {
                 signalling.media_news(news);
                 signalling.wake();

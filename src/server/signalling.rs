@@ -12,8 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use siprec_core::entry::PortIndex;
+use siprec_core::media::Digits;
 use siprec_core::seed::SessionId;
-use siprec_core::session::{Input, Order, Output, Srs};
+use siprec_core::session::{Input, Order, Output, Srs, without_digits};
 use siprec_core::sip::{Flow, Transport};
 use siprec_core::time::{Monotonic, Now};
 
@@ -48,6 +49,8 @@ pub(super) struct Signalling {
     pub(super) scribe: Scribe,
     pub(super) finishing: Finishing,
     pub(super) trace: Option<SipTrace>,
+    /// What the trace shows of digits.
+    pub(super) digits: Digits,
     pub(super) advertised_media: Option<IpAddr>,
     /// Pairs that are bound and wait for their settings.
     pub(super) bound: HashMap<(SessionId, PortIndex), BoundPair>,
@@ -121,7 +124,7 @@ impl Signalling {
     fn stream_event(&mut self, event: StreamEvent) {
         match event {
             StreamEvent::Opened(id, local, remote) => {
-                self.input(Input::ConnectionOpened { id, transport: Transport::Tcp, local, remote });
+                self.input(Input::ConnectionOpened { id, transport: Transport::Tcp, local, remote, certificate: None });
             }
             StreamEvent::Bytes(id, bytes) => self.input(Input::Bytes { connection: id, bytes: &bytes }),
             StreamEvent::Closed(id) => {
@@ -319,7 +322,8 @@ impl Signalling {
 
     fn show(&self, outbound: bool, transport: Transport, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         if let Some(trace) = &self.trace {
-            trace.message(self.clock.now().wall, outbound, transport, from, to, bytes);
+            let shown = without_digits(bytes, self.digits);
+            trace.message(self.clock.now().wall, outbound, transport, from, to, &shown);
         }
     }
 }

@@ -17,6 +17,9 @@ pub(super) fn tell(tell: &Tell) {
             tracing::info!(%session, ?alarm, stream = port.map(|p| p.0), "alarm cleared");
         }
         Tell::Refused { remote, status, reason } => tracing::info!(%remote, status, reason, "refused"),
+        Tell::NotEstablished { remote, status, reason } => {
+            tracing::warn!(src = %remote, status, reason, "the SRC was asked for a recording session in vain");
+        }
         Tell::Garbage { remote, reason } => tracing::debug!(%remote, reason, "not SIP"),
     }
 }

@@ -67,6 +67,8 @@ pub(crate) struct Inner {
     waiting: Mutex<HashMap<String, Sender<Message>>>,
     acks: Mutex<HashMap<(String, u32), Vec<u8>>>,
     calls: Mutex<HashMap<String, Weak<call::Shared>>>,
+    /// The call that the server is to begin.
+    expected: Mutex<Option<Weak<call::Shared>>>,
     /// Every final response that came, retransmissions among them.
     seen: Mutex<Vec<Seen>>,
     /// Every request the server sent.
@@ -83,6 +85,7 @@ impl Src {
             waiting: Mutex::default(),
             acks: Mutex::default(),
             calls: Mutex::default(),
+            expected: Mutex::default(),
             seen: Mutex::default(),
             asked: Mutex::default(),
             mute: AtomicBool::new(false),
@@ -228,7 +231,24 @@ impl Inner {
     }
 
     pub(crate) fn register(&self, call: &Arc<call::Shared>) {
-        lock(&self.calls).insert(call.call_id.clone(), Arc::downgrade(call));
+        lock(&self.calls).insert(call.call_id().to_owned(), Arc::downgrade(call));
+    }
+
+    /// A call that the server is to begin.
+    pub(crate) fn expect(&self, call: &Arc<call::Shared>) {
+        *lock(&self.expected) = Some(Arc::downgrade(call));
+    }
+
+    /// Whose a request is: of a call that is known, or of the one that is expected.
+    fn call_of(&self, request: &Message) -> Option<Arc<call::Shared>> {
+        let known = lock(&self.calls).get(request.call_id()).and_then(Weak::upgrade);
+        if known.is_some() || request.method() != "INVITE" || request.to_tag().is_some() {
+            return known;
+        }
+        let call = lock(&self.expected).take()?.upgrade()?;
+        call.adopt(request);
+        self.register(&call);
+        Some(call)
     }
 
     pub(crate) fn forget(&self, call_id: &str) {
@@ -267,10 +287,13 @@ impl Inner {
     }
 
     fn answer(&self, request: Message, reply: &mut dyn FnMut(&[u8])) {
-        let call = lock(&self.calls).get(request.call_id()).and_then(Weak::upgrade);
+        let call = self.call_of(&request);
         let method = request.method().to_owned();
         lock(&self.asked).push(request.clone());
         if method == "ACK" {
+            if let Some(call) = call {
+                call.acknowledged(&request);
+            }
             return;
         }
         let response = match call {

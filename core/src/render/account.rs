@@ -22,6 +22,8 @@ pub(super) struct Account {
     pub(super) expected: u64,
     pub(super) late: u64,
     pub(super) duplicates: u64,
+    /// Runs of missing packets.
+    pub(super) loss_runs: u64,
     /// Packets with something to hear.
     pub(super) audible: u64,
     /// Interarrival jitter (RFC 3550 A.8), ns.
@@ -89,7 +91,10 @@ impl Ledger {
             }
             Place::Late => account.late += 1,
             Place::First | Place::Restart => account.expected += 1,
-            Place::Next { missing } => account.expected += 1 + if wanted { missing } else { 0 },
+            Place::Next { missing } => {
+                account.expected += 1 + if wanted { missing } else { 0 };
+                account.loss_runs += u64::from(wanted && missing > 0);
+            }
         }
         account.packets += 1;
         account.first_at = account.first_at.or(Some(at));

@@ -4,6 +4,8 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::account::Account;
+use super::digits::Pressed;
 use super::epochs::Clocks;
 use super::lanes::{self, Lane, Role, Seat};
 use super::people::{People, party, role};
@@ -11,10 +13,12 @@ use super::plan::{FilePlan, Plan, Planner};
 use super::ports::PortRecord;
 use super::proof;
 use super::sheet::{
-    ChannelName, FileSheet, JournalSheet, RecordingSession, SIDECAR_FORMAT, Sidecar, SourceSheet, State, StreamSheet,
+    ChannelName, DigitSheet, FileSheet, JournalSheet, QualitySheet, RecordingSession, SIDECAR_FORMAT, Sidecar,
+    SourceSheet, State, StreamSheet,
 };
 use crate::codec::Coding;
 use crate::entry::{EndCause, PauseCause, PortIndex, SourceChange};
+use crate::rtp::quality::{self, Impairment};
 use crate::time::Wall;
 
 /// An end that comes no later after the last audio is not told from it: the call was hung up.
@@ -170,9 +174,14 @@ fn end(planner: &Planner, lines: &[Line<'_>], zero: i64, heard: Option<i64>) -> 
     };
     let Some(heard) = heard.filter(|&heard| heard > zero) else { return ended.max(zero) };
     let abandoned = match cause {
-        Some(EndCause::SrcGone | EndCause::DialogUnknown | EndCause::CaptureEnded | EndCause::Failed) | None => {
-            !lines.iter().any(|line| line.record.open_pause().is_some())
-        }
+        Some(
+            EndCause::SrcGone
+            | EndCause::DialogUnknown
+            | EndCause::SessionExpired
+            | EndCause::CaptureEnded
+            | EndCause::Failed,
+        )
+        | None => !lines.iter().any(|line| line.record.open_pause().is_some()),
         Some(EndCause::Bye | EndCause::Cancel | EndCause::CommunicationSessionEnded | EndCause::Operator) => false,
     };
     if abandoned || ended.saturating_sub(heard) < HANG_UP_NS { heard } else { ended }
@@ -237,6 +246,7 @@ fn sidecar(findings: &Findings<'_>, files: &[FilePlan]) -> Sidecar {
         callee: callee.map(party),
         participants: people.sheets(),
         streams: findings.lines.iter().map(|line| stream(findings, line)).collect(),
+        digits: digits(findings),
         metadata: planner.signalling.metadata.clone(),
         files: files.iter().map(file_sheet).collect(),
         proof: proof::proof(findings),
@@ -244,14 +254,31 @@ fn sidecar(findings: &Findings<'_>, files: &[FilePlan]) -> Sidecar {
     }
 }
 
+fn digits(findings: &Findings<'_>) -> Vec<DigitSheet> {
+    let label = |port| findings.planner.ports.get(&port).and_then(|record| record.stream.label.clone());
+    let sheet = |pressed: &Pressed| DigitSheet {
+        at_ms: findings.ms(pressed.at),
+        duration_ms: u64::try_from(pressed.duration / NANOS_PER_MILLI).unwrap_or(0),
+        digit: pressed.digit.clone(),
+        label: pressed.port.and_then(label),
+        by_info: pressed.port.is_none(),
+    };
+    findings.planner.digits.pressed.iter().map(sheet).collect()
+}
+
 fn state(ended_by: Option<EndCause>) -> State {
     match ended_by {
         Some(EndCause::Bye | EndCause::Cancel | EndCause::CommunicationSessionEnded | EndCause::Operator) => {
             State::Complete
         }
-        Some(EndCause::SrcGone | EndCause::DialogUnknown | EndCause::CaptureEnded | EndCause::Failed) | None => {
-            State::Interrupted
-        }
+        Some(
+            EndCause::SrcGone
+            | EndCause::DialogUnknown
+            | EndCause::SessionExpired
+            | EndCause::CaptureEnded
+            | EndCause::Failed,
+        )
+        | None => State::Interrupted,
     }
 }
 
@@ -264,6 +291,7 @@ fn file_sheet(file: &FilePlan) -> FileSheet {
         sample_rate: file.sample_rate,
         channels: file.channels,
         frames: file.frames,
+        levels: None,
     }
 }
 
@@ -278,7 +306,7 @@ fn stream(findings: &Findings<'_>, line: &Line<'_>) -> StreamSheet {
         file: line.seat.map(|seat| seat.file),
         participants: line.record.senders.clone(),
         codecs: codecs(findings, line),
-        sources: line.sources.iter().filter_map(|&source| source_sheet(findings, source)).collect(),
+        sources: line.sources.iter().filter_map(|&source| source_sheet(findings, line, source)).collect(),
         rendered,
         why_not: if rendered { None } else { Some(proof::why_not(findings, line)) },
     }
@@ -295,7 +323,7 @@ fn codecs(findings: &Findings<'_>, line: &Line<'_>) -> Vec<String> {
     formats.iter().filter(|format| format.coding != Coding::Inaudible).map(|format| format.name.clone()).collect()
 }
 
-fn source_sheet(findings: &Findings<'_>, index: usize) -> Option<SourceSheet> {
+fn source_sheet(findings: &Findings<'_>, line: &Line<'_>, index: usize) -> Option<SourceSheet> {
     let source = findings.planner.tracker.sources().get(index)?;
     let account = findings.planner.ledger.account(index)?;
     Some(SourceSheet {
@@ -310,5 +338,25 @@ fn source_sheet(findings: &Findings<'_>, index: usize) -> Option<SourceSheet> {
         first_at: Wall(account.first_at?).rfc3339(),
         last_at: Wall(account.last_at).rfc3339(),
         change: source.change,
+        quality: impairment(findings, line).and_then(|impairment| quality(impairment, account)),
+    })
+}
+
+/// What the codec costs in which most of the line's packets came.
+fn impairment(findings: &Findings<'_>, line: &Line<'_>) -> Option<Impairment> {
+    let formats = &findings.planner.tracker.port(line.port)?.formats;
+    let heard = formats.iter().enumerate().filter(|(_, format)| format.coding != Coding::Inaudible);
+    let most = heard.max_by_key(|(index, _)| line.record.packets_of(*index)).map(|(_, format)| format)?;
+    Impairment::of(most.name.split('/').next()?)
+}
+
+fn quality(impairment: Impairment, account: &Account) -> Option<QualitySheet> {
+    let rating = quality::rate(impairment, account.expected, account.lost(), account.loss_runs)?;
+    let Impairment { codec, ie, bpl_tenths } = impairment;
+    Some(QualitySheet {
+        mos_hundredths: rating.mos_hundredths,
+        r_milli: rating.r_milli,
+        burst_ratio_hundredths: rating.burst_ratio_hundredths,
+        codec: format!("{codec} (Ie {ie}, Bpl {}.{})", bpl_tenths / 10, bpl_tenths % 10),
     })
 }

@@ -10,9 +10,11 @@
 
 mod account;
 mod clock;
+mod digits;
 mod epochs;
 mod finish;
 mod lanes;
+mod levels;
 mod mix;
 mod order;
 mod people;
@@ -25,6 +27,7 @@ mod signalling;
 mod track;
 pub mod wav;
 
+pub use levels::{ChannelLevels, Levels, Meter, TALK_DBFS};
 pub use mix::Mixer;
 pub use plan::{FilePlan, Plan, Planner};
 pub use sheet::*;

@@ -6,6 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::account::Ledger;
+use super::digits::Digits;
 use super::epochs::{Clocks, EpochRecord};
 use super::finish;
 use super::lanes::Seat;
@@ -69,6 +70,7 @@ pub struct Planner {
     pub(super) epochs: Vec<EpochRecord>,
     pub(super) ports: BTreeMap<PortIndex, PortRecord>,
     pub(super) signalling: Signalling,
+    pub(super) digits: Digits,
     pub(super) notes: Notes,
     /// The last entry of the recording.
     pub(super) last_at: Option<i64>,
@@ -100,6 +102,7 @@ impl Planner {
             epochs: Vec::new(),
             ports: BTreeMap::new(),
             signalling: Signalling::default(),
+            digits: Digits::default(),
             notes: Notes::default(),
             last_at: None,
         }
@@ -118,6 +121,9 @@ impl Planner {
                 if !outbound && self.scope.ended().is_none() {
                     let deviations = self.signalling.inbound(entry.at, *transport, *from, message);
                     self.notes.deviate(&deviations);
+                    if self.scope.is_open() {
+                        self.digits.message(at, message);
+                    }
                 }
             }
             Kind::Event(event) => self.event(at, event),
@@ -152,6 +158,14 @@ impl Planner {
         if let Some(record) = self.ports.get_mut(&port) {
             record.packet(heard.format);
         }
+        if self.is_of_events(port, heard) {
+            self.digits.packet(at, port, heard);
+        }
+    }
+
+    fn is_of_events(&self, port: PortIndex, heard: &Heard<'_>) -> bool {
+        let format = heard.format.and_then(|format| self.tracker.port(port)?.formats.get(format));
+        heard.is_event && format.is_some_and(|format| format.name.starts_with("telephone-event"))
     }
 
     fn event(&mut self, at: i64, event: &Event) {

@@ -8,6 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
+use super::levels::Levels;
 use crate::deviation::Deviation;
 use crate::entry::{Alarm, EndCause, PauseCause, SourceChange};
 use crate::seed::{RecordingId, SessionId};
@@ -51,6 +52,9 @@ pub struct Sidecar {
     pub participants: Vec<Participant>,
     /// The m-lines and what arrived on them.
     pub streams: Vec<StreamSheet>,
+    /// Keys that were pressed.
+    #[serde(default)]
+    pub digits: Vec<DigitSheet>,
     /// The metadata as received.
     pub metadata: Vec<RawMetadata>,
     /// The audio files.
@@ -190,6 +194,37 @@ pub struct SourceSheet {
     pub last_at: String,
     /// How it appeared.
     pub change: SourceChange,
+    /// How it sounds; none where the codec cannot be rated.
+    #[serde(default)]
+    pub quality: Option<QualitySheet>,
+}
+
+/// How a source sounds by the E-model (ITU-T G.107), from its codec and its loss alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QualitySheet {
+    /// Mean opinion score, 1 to 4.5, hundredths.
+    pub mos_hundredths: u16,
+    /// R, 0 to 100, thousandths.
+    pub r_milli: u32,
+    /// How much longer losses last than by chance, hundredths: 100 is random loss.
+    pub burst_ratio_hundredths: u32,
+    /// What the codec was taken for, with its factors of ITU-T G.113 Appendix I.
+    pub codec: String,
+}
+
+/// A key that was pressed (RFC 4733, or INFO).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DigitSheet {
+    /// When, as it arrived.
+    pub at_ms: u64,
+    /// How long, as far as was told.
+    pub duration_ms: u64,
+    /// `0` to `9`, `*`, `#`, `A` to `D`; none where it was masked before it was kept.
+    pub digit: Option<String>,
+    /// On which stream; none if by INFO or without a label.
+    pub label: Option<String>,
+    /// By INFO instead of RTP.
+    pub by_info: bool,
 }
 
 /// A metadata document as received.
@@ -222,6 +257,9 @@ pub struct FileSheet {
     pub channels: u16,
     /// Samples a channel.
     pub frames: u64,
+    /// What is heard in it; filled in by whoever writes the file.
+    #[serde(default)]
+    pub levels: Option<Levels>,
 }
 
 /// What was received, and what is missing and why.

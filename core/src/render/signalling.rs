@@ -41,16 +41,20 @@ pub(super) struct Signalling {
 }
 
 impl Signalling {
-    /// Takes a message that we received; yields what is not as it should be in it.
+    /// Takes a message that we received (the SRC's INVITE, or its 2xx to ours, says who it is); yields what is not as it
+    /// should be in it.
     pub(super) fn inbound(&mut self, at: Wall, transport: Transport, from: SocketAddr, bytes: &[u8]) -> Vec<Deviation> {
         let Ok(message) = Message::parse_datagram(bytes) else { return Vec::new() };
-        let Some(method) = message.method() else { return Vec::new() };
-        if self.src.is_none() && *method == Method::Invite {
+        let accepts = matches!(message.status(), Some(200..=299));
+        let of_response = message.cseq().filter(|_| accepts).map(|cseq| cseq.method);
+        let Some(method) = message.method().cloned().or(of_response) else { return Vec::new() };
+        if self.src.is_none() && method == Method::Invite {
             self.src = Some(from);
             self.session.src = from.to_string();
             self.session.transport = Some(transport);
             self.session.call_id = message.call_id().unwrap_or_default().to_string();
-            self.session.user_agent = message.header("User-Agent").map(ToString::to_string);
+            let product = message.header("User-Agent").or_else(|| message.header("Server"));
+            self.session.user_agent = product.map(ToString::to_string);
         }
         self.evidence.message(&message);
         self.in_last_request = CallIds::default();

@@ -1,11 +1,13 @@
-//! RTP and RTCP (RFC 3550): packets as bytes, sequence numbers over wraps, and statistics of a source.
+//! RTP and RTCP (RFC 3550): packets as bytes, sequence numbers over wraps, statistics of a source, and how it sounds.
 //!
 //! ```text
 //! bytes -> Packet::parse -> Reception::receive -> Arrival (Next | Late | Duplicate | Suspect | Resync)
 //!       -> rtcp::parse   -> Reception::sender_report        Reception::report_block -> rtcp::Encoder
 //! ```
 
+pub mod event;
 pub mod packet;
+pub mod quality;
 pub mod rtcp;
 pub mod sequence;
 pub mod stats;

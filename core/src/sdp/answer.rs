@@ -141,13 +141,18 @@ pub struct Refusal {
 /// 488 if something was offered and nothing of it can be recorded (RFC 3264 6.1). An offer without m-lines, or with
 /// all ports 0, is no reason to refuse.
 pub fn decide(offer: &Description, policy: &AnswerPolicy) -> Result<Decision, Refusal> {
-    let media: Vec<Decided> = (0u16..).zip(&offer.media).map(|(m_line, m)| decide_media(m_line, m, policy)).collect();
+    let Decision { media } = decide_each(offer, policy);
     let wanted: Vec<&NotRecorded> =
         media.iter().filter_map(|d| d.reason_if_not.as_ref()).filter(|why| **why != NotRecorded::ZeroPort).collect();
     if let (Some(why), true) = (wanted.first(), media.iter().all(|d| d.accepted.is_none())) {
         return Err(Refusal { status: 488, reason: why.to_string() });
     }
     Ok(Decision { media })
+}
+
+/// Decides every m-line and refuses nothing: for an answer to an offer of ours, which may reject all of it.
+pub fn decide_each(offer: &Description, policy: &AnswerPolicy) -> Decision {
+    Decision { media: (0u16..).zip(&offer.media).map(|(m_line, m)| decide_media(m_line, m, policy)).collect() }
 }
 
 fn decide_media(m_line: u16, media: &Media, policy: &AnswerPolicy) -> Decided {

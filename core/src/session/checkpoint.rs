@@ -7,7 +7,9 @@ use core::fmt;
 use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
+use super::peer::Abilities;
 use super::recordings::Recordings;
+use super::session_timer::SessionTimer;
 use super::streams::Streams;
 use crate::entry::{EndCause, SegmentHeader};
 use crate::metadata::Snapshot;
@@ -40,6 +42,20 @@ pub struct Checkpoint {
     /// `o=` of our descriptions.
     pub(super) description_id: u64,
     pub(super) description_version: u64,
+    /// Our last description, offer or answer: what is the same again keeps its version (RFC 3264 8).
+    #[serde(default)]
+    pub(super) described: String,
+    /// RFC 4028.
+    #[serde(default)]
+    pub(super) timer: Option<SessionTimer>,
+    #[serde(default)]
+    pub(super) peer: Abilities,
+    /// The INVITE was ours.
+    #[serde(default)]
+    pub(super) initiated: bool,
+    /// The SRC was asked to stop sending.
+    #[serde(default)]
+    pub(super) pause_told: bool,
     /// Set once the session is over.
     pub(super) ended: Option<EndCause>,
 }
@@ -92,6 +108,11 @@ impl Checkpoint {
             offered: Vec::new(),
             description_id,
             description_version: 0,
+            described: String::new(),
+            timer: None,
+            peer: Abilities::default(),
+            initiated: false,
+            pause_told: false,
             ended: None,
         }
     }

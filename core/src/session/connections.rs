@@ -1,11 +1,12 @@
 //! From bytes to messages: datagrams, and streams whose messages are put together (RFC 3261 18.3).
 
 use super::limits::{MAX_BREAKS, MAX_CONNECTIONS};
+use super::secrets::without_digits;
 use super::srs::Srs;
 use super::{Output, Tell};
 use crate::sip::framing::{Frame, Framer};
 use crate::sip::message::{Message, ParseError, is_keep_alive};
-use crate::sip::{ConnectionId, Flow};
+use crate::sip::{ConnectionId, Flow, PeerCertificate};
 use crate::time::Now;
 
 /// A stream that is open.
@@ -14,12 +15,19 @@ pub(super) struct Connection {
     flow: Flow,
     /// How often its bytes could not be followed.
     breaks: u8,
+    /// Over TLS: what the peer showed of itself.
+    certificate: Option<PeerCertificate>,
 }
 
 impl Srs {
-    pub(super) fn connection_opened(&mut self, flow: Flow) {
+    /// What the peer on a connection showed of itself, over TLS.
+    pub fn certificate(&self, connection: ConnectionId) -> Option<&PeerCertificate> {
+        self.connections.get(&connection)?.certificate.as_ref()
+    }
+
+    pub(super) fn connection_opened(&mut self, flow: Flow, certificate: Option<PeerCertificate>) {
         let Some(id) = flow.connection.filter(|_| self.connections.len() < MAX_CONNECTIONS) else { return };
-        self.connections.insert(id, Connection { framer: Framer::default(), flow, breaks: 0 });
+        self.connections.insert(id, Connection { framer: Framer::default(), flow, breaks: 0, certificate });
     }
 
     pub(super) fn connection_closed(&mut self, now: Now, id: ConnectionId) {
@@ -90,9 +98,10 @@ impl Srs {
             }
         };
         if let Some(call_id) = message.call_id() {
+            let kept = without_digits(bytes, self.policy.digits);
             for id in self.by_call.get(call_id).into_iter().flatten() {
-                if let Some(session) = self.sessions.get(id) {
-                    session.keep_message(now.wall, flow, false, bytes, &mut self.out);
+                if let Some(session) = self.sessions.get_mut(id) {
+                    session.keep_message(now.wall, flow, false, &kept, &mut self.out);
                 }
             }
         }

@@ -9,16 +9,20 @@
 //! waits until [`Srs::next_timeout`] at most before it calls again with [`Input::Timeout`].
 
 mod checkpoint;
+mod calling;
 mod connections;
 mod journalling;
 mod limits;
 mod offer;
+mod own_requests;
+mod peer;
 mod policy;
 mod reading;
 mod recording_session;
 mod recordings;
 mod requests;
 mod secrets;
+mod session_timer;
 mod srs;
 mod streams;
 mod watch;
@@ -27,7 +31,8 @@ pub use checkpoint::{Checkpoint, CheckpointError};
 pub use limits::*;
 pub use policy::{Peer, Policy, Refusal};
 pub use reading::{Bodies, is_siprec_invite};
-pub use secrets::blank_secrets;
+pub use secrets::{blank_secrets, without_digits};
+pub use session_timer::{SHORTEST_INTERVAL, SessionTimers};
 pub use srs::Srs;
 
 use alloc::collections::VecDeque;
@@ -38,7 +43,7 @@ use core::net::{IpAddr, SocketAddr};
 use crate::entry::{Alarm, EndCause, Event, PortIndex, SegmentHeader};
 use crate::media::{MediaReport, PortSettings};
 use crate::seed::{RecordingId, SessionId};
-use crate::sip::{ConnectionId, Flow, Transport};
+use crate::sip::{ConnectionId, Flow, PeerCertificate, Transport};
 use crate::time::{Monotonic, Wall};
 use crate::vendor::Profile;
 
@@ -64,6 +69,8 @@ pub enum Input<'a> {
         local: SocketAddr,
         /// Their end.
         remote: SocketAddr,
+        /// Over TLS: the certificate that they showed, if any. It is accepted already.
+        certificate: Option<PeerCertificate>,
     },
     /// Bytes arrived on a stream.
     Bytes {
@@ -134,9 +141,23 @@ pub enum Order {
     /// One session is known to be over: nobody is told.
     End(SessionId, EndCause),
     /// Keep nothing of a session's media from now on.
-    Pause(SessionId),
-    /// Keep it again.
+    Pause {
+        /// The session.
+        session: SessionId,
+        /// Ask the SRC to stop sending, too: a re-INVITE with `a=inactive` (RFC 7245 3.2.3).
+        tell_src: bool,
+    },
+    /// Keep it again; an SRC that was asked to stop is asked to go on.
     Resume(SessionId),
+    /// Ask the SRC for a full snapshot of its metadata (RFC 7866 9.2).
+    RequestSnapshot(SessionId),
+    /// Ask an SRC for a recording session (RFC 7866 6.2).
+    Record {
+        /// The SRC's SIP or SIPS URI.
+        uri: String,
+        /// How it is reached: `local` is an address of ours that it can reach.
+        flow: Flow,
+    },
     /// Refuse new sessions (`true`) or take them again.
     Drain(bool),
     /// Write a checkpoint of every session now: the process is about to stop.
@@ -298,6 +319,15 @@ pub enum Tell {
         /// Why.
         reason: String,
     },
+    /// A recording session that we asked an SRC for did not come about.
+    NotEstablished {
+        /// Whom we asked.
+        remote: SocketAddr,
+        /// The SRC's answer, if there was one.
+        status: Option<u16>,
+        /// Why, in words.
+        reason: String,
+    },
     /// Bytes that are no SIP.
     Garbage {
         /// Who sent them.
@@ -314,4 +344,4 @@ pub(crate) type Outbox = VecDeque<Output>;
 pub type Deadline = (Monotonic, &'static str);
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
+use super::session_timer::SessionTimers;
+use crate::media::Digits;
 use crate::sdp::AnswerPolicy;
 
 /// How the server treats everybody, and some peers otherwise.
@@ -22,6 +24,8 @@ pub struct Policy {
     pub max_sessions: usize,
     /// Silence on a stream that is worth an alarm.
     pub rtp_timeout: Duration,
+    /// What is kept of digits.
+    pub digits: Digits,
     /// How offers are answered.
     pub answer: AnswerPolicy,
     /// Host (and port) to put into Contact instead of the address that was reached.
@@ -30,7 +34,9 @@ pub struct Policy {
     pub refusal: Refusal,
     /// Exceptions by address, first match.
     pub peers: Vec<Peer>,
-    /// A silent SRC is asked whether it is there. (Nobody is, in a replay.)
+    /// How session timers are dealt with.
+    pub session_timers: SessionTimers,
+    /// Requests are made of an SRC: whether a silent one is there, refreshes, snapshots. (Nobody is, in a replay.)
     pub probes: bool,
     /// Messages from streams are told as they come together, for a trace.
     pub show_framed: bool,
@@ -58,6 +64,8 @@ pub struct Peer {
     pub refusal: Option<Refusal>,
     /// Ordinary INVITEs (no SIPREC in them) are recorded as well.
     pub legacy: bool,
+    /// Its dialogs end as the RFCs have it, though RTP may flow: by a missed refresh or ACK, or a 481.
+    pub strict_dialogs: bool,
 }
 
 impl Peer {
@@ -95,6 +103,11 @@ impl Policy {
         self.peer(address).and_then(|peer| peer.refusal).unwrap_or(self.refusal)
     }
 
+    /// Whether a fault of this peer's signalling ends its sessions even while RTP flows.
+    pub fn strict_dialogs(&self, address: IpAddr) -> bool {
+        self.peer(address).is_some_and(|peer| peer.strict_dialogs)
+    }
+
     /// Whether this peer's ordinary INVITEs are recorded.
     pub fn is_legacy(&self, address: IpAddr) -> bool {
         self.peer(address).is_some_and(|peer| peer.legacy)
@@ -107,8 +120,13 @@ mod tests {
 
     #[test]
     fn a_peer_is_a_network() {
-        let peer =
-            |network: &str, prefix| Peer { network: network.parse().unwrap(), prefix, refusal: None, legacy: false };
+        let peer = |network: &str, prefix| Peer {
+            network: network.parse().unwrap(),
+            prefix,
+            refusal: None,
+            legacy: false,
+            strict_dialogs: false,
+        };
         assert!(peer("10.0.0.0", 8).holds("10.200.1.1".parse().unwrap()));
         assert!(!peer("10.0.0.0", 8).holds("11.0.0.1".parse().unwrap()));
         assert!(peer("0.0.0.0", 0).holds("192.0.2.1".parse().unwrap()));

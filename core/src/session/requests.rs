@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::offer::{FirstInvite, contact};
 use super::reading::{Bodies, is_recording_session};
 use super::recording_session::RecordingSession;
+use super::session_timer::Asked;
 use super::srs::Srs;
 use super::{Checkpoint, journalling};
 use crate::entry::EndCause;
@@ -32,7 +33,7 @@ impl Srs {
                 }
             }
             Incoming::Cancel { key, invite, message } => self.cancel(now, flow, &key, invite.as_ref(), &message),
-            Incoming::Response { key, message } => self.answered(now, &key, Some(&message)),
+            Incoming::Response { key, message } => self.answered(now, &key, Some(&message), Some(flow)),
         }
     }
 
@@ -133,6 +134,9 @@ impl Srs {
     /// Whether an INVITE is taken, in the order of RFC 3261 8.2 and then of cost.
     fn judge(&self, message: &Message, flow: &Flow) -> Result<Bodies, Rejection> {
         let bodies = Bodies::read(message)?;
+        if let Some(rejection) = Asked::of(message).too_small(self.policy.session_timers) {
+            return Err(rejection);
+        }
         if !is_recording_session(message, &bodies) && !self.policy.is_legacy(flow.remote.ip()) {
             return Err(Rejection::new(403, "Not a Recording Session", "RFC 7866 6.2"));
         }
@@ -192,6 +196,12 @@ impl Srs {
         match message.method() {
             Some(Method::Invite | Method::Update) => self.reoffer(now, flow, id, key, message),
             Some(Method::Bye) => self.bye(now, id, key, &message),
+            // RFC 6086 4.2.2: we take no Info-Packages, and say so. An INFO without one is of older times: done.
+            Some(Method::Info) if message.header("Info-Package").is_some() => {
+                let mut rejection = Rejection::new(469, "Bad Info Package", "RFC 6086 4.2.2");
+                rejection.headers.push(("Recv-Info", String::new()));
+                self.reject(now, flow, key, &message, &rejection);
+            }
             Some(Method::Options | Method::Info) => {
                 self.with_session(now, id, |session, ctx| {
                     let response = session.ok(&message, ctx);
@@ -206,7 +216,8 @@ impl Srs {
     }
 
     fn reoffer(&mut self, now: Now, flow: &Flow, id: SessionId, key: &ServerKey, message: Message) {
-        let bodies = match Bodies::read(&message) {
+        let too_small = Asked::of(&message).too_small(self.policy.session_timers);
+        let bodies = match too_small.map_or_else(|| Bodies::read(&message), Err) {
             Ok(bodies) => bodies,
             Err(rejection) => {
                 self.reject(now, flow, key, &message, &rejection);
@@ -214,10 +225,8 @@ impl Srs {
             }
         };
         let considered = self.with_session(now, id, |session, ctx| {
-            if session.pending.is_some() {
-                let mut busy = Rejection::new(500, "Request Pending", "RFC 3261 14.2");
-                busy.headers.push(("Retry-After", String::from("1")));
-                return Err((*key, busy));
+            if let Some(rejection) = session.glare(&message, &bodies) {
+                return Err((*key, rejection));
             }
             session.state.dialog.refresh_target(&message);
             session.consider(*key, message.clone(), bodies, None, ctx)
@@ -273,6 +282,30 @@ impl Srs {
             session.state.ended = Some(cause);
         }
         self.with_session(now, id, |_, _| ());
+    }
+}
+
+impl RecordingSession {
+    /// Why an INVITE or UPDATE must wait: an offer of ours, or of theirs, has no answer yet (RFC 3261 14.2, RFC 3311
+    /// 5.2).
+    fn glare(&mut self, request: &Message, bodies: &Bodies) -> Option<Rejection> {
+        if self.calling.is_some() {
+            let mut early = Rejection::new(500, "Not Yet Established", "RFC 3311 5.2");
+            early.headers.push(("Retry-After", String::from("1")));
+            return Some(early);
+        }
+        let is_invite = request.method() == Some(&Method::Invite);
+        if !is_invite && bodies.sdp.is_none() {
+            return None;
+        }
+        let unanswered = self.own.unacknowledged && self.state.last_invite.awaits_answer;
+        if self.own.is_inviting() || unanswered {
+            return Some(Rejection::new(491, "Request Pending", "RFC 3311 5.2"));
+        }
+        self.pending.as_ref()?;
+        let mut busy = Rejection::new(500, "Request Pending", "RFC 3261 14.2");
+        busy.headers.push(("Retry-After", format!("{}", self.branches.next_u32() % 11)));
+        Some(busy)
     }
 }
 

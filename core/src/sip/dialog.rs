@@ -83,6 +83,31 @@ impl Dialog {
         dialog
     }
 
+    /// The dialog that an INVITE of ours to `uri` may make. Until its 2xx has come ([`Dialog::confirm`]) it makes that
+    /// INVITE and nothing else.
+    pub fn calling(call_id: String, local_tag: String, from: &str, uri: &str) -> Self {
+        Self {
+            call_id,
+            local_uri: with_tag(from, &local_tag),
+            local_tag,
+            remote_tag: None,
+            remote_uri: format!("<{uri}>"),
+            remote_target: uri.to_owned(),
+            route_set: Vec::new(),
+            local_cseq: 0,
+            remote_cseq: None,
+            secure: false,
+        }
+    }
+
+    /// The 2xx to our INVITE: tag, route and target of its sender (RFC 3261 12.1.2).
+    pub fn confirm(&mut self, response: &Message) {
+        self.remote_tag = response.to_tag().map(ToOwned::to_owned);
+        self.remote_uri = response.header("To").unwrap_or("").to_owned();
+        self.route_set = response.record_route().into_iter().rev().map(ToOwned::to_owned).collect();
+        self.refresh_target(response);
+    }
+
     /// Whether a message of the peer's is of this dialog: Call-ID and both tags (RFC 3261 12.2.2).
     pub fn matches(&self, message: &Message) -> bool {
         let (local, remote) = if message.is_request() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use siprec_core::lint::{Report, lint};
 use siprec_core::sdp::AnswerPolicy;
-use siprec_core::session::{Policy, Refusal};
+use siprec_core::session::{Policy, Refusal, SessionTimers};
 use siprec_core::sip::Transport;
 
 pub const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n\
@@ -31,6 +31,8 @@ pub fn policy() -> Policy {
         version: "test".into(),
         boot: "boot".into(),
         journalled_config: serde_json::Value::Null,
+        digits: siprec_core::media::Digits::Keep,
+        session_timers: SessionTimers::default(),
         max_sessions: 10,
         rtp_timeout: Duration::from_secs(30),
         answer: AnswerPolicy::default(),

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest, Sha256};
 use siprec_core::entry::Entry;
-use siprec_core::render::{self, Plan, Sidecar, wav};
+use siprec_core::render::{self, Levels, Meter, Plan, Sidecar, wav};
 
 use super::FinishError;
 use crate::archive::disk::{Disk, DiskFile};
@@ -37,7 +37,8 @@ impl Files<'_> {
     pub(super) fn write(&self, mut plan: Plan, entries: &Entries<'_>) -> Result<Sidecar, FinishError> {
         self.disk.create_dir_all(self.folder).map_err(|source| self.failure("", source))?;
         for index in 0..plan.files.len() {
-            let sha256 = self.write_audio(&plan, index, entries)?;
+            let (sha256, levels) = self.write_audio(&plan, index, entries)?;
+            plan.sidecar.heard(index, levels);
             let Some(sheet) = plan.sidecar.files.get_mut(index) else { continue };
             sheet.sha256 = sha256;
         }
@@ -61,9 +62,9 @@ impl Files<'_> {
         Ok(sidecar)
     }
 
-    /// One audio file under its temporary name, synced. Returns its SHA-256.
-    fn write_audio(&self, plan: &Plan, index: usize, entries: &Entries<'_>) -> Result<String, FinishError> {
-        let Some(file) = plan.files.get(index) else { return Ok(String::new()) };
+    /// One audio file under its temporary name, synced. Returns its SHA-256 and what is heard in it.
+    fn write_audio(&self, plan: &Plan, index: usize, entries: &Entries<'_>) -> Result<(String, Levels), FinishError> {
+        let Some(file) = plan.files.get(index) else { return Ok((String::new(), Meter::new(1).finish())) };
         let name = &file.name;
         let mut sink = Sink {
             file: self.create(name).map_err(|source| self.failure(name, source))?,
@@ -71,10 +72,12 @@ impl Files<'_> {
             waiting: file.wav().header(),
             written: 0,
         };
+        let mut meter = Meter::new(file.sample_rate);
         render::mix(plan, index, entries, |samples| {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(FinishError::Stopped);
             }
+            meter.take(samples);
             wav::append_samples(&mut sink.waiting, samples);
             if sink.waiting.len() < WRITE_BLOCK {
                 return Ok(());
@@ -86,7 +89,7 @@ impl Files<'_> {
         if sink.written != planned {
             return Err(FinishError::Length { name: name.clone(), planned, written: sink.written });
         }
-        Ok(recordings::hexadecimal(&sink.hash.finalize()))
+        Ok((recordings::hexadecimal(&sink.hash.finalize()), meter.finish()))
     }
 
     fn write_sheet(&self, name: &str, text: &[u8]) -> Result<(), FinishError> {

@@ -2,9 +2,9 @@
 
 use alloc::vec::Vec;
 
-use super::call::{Call, LEAD, Leg, MS, RECORDING, SECOND, ZERO, address, clicks, format, stream};
+use super::call::{Call, Item, LEAD, Leg, MS, RECORDING, SECOND, ZERO, address, clicks, format, stream};
 use crate::entry::{Event, PauseCause, PortIndex, SourceChange, Stream};
-use crate::render::{ChannelName, SilenceCause, State};
+use crate::render::{ChannelLevels, ChannelName, Levels, SilenceCause, State};
 
 fn all(_: i64) -> bool {
     true
@@ -239,4 +239,72 @@ fn a_later_recording_of_the_session_begins_at_its_own_time() {
         clicks(10).iter().map(|&click| leg.heard_at(click)).filter(|&at| at > ZERO + 3 * SECOND).collect();
     assert_eq!(late.len(), wanted.len());
     assert!(late.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 70_000));
+}
+
+#[test]
+fn the_sheet_says_how_it_sounds_and_who_is_heard() {
+    let mut call = Call::new();
+    call.add(Leg::new(0).packets(0, 600));
+    call.add(Leg::new(1).packets(0, 600));
+    let mut done = call.render(12 * SECOND);
+    let quality = done.plan.sidecar.streams[0].sources[0].quality.clone().unwrap();
+    assert_eq!((quality.mos_hundredths, quality.codec.as_str()), (441, "G.711 (Ie 0, Bpl 4.3)"));
+    let one_way = |talk_ms: [u64; 2]| Levels {
+        channels: [ChannelName::Left, ChannelName::Right]
+            .into_iter()
+            .zip(talk_ms)
+            .map(|(channel, talk_ms)| ChannelLevels {
+                channel,
+                peak_dbfs: None,
+                talk_dbfs: None,
+                talk_ms,
+                clipped_samples: 0,
+            })
+            .collect(),
+        both_talk_ms: 0,
+        silence_ms: 0,
+        alike_percent: Some(0),
+    };
+    let sidecar = &mut done.plan.sidecar;
+    let mut told = |levels: Levels| {
+        sidecar.proof.findings.clear();
+        sidecar.heard(0, levels);
+        sidecar.proof.findings.join("; ")
+    };
+    assert_eq!(told(one_way([11_000, 3_000])), "");
+    assert_eq!(told(one_way([11_000, 0])), "one-way audio: nobody is heard on label 2, though packets came");
+    assert!(told(one_way([0, 0])).starts_with("nobody is heard on label 1, though packets came; nobody"));
+    let alike = Levels { alike_percent: Some(99), ..one_way([9_000, 9_000]) };
+    assert_eq!(told(alike), "label 1 and label 2 hold the same audio: the legs are not separate");
+    let mut clipped = one_way([1_000, 1_000]);
+    clipped.channels[0].clipped_samples = 41;
+    assert_eq!(told(clipped), "label 1 is clipped: it was too loud before it came here");
+}
+
+#[test]
+fn digits_are_listed_once_each_with_their_time() {
+    let mut call = Call::new();
+    call.add(Leg::new(0).packets(0, 200));
+    let event = |sequence: u16, code: u8, duration: u16| {
+        let mut bytes = alloc::vec![0x80, 101];
+        bytes.extend(sequence.to_be_bytes());
+        bytes.extend((u32::from(code) * 8_000).to_be_bytes());
+        bytes.extend([0, 0, 0x10, 1, code, 0x0a]);
+        bytes.extend(duration.to_be_bytes());
+        Item::Packet { port: 1, bytes }
+    };
+    let at = |ms: i64| ZERO + LEAD + ms * MS;
+    call.add(alloc::vec![
+        (at(1_000), event(1, 5, 160)),
+        (at(1_020), event(2, 5, 320)),
+        (at(1_040), event(3, 5, 320)),
+        (at(2_000), event(4, 11, 800)),
+        (at(3_000), event(5, 255, 400)),
+        (at(3_500), event(6, 32, 400)),
+    ]);
+    let digits = call.render(5 * SECOND).plan.sidecar.digits;
+    let told: Vec<_> = digits.iter().map(|d| (d.digit.as_deref(), d.at_ms, d.duration_ms)).collect();
+    let lead = u64::try_from(LEAD / MS).unwrap();
+    assert_eq!(told, [(Some("5"), 1_000 + lead, 40), (Some("#"), 2_000 + lead, 100), (None, 3_000 + lead, 50)]);
+    assert!(digits.iter().all(|d| d.label.as_deref() == Some("2") && !d.by_info));
 }
