@@ -1,9 +1,12 @@
 //! The server as an SRC sees it: bytes in, bytes out, ports opened at once, a clock of the test's own.
 
+mod bodies;
 mod calling;
 mod calls;
 mod dialogs;
+mod lines;
 mod offers;
+mod responses;
 mod restart;
 mod snapshots;
 mod timers;
