@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use siprec_core::lint::{Report, lint};
+use siprec_core::media::Digits;
 use siprec_core::sdp::AnswerPolicy;
-use siprec_core::session::{Policy, Refusal};
+use siprec_core::session::{Policy, Refusal, SessionTimers};
 use siprec_core::sip::Transport;
 
 struct Case {
@@ -45,6 +46,8 @@ fn report(case: &Case) -> Report {
         journalled_config: serde_json::Value::Null,
         max_sessions: 10,
         rtp_timeout: Duration::from_secs(30),
+        digits: Digits::Keep,
+        session_timers: SessionTimers::default(),
         answer: AnswerPolicy::default(),
         advertised_signalling: None,
         refusal: Refusal { status: 503, retry_after_seconds: None },

@@ -9,6 +9,7 @@ mod model;
 mod nearest;
 mod notices;
 mod show;
+mod tls;
 mod values;
 mod yaml;
 
@@ -16,10 +17,11 @@ pub use layers::{Fault, Faults, Flag, Loaded, Origin, Sources};
 pub use model::{
     ArchiveConfig, AuthConfig, AuthProvider, CatalogKind, ClusterConfig, Config, Dtmf, LogFormat, LogLevel,
     LoggingConfig, MediaConfig, MetadataConfig, OAuth2Config, Peer, Permission, RecordingConfig, Refusal, Role,
-    S3Config, ServerConfig, SessionTimersConfig, StorageConfig, StorageKind, TlsConfig,
+    S3Config, ServerConfig, SessionTimersConfig, StorageConfig, StorageKind,
 };
 pub use notices::{Notice, Severity, notices};
 pub use show::{show_json, show_text};
+pub use tls::{ClientAuth, Pin, TlsConfig, TlsVersion};
 pub use values::{ByteSize, Codec, Invalid, ListenAddress, LogOutput, Network, PortRange, Secret, Span};
 
 /// The shipped sample: every key at its default, explained.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::tls::TlsConfig;
 use super::values::{ByteSize, Codec, ListenAddress, LogOutput, Network, PortRange, Secret, Span};
 
 /// All of siprec's configuration.
@@ -49,6 +50,8 @@ pub struct ServerConfig {
     pub session_timers: SessionTimersConfig,
     /// SIP over TLS.
     pub tls: TlsConfig,
+    /// Whether requests over UDP and TCP are refused.
+    pub require_tls: bool,
 }
 
 impl Default for ServerConfig {
@@ -60,6 +63,7 @@ impl Default for ServerConfig {
             refusal: Refusal::default(),
             session_timers: SessionTimersConfig::default(),
             tls: TlsConfig::default(),
+            require_tls: false,
         }
     }
 }
@@ -97,18 +101,6 @@ impl Default for Refusal {
     fn default() -> Self {
         Self { status: 503, retry_after: None }
     }
-}
-
-/// `server.tls`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TlsConfig {
-    /// Whether SIP is received over TLS.
-    pub enabled: bool,
-    /// Certificate chain, PEM.
-    pub cert_file: Option<PathBuf>,
-    /// Private key, PEM.
-    pub key_file: Option<PathBuf>,
 }
 
 /// `media`: RTP and SDP.

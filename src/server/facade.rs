@@ -46,8 +46,8 @@ mod tests {
     #[test]
     fn what_cannot_be_honoured_does_not_start() {
         let mut config = Config::default();
-        config.server.tls.enabled = true;
+        config.cluster.enabled = true;
         let error = Server::new(config).start().unwrap_err();
-        assert!(error.to_string().starts_with("server.tls.enabled: "), "{error}");
+        assert!(error.to_string().starts_with("cluster.enabled: "), "{error}");
     }
 }

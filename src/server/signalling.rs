@@ -124,7 +124,7 @@ impl Signalling {
     fn stream_event(&mut self, event: StreamEvent) {
         match event {
             StreamEvent::Opened(id, local, remote) => {
-                self.input(Input::ConnectionOpened { id, transport: Transport::Tcp, local, remote });
+                self.input(Input::ConnectionOpened { id, transport: Transport::Tcp, local, remote, certificate: None });
             }
             StreamEvent::Bytes(id, bytes) => self.input(Input::Bytes { connection: id, bytes: &bytes }),
             StreamEvent::Closed(id) => {

@@ -6,7 +6,7 @@ use super::srs::Srs;
 use super::{Output, Tell};
 use crate::sip::framing::{Frame, Framer};
 use crate::sip::message::{Message, ParseError, is_keep_alive};
-use crate::sip::{ConnectionId, Flow};
+use crate::sip::{ConnectionId, Flow, PeerCertificate};
 use crate::time::Now;
 
 /// A stream that is open.
@@ -15,12 +15,19 @@ pub(super) struct Connection {
     flow: Flow,
     /// How often its bytes could not be followed.
     breaks: u8,
+    /// Over TLS: what the peer showed of itself.
+    certificate: Option<PeerCertificate>,
 }
 
 impl Srs {
-    pub(super) fn connection_opened(&mut self, flow: Flow) {
+    /// What the peer on a connection showed of itself, over TLS.
+    pub fn certificate(&self, connection: ConnectionId) -> Option<&PeerCertificate> {
+        self.connections.get(&connection)?.certificate.as_ref()
+    }
+
+    pub(super) fn connection_opened(&mut self, flow: Flow, certificate: Option<PeerCertificate>) {
         let Some(id) = flow.connection.filter(|_| self.connections.len() < MAX_CONNECTIONS) else { return };
-        self.connections.insert(id, Connection { framer: Framer::default(), flow, breaks: 0 });
+        self.connections.insert(id, Connection { framer: Framer::default(), flow, breaks: 0, certificate });
     }
 
     pub(super) fn connection_closed(&mut self, now: Now, id: ConnectionId) {

@@ -43,7 +43,7 @@ use core::net::{IpAddr, SocketAddr};
 use crate::entry::{Alarm, EndCause, Event, PortIndex, SegmentHeader};
 use crate::media::{MediaReport, PortSettings};
 use crate::seed::{RecordingId, SessionId};
-use crate::sip::{ConnectionId, Flow, Transport};
+use crate::sip::{ConnectionId, Flow, PeerCertificate, Transport};
 use crate::time::{Monotonic, Wall};
 use crate::vendor::Profile;
 
@@ -69,6 +69,8 @@ pub enum Input<'a> {
         local: SocketAddr,
         /// Their end.
         remote: SocketAddr,
+        /// Over TLS: the certificate that they showed, if any. It is accepted already.
+        certificate: Option<PeerCertificate>,
     },
     /// Bytes arrived on a stream.
     Bytes {

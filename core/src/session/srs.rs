@@ -148,8 +148,8 @@ impl Srs {
                 let flow = Flow { transport: Transport::Udp, local, remote, connection: None };
                 self.datagram(now, &flow, bytes);
             }
-            Input::ConnectionOpened { id, transport, local, remote } => {
-                self.connection_opened(Flow { transport, local, remote, connection: Some(id) });
+            Input::ConnectionOpened { id, transport, local, remote, certificate } => {
+                self.connection_opened(Flow { transport, local, remote, connection: Some(id) }, certificate);
             }
             Input::Bytes { connection, bytes } => self.stream_bytes(now, connection, bytes),
             Input::ConnectionClosed { id } => self.connection_closed(now, id),

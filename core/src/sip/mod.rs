@@ -9,6 +9,7 @@
 //! Nothing here draws random numbers or reads a clock: tags, branches and times are passed in.
 
 mod address;
+mod certificate;
 pub mod check;
 pub mod dialog;
 pub mod framing;
@@ -27,6 +28,7 @@ use core::fmt;
 use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
+pub use certificate::PeerCertificate;
 pub use header::{Header, Headers};
 pub use message::{CSeq, Message, ParseError, StartLine};
 pub use method::Method;
