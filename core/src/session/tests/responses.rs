@@ -155,3 +155,37 @@ fn a_tag_is_never_given_twice() {
         assert!(tags.insert(tag));
     }
 }
+
+#[test]
+fn an_offer_that_meets_ours_is_491_and_may_come_again() {
+    let mut bench = Bench::new();
+    let mut call = Call::set_up(&mut bench, "a");
+    let session = bench.session();
+    let ours = bench.input(Input::Order(Order::Pause { session, tell_src: true }));
+    assert_eq!(methods(&ours), ["INVITE"]);
+    let theirs = call.request("INVITE", SDP, &sdp("sendonly"));
+    assert_eq!(statuses(&bench.send(&theirs)), [491], "RFC 3261 14.2");
+    let ack = call.repeat("ACK", "", "");
+    bench.send(&ack);
+    bench.send(&respond(&ours[0], 200, SDP, &sdp("inactive")));
+    let again = call.request("INVITE", SDP, &sdp("sendonly"));
+    assert_eq!(statuses(&bench.send(&again)), [200]);
+}
+
+#[test]
+fn our_offers_have_as_many_lines_as_theirs_and_a_higher_version() {
+    let mut bench = Bench::new();
+    let mut call = Call::new("a");
+    let (headers, body) = multipart(&sdp("sendonly").replace("m=audio 30002", "m=audio 0"), &metadata("s1"));
+    let invite = call.request("INVITE", &headers, &body);
+    let answer = bench.send(&invite)[0].clone();
+    call.to_tag = answer.to_tag().unwrap().to_string();
+    let ack = call.request("ACK", "", "");
+    bench.send(&ack);
+    let session = bench.session();
+    let ours = bench.input(Input::Order(Order::Pause { session, tell_src: true }));
+    let text = String::from_utf8_lossy(&ours[0].body).into_owned();
+    assert_eq!((text.matches("m=audio").count(), text.matches("m=audio 0 ").count()), (2, 1), "{text}");
+    assert_eq!(version(&ours[0]), version(&answer) + 1);
+    assert!(ours[0].header("Contact").unwrap().ends_with(";+sip.srs"), "RFC 7866 6.2");
+}
