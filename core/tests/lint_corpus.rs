@@ -10,8 +10,9 @@ use std::time::Duration;
 use siprec_core::lint::{Report, lint};
 use siprec_core::media::Digits;
 use siprec_core::sdp::AnswerPolicy;
-use siprec_core::session::{Policy, Refusal, SessionTimers};
+use siprec_core::session::{Guard, Health, Policy, Rules, SessionTimers};
 use siprec_core::sip::Transport;
+use siprec_core::sip::digest::Realm;
 
 struct Case {
     file: String,
@@ -50,10 +51,15 @@ fn report(case: &Case) -> Report {
         session_timers: SessionTimers::default(),
         answer: AnswerPolicy::default(),
         advertised_signalling: None,
-        refusal: Refusal { status: 503, retry_after_seconds: None },
+        rules: Rules::default(),
+        guard: Guard::default(),
+        realm: Realm::default(),
+        health: Health::default(),
         peers: Vec::new(),
         probes: false,
         show_framed: false,
+        advertised_tls: None,
+        require_tls: false,
         adopt_foreign_tags: false,
     };
     lint(&case.bytes, Transport::Udp, "192.0.2.9:5060".parse().unwrap(), &policy)

@@ -14,7 +14,7 @@ use core::time::Duration;
 use super::calling::Calling;
 use super::journalling;
 use super::limits::{MAX_SNAPSHOT_TRIES, SNAPSHOT_REQUEST_INTERVAL};
-use super::offer::sent_by;
+use super::own_address;
 use super::reading::Bodies;
 use super::recording_session::{Context, Purpose, RecordingSession};
 use super::session_timer::{Asked, SessionTimer};
@@ -121,7 +121,7 @@ impl RecordingSession {
 
     /// Whether a fault of signalling may end the session: RTP that flows says more, except of a peer set strict.
     pub(super) fn may_be_ended(&self, ctx: &Context<'_>) -> bool {
-        ctx.policy.strict_dialogs(self.state.flow.remote.ip())
+        ctx.policy.rules_of(self.state.peer_row.as_deref()).strict_dialogs
             || watch::is_silent(&self.state.streams, ctx.now.wall, ctx.policy.rtp_timeout)
     }
 
@@ -325,7 +325,7 @@ impl RecordingSession {
         }
         let flow = self.outgoing_flow();
         let branch = format!("z9hG4bK{}", self.branches.token());
-        let sent_by = sent_by(&flow, ctx.policy);
+        let sent_by = own_address::sent_by(&flow, ctx.policy);
         ctx.transactions.send_ack(key, &flow, ack, &branch, &sent_by);
     }
 
