@@ -10,8 +10,9 @@ use std::time::Duration;
 use siprec_core::lint::{Report, lint};
 use siprec_core::media::Digits;
 use siprec_core::sdp::AnswerPolicy;
-use siprec_core::session::{Policy, Refusal, SessionTimers};
+use siprec_core::session::{Guard, Health, Policy, Rules, SessionTimers};
 use siprec_core::sip::Transport;
+use siprec_core::sip::digest::Realm;
 
 struct Case {
     file: String,
@@ -50,7 +51,10 @@ fn report(case: &Case) -> Report {
         session_timers: SessionTimers::default(),
         answer: AnswerPolicy::default(),
         advertised_signalling: None,
-        refusal: Refusal { status: 503, retry_after_seconds: None },
+        rules: Rules::default(),
+        guard: Guard::default(),
+        realm: Realm::default(),
+        health: Health::default(),
         peers: Vec::new(),
         probes: false,
         show_framed: false,

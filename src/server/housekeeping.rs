@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use siprec_core::session::Input;
+use siprec_core::session::{Input, KeptOut};
 
 use super::Options;
 use super::signalling::Signalling;
@@ -43,6 +43,14 @@ pub(super) fn look(signalling: &mut Signalling) {
         signalling.input(Input::DiskStalled { took_ms });
     }
     signalling.look_at_clock();
+}
+
+/// What was kept out in the last minute, if anything was.
+pub(super) fn tell_kept_out(signalling: &mut Signalling) {
+    let KeptOut { strangers, scanners, too_many } = signalling.srs.take_kept_out();
+    if strangers + scanners + too_many > 0 {
+        tracing::info!(strangers, scanners, too_many, "requests kept out in the last minute");
+    }
 }
 
 /// Deletes journals that have been kept long enough, on a thread of its own. Those whose sheet shows a fault stay.

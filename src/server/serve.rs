@@ -29,6 +29,8 @@ use crate::config::{Config, ListenAddress, ServerConfig};
 
 /// Disk space and the pool's state are looked at this often.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// What was kept out is summed up this often.
+const KEPT_OUT: Duration = Duration::from_secs(60);
 /// Old journals are looked for this often.
 const PRUNING: Duration = Duration::from_secs(3600);
 /// Arrivals that are taken in one go before deadlines are looked at.
@@ -164,6 +166,7 @@ async fn turn(
 ) -> anyhow::Result<()> {
     let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
     let mut pruning = tokio::time::interval(PRUNING);
+    let mut kept_out = tokio::time::interval(KEPT_OUT);
     let mut draining = false;
     let mut desk = std::mem::take(&mut options.desk);
     loop {
@@ -191,6 +194,7 @@ async fn turn(
             () = tokio::time::sleep(wait) => signalling.wake(),
             _ = pruning.tick() => housekeeping::prune(signalling, options),
             _ = housekeeping.tick() => housekeeping::look(signalling),
+            _ = kept_out.tick() => housekeeping::tell_kept_out(signalling),
             _ = signals.terminate.recv() => return Ok(()),
             _ = signals.interrupt.recv() => return Ok(()),
             _ = signals.reload.recv() => housekeeping::reload(signalling, options),

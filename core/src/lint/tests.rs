@@ -4,7 +4,8 @@ use super::*;
 use crate::deviation::Severity;
 use crate::media::Digits;
 use crate::sdp::AnswerPolicy;
-use crate::session::{Policy, Refusal, SessionTimers};
+use crate::session::{Guard, Health, Policy, Rules, SessionTimers};
+use crate::sip::digest::Realm;
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::time::Duration;
@@ -33,12 +34,14 @@ fn policy() -> Policy {
         session_timers: SessionTimers::default(),
         answer: AnswerPolicy::default(),
         advertised_signalling: None,
-        refusal: Refusal { status: 503, retry_after_seconds: None },
+        rules: Rules::default(),
+        guard: Guard::default(),
+        realm: Realm::default(),
+        health: Health::default(),
         peers: Vec::new(),
         probes: true,
         show_framed: false,
         advertised_tls: None,
-        require_tls: false,
         adopt_foreign_tags: false,
     }
 }

@@ -15,6 +15,7 @@ use super::journalling::{self, keep};
 use super::limits::{MAX_EARLY_MESSAGES, MAX_REDIRECTS};
 use super::offer::read_offer;
 use super::own_address;
+use super::peers::Asker;
 use super::reading::Bodies;
 use super::recording_session::{Context, Purpose, RecordingSession};
 use super::session_timer::Asked;
@@ -107,6 +108,8 @@ impl Srs {
         let dialog = Dialog::calling(call_id.clone(), random.token(), &from, uri);
         let mut state = Checkpoint::new(header, dialog, flow, Snapshot::default(), description_id);
         state.initiated = true;
+        let whom = Asker { address: state.flow.remote.ip(), certificate: None, user_agent: None };
+        state.peer_row = self.policy.peer_for(&whom).map(|peer| peer.name.clone());
         let mut session = RecordingSession::new(state);
         session.calling = Some(Calling::default());
         self.add(now, call_id, session);
@@ -192,7 +195,7 @@ impl RecordingSession {
         let offer = match Bodies::read(response) {
             _ if cancelled => Err("cancelled".to_string()),
             Err(rejection) => Err(rejection.reason.to_string()),
-            Ok(bodies) => match read_offer(&bodies, ctx) {
+            Ok(bodies) => match read_offer(&bodies, &self.answer_policy(ctx)) {
                 Ok(Some((offer, decision))) => Ok((bodies, offer, decision)),
                 Ok(None) => Err("the SRC's 2xx offers no media (RFC 7866 7.2)".to_string()),
                 Err(rejection) => Err(format!("the SRC's offer: {}", rejection.reason)),

@@ -121,7 +121,7 @@ impl RecordingSession {
 
     /// Whether a fault of signalling may end the session: RTP that flows says more, except of a peer set strict.
     pub(super) fn may_be_ended(&self, ctx: &Context<'_>) -> bool {
-        ctx.policy.strict_dialogs(self.state.flow.remote.ip())
+        ctx.policy.rules_of(self.state.peer_row.as_deref()).strict_dialogs
             || watch::is_silent(&self.state.streams, ctx.now.wall, ctx.policy.rtp_timeout)
     }
 

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::offer::FirstInvite;
 use super::own_address;
-use super::reading::{Bodies, is_recording_session};
+use super::reading::Bodies;
 use super::recording_session::RecordingSession;
 use super::session_timer::Asked;
 use super::srs::Srs;
@@ -44,7 +44,7 @@ impl Srs {
             return;
         }
         let session = self.session_of(&message).filter(|_| is_in_dialog(&message));
-        if self.must_be_secure(session, flow) {
+        if session.is_some_and(|id| self.must_be_secure(id, flow)) {
             let rejection = Rejection::new(403, "TLS Required", "RFC 7866 12, RFC 3261 26.4.4");
             self.reject(now, flow, key, &message, &rejection);
             return;
@@ -64,19 +64,17 @@ impl Srs {
         }
     }
 
-    /// Whether a request that came in clear should have come over TLS: all must, or its dialog was made over TLS. What
-    /// was begun in clear is ended in clear.
-    fn must_be_secure(&self, session: Option<SessionId>, flow: &Flow) -> bool {
+    /// Whether a request that came in clear should have come over TLS as its dialog's first did: it is one of `sips:`, or
+    /// its peer must. What was begun in clear is ended in clear.
+    fn must_be_secure(&self, session: SessionId, flow: &Flow) -> bool {
         if flow.transport == Transport::Tls || self.policy.adopt_foreign_tags {
             return false;
         }
-        match session.and_then(|id| self.sessions.get(&id)) {
-            Some(session) => {
-                let state = &session.state;
-                state.flow.transport == Transport::Tls && (state.dialog.secure || self.policy.require_tls)
-            }
-            None => self.policy.require_tls,
-        }
+        self.sessions.get(&session).is_some_and(|session| {
+            let state = &session.state;
+            let required = self.policy.rules_of(state.peer_row.as_deref()).require_tls;
+            state.flow.transport == Transport::Tls && (state.dialog.secure || required)
+        })
     }
 
     fn reject(&mut self, now: Now, flow: &Flow, key: &ServerKey, message: &Message, rejection: &Rejection) {
@@ -111,7 +109,13 @@ impl Srs {
     }
 
     fn options(&mut self, now: Now, flow: &Flow, key: &ServerKey, message: &Message) {
-        let (status, reason) = if self.draining { (503, "Service Unavailable") } else { (200, "OK") };
+        let (status, reason) = match self.judge_options(message, flow) {
+            Ok(judged) => judged,
+            Err(rejection) => {
+                self.reject(now, flow, key, message, &rejection);
+                return;
+            }
+        };
         let mut response = Message::response(status, reason, message);
         response.headers.push("Contact", own_address::contact(flow, message.uri().is_some_and(is_sips), &self.policy));
         response.headers.push("Allow", ALLOW);
@@ -127,8 +131,8 @@ impl Srs {
             self.with_session(now, id, |session, ctx| session.answer_again(key, &message, ctx));
             return;
         }
-        let bodies = match self.judge(&message, flow) {
-            Ok(bodies) => bodies,
+        let (bodies, peer) = match self.judge(now, &message, flow) {
+            Ok(judged) => judged,
             Err(rejection) => {
                 self.reject(now, flow, key, &message, &rejection);
                 return;
@@ -142,7 +146,8 @@ impl Srs {
         let header = journalling::header(&self.policy, id, 1, seed, now);
         // RFC 8866 5.2: a number of its own; 63 bits so that every reader can hold it.
         let description_id = random.next_u64() >> 1;
-        let state = Checkpoint::new(header, dialog, flow.clone(), Snapshot::default(), description_id);
+        let mut state = Checkpoint::new(header, dialog, flow.clone(), Snapshot::default(), description_id);
+        state.peer_row = peer;
         self.add(now, call_id, RecordingSession::new(state));
         let first = FirstInvite { flow: flow.clone(), at: now.wall, bytes: bytes.to_vec() };
         let considered = self
@@ -150,35 +155,6 @@ impl Srs {
         if let Some(Err((key, rejection))) = considered {
             self.reject(now, flow, &key, &message, &rejection);
             self.end_unanswered(now, id, EndCause::Failed);
-        }
-    }
-
-    /// Whether an INVITE is taken, in the order of RFC 3261 8.2 and then of cost.
-    fn judge(&self, message: &Message, flow: &Flow) -> Result<Bodies, Rejection> {
-        let bodies = Bodies::read(message)?;
-        if let Some(rejection) = Asked::of(message).too_small(self.policy.session_timers) {
-            return Err(rejection);
-        }
-        if !is_recording_session(message, &bodies) && !self.policy.is_legacy(flow.remote.ip()) {
-            return Err(Rejection::new(403, "Not a Recording Session", "RFC 7866 6.2"));
-        }
-        let full = if self.draining {
-            Some("Draining")
-        } else if self.sessions.len() >= self.policy.max_sessions {
-            Some("Too Many Sessions")
-        } else {
-            self.pressure
-        };
-        match full {
-            Some(reason) => {
-                let refusal = self.policy.refusal_for(flow.remote.ip());
-                let mut rejection = Rejection::new(refusal.status, reason, "RFC 3261 21.5.4");
-                if let Some(seconds) = refusal.retry_after_seconds {
-                    rejection.headers.push(("Retry-After", format!("{seconds}")));
-                }
-                Err(rejection)
-            }
-            None => Ok(bodies),
         }
     }
 

@@ -58,7 +58,7 @@ fn who_uses_sips_gets_sips_and_who_does_not_gets_what_it_uses() {
 
 #[test]
 fn what_must_be_secure_is_refused_in_clear() {
-    let strict = Policy { require_tls: true, ..policy() };
+    let strict = Policy { rules: Rules { require_tls: true, ..policy().rules }, ..policy() };
     let mut bench = Bench::with(strict.clone());
     let mut clear = Call::new("clear");
     let request = invite(&mut clear);
@@ -83,7 +83,7 @@ fn a_sips_dialog_is_not_ended_in_clear_and_a_clear_one_is() {
     // Begun in clear before the operator required TLS.
     let mut bench = Bench::new();
     let mut call = Call::set_up(&mut bench, "a");
-    bench.srs.reconfigure(Policy { require_tls: true, ..policy() });
+    bench.srs.reconfigure(Policy { rules: Rules { require_tls: true, ..policy().rules }, ..policy() });
     let bye = call.request("BYE", "", "");
     assert_eq!(statuses(&bench.send(&bye)), [200]);
 }
@@ -130,7 +130,13 @@ fn a_connection_remembers_what_its_peer_showed() {
     let mut bench = Bench::new();
     let shown = PeerCertificate { fingerprint_sha256: [5; 32], names: ["sbc.example.com".into()].to_vec() };
     open(&mut bench, Some(shown.clone()));
-    assert_eq!(bench.srs.certificate(CONNECTION), Some(&shown));
+    let flow = Flow {
+        transport: Transport::Tls,
+        local: "127.0.0.1:5061".parse().unwrap(),
+        remote: "127.0.0.2:5070".parse().unwrap(),
+        connection: Some(CONNECTION),
+    };
+    assert_eq!(bench.srs.certificate_of(&flow), Some(&shown));
     bench.input(Input::ConnectionClosed { id: CONNECTION });
-    assert_eq!(bench.srs.certificate(CONNECTION), None);
+    assert_eq!(bench.srs.certificate_of(&flow), None);
 }

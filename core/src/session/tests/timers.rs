@@ -148,8 +148,7 @@ fn a_missed_refresh_ends_no_call_whose_rtp_flows() {
     assert!(methods(&sent).contains(&"BYE".to_string()), "nothing comes, and nobody refreshes");
     assert_eq!(bench.ended, [(bench.session(), EndCause::SessionExpired)]);
 
-    let strict =
-        Peer { network: "127.0.0.0".parse().unwrap(), prefix: 8, refusal: None, legacy: false, strict_dialogs: true };
+    let strict = super::peers::local("strict", Rules { strict_dialogs: true, ..Rules::default() });
     let mut bench = Bench::with(Policy { peers: [strict].to_vec(), ..policy() });
     Call::set_up_with(&mut bench, "c", more, &metadata("s1"));
     let session = bench.session();
