@@ -1,10 +1,13 @@
 //! The server as an SRC sees it: bytes in, bytes out, ports opened at once, a clock of the test's own.
 
+mod bodies;
 mod calling;
 mod calls;
 mod dialogs;
-mod peers;
+mod lines;
 mod offers;
+mod peers;
+mod responses;
 mod restart;
 mod secure;
 mod snapshots;
