@@ -32,6 +32,12 @@ fn invite(raw: &Raw) -> (Draft, Message) {
     (draft, answer)
 }
 
+/// The log tells it.
+#[track_caller]
+fn says(server: &Server, what: &str) {
+    assert!(becomes_true(SOON, || server.tail().contains(what)), "{what}: {}", server.tail());
+}
+
 #[track_caller]
 fn hang_up(raw: &Raw, draft: &Draft, answer: &Message) {
     assert_eq!(raw.ask(&draft.within(raw, answer, "BYE")).status(), 200);
@@ -109,14 +115,14 @@ fn what_a_row_asks_for_is_asked_for() {
 }
 
 /// Runs `testdata/sipp/digest.xml`.
-fn sipp_digest(server: SocketAddr, password: &str, scratch: &Path) -> bool {
+fn sipp_digest(server: SocketAddr, password: &str, within: &str, scratch: &Path) -> bool {
     let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/sipp/digest.xml");
     Command::new("sipp")
         .arg(server.to_string())
         .arg("-sf")
         .arg(scenario)
         .args(["-i", &server.ip().to_string(), "-au", "sbc-a", "-ap", password, "-m", "5", "-r", "10"])
-        .args(["-nostdin", "-trace_err", "-timeout", "30s", "-timeout_error"])
+        .args(["-nostdin", "-trace_err", "-timeout", within, "-timeout_error"])
         .current_dir(scratch)
         .output()
         .unwrap()
@@ -129,15 +135,16 @@ fn a_foreign_client_authenticates_by_digest() {
     if !sipp::present() {
         return;
     }
-    for algorithms in ["[MD5]", "[SHA-256]", "[SHA-256, MD5]"] {
+    // This SIPp knows MD5 only. SHA-256 has the examples of RFC 7616 beside the code.
+    for algorithms in ["[MD5]", "[MD5, SHA-256]"] {
         let server = Setup::default()
             .set("server.digest=true")
             .set(&format!("auth.sip.algorithms={algorithms}"))
             .set("auth.sip.users=[{name: sbc-a, password: 'open sesame'}]")
             .start();
-        assert!(sipp_digest(server.sip, "open sesame", server.scratch()), "{algorithms}\n{}", server.tail());
-        assert!(!sipp_digest(server.sip, "wrong", server.scratch()), "{algorithms}");
-        assert!(server.tail().contains("Wrong Credentials"), "{}", server.tail());
+        assert!(sipp_digest(server.sip, "open sesame", "30s", server.scratch()), "{algorithms}\n{}", server.tail());
+        assert!(!sipp_digest(server.sip, "wrong", "3s", server.scratch()), "{algorithms}");
+        says(&server, "Wrong Credentials");
     }
 }
 
@@ -160,12 +167,22 @@ fn a_challenge_is_one_field_an_algorithm_and_the_best_comes_first() {
     }
 }
 
+/// Ends the flood, whatever becomes of the test.
+struct Ended<'a>(&'a AtomicBool);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_flood_from_an_unknown_address_leaves_known_peers_their_answers() {
     let server =
         Setup::default().set("server.rate_limit.unknown=20").set("peers=[{name: sbc, address: 127.0.0.1}]").start();
     let (stop, sent, answered) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
+        let ended = Ended(&stop);
         scope.spawn(|| {
             let flood = from([127, 0, 0, 66], server.sip);
             while !stop.load(Ordering::Relaxed) {
@@ -185,10 +202,10 @@ fn a_flood_from_an_unknown_address_leaves_known_peers_their_answers() {
             let began = Instant::now();
             let (draft, answer) = invite(&known);
             waits.push(began.elapsed());
-            assert_eq!(answer.status(), 200);
+            assert_eq!(answer.status(), 200, "{} {}", answer.start, server.tail());
             hang_up(&known, &draft, &answer);
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(ended);
         waits.sort();
         println!("{} INVITEs of a flood; a peer waited {waits:?}", sent.load(Ordering::Relaxed));
         // Without a retransmission (RFC 3261 17.1.1.2: T1 is 500 ms).
@@ -196,7 +213,7 @@ fn a_flood_from_an_unknown_address_leaves_known_peers_their_answers() {
     });
     let (sent, answered) = (sent.into_inner(), answered.into_inner());
     assert!(answered < sent / 10, "{answered} of {sent} were answered");
-    assert!(server.tail().contains("more requests than it may make (server.rate_limit)"), "{}", server.tail());
+    says(&server, "more requests than it may make (server.rate_limit)");
 }
 
 #[test]
@@ -212,7 +229,7 @@ fn who_is_not_on_the_list_is_refused_or_hears_nothing() {
         stranger.send(&Draft::new(&stranger, "OPTIONS").bytes());
         let answer = stranger.answer(if heard { SOON } else { SILENCE });
         assert_eq!(answer.map(|a| a.status()), heard.then_some(403), "{unknown}");
-        assert!(server.tail().contains("no peer of ours"), "{}", server.tail());
+        says(&server, "no peer of ours");
     }
 }
 
@@ -225,7 +242,7 @@ fn a_scanner_gets_silence_or_403_and_is_counted() {
         raw.send(&scan.bytes());
         let answer = raw.answer(if heard { SOON } else { SILENCE });
         assert_eq!(answer.map(|a| a.status()), heard.then_some(403), "{scanners}");
-        assert!(server.tail().contains("a scanner (server.scanners)"), "{}", server.tail());
+        says(&server, "a scanner (server.scanners)");
         assert_eq!(raw.ask(&Draft::new(&raw, "OPTIONS")).status(), 200);
     }
 }
