@@ -15,6 +15,9 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The core's policy under `config`, on a machine whose boot is called `boot`.
 pub fn policy(config: &Config, boot: &str) -> Policy {
+    let advertised = |port: u16| {
+        config.server.advertised_address.map(|address| std::net::SocketAddr::new(address, port).to_string())
+    };
     let codecs = config.media.codecs.iter().flat_map(|codec| codec.encodings()).map(str::to_owned).collect();
     Policy {
         product: format!("siprec/{VERSION}"),
@@ -25,10 +28,8 @@ pub fn policy(config: &Config, boot: &str) -> Policy {
         rtp_timeout: config.media.rtp_timeout.0,
         digits: digits(config.media.dtmf),
         answer: AnswerPolicy { codecs, codecs_strict: config.media.codecs_strict, ..AnswerPolicy::default() },
-        advertised_signalling: config
-            .server
-            .advertised_address
-            .map(|address| std::net::SocketAddr::new(address, config.server.address.port).to_string()),
+        advertised_signalling: advertised(config.server.address.port),
+        advertised_tls: advertised(config.server.tls.address.port),
         rules: rules(config),
         peers: config.peers.iter().map(|row| peer(row, config)).collect(),
         guard: guard(&config.server),

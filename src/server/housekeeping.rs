@@ -93,6 +93,8 @@ pub(super) fn reload(signalling: &mut Signalling, options: &mut Options) {
     let (old, new) = (&options.loaded.config, &loaded.config);
     let fixed = [
         ("server.address", old.server.address != new.server.address),
+        ("server.tls.enabled", old.server.tls.enabled != new.server.tls.enabled),
+        ("server.tls.address", old.server.tls.address != new.server.tls.address),
         ("media.port_range", old.media.port_range != new.media.port_range),
         ("media.workers", old.media.workers != new.media.workers),
         ("archive.data_dir", old.archive.data_dir != new.archive.data_dir),
@@ -107,6 +109,9 @@ pub(super) fn reload(signalling: &mut Signalling, options: &mut Options) {
     let mut policy = policy(new, &signalling.boot);
     policy.show_framed = signalling.trace.is_some();
     signalling.srs.reconfigure(policy);
+    if let Some(tls) = signalling.streams.tls().filter(|_| new.server.tls.enabled) {
+        tls.reload(&new.server.tls);
+    }
     signalling.advertised_media = new.media.advertised_address;
     signalling.digits = digits(new.media.dtmf);
     signalling.space.set_min_free(new.archive.min_free.0);

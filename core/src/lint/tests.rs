@@ -41,6 +41,7 @@ fn policy() -> Policy {
         peers: Vec::new(),
         probes: true,
         show_framed: false,
+        advertised_tls: None,
         adopt_foreign_tags: false,
     }
 }

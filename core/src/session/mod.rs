@@ -17,6 +17,7 @@ mod judge;
 mod legacy;
 mod limits;
 mod offer;
+mod own_address;
 mod own_requests;
 mod peer;
 mod peers;

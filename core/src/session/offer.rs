@@ -5,7 +5,6 @@
 //! INVITE without SDP -> Pending -> our offer in the 2xx -> ACK with the answer -> acknowledged()
 //! ```
 
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -19,7 +18,7 @@ use super::limits::{DEFAULT_OFFERED_STREAMS, MAX_M_LINES};
 use super::reading::Bodies;
 use super::recording_session::{Context, RecordingSession};
 use super::session_timer::{Asked, Refresher};
-use super::{Policy, Tell};
+use super::{Tell, own_address};
 use crate::entry::{Alarm, EndCause, Event};
 use crate::metadata;
 use crate::sdp::{self, Accepted, AnswerPolicy, Decided, Decision, Description, Direction, LocalMedia, OfferedStream};
@@ -320,17 +319,7 @@ impl RecordingSession {
     }
 
     pub(super) fn contact(&self, ctx: &Context<'_>) -> String {
-        contact(&self.state.flow, ctx.policy.advertised_signalling.as_deref())
-    }
-}
-
-/// Our Contact on this flow, with the SRS's feature tag (RFC 7866 6.2).
-pub(super) fn contact(flow: &Flow, advertised: Option<&str>) -> String {
-    let host = advertised.map_or_else(|| flow.local.to_string(), String::from);
-    match flow.transport {
-        Transport::Udp => format!("<sip:srs@{host}>;+sip.srs"),
-        Transport::Tcp => format!("<sip:srs@{host};transport=tcp>;+sip.srs"),
-        Transport::Tls => format!("<sips:srs@{host}>;+sip.srs"),
+        own_address::contact(&self.state.flow, self.state.dialog.secure, ctx.policy)
     }
 }
 
@@ -386,9 +375,4 @@ fn not_acceptable(why: &str) -> Rejection {
     let mut rejection = Rejection::new(488, "Not Acceptable Here", "RFC 3264 6.1");
     rejection.headers.push(("Warning", warning(why)));
     rejection
-}
-
-/// What our Via names (RFC 3261 18.1.1).
-pub(super) fn sent_by(flow: &Flow, policy: &Policy) -> String {
-    policy.advertised_signalling.clone().unwrap_or_else(|| flow.local.to_string())
 }

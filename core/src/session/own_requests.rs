@@ -14,7 +14,7 @@ use core::time::Duration;
 use super::calling::Calling;
 use super::journalling;
 use super::limits::{MAX_SNAPSHOT_TRIES, SNAPSHOT_REQUEST_INTERVAL};
-use super::offer::sent_by;
+use super::own_address;
 use super::reading::Bodies;
 use super::recording_session::{Context, Purpose, RecordingSession};
 use super::session_timer::{Asked, SessionTimer};
@@ -325,7 +325,7 @@ impl RecordingSession {
         }
         let flow = self.outgoing_flow();
         let branch = format!("z9hG4bK{}", self.branches.token());
-        let sent_by = sent_by(&flow, ctx.policy);
+        let sent_by = own_address::sent_by(&flow, ctx.policy);
         ctx.transactions.send_ack(key, &flow, ack, &branch, &sent_by);
     }
 

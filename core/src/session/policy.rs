@@ -32,6 +32,8 @@ pub struct Policy {
     pub answer: AnswerPolicy,
     /// Host (and port) to put into Contact instead of the address that was reached.
     pub advertised_signalling: Option<String>,
+    /// The same for TLS, which has a port of its own.
+    pub advertised_tls: Option<String>,
     /// What holds for whom no row is about.
     pub rules: Rules,
     /// The table of peers, first match.

@@ -4,7 +4,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::offer::{FirstInvite, contact};
+use super::offer::FirstInvite;
+use super::own_address;
 use super::reading::Bodies;
 use super::recording_session::RecordingSession;
 use super::session_timer::Asked;
@@ -14,10 +15,10 @@ use crate::entry::EndCause;
 use crate::metadata::Snapshot;
 use crate::seed::{Random, SessionId};
 use crate::sip::check::{ACCEPT, ALLOW, Rejection, check};
-use crate::sip::dialog::Dialog;
+use crate::sip::dialog::{Dialog, is_sips};
 use crate::sip::message::Message;
 use crate::sip::transaction::{Incoming, ServerKey};
-use crate::sip::{Flow, Method};
+use crate::sip::{Flow, Method, Transport};
 use crate::time::Now;
 
 impl Srs {
@@ -42,7 +43,13 @@ impl Srs {
             self.reject(now, flow, key, &message, &rejection);
             return;
         }
-        if let Some(id) = self.session_of(&message).filter(|_| is_in_dialog(&message)) {
+        let session = self.session_of(&message).filter(|_| is_in_dialog(&message));
+        if session.is_some_and(|id| self.must_be_secure(id, flow)) {
+            let rejection = Rejection::new(403, "TLS Required", "RFC 7866 12, RFC 3261 26.4.4");
+            self.reject(now, flow, key, &message, &rejection);
+            return;
+        }
+        if let Some(id) = session {
             self.in_dialog(now, flow, id, key, message);
             return;
         }
@@ -55,6 +62,19 @@ impl Srs {
             Some(Method::Options) => self.options(now, flow, key, &message),
             _ => self.unknown_dialog(now, flow, key, &message),
         }
+    }
+
+    /// Whether a request that came in clear should have come over TLS as its dialog's first did: it is one of `sips:`, or
+    /// its peer must. What was begun in clear is ended in clear.
+    fn must_be_secure(&self, session: SessionId, flow: &Flow) -> bool {
+        if flow.transport == Transport::Tls || self.policy.adopt_foreign_tags {
+            return false;
+        }
+        self.sessions.get(&session).is_some_and(|session| {
+            let state = &session.state;
+            let required = self.policy.rules_of(state.peer_row.as_deref()).require_tls;
+            state.flow.transport == Transport::Tls && (state.dialog.secure || required)
+        })
     }
 
     fn reject(&mut self, now: Now, flow: &Flow, key: &ServerKey, message: &Message, rejection: &Rejection) {
@@ -97,7 +117,7 @@ impl Srs {
             }
         };
         let mut response = Message::response(status, reason, message);
-        response.headers.push("Contact", contact(flow, self.policy.advertised_signalling.as_deref()));
+        response.headers.push("Contact", own_address::contact(flow, message.uri().is_some_and(is_sips), &self.policy));
         response.headers.push("Allow", ALLOW);
         response.headers.push("Accept", ACCEPT);
         response.headers.push("Accept-Encoding", "identity");

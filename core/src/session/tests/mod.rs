@@ -6,6 +6,7 @@ mod dialogs;
 mod peers;
 mod offers;
 mod restart;
+mod secure;
 mod snapshots;
 mod timers;
 
@@ -69,6 +70,7 @@ pub(super) fn policy() -> Policy {
         session_timers: SessionTimers::default(),
         probes: true,
         show_framed: false,
+        advertised_tls: None,
         adopt_foreign_tags: false,
     }
 }
