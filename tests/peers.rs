@@ -179,7 +179,7 @@ impl Drop for Ended<'_> {
 #[test]
 fn a_flood_from_an_unknown_address_leaves_known_peers_their_answers() {
     let server =
-        Setup::default().set("server.rate_limit.unknown=20").set("peers=[{name: sbc, address: 127.0.0.1}]").start();
+        Setup::default().set("server.rate_limit.unknown=2").set("peers=[{name: sbc, address: 127.0.0.1}]").start();
     let (stop, sent, answered) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         let ended = Ended(&stop);

@@ -301,6 +301,9 @@ fn a_gateway_of_before_siprec_names_its_parties_in_header_fields() {
     for (label, aor) in [("1", "sip:1001@h"), ("2", "sip:1002@h")] {
         assert_eq!(snapshot.senders(label)[0].names[0].aor, aor);
     }
+    let deviations =
+        bench.events().iter().any(|e| matches!(e, Event::Metadata { deviations, .. } if !deviations.is_empty()));
+    assert!(!deviations, "the form of the translation is ours");
     let labels: Vec<_> = bench.settings.iter().map(|settings| settings.stream.label.clone().unwrap()).collect();
     assert_eq!(labels, ["1", "2"]);
 }
