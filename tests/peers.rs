@@ -255,8 +255,8 @@ fn a_health_check_says_so_while_the_server_drains() {
         let (draft, answer) = invite(&raw);
         assert_eq!(answer.status(), 200);
         drain(&server);
-        let is_draining = || raw.ask(&Draft::invite(&raw)).status() == 503;
-        assert!(becomes_true(SOON, is_draining), "a new call is refused");
+        says(&server, "draining: no new sessions");
+        assert_eq!(raw.ask(&Draft::invite(&raw)).status(), 503);
         assert_eq!(raw.ask(&Draft::new(&raw, "OPTIONS")).status(), status, "{set}");
         let within = draft.within(&raw, &answer, "OPTIONS");
         assert_eq!(raw.ask(&within).status(), 200, "in a dialog, it asks for the call");

@@ -59,7 +59,6 @@ fn report(case: &Case) -> Report {
         probes: false,
         show_framed: false,
         advertised_tls: None,
-        require_tls: false,
         adopt_foreign_tags: false,
     };
     lint(&case.bytes, Transport::Udp, "192.0.2.9:5060".parse().unwrap(), &policy)
