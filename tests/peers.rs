@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use support::raw::{Draft, Raw, SOON};
 use support::server::{Server, Setup};
-use support::src::{Message, Transport};
-use support::{becomes_true, sipp};
+use support::src::body::{Body, sdp};
+use support::src::{Direction, Message, Transport};
+use support::{becomes_true, recordings, sipp};
 
 /// Longer than a server needs that answers at all.
 const SILENCE: Duration = Duration::from_millis(700);
@@ -270,4 +271,51 @@ fn a_health_check_says_so_while_the_server_drains() {
 fn drain(server: &Server) {
     let status = Command::new("kill").args(["-USR1", &server.pid().to_string()]).status().unwrap();
     assert!(status.success());
+}
+
+/// A request as CUCM sends it for a phone's built-in bridge: whose voice it brings stands in From's URI.
+fn as_bridge(draft: &Draft, end: &str) -> Vec<u8> {
+    let from = format!(
+        "<sip:2000@ucm1.example.com;{end};x-refci=38960750;x-nearendclusterid=cluster;x-nearendaddr=2000;\
+         x-farendrefci=38960749;x-farendaddr=1000>"
+    );
+    String::from_utf8(draft.bytes()).unwrap().replace("<sip:raw@example.com>", &from).into_bytes()
+}
+
+#[test]
+fn a_phones_near_and_far_end_are_recordings_of_one_call() {
+    let server = Setup::default().set("peers=[{name: cucm, address: 127.0.0.2, legacy: true}]").start();
+    let (cucm, other) = (from([127, 0, 0, 2], server.sip), from([127, 0, 0, 3], server.sip));
+    let plain = |raw: &Raw| {
+        let draft = Draft::new(raw, "INVITE");
+        Draft { contact: draft.contact.replace(";+sip.src", ";isfocus"), ..draft }
+    };
+    other.send(&as_bridge(&plain(&other), "x-nearend"));
+    assert_eq!(other.must_answer().status(), 403, "no legacy peer");
+    for (end, label, speaker) in [("x-nearend", "1", "2000"), ("x-farend", "2", "1000")] {
+        let invite = plain(&cucm);
+        cucm.send(&as_bridge(&invite, end));
+        let offer = cucm.must_answer();
+        assert_eq!(offer.status(), 200, "{end}: {}", offer.start);
+        assert_eq!(offer.text().matches("m=audio").count(), 1, "{}", offer.text());
+        let answer = Body::sdp(sdp(cucm.local.ip(), &[40_000], &[Direction::SendOnly], 1));
+        let ack = Draft { body: Some(answer), ..invite.within(&cucm, &offer, "ACK") };
+        cucm.send(&as_bridge(&ack, end));
+        cucm.send(&as_bridge(&invite.within(&cucm, &offer, "BYE"), end));
+        assert_eq!(cucm.must_answer().status(), 200);
+        let recording = recordings::wait(&server.data, &invite.call_id, Duration::from_secs(30));
+        assert_eq!(recording.text("/communication_session/id"), "38960750@cluster", "the same for both");
+        assert_eq!(recording.aors(), ["sip:2000@ucm1.example.com", "sip:1000@ucm1.example.com"]);
+        let sends = |p: &&serde_json::Value| p.pointer("/labels/0").and_then(|l| l.as_str()) == Some(label);
+        let heard = recording.list("/participants").iter().find(sends).expect("whose voice it is");
+        assert_eq!(heard.pointer("/aor").unwrap(), &format!("sip:{speaker}@ucm1.example.com"));
+    }
+    let found = Command::new(env!("CARGO_BIN_EXE_siprec"))
+        .args(["export", "--data-dir"])
+        .arg(&server.data)
+        .args(["--call", "38960750", "--dry-run", "--json"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&found.stdout).into_owned();
+    assert_eq!(said.lines().filter(|line| line.contains("2000@ucm1.example.com")).count(), 2, "{said}");
 }

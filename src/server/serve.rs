@@ -227,6 +227,8 @@ impl Signalling {
         self.input(Input::Order(Order::Checkpoint));
         self.workers.stop();
         self.writer.stop(PATIENCE);
+        // What was held until it was written: the 200 to the BYE of the last session of a drain.
+        self.release(Monotonic(u64::MAX));
     }
 }
 
