@@ -225,10 +225,10 @@ impl Signalling {
     fn stop(mut self) {
         const PATIENCE: Duration = Duration::from_secs(5);
         self.input(Input::Order(Order::Checkpoint));
+        // Nobody is left to send what waits a moment for the journal: the 200 to the last BYE of a drain.
+        self.release(Monotonic(u64::MAX));
         self.workers.stop();
         self.writer.stop(PATIENCE);
-        // What was held until it was written: the 200 to the BYE of the last session of a drain.
-        self.release(Monotonic(u64::MAX));
     }
 }
 
