@@ -298,7 +298,7 @@ impl Signalling {
     }
 
     /// Sends what has waited for the journal long enough.
-    fn release(&mut self, now: Monotonic) {
+    pub(super) fn release(&mut self, now: Monotonic) {
         let written = self.writer.written_of_signalling();
         while let Some(held) = self.held.pop_front_if(|held| held.ticket <= written || held.until <= now) {
             self.send_now(&held.flow, held.bytes);

@@ -14,6 +14,7 @@ mod calling;
 mod connections;
 mod journalling;
 mod judge;
+mod legacy;
 mod limits;
 mod offer;
 mod own_address;

@@ -13,6 +13,7 @@ use super::admission::busy;
 use super::checkpoint::LastInvite;
 use super::journalling::{self, keep};
 use super::judge::warning;
+use super::legacy::own_label;
 use super::limits::{DEFAULT_OFFERED_STREAMS, MAX_M_LINES};
 use super::reading::Bodies;
 use super::recording_session::{Context, RecordingSession};
@@ -54,7 +55,7 @@ impl RecordingSession {
         &mut self,
         key: ServerKey,
         request: Message,
-        bodies: Bodies,
+        mut bodies: Bodies,
         first: Option<FirstInvite>,
         ctx: &mut Context<'_>,
     ) -> Result<(), (ServerKey, Rejection)> {
@@ -62,10 +63,16 @@ impl RecordingSession {
         let (id, now) = (self.id(), ctx.now.wall);
         self.state.peer.learn(&request);
         let policy = self.answer_policy(ctx);
-        let offer = match read_offer(&bodies, &policy) {
+        let mut offer = match read_offer(&bodies, &policy) {
             Ok(offer) => offer,
             Err(rejection) => return Err((key, rejection)),
         };
+        if ctx.policy.rules_of(self.state.peer_row.as_deref()).legacy && bodies.translate(&request) {
+            let lines = offer.iter_mut().flat_map(|(_, decision)| &mut decision.media);
+            lines.enumerate().for_each(|(line, decided)| {
+                decided.label.get_or_insert_with(|| own_label(line));
+            });
+        }
         if policy.require_srtp && offer.is_none() && request.method() == Some(&Method::Invite) {
             // What we offer is plain.
             return Err((key, not_acceptable("SRTP is required (require_srtp), and an offer of ours is plain RTP")));

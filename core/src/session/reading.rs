@@ -3,6 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::legacy;
 use crate::sip::Method;
 use crate::sip::check::Rejection;
 use crate::sip::message::Message;
@@ -59,6 +60,13 @@ impl Bodies {
             return Err(Rejection::new(415, "Unsupported Media Type", "RFC 5621 8"));
         }
         Ok(bodies)
+    }
+
+    /// Takes what a request says in a dialect of before SIPREC for the metadata that it stands for, if it has no other.
+    pub(super) fn translate(&mut self, message: &Message) -> bool {
+        let said = if self.metadata.is_empty() { legacy::metadata(message, self.sdp.as_deref()) } else { None };
+        self.metadata.extend(said);
+        !self.metadata.is_empty()
     }
 
     /// Whether the part was one of ours.

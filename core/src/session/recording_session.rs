@@ -8,6 +8,7 @@ use core::net::SocketAddr;
 
 use super::calling::Calling;
 use super::journalling::{self, keep};
+use super::legacy::TRANSLATED;
 use super::offer::Pending;
 use super::own_address;
 use super::own_requests::OwnRequests;
@@ -177,7 +178,7 @@ impl RecordingSession {
     pub(super) fn take_metadata(&mut self, parts: &[(String, Vec<u8>)], ctx: &mut Context<'_>) {
         for (content_type, body) in parts {
             let parsed = metadata::parse(content_type, body);
-            let mut deviations = parsed.deviations;
+            let mut deviations = if content_type == TRANSLATED { Vec::new() } else { parsed.deviations };
             self.state.peer.called_metadata(content_type);
             let is_first = self.state.snapshot.updates == 0;
             let mode = parsed.document.as_ref().map(|document| document.mode);

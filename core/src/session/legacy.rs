@@ -1,0 +1,193 @@
+//! Cisco's recorders' dialects of before SIPREC, read as the RFC 7865 document that says the same.
+//!
+//! - Network-based recording (a gateway forks): `X-Cisco-Recording-Participant: sip:1000@h;media-index="0"`, one a party,
+//!   with the m-line that carries its voice.
+//! - Built-in bridge (a phone forks, CUCM signals): no SDP in the INVITE, and in From's URI `x-nearend` or `x-farend`
+//!   (whose voice this dialog brings), `x-refci` (the call), `x-nearendaddr`, `x-farendaddr`. Two dialogs a call: each is a
+//!   recording of its own, of one voice; `x-refci` is the id of both's communication session, and links them.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::limits::MAX_M_LINES;
+use crate::sdp::Description;
+use crate::sip::NameAddr;
+use crate::sip::message::Message;
+
+/// The type of what was translated. Its form is ours, so deviations in it are nobody's.
+pub(super) const TRANSLATED: &str = "application/rs-metadata+xml;translated";
+
+/// A metadata body: its type, and it.
+type Part = (String, Vec<u8>);
+
+/// What a request says about who is heard, if it says so in one of these dialects.
+pub(super) fn metadata(message: &Message, sdp: Option<&[u8]>) -> Option<Part> {
+    let document = built_in_bridge(message).or_else(|| network_based(message, sdp))?;
+    Some((TRANSLATED.to_string(), document.into_bytes()))
+}
+
+/// Somebody, and the stream that carries their voice.
+struct Voice {
+    aor: String,
+    /// The stream's label.
+    stream: Option<String>,
+}
+
+fn built_in_bridge(message: &Message) -> Option<String> {
+    let from = NameAddr::parse(message.header("From")?).ok()?;
+    // CUCM writes them into the URI; where the brackets are lost, they are the field's.
+    let get = |name: &str| from.uri.params.get(name).or_else(|| from.params.get(name));
+    let near = get("x-nearend").is_some();
+    if !near && get("x-farend").is_none() {
+        return None;
+    }
+    let host = &from.uri.host;
+    let own = from.uri.user.as_deref().unwrap_or_default();
+    let aor =
+        |address: &str| if address.contains('@') { format!("sip:{address}") } else { format!("sip:{address}@{host}") };
+    let far_address = get("x-farendaddr").filter(|address| !address.is_empty()).unwrap_or("unknown");
+    let (near_voice, far_voice) = if near { (Some("1"), None) } else { (None, Some("2")) };
+    let stream = |label: Option<&str>| label.map(ToString::to_string);
+    let voices = [
+        Voice { aor: aor(get("x-nearendaddr").unwrap_or(own)), stream: stream(near_voice) },
+        Voice { aor: aor(far_address), stream: stream(far_voice) },
+    ];
+    let cluster = get("x-nearendclusterid").unwrap_or(host);
+    let session = get("x-refci").map(|call| format!("{call}@{cluster}"));
+    Some(document(&session.unwrap_or_else(|| fallback_session(message)), &voices))
+}
+
+fn network_based(message: &Message, sdp: Option<&[u8]>) -> Option<String> {
+    let mut by_line: BTreeMap<usize, String> = BTreeMap::new();
+    for (place, field) in message.headers.fields("X-Cisco-Recording-Participant").take(MAX_M_LINES).enumerate() {
+        let (uri, rest) = field.value.split_once(';').unwrap_or((&field.value, ""));
+        let index = rest.split(';').find_map(|param| {
+            let (name, value) = param.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("media-index").then(|| value.trim().trim_matches('"').parse().ok())?
+        });
+        let aor = uri.trim().trim_matches(['<', '>']).to_string();
+        by_line.insert(index.filter(|index| *index < MAX_M_LINES).unwrap_or(place), aor);
+    }
+    if by_line.is_empty() {
+        return None;
+    }
+    let description = sdp.and_then(|sdp| Description::parse(sdp).ok());
+    let named = |line: usize| description.as_ref()?.media.get(line)?.label.clone();
+    let label = |line: usize| Some(named(line).unwrap_or_else(|| own_label(line)));
+    let voices: Vec<Voice> = by_line.into_iter().map(|(line, aor)| Voice { aor, stream: label(line) }).collect();
+    Some(document(&fallback_session(message), &voices))
+}
+
+/// What an m-line is called by us whose SRC has not given it a label.
+pub(super) fn own_label(line: usize) -> String {
+    (line + 1).to_string()
+}
+
+/// The call, where the dialect gives no name: it lives as long as the dialog.
+fn fallback_session(message: &Message) -> String {
+    let guid = message.header("Cisco-Guid").or_else(|| message.call_id());
+    guid.unwrap_or_default().to_string()
+}
+
+/// A complete snapshot (RFC 7865 6.1). Who is named first is the caller for want of better knowledge.
+fn document(session: &str, voices: &[Voice]) -> String {
+    let session = escaped(session);
+    let mut xml = format!(
+        "<recording xmlns=\"urn:ietf:params:xml:ns:recording:1\"><datamode>complete</datamode>\
+         <session session_id=\"{session}\"/>"
+    );
+    for voice in voices {
+        let aor = escaped(&voice.aor);
+        xml += &format!(
+            "<participant participant_id=\"{aor}\"><nameID aor=\"{aor}\"/></participant>\
+             <participantsessionassoc participant_id=\"{aor}\" session_id=\"{session}\"/>"
+        );
+    }
+    for voice in voices {
+        let Some(label) = &voice.stream else { continue };
+        let (aor, label) = (escaped(&voice.aor), escaped(label));
+        xml += &format!(
+            "<stream stream_id=\"stream-{label}\" session_id=\"{session}\"><label>{label}</label></stream>\
+             <participantstreamassoc participant_id=\"{aor}\"><send>stream-{label}</send></participantstreamassoc>"
+        );
+    }
+    xml + "</recording>"
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::{Snapshot, parse};
+    use crate::sip::Method;
+    use crate::time::Wall;
+
+    fn snapshot(message: &Message, sdp: Option<&str>) -> Option<Snapshot> {
+        let (content_type, body) = metadata(message, sdp.map(str::as_bytes))?;
+        let parsed = parse(&content_type, &body);
+        let mut snapshot = Snapshot::default();
+        let late = snapshot.apply(&parsed.document.unwrap(), Wall(1));
+        assert!(late.is_empty(), "{late:?}");
+        Some(snapshot)
+    }
+
+    fn senders(snapshot: &Snapshot, label: &str) -> Vec<String> {
+        snapshot.senders(label).iter().map(|p| p.names[0].aor.clone()).collect()
+    }
+
+    const PARAMS: &str = "x-refci=38960750;x-nearendclusterid=cluster;x-nearenddevice=SEP00;x-nearendaddr=9110001;\
+                          x-farendrefci=38960749;x-farendclusterid=cluster;x-farenddevice=SEP01;x-farendaddr=9110006";
+
+    #[test]
+    fn a_bridges_dialogs_are_of_one_call_and_bring_a_voice_each() {
+        let from = |end: &str| format!("<sip:9110001@10.48.32.90;{end};{PARAMS}>;tag=73601~713e");
+        let of = |end: &str| {
+            let message = Message::request(Method::Invite, "sip:r@h").with("From", from(end));
+            snapshot(&message, None).unwrap()
+        };
+        let (near, far) = (of("x-nearend"), of("x-farend"));
+        assert_eq!(senders(&near, "1"), ["sip:9110001@10.48.32.90"]);
+        assert_eq!(senders(&far, "2"), ["sip:9110006@10.48.32.90"]);
+        assert_eq!((near.streams.len(), far.streams.len()), (1, 1));
+        for snapshot in [&near, &far] {
+            assert_eq!(snapshot.sessions[0].id, "38960750@cluster");
+            assert_eq!(snapshot.participants.len(), 2);
+        }
+    }
+
+    #[test]
+    fn an_older_bridge_names_itself_by_its_user_part() {
+        let from = "<sip:2000@ucm1;x-nearend;x-refci=ci2;x-farendrefci=ci1;x-farendaddr=1000>;tag=1";
+        let message = Message::request(Method::Invite, "sip:r@h").with("From", from);
+        assert_eq!(senders(&snapshot(&message, None).unwrap(), "1"), ["sip:2000@ucm1"]);
+    }
+
+    #[test]
+    fn a_gateways_participants_have_their_m_lines() {
+        let message = Message::request(Method::Invite, "sip:r@h")
+            .with("Cisco-Guid", "1-2-3-4")
+            .with("X-Cisco-Recording-Participant", "sip:10000@10.42.30.32;media-index=\"1\"")
+            .with("X-Cisco-Recording-Participant", "sip:708090@10.42.30.5;media-index=\"0\"");
+        let sdp = "v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP 0\r\na=label:a\r\nm=audio 4002 RTP/AVP 0\r\na=label:b\r\n";
+        let labelled = snapshot(&message, Some(sdp)).unwrap();
+        assert_eq!(senders(&labelled, "a"), ["sip:708090@10.42.30.5"]);
+        assert_eq!(senders(&labelled, "b"), ["sip:10000@10.42.30.32"]);
+        assert_eq!(labelled.sessions[0].id, "1-2-3-4");
+        let bare = snapshot(&message, None).unwrap();
+        assert_eq!(senders(&bare, "2"), ["sip:10000@10.42.30.32"]);
+    }
+
+    #[test]
+    fn what_a_stranger_writes_stays_text() {
+        let message = Message::request(Method::Invite, "sip:r@h")
+            .with("Cisco-Guid", "\"/><x>&")
+            .with("X-Cisco-Recording-Participant", "sip:<a&b>\"@h;media-index=\"99999999999999999999\"");
+        assert_eq!(snapshot(&message, None).unwrap().sessions[0].id, "\"/><x>&");
+        assert!(metadata(&Message::request(Method::Invite, "sip:r@h").with("From", "<sip:a@b>"), None).is_none());
+    }
+}
