@@ -35,6 +35,7 @@ pub struct Expected {
     call_id: String,
     participants: Vec<(Option<String>, String)>,
     sends: Vec<(String, String)>,
+    vendor: Option<String>,
 }
 
 impl<'a> Player<'a> {
@@ -147,6 +148,7 @@ impl<'a> Player<'a> {
             call_id: answer.call_id().to_owned(),
             participants: Vec::new(),
             sends: Vec::new(),
+            vendor: case.vendor().filter(|_| case.method == "INVITE").map(str::to_owned),
         });
         expected.participants.extend(case.participants.iter().cloned());
         expected.sends.extend(case.sends.iter().cloned());
@@ -251,7 +253,10 @@ impl Expected {
         let missing = missing.map(|(name, aor)| format!("{}: {name:?} <{aor}> is not among {people:?}", self.file));
         let unsent = self.sends.iter().filter(|(label, aor)| !sends(label, aor));
         let unsent = unsent.map(|(label, aor)| format!("{}: {aor} does not send on {label}: {people:?}", self.file));
-        missing.chain(unsent).collect()
+        let vendors: Vec<&str> = found.iter().map(|r| r.text("/recording_session/vendor/vendor")).collect();
+        let unknown = self.vendor.iter().filter(|vendor| !vendors.contains(&vendor.as_str()));
+        let unknown = unknown.map(|vendor| format!("{}: the vendor is {vendor}, not {vendors:?}", self.file));
+        missing.chain(unsent).chain(unknown).collect()
     }
 }
 
