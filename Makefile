@@ -56,4 +56,4 @@ compiler:
 	@.ci/need cc=gcc
 
 peers:
-	@.ci/need sipp=sip-tester tshark=tshark tcpdump=tcpdump sox=sox python3=python3 ip=iproute2
+	@.ci/need sipp=sip-tester tshark=tshark tcpdump=tcpdump sox=sox python3=python3 ip=iproute2 openssl=openssl

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::layers::Loaded;
 use super::model::{AuthProvider, CatalogKind, Config, StorageKind};
+use super::rules;
 use super::tls::ClientAuth;
 use super::values::PortRange;
 
@@ -42,16 +43,19 @@ pub fn notices(loaded: &Loaded) -> Vec<Notice> {
     found.extend(tls_errors(config).into_iter().map(error));
     found.extend(tls_warnings(config).into_iter().map(|text| warning(text.into())));
     found.extend(loaded.near_variables.iter().cloned().map(warning));
+    let mut contradictions = rules::contradictions(config);
+    contradictions.sort_by_key(|notice| notice.severity == Severity::Warning);
+    found.extend(contradictions);
     found.extend(not_available_warnings(loaded));
     found.extend(sums(config));
     found
 }
 
-fn warning(text: String) -> Notice {
+pub(super) fn warning(text: String) -> Notice {
     Notice { severity: Severity::Warning, text }
 }
 
-fn error(text: &str) -> Notice {
+pub(super) fn error(text: &str) -> Notice {
     Notice { severity: Severity::Error, text: text.into() }
 }
 

@@ -127,7 +127,7 @@ pub(super) fn start(
         srs: Srs::new(policy, node::fresh_seed()?),
         clock,
         datagrams: bound.datagrams.clone(),
-        streams: Streams::new(queue),
+        streams: Streams::new(queue, bound.tls.clone()),
         ports: Ports::new(config.media.port_range.first..=config.media.port_range.last, None),
         workers,
         writer,

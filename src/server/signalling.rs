@@ -110,6 +110,11 @@ impl Signalling {
                     self.stream_event(event);
                 }
             }
+            Arrival::Secured(secured) => {
+                if let Some(event) = self.streams.accept_secured(*secured) {
+                    self.stream_event(event);
+                }
+            }
             Arrival::Stream(event) => self.stream_event(event),
         }
     }
@@ -123,8 +128,8 @@ impl Signalling {
     /// Something happened on a stream.
     fn stream_event(&mut self, event: StreamEvent) {
         match event {
-            StreamEvent::Opened(id, local, remote) => {
-                self.input(Input::ConnectionOpened { id, transport: Transport::Tcp, local, remote, certificate: None });
+            StreamEvent::Opened { id, transport, local, remote, certificate } => {
+                self.input(Input::ConnectionOpened { id, transport, local, remote, certificate });
             }
             StreamEvent::Bytes(id, bytes) => self.input(Input::Bytes { connection: id, bytes: &bytes }),
             StreamEvent::Closed(id) => {
@@ -305,7 +310,9 @@ impl Signalling {
         match (flow.transport, flow.connection) {
             (Transport::Udp, _) => self.send_datagram(flow, &bytes),
             (Transport::Tcp | Transport::Tls, Some(id)) if self.streams.is_open(id) => self.streams.send(id, bytes),
-            (Transport::Tcp | Transport::Tls, _) => self.streams.connect(flow.local, flow.remote, bytes),
+            (Transport::Tcp | Transport::Tls, _) => {
+                self.streams.connect(flow.transport, flow.local, flow.remote, bytes);
+            }
         }
     }
 

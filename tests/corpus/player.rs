@@ -41,7 +41,7 @@ pub struct Expected {
 impl<'a> Player<'a> {
     pub fn new(server: SocketAddr, transport: Transport, cases: &'a [Case]) -> Self {
         let raw = match transport {
-            Transport::Tcp => Raw::new(server, transport),
+            Transport::Tcp | Transport::Tls => Raw::new(server, transport),
             // A response without rport goes to the port in Via: be there.
             Transport::Udp => Raw::on(UdpSocket::bind((Ipv4Addr::UNSPECIFIED, via_port(&cases[0]))).unwrap(), server),
         };

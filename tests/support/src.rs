@@ -11,6 +11,7 @@ pub use call::Call;
 pub use message::Message;
 pub use wire::next_message;
 
+use super::tls::{Ends, Identity};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -30,6 +31,7 @@ pub const PATIENCE: Duration = Duration::from_secs(32);
 pub enum Transport {
     Udp,
     Tcp,
+    Tls,
 }
 
 impl Transport {
@@ -37,6 +39,7 @@ impl Transport {
         match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
+            Self::Tls => "TLS",
         }
     }
 }
@@ -80,8 +83,17 @@ pub(crate) struct Inner {
 impl Src {
     /// An SRC on the server's own loopback address.
     pub fn new(server: SocketAddr, transport: Transport) -> Self {
+        Self::make(server, transport, None)
+    }
+
+    /// Over TLS, to the server's port for it.
+    pub fn tls(server: SocketAddr, own: &Identity) -> Self {
+        Self::make(server, Transport::Tls, Some(Ends::with(own)))
+    }
+
+    fn make(server: SocketAddr, transport: Transport, tls: Option<Ends>) -> Self {
         let inner = Arc::new_cyclic(|me: &Weak<Inner>| Inner {
-            link: Link::new(server, transport, me.clone()),
+            link: Link::new(server, transport, tls, me.clone()),
             waiting: Mutex::default(),
             acks: Mutex::default(),
             calls: Mutex::default(),
@@ -123,6 +135,16 @@ impl Src {
     /// From now on nothing is answered, as if the SRC had lost its power.
     pub fn vanish(&self) {
         self.0.mute.store(true, Ordering::Relaxed);
+    }
+
+    /// Connections that the server made up to now.
+    pub fn accepted(&self) -> u64 {
+        self.0.link.accepted.load(Ordering::SeqCst)
+    }
+
+    /// Hangs up; the next request connects again.
+    pub fn hang_up(&self) {
+        self.0.link.hang_up_now();
     }
 
     /// The requests the server sent up to now.
@@ -196,10 +218,12 @@ impl Src {
                         generation = self.0.link.send(bytes);
                     }
                     // TCP does not repeat, but what was lost with its connection is sent on the next one.
-                    Transport::Tcp if generation.is_none() || generation != self.0.link.generation() => {
+                    Transport::Tcp | Transport::Tls
+                        if generation.is_none() || generation != self.0.link.generation() =>
+                    {
                         generation = self.0.link.send(bytes);
                     }
-                    Transport::Tcp => {}
+                    Transport::Tcp | Transport::Tls => {}
                 },
             }
         };

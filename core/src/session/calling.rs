@@ -13,7 +13,9 @@ use core::time::Duration;
 
 use super::journalling::{self, keep};
 use super::limits::{MAX_EARLY_MESSAGES, MAX_REDIRECTS};
-use super::offer::{contact, read_offer, sent_by};
+use super::offer::read_offer;
+use super::own_address;
+use super::peers::Asker;
 use super::reading::Bodies;
 use super::recording_session::{Context, Purpose, RecordingSession};
 use super::session_timer::Asked;
@@ -28,7 +30,7 @@ use crate::sip::dialog::Dialog;
 use crate::sip::message::Message;
 use crate::sip::transaction::ClientKey;
 use crate::sip::uri::Uri;
-use crate::sip::{Flow, Method};
+use crate::sip::{Flow, Method, Transport};
 use crate::time::{Now, Wall};
 
 /// Our INVITE is under way.
@@ -102,10 +104,12 @@ impl Srs {
         let call_id = format!("{}@{}", random.token(), flow.local.ip());
         let header = journalling::header(&self.policy, id, 1, seed, now);
         let description_id = random.next_u64() >> 1;
-        let from = format!("<sip:srs@{}>", sent_by(&flow, &self.policy));
+        let from = format!("<sip:srs@{}>", own_address::sent_by(&flow, &self.policy));
         let dialog = Dialog::calling(call_id.clone(), random.token(), &from, uri);
         let mut state = Checkpoint::new(header, dialog, flow, Snapshot::default(), description_id);
         state.initiated = true;
+        let whom = Asker { address: state.flow.remote.ip(), certificate: None, user_agent: None };
+        state.peer_row = self.policy.peer_for(&whom).map(|peer| peer.name.clone());
         let mut session = RecordingSession::new(state);
         session.calling = Some(Calling::default());
         self.add(now, call_id, session);
@@ -144,7 +148,7 @@ impl Srs {
         let invite = Message::request(Method::Invite, "").with("CSeq", format!("{} INVITE", cseq.number));
         let mut dialog = Dialog::established(&invite, response);
         let (ack, bye) = (dialog.ack(cseq.number), dialog.request(Method::Bye));
-        let sent_by = sent_by(flow, &self.policy);
+        let sent_by = own_address::sent_by(flow, &self.policy);
         let branches = [self.random.token(), self.random.token()].map(|token| format!("z9hG4bK{token}"));
         let [for_ack, for_bye] = branches;
         self.transactions.send_ack(key, flow, ack, &for_ack, &sent_by);
@@ -156,7 +160,7 @@ impl RecordingSession {
     /// Sends the INVITE (RFC 7866 6.2, 7.2): Require: siprec, our feature tag, no SDP.
     pub(super) fn call(&mut self, ctx: &mut Context<'_>) {
         let mut request = self.state.dialog.request(Method::Invite);
-        request.headers.push("Contact", contact(&self.state.flow, ctx.policy.advertised_signalling.as_deref()));
+        request.headers.push("Contact", self.contact(ctx));
         request.headers.push("Require", "siprec");
         request.headers.push("Supported", "timer");
         request.headers.push("Allow", ALLOW);
@@ -191,7 +195,7 @@ impl RecordingSession {
         let offer = match Bodies::read(response) {
             _ if cancelled => Err("cancelled".to_string()),
             Err(rejection) => Err(rejection.reason.to_string()),
-            Ok(bodies) => match read_offer(&bodies, ctx) {
+            Ok(bodies) => match read_offer(&bodies, &self.answer_policy(ctx)) {
                 Ok(Some((offer, decision))) => Ok((bodies, offer, decision)),
                 Ok(None) => Err("the SRC's 2xx offers no media (RFC 7866 7.2)".to_string()),
                 Err(rejection) => Err(format!("the SRC's offer: {}", rejection.reason)),
@@ -279,7 +283,9 @@ impl RecordingSession {
     /// RFC 3261 8.1.3.4: the first Contact of a 3xx that can be reached without a name service.
     fn redirect(&mut self, response: &Message) -> bool {
         let flow = &mut self.state.flow;
-        let reachable = |uri: &Uri| uri.socket_addr().filter(|at| at.is_ipv4() == flow.local.is_ipv4());
+        // What is secure does not go on in clear.
+        let suits = |uri: &Uri| flow.transport != Transport::Tls || uri.transport() == Transport::Tls;
+        let reachable = |uri: &Uri| uri.socket_addr().filter(|at| at.is_ipv4() == flow.local.is_ipv4() && suits(uri));
         let contacts = response.contacts();
         let Some((uri, remote)) = contacts.iter().find_map(|c| Some((&c.uri, reachable(&c.uri)?))) else {
             return false;

@@ -42,6 +42,9 @@ pub struct Checkpoint {
     /// `o=` of our descriptions.
     pub(super) description_id: u64,
     pub(super) description_version: u64,
+    /// The row of the table of peers that its INVITE was under.
+    #[serde(default)]
+    pub(super) peer_row: Option<String>,
     /// Our last description, offer or answer: what is the same again keeps its version (RFC 3264 8).
     #[serde(default)]
     pub(super) described: String,
@@ -108,6 +111,7 @@ impl Checkpoint {
             offered: Vec::new(),
             description_id,
             description_version: 0,
+            peer_row: None,
             described: String::new(),
             timer: None,
             peer: Abilities::default(),

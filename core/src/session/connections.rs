@@ -13,21 +13,26 @@ use crate::time::Now;
 pub(super) struct Connection {
     framer: Framer,
     flow: Flow,
+    /// What the peer showed in the TLS handshake.
+    certificate: Option<PeerCertificate>,
     /// How often its bytes could not be followed.
     breaks: u8,
-    /// Over TLS: what the peer showed of itself.
-    certificate: Option<PeerCertificate>,
 }
 
 impl Srs {
-    /// What the peer on a connection showed of itself, over TLS.
-    pub fn certificate(&self, connection: ConnectionId) -> Option<&PeerCertificate> {
-        self.connections.get(&connection)?.certificate.as_ref()
+    pub(super) fn connection_opened(&mut self, now: Now, flow: Flow, certificate: Option<PeerCertificate>) {
+        let Some(id) = flow.connection.filter(|_| self.connections.len() < MAX_CONNECTIONS) else { return };
+        self.connections
+            .insert(id, Connection { framer: Framer::default(), flow: flow.clone(), certificate, breaks: 0 });
+        if !self.admits_connection(now, &flow) {
+            self.connections.remove(&id);
+            self.out.push_back(Output::CloseConnection { id });
+        }
     }
 
-    pub(super) fn connection_opened(&mut self, flow: Flow, certificate: Option<PeerCertificate>) {
-        let Some(id) = flow.connection.filter(|_| self.connections.len() < MAX_CONNECTIONS) else { return };
-        self.connections.insert(id, Connection { framer: Framer::default(), flow, breaks: 0, certificate });
+    /// What the peer at the other end of a stream showed.
+    pub(super) fn certificate_of(&self, flow: &Flow) -> Option<&PeerCertificate> {
+        self.connections.get(&flow.connection?)?.certificate.as_ref()
     }
 
     pub(super) fn connection_closed(&mut self, now: Now, id: ConnectionId) {
@@ -90,6 +95,9 @@ impl Srs {
     }
 
     fn message(&mut self, now: Now, flow: &Flow, bytes: &[u8]) {
+        if !self.admits_bytes(now, flow, bytes) {
+            return;
+        }
         let message = match Message::parse_datagram(bytes) {
             Ok(message) => message,
             Err(error) => {
@@ -97,6 +105,9 @@ impl Srs {
                 return;
             }
         };
+        if !self.admits(now, flow, &message) {
+            return;
+        }
         if let Some(call_id) = message.call_id() {
             let kept = without_digits(bytes, self.policy.digits);
             for id in self.by_call.get(call_id).into_iter().flatten() {

@@ -28,3 +28,7 @@ pub const MAX_REDIRECTS: u8 = 3;
 pub const MAX_EARLY_MESSAGES: usize = 32;
 /// Our m-lines in an offer of ours, where the metadata names no more.
 pub const DEFAULT_OFFERED_STREAMS: usize = 2;
+/// Senders whose rate of requests is counted; beyond that, whoever was silent longest is forgotten.
+pub const MAX_SOURCES: usize = 16_384;
+/// A sender may save up requests for this long.
+pub const SAVED_UP: Duration = Duration::from_secs(2);

@@ -8,14 +8,18 @@
 //! The contract: after each [`Srs::handle_input`] the caller drains [`Srs::poll_output`] until it is `None`, then
 //! waits until [`Srs::next_timeout`] at most before it calls again with [`Input::Timeout`].
 
+mod admission;
 mod checkpoint;
 mod calling;
 mod connections;
 mod journalling;
+mod judge;
 mod limits;
 mod offer;
+mod own_address;
 mod own_requests;
 mod peer;
+mod peers;
 mod policy;
 mod reading;
 mod recording_session;
@@ -27,9 +31,11 @@ mod srs;
 mod streams;
 mod watch;
 
+pub use admission::{Guard, KeptOut, Manner, Reason};
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use limits::*;
-pub use policy::{Peer, Policy, Refusal};
+pub use peers::{Asker, DigestUsers, Network, Pattern, Peer, Refusal, Rules, Who};
+pub use policy::{Health, Policy};
 pub use reading::{Bodies, is_siprec_invite};
 pub use secrets::{blank_secrets, without_digits};
 pub use session_timer::{SHORTEST_INTERVAL, SessionTimers};
@@ -318,6 +324,15 @@ pub enum Tell {
         status: u16,
         /// Why.
         reason: String,
+    },
+    /// Something was kept out. Told once a second at most for each reason.
+    KeptOut {
+        /// Who sent it.
+        remote: SocketAddr,
+        /// Why.
+        reason: Reason,
+        /// How many more were, and not told, since the last time.
+        untold: u64,
     },
     /// A recording session that we asked an SRC for did not come about.
     NotEstablished {

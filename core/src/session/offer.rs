@@ -5,21 +5,22 @@
 //! INVITE without SDP -> Pending -> our offer in the 2xx -> ACK with the answer -> acknowledged()
 //! ```
 
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+use super::admission::busy;
 use super::checkpoint::LastInvite;
 use super::journalling::{self, keep};
+use super::judge::warning;
 use super::limits::{DEFAULT_OFFERED_STREAMS, MAX_M_LINES};
 use super::reading::Bodies;
 use super::recording_session::{Context, RecordingSession};
 use super::session_timer::{Asked, Refresher};
-use super::{Policy, Tell};
+use super::{Tell, own_address};
 use crate::entry::{Alarm, EndCause, Event};
 use crate::metadata;
-use crate::sdp::{self, Accepted, Decided, Decision, Description, Direction, LocalMedia, OfferedStream};
+use crate::sdp::{self, Accepted, AnswerPolicy, Decided, Decision, Description, Direction, LocalMedia, OfferedStream};
 use crate::sip::check::{ACCEPT, ALLOW, Rejection, SUPPORTED};
 use crate::sip::message::Message;
 use crate::sip::transaction::ServerKey;
@@ -60,10 +61,15 @@ impl RecordingSession {
         let local = self.state.flow.local.ip();
         let (id, now) = (self.id(), ctx.now.wall);
         self.state.peer.learn(&request);
-        let offer = match read_offer(&bodies, ctx) {
+        let policy = self.answer_policy(ctx);
+        let offer = match read_offer(&bodies, &policy) {
             Ok(offer) => offer,
             Err(rejection) => return Err((key, rejection)),
         };
+        if policy.require_srtp && offer.is_none() && request.method() == Some(&Method::Invite) {
+            // What we offer is plain.
+            return Err((key, not_acceptable("SRTP is required (require_srtp), and an offer of ours is plain RTP")));
+        }
         self.state.streams.digits = ctx.policy.digits;
         if let Some((_, decision)) = &offer {
             self.state.streams.apply(id, &decision.media, local, now, &mut self.random, ctx.out);
@@ -178,8 +184,9 @@ impl RecordingSession {
     }
 
     fn refuse_for_lack_of_ports(&mut self, key: &ServerKey, request: &Message, ctx: &mut Context<'_>) {
-        let status = ctx.policy.refusal_for(self.state.flow.remote.ip()).status;
-        let response = self.response(status, "No Media Port Free", request);
+        let rejection = busy(&ctx.policy.rules_of(self.state.peer_row.as_deref()).refusal);
+        let mut response = rejection.response(request);
+        response.set_to_tag(&self.state.dialog.local_tag);
         ctx.respond(key, response);
         self.state.ended = Some(EndCause::Failed);
     }
@@ -191,6 +198,17 @@ impl RecordingSession {
         let paused = self.state.pause_told.then(|| as_paused(decision));
         let decision = paused.as_ref().unwrap_or(decision);
         self.describe(|id, version| sdp::encode_answer(offer, decision, &local, id, version))
+    }
+
+    /// How offers of this peer, over this transport, are answered.
+    pub(super) fn answer_policy(&self, ctx: &Context<'_>) -> AnswerPolicy {
+        let rules = ctx.policy.rules_of(self.state.peer_row.as_deref());
+        let clear = self.state.flow.transport != Transport::Tls;
+        AnswerPolicy {
+            require_srtp: rules.require_srtp,
+            clear_keys_refused: clear && !rules.sdes_over_clear,
+            ..ctx.policy.answer.clone()
+        }
     }
 
     /// What we would have: each stream that has a port, received unless the SRC was asked to stop.
@@ -261,6 +279,7 @@ impl RecordingSession {
             return Some(EndCause::SrcGone);
         }
         self.go_on(ctx);
+        self.ask_for_snapshot(ctx);
         None
     }
 
@@ -294,17 +313,7 @@ impl RecordingSession {
     }
 
     pub(super) fn contact(&self, ctx: &Context<'_>) -> String {
-        contact(&self.state.flow, ctx.policy.advertised_signalling.as_deref())
-    }
-}
-
-/// Our Contact on this flow, with the SRS's feature tag (RFC 7866 6.2).
-pub(super) fn contact(flow: &Flow, advertised: Option<&str>) -> String {
-    let host = advertised.map_or_else(|| flow.local.to_string(), String::from);
-    match flow.transport {
-        Transport::Udp => format!("<sip:srs@{host}>;+sip.srs"),
-        Transport::Tcp => format!("<sip:srs@{host};transport=tcp>;+sip.srs"),
-        Transport::Tls => format!("<sips:srs@{host}>;+sip.srs"),
+        own_address::contact(&self.state.flow, self.state.dialog.secure, ctx.policy)
     }
 }
 
@@ -342,25 +351,22 @@ fn asks_for_media((offer, _): &(Description, Decision)) -> bool {
     offer.media.iter().any(|media| media.port != 0)
 }
 
-pub(super) fn read_offer(bodies: &Bodies, ctx: &Context<'_>) -> Result<Option<(Description, Decision)>, Rejection> {
+pub(super) fn read_offer(bodies: &Bodies, policy: &AnswerPolicy) -> Result<Option<(Description, Decision)>, Rejection> {
     let Some(bytes) = &bodies.sdp else { return Ok(None) };
     let offer =
         Description::parse(bytes).map_err(|_| Rejection::new(488, "Bad Session Description", "RFC 3261 13.3.1.3"))?;
     if offer.media.len() > MAX_M_LINES {
         return Err(Rejection::new(488, "Too Many Media Lines", "RFC 3264 6"));
     }
-    match sdp::decide(&offer, &ctx.policy.answer) {
+    match sdp::decide(&offer, policy) {
         Ok(decision) => Ok(Some((offer, decision))),
-        Err(refusal) => {
-            let mut rejection = Rejection::new(refusal.status, "Not Acceptable Here", "RFC 3264 6.1");
-            // 399: miscellaneous warning, to be shown to a person (RFC 3261 20.43).
-            rejection.headers.push(("Warning", format!("399 siprec \"{}\"", refusal.reason.replace(['"', '\\'], "'"))));
-            Err(rejection)
-        }
+        Err(refusal) => Err(not_acceptable(&refusal.reason)),
     }
 }
 
-/// What our Via names (RFC 3261 18.1.1).
-pub(super) fn sent_by(flow: &Flow, policy: &Policy) -> String {
-    policy.advertised_signalling.clone().unwrap_or_else(|| flow.local.to_string())
+/// A 488 that says why, to a person (RFC 3261 20.43: 399 is a miscellaneous warning).
+fn not_acceptable(why: &str) -> Rejection {
+    let mut rejection = Rejection::new(488, "Not Acceptable Here", "RFC 3264 6.1");
+    rejection.headers.push(("Warning", warning(why)));
+    rejection
 }

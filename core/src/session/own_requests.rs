@@ -14,7 +14,7 @@ use core::time::Duration;
 use super::calling::Calling;
 use super::journalling;
 use super::limits::{MAX_SNAPSHOT_TRIES, SNAPSHOT_REQUEST_INTERVAL};
-use super::offer::sent_by;
+use super::own_address;
 use super::reading::Bodies;
 use super::recording_session::{Context, Purpose, RecordingSession};
 use super::session_timer::{Asked, SessionTimer};
@@ -88,7 +88,8 @@ impl RecordingSession {
             return self.calling.as_ref().and_then(Calling::deadline);
         }
         let timer = self.state.timer.as_ref().and_then(SessionTimer::deadline);
-        [timer, self.own.not_before, self.own.snapshot.due()].into_iter().flatten().min()
+        let snapshot = self.own.snapshot.due().filter(|_| !self.own.unacknowledged);
+        [timer, self.own.not_before, snapshot].into_iter().flatten().min()
     }
 
     /// Does what is due; an end cause if the session is over by it.
@@ -121,7 +122,7 @@ impl RecordingSession {
 
     /// Whether a fault of signalling may end the session: RTP that flows says more, except of a peer set strict.
     pub(super) fn may_be_ended(&self, ctx: &Context<'_>) -> bool {
-        ctx.policy.strict_dialogs(self.state.flow.remote.ip())
+        ctx.policy.rules_of(self.state.peer_row.as_deref()).strict_dialogs
             || watch::is_silent(&self.state.streams, ctx.now.wall, ctx.policy.rtp_timeout)
     }
 
@@ -203,7 +204,9 @@ impl RecordingSession {
         let mut request = self.state.dialog.request(method);
         request.headers.push("Contact", self.contact(ctx));
         request.headers.push("Allow", ALLOW);
-        request.headers.push("Require", "siprec");
+        if self.state.peer.siprec {
+            request.headers.push("Require", "siprec");
+        }
         request.headers.push("Supported", "timer");
         request.headers.push("User-Agent", ctx.policy.product.clone());
         if let Some(timer) = &self.state.timer {
@@ -325,7 +328,7 @@ impl RecordingSession {
         }
         let flow = self.outgoing_flow();
         let branch = format!("z9hG4bK{}", self.branches.token());
-        let sent_by = sent_by(&flow, ctx.policy);
+        let sent_by = own_address::sent_by(&flow, ctx.policy);
         ctx.transactions.send_ack(key, &flow, ack, &branch, &sent_by);
     }
 

@@ -8,7 +8,8 @@ use core::net::SocketAddr;
 
 use super::calling::Calling;
 use super::journalling::{self, keep};
-use super::offer::{Pending, sent_by};
+use super::offer::Pending;
+use super::own_address;
 use super::own_requests::OwnRequests;
 use super::watch::{self, Watch};
 use super::{Checkpoint, Outbox, Output, Policy, Tell};
@@ -18,7 +19,7 @@ use crate::metadata::{self, DataMode, Deviation};
 use crate::seed::{Random, Seed, SessionId};
 use crate::sip::message::Message;
 use crate::sip::transaction::{ClientKey, ServerKey, Transactions};
-use crate::sip::{Flow, Method};
+use crate::sip::{Flow, Method, Transport, Uri};
 use crate::time::{Now, Wall};
 
 /// Sets the generator of branches apart from the session's other one.
@@ -290,7 +291,7 @@ impl RecordingSession {
         ctx: &mut Context<'_>,
     ) -> ClientKey {
         let branch = alloc::format!("z9hG4bK{}", self.branches.token());
-        let sent_by = sent_by(flow, ctx.policy);
+        let sent_by = own_address::sent_by(flow, ctx.policy);
         let key = ctx.transactions.request(ctx.now.monotonic, flow, request, branch, &sent_by);
         ctx.requests.insert(key, (self.id(), purpose));
         key
@@ -299,7 +300,10 @@ impl RecordingSession {
     /// Where a request of ours goes: the dialog's next hop where that is an address, else where requests come from.
     pub(super) fn outgoing_flow(&self) -> Flow {
         let mut flow = self.state.flow.clone();
-        if let Some(remote) = self.state.dialog.next_hop().and_then(|hop| hop.socket_addr())
+        // A `sip` URI without a port, of a dialog that came over TLS: it stays there.
+        let default = (flow.transport == Transport::Tls).then(|| flow.transport.default_port());
+        let with_port = |hop: Uri| Uri { port: hop.port.or(default), ..hop };
+        if let Some(remote) = self.state.dialog.next_hop().and_then(|hop| with_port(hop).socket_addr())
             && remote.is_ipv4() == flow.local.is_ipv4()
             && flow.connection.is_none()
         {

@@ -4,8 +4,9 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::offer::{FirstInvite, contact};
-use super::reading::{Bodies, is_recording_session};
+use super::offer::FirstInvite;
+use super::own_address;
+use super::reading::Bodies;
 use super::recording_session::RecordingSession;
 use super::session_timer::Asked;
 use super::srs::Srs;
@@ -14,10 +15,10 @@ use crate::entry::EndCause;
 use crate::metadata::Snapshot;
 use crate::seed::{Random, SessionId};
 use crate::sip::check::{ACCEPT, ALLOW, Rejection, check};
-use crate::sip::dialog::Dialog;
+use crate::sip::dialog::{Dialog, is_sips};
 use crate::sip::message::Message;
 use crate::sip::transaction::{Incoming, ServerKey};
-use crate::sip::{Flow, Method};
+use crate::sip::{Flow, Method, Transport};
 use crate::time::Now;
 
 impl Srs {
@@ -42,7 +43,13 @@ impl Srs {
             self.reject(now, flow, key, &message, &rejection);
             return;
         }
-        if let Some(id) = self.session_of(&message).filter(|_| is_in_dialog(&message)) {
+        let session = self.session_of(&message).filter(|_| is_in_dialog(&message));
+        if session.is_some_and(|id| self.must_be_secure(id, flow)) {
+            let rejection = Rejection::new(403, "TLS Required", "RFC 7866 12, RFC 3261 26.4.4");
+            self.reject(now, flow, key, &message, &rejection);
+            return;
+        }
+        if let Some(id) = session {
             self.in_dialog(now, flow, id, key, message);
             return;
         }
@@ -55,6 +62,19 @@ impl Srs {
             Some(Method::Options) => self.options(now, flow, key, &message),
             _ => self.unknown_dialog(now, flow, key, &message),
         }
+    }
+
+    /// Whether a request that came in clear should have come over TLS as its dialog's first did: it is one of `sips:`, or
+    /// its peer must. What was begun in clear is ended in clear.
+    fn must_be_secure(&self, session: SessionId, flow: &Flow) -> bool {
+        if flow.transport == Transport::Tls || self.policy.adopt_foreign_tags {
+            return false;
+        }
+        self.sessions.get(&session).is_some_and(|session| {
+            let state = &session.state;
+            let required = self.policy.rules_of(state.peer_row.as_deref()).require_tls;
+            state.flow.transport == Transport::Tls && (state.dialog.secure || required)
+        })
     }
 
     fn reject(&mut self, now: Now, flow: &Flow, key: &ServerKey, message: &Message, rejection: &Rejection) {
@@ -89,9 +109,15 @@ impl Srs {
     }
 
     fn options(&mut self, now: Now, flow: &Flow, key: &ServerKey, message: &Message) {
-        let (status, reason) = if self.draining { (503, "Service Unavailable") } else { (200, "OK") };
+        let (status, reason) = match self.judge_options(message, flow) {
+            Ok(judged) => judged,
+            Err(rejection) => {
+                self.reject(now, flow, key, message, &rejection);
+                return;
+            }
+        };
         let mut response = Message::response(status, reason, message);
-        response.headers.push("Contact", contact(flow, self.policy.advertised_signalling.as_deref()));
+        response.headers.push("Contact", own_address::contact(flow, message.uri().is_some_and(is_sips), &self.policy));
         response.headers.push("Allow", ALLOW);
         response.headers.push("Accept", ACCEPT);
         response.headers.push("Accept-Encoding", "identity");
@@ -105,8 +131,8 @@ impl Srs {
             self.with_session(now, id, |session, ctx| session.answer_again(key, &message, ctx));
             return;
         }
-        let bodies = match self.judge(&message, flow) {
-            Ok(bodies) => bodies,
+        let (bodies, peer) = match self.judge(now, &message, flow) {
+            Ok(judged) => judged,
             Err(rejection) => {
                 self.reject(now, flow, key, &message, &rejection);
                 return;
@@ -120,7 +146,8 @@ impl Srs {
         let header = journalling::header(&self.policy, id, 1, seed, now);
         // RFC 8866 5.2: a number of its own; 63 bits so that every reader can hold it.
         let description_id = random.next_u64() >> 1;
-        let state = Checkpoint::new(header, dialog, flow.clone(), Snapshot::default(), description_id);
+        let mut state = Checkpoint::new(header, dialog, flow.clone(), Snapshot::default(), description_id);
+        state.peer_row = peer;
         self.add(now, call_id, RecordingSession::new(state));
         let first = FirstInvite { flow: flow.clone(), at: now.wall, bytes: bytes.to_vec() };
         let considered = self
@@ -128,35 +155,6 @@ impl Srs {
         if let Some(Err((key, rejection))) = considered {
             self.reject(now, flow, &key, &message, &rejection);
             self.end_unanswered(now, id, EndCause::Failed);
-        }
-    }
-
-    /// Whether an INVITE is taken, in the order of RFC 3261 8.2 and then of cost.
-    fn judge(&self, message: &Message, flow: &Flow) -> Result<Bodies, Rejection> {
-        let bodies = Bodies::read(message)?;
-        if let Some(rejection) = Asked::of(message).too_small(self.policy.session_timers) {
-            return Err(rejection);
-        }
-        if !is_recording_session(message, &bodies) && !self.policy.is_legacy(flow.remote.ip()) {
-            return Err(Rejection::new(403, "Not a Recording Session", "RFC 7866 6.2"));
-        }
-        let full = if self.draining {
-            Some("Draining")
-        } else if self.sessions.len() >= self.policy.max_sessions {
-            Some("Too Many Sessions")
-        } else {
-            self.pressure
-        };
-        match full {
-            Some(reason) => {
-                let refusal = self.policy.refusal_for(flow.remote.ip());
-                let mut rejection = Rejection::new(refusal.status, reason, "RFC 3261 21.5.4");
-                if let Some(seconds) = refusal.retry_after_seconds {
-                    rejection.headers.push(("Retry-After", format!("{seconds}")));
-                }
-                Err(rejection)
-            }
-            None => Ok(bodies),
         }
     }
 

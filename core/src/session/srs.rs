@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
+use super::admission::Admission;
 use super::connections::Connection;
 use super::limits::{CHECKPOINT_INTERVAL, SEGMENT_LENGTH};
 use super::recording_session::{Context, Purpose, RecordingSession};
@@ -13,6 +14,7 @@ use super::watch::Watch;
 use super::{Checkpoint, Deadline, Input, Order, Outbox, Output, Policy, Tell, journalling};
 use crate::entry::{self, EndCause};
 use crate::seed::{Random, Seed, SessionId};
+use crate::sip::digest::Nonces;
 use crate::sip::lines::lines;
 use crate::sip::message::Message;
 use crate::sip::transaction::{ClientKey, Event, ServerKey, TimerValues, Transactions};
@@ -38,6 +40,8 @@ pub struct Srs {
     pub(super) next_seed: Option<Seed>,
     pub(super) draining: bool,
     pub(super) pressure: Option<&'static str>,
+    pub(super) admission: Admission,
+    pub(super) nonces: Nonces,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,6 +87,8 @@ impl Srs {
             next_seed: None,
             draining: false,
             pressure: None,
+            admission: Admission::default(),
+            nonces: Nonces::new(seed),
         }
     }
 
@@ -150,7 +156,7 @@ impl Srs {
                 self.datagram(now, &flow, bytes);
             }
             Input::ConnectionOpened { id, transport, local, remote, certificate } => {
-                self.connection_opened(Flow { transport, local, remote, connection: Some(id) }, certificate);
+                self.connection_opened(now, Flow { transport, local, remote, connection: Some(id) }, certificate);
             }
             Input::Bytes { connection, bytes } => self.stream_bytes(now, connection, bytes),
             Input::ConnectionClosed { id } => self.connection_closed(now, id),

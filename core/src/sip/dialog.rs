@@ -44,7 +44,6 @@ impl Dialog {
     pub fn accept(invite: &Message, local_tag: String) -> Self {
         let remote_uri = invite.header("From").unwrap_or("").to_owned();
         let route_set: Vec<String> = invite.record_route().into_iter().map(ToOwned::to_owned).collect();
-        let is_sips = |uri: &str| uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
         let nearest = route_set.first().map(String::as_str).or_else(|| invite.headers_all("Contact").next());
         let nearest_is_sips = nearest.is_some_and(|value| is_sips(Parts::of(value).uri));
         let mut dialog = Self {
@@ -96,7 +95,8 @@ impl Dialog {
             route_set: Vec::new(),
             local_cseq: 0,
             remote_cseq: None,
-            secure: false,
+            // RFC 3261 8.1.1.8, 12.1.2: whom we call by `sips` gets `sips` of us.
+            secure: is_sips(uri),
         }
     }
 
@@ -210,6 +210,11 @@ impl Dialog {
     pub fn transport(&self) -> Transport {
         self.next_hop().map_or(Transport::Udp, |hop| hop.transport())
     }
+}
+
+/// Whether a URI is of the scheme `sips`.
+pub(crate) fn is_sips(uri: &str) -> bool {
+    uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"))
 }
 
 fn with_tag(value: &str, tag: &str) -> String {

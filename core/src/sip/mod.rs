@@ -12,6 +12,7 @@ mod address;
 mod certificate;
 pub mod check;
 pub mod dialog;
+pub mod digest;
 pub mod framing;
 mod header;
 pub(crate) mod lines;

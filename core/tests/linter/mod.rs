@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use siprec_core::lint::{Report, lint};
 use siprec_core::sdp::AnswerPolicy;
-use siprec_core::session::{Policy, Refusal, SessionTimers};
+use siprec_core::session::{Guard, Health, Policy, Rules, SessionTimers};
 use siprec_core::sip::Transport;
+use siprec_core::sip::digest::Realm;
 
 pub const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n\
     m=audio 4000 RTP/AVP 8\r\na=sendonly\r\na=label:1\r\nm=audio 4002 RTP/AVP 8\r\na=sendonly\r\na=label:2\r\n";
@@ -31,16 +32,20 @@ pub fn policy() -> Policy {
         version: "test".into(),
         boot: "boot".into(),
         journalled_config: serde_json::Value::Null,
-        digits: siprec_core::media::Digits::Keep,
-        session_timers: SessionTimers::default(),
         max_sessions: 10,
         rtp_timeout: Duration::from_secs(30),
+        digits: siprec_core::media::Digits::Keep,
+        session_timers: SessionTimers::default(),
         answer: AnswerPolicy::default(),
         advertised_signalling: None,
-        refusal: Refusal { status: 503, retry_after_seconds: None },
+        rules: Rules::default(),
+        guard: Guard::default(),
+        realm: Realm::default(),
+        health: Health::default(),
         peers: Vec::new(),
         probes: false,
         show_framed: false,
+        advertised_tls: None,
         adopt_foreign_tags: false,
     }
 }

@@ -29,9 +29,8 @@ fn an_ordinary_invite_is_refused_unless_the_peer_is_a_legacy_recorder() {
     let ordinary = |call: &mut Call| call.request("INVITE", headers, &sdp("sendrecv")).replace(";+sip.src", "");
     let mut bench = Bench::new();
     assert_eq!(statuses(&bench.send(&ordinary(&mut Call::new("a")))), [403]);
-    let peer =
-        Peer { network: "127.0.0.0".parse().unwrap(), prefix: 8, refusal: None, legacy: true, strict_dialogs: false };
-    let mut bench = Bench::with(Policy { peers: [peer].to_vec(), ..policy() });
+    let legacy = Rules { legacy: true, ..Rules::default() };
+    let mut bench = Bench::with(Policy { peers: [peers::local("cucm", legacy)].to_vec(), ..policy() });
     assert_eq!(statuses(&bench.send(&ordinary(&mut Call::new("a")))), [200]);
 }
 

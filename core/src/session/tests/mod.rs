@@ -3,8 +3,10 @@
 mod calling;
 mod calls;
 mod dialogs;
+mod peers;
 mod offers;
 mod restart;
+mod secure;
 mod snapshots;
 mod timers;
 
@@ -19,6 +21,7 @@ use crate::entry::Kind;
 use crate::media::PortStatistics;
 use crate::sdp::AnswerPolicy;
 use crate::seed::Seed;
+use crate::sip::digest::Realm;
 use crate::sip::message::Message;
 use crate::time::Now;
 
@@ -40,6 +43,8 @@ pub(super) struct Bench {
     pub(super) begun: Vec<SegmentHeader>,
     pub(super) ended_recordings: Vec<RecordingId>,
     pub(super) ended: Vec<(SessionId, EndCause)>,
+    /// What was told of who was kept out.
+    pub(super) told: Vec<Tell>,
     /// Ports that are not to be had.
     pub(super) refuse_ports: bool,
     /// Ports asked for, and not opened by themselves.
@@ -57,11 +62,15 @@ pub(crate) fn policy() -> Policy {
         digits: crate::media::Digits::Keep,
         answer: AnswerPolicy::default(),
         advertised_signalling: None,
-        refusal: Refusal { status: 503, retry_after_seconds: Some(5) },
+        rules: Rules { refusal: Refusal { retry_after_seconds: Some(5), ..Refusal::default() }, ..Rules::default() },
         peers: Vec::new(),
+        guard: Guard::default(),
+        realm: Realm::default(),
+        health: Health::default(),
         session_timers: SessionTimers::default(),
         probes: true,
         show_framed: false,
+        advertised_tls: None,
         adopt_foreign_tags: false,
     }
 }
@@ -84,6 +93,7 @@ impl Bench {
             begun: Vec::new(),
             ended_recordings: Vec::new(),
             ended: Vec::new(),
+            told: Vec::new(),
             refuse_ports: false,
             hold_ports: false,
         }
@@ -136,6 +146,7 @@ impl Bench {
                 Output::Keep { session, at, kept } => self.kept.push((session, at, kept)),
                 Output::RecordingEnded { recording, .. } => self.ended_recordings.push(recording),
                 Output::SessionEnded { session, cause } => self.ended.push((session, cause)),
+                Output::Tell(tell @ Tell::KeptOut { .. }) => self.told.push(tell),
                 Output::CloseConnection { .. } | Output::Framed { .. } | Output::Tell(_) => {}
             }
         }
