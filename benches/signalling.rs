@@ -132,15 +132,15 @@ impl Server {
         self.srs.handle_input(self.now, Input::Datagram { local, remote, bytes });
         let mut sent = Vec::new();
         while let Some(output) = self.srs.poll_output() {
-            match output {
-                Output::Send { bytes, .. } => sent = bytes,
-                Output::OpenPort { session, port, .. } => {
-                    let at = |port| SocketAddr::new(local.ip(), port);
-                    let (rtp, rtcp) = (at(self.next_port), at(self.next_port + 1));
-                    self.next_port = self.next_port.wrapping_add(2).max(10_000);
-                    self.srs.handle_input(self.now, Input::PortOpened { session, port, rtp, rtcp });
-                }
-                other => drop(std::hint::black_box(other)),
+            if let Output::Send { bytes, .. } = output {
+                sent = bytes;
+            } else if let Output::OpenPort { session, port, .. } = output {
+                let at = |port| SocketAddr::new(local.ip(), port);
+                let (rtp, rtcp) = (at(self.next_port), at(self.next_port + 1));
+                self.next_port = self.next_port.wrapping_add(2).max(10_000);
+                self.srs.handle_input(self.now, Input::PortOpened { session, port, rtp, rtcp });
+            } else {
+                drop(std::hint::black_box(output));
             }
         }
         sent
