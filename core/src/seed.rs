@@ -52,6 +52,10 @@ impl Random {
     }
 }
 
+/// Hexadecimal digits, and where the dashes of a UUID stand.
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+const DASHES: [usize; 4] = [8, 13, 18, 23];
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -70,9 +74,13 @@ macro_rules! id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let v = self.0;
-                let (a, b, c, d) = (v >> 96, v >> 80 & 0xffff, v >> 64 & 0xffff, v >> 48 & 0xffff);
-                write!(f, "{a:08x}-{b:04x}-{c:04x}-{d:04x}-{:012x}", v & 0xffff_ffff_ffff)
+                let mut text = [b'-'; 36];
+                let mut rest = self.0;
+                for place in text.iter_mut().enumerate().rev().filter(|(at, _)| !DASHES.contains(at)).map(|(_, c)| c) {
+                    *place = DIGITS[(rest & 0xf) as usize];
+                    rest >>= 4;
+                }
+                f.write_str(core::str::from_utf8(&text).map_err(|_| fmt::Error)?)
             }
         }
 
@@ -86,8 +94,7 @@ macro_rules! id {
             type Err = NotAnId;
 
             fn from_str(text: &str) -> Result<Self, NotAnId> {
-                let dashes = [8, 13, 18, 23];
-                let ok = text.len() == 36 && dashes.iter().all(|&i| text.as_bytes()[i] == b'-');
+                let ok = text.len() == 36 && DASHES.iter().all(|&i| text.as_bytes()[i] == b'-');
                 let hex: String = text.chars().filter(|&c| c != '-').collect();
                 if !ok || hex.len() != 32 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
                     return Err(NotAnId);
@@ -132,7 +139,7 @@ impl fmt::Display for NotAnId {
 
 impl Serialize for Seed {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+        let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 0xf)]);
         let text: String = self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect();
         s.serialize_str(&text)
     }

@@ -215,14 +215,17 @@ fn metadata_of_one_piece() {
     }
 }
 
+/// The element of a number.
+type Element = fn(usize) -> String;
+
 #[test]
 fn metadata_of_many_elements() {
-    let numbered = |element: fn(usize) -> String, octets: usize| {
+    let numbered = |element: Element, octets: usize| {
         let each = element(10_000).len();
         let inside: String = (0..octets / each).map(|n| element(10_000 + n)).collect();
         with_metadata(&inside, inside.len())
     };
-    let elements: [(&str, fn(usize) -> String); 6] = [
+    let elements: [(&str, Element); 6] = [
         ("sessions", |n| format!("<session session_id='{n}'/>")),
         ("participants", |n| format!("<participant participant_id='{n}'><nameID aor='sip:{n}@h'/></participant>")),
         ("streams", |n| format!("<stream stream_id='{n}'><label>{n}</label></stream>")),

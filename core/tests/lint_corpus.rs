@@ -3,6 +3,7 @@
 //! The corpus lies beside the workspace (`../shared/corpus`), or where `SIPREC_CORPUS` says.
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
+#![allow(clippy::print_stderr, reason = "whoever runs the tests has to see that there is no corpus")]
 
 mod linter;
 

@@ -304,11 +304,11 @@ fn answered(changes: &[(&str, &str)]) -> Vec<String> {
         if let Some(rest) = line.strip_prefix("m=") {
             let port = rest.split(' ').nth(1).unwrap();
             lines.push(if port == "0" { "port0".into() } else { String::new() });
-        } else if let (Some(last), Some(attribute)) = (lines.last_mut(), line.strip_prefix("a=")) {
-            if ["recvonly", "inactive", "sendonly", "sendrecv"].contains(&attribute) || attribute.starts_with("label:")
-            {
-                last.push_str(&format!(" {attribute}"));
-            }
+        } else if let (Some(last), Some(attribute)) = (lines.last_mut(), line.strip_prefix("a="))
+            && (["recvonly", "inactive", "sendonly", "sendrecv"].contains(&attribute)
+                || attribute.starts_with("label:"))
+        {
+            last.push_str(&format!(" {attribute}"));
         }
     }
     lines.iter().map(|line| line.trim().to_owned()).collect()

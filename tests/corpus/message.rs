@@ -52,6 +52,18 @@ impl Case {
         cases.filter(|c| !c.expected.contains("SRS->SRC")).collect()
     }
 
+    /// The name that siprec gives the vendor who made the message; none for those that no vendor's product wrote.
+    pub fn vendor(&self) -> Option<&str> {
+        match self.kind.as_str() {
+            "sonus" => Some("ribbon"),
+            // Made up around the SDP of a CUBE, which names itself.
+            "hybrid" => Some("cisco"),
+            "drachtio" | "rfc" | "rfc4475" => None,
+            kind if kind.starts_with("loreste") => None,
+            kind => Some(kind),
+        }
+    }
+
     /// Torture tests are sent as they are.
     pub fn verbatim(&self) -> bool {
         self.kind == "rfc4475"

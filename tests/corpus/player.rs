@@ -12,7 +12,6 @@ use std::time::Duration;
 const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
 /// A server that answers all the rest at once needs no more to show that it does not answer this one.
 const SILENT_FOR: Duration = Duration::from_millis(700);
-const RECORDED_WITHIN: Duration = Duration::from_secs(30);
 
 /// One dialog.
 pub struct Player<'a> {
@@ -35,6 +34,7 @@ pub struct Expected {
     call_id: String,
     participants: Vec<(Option<String>, String)>,
     sends: Vec<(String, String)>,
+    vendor: Option<String>,
 }
 
 impl<'a> Player<'a> {
@@ -114,7 +114,13 @@ impl<'a> Player<'a> {
         // A port may have been another case's: what is sent again to it has another Call-ID.
         let text = String::from_utf8_lossy(bytes).into_owned();
         let ours = |m: &Message| {
-            case.verbatim() || (m.header("CSeq").is_none_or(|c| c == sent.trim()) && text.contains(m.call_id()))
+            let same = case.verbatim() || m.header("CSeq").is_none_or(|c| c == sent.trim());
+            // Torture tests share branches, so one may be answered as another's retransmission (RFC 3261 17.2.3).
+            let branches = (branch(m.header("Via").unwrap_or("")), branch(&text));
+            match branches {
+                (Some(theirs), Some(ours)) if case.verbatim() => theirs == ours,
+                _ => same && text.contains(m.call_id()),
+            }
         };
         self.raw.find(within, |m| m.status() >= 200 && ours(m))
     }
@@ -147,6 +153,7 @@ impl<'a> Player<'a> {
             call_id: answer.call_id().to_owned(),
             participants: Vec::new(),
             sends: Vec::new(),
+            vendor: case.vendor().filter(|_| case.method == "INVITE").map(str::to_owned),
         });
         expected.participants.extend(case.participants.iter().cloned());
         expected.sends.extend(case.sends.iter().cloned());
@@ -227,9 +234,18 @@ impl Expected {
     }
 
     /// All participants the messages named, and who sends on which label, in the recordings of the dialog.
-    pub fn faults(&self, data: &Path) -> Vec<String> {
-        let found = until(RECORDED_WITHIN, || Some(recordings::of_call(data, &self.call_id)).filter(|r| !r.is_empty()));
-        let Some(found) = found else { return vec![format!("{}: no recording", self.file)] };
+    ///
+    /// A dialog may leave several recordings, one after the other: within `patience` they have to be there.
+    pub fn faults(&self, data: &Path, patience: Duration) -> Vec<String> {
+        until(patience, || Some(()).filter(|()| self.faults_now(data).is_empty()));
+        self.faults_now(data)
+    }
+
+    fn faults_now(&self, data: &Path) -> Vec<String> {
+        let found = recordings::of_call(data, &self.call_id);
+        if found.is_empty() {
+            return vec![format!("{}: no recording", self.file)];
+        }
         let text = |value: &serde_json::Value| value.as_str().unwrap_or("").to_owned();
         let people: Vec<(String, String, Vec<String>)> = found
             .iter()
@@ -251,7 +267,10 @@ impl Expected {
         let missing = missing.map(|(name, aor)| format!("{}: {name:?} <{aor}> is not among {people:?}", self.file));
         let unsent = self.sends.iter().filter(|(label, aor)| !sends(label, aor));
         let unsent = unsent.map(|(label, aor)| format!("{}: {aor} does not send on {label}: {people:?}", self.file));
-        missing.chain(unsent).collect()
+        let vendors: Vec<&str> = found.iter().map(|r| r.text("/recording_session/vendor/vendor")).collect();
+        let unknown = self.vendor.iter().filter(|vendor| !vendors.contains(&vendor.as_str()));
+        let unknown = unknown.map(|vendor| format!("{}: the vendor is {vendor}, not {vendors:?}", self.file));
+        missing.chain(unsent).chain(unknown).collect()
     }
 }
 
@@ -265,6 +284,12 @@ fn plain(aor: &str) -> String {
 fn cseq_of(case: &Case) -> u32 {
     let cseq = case.header("CSeq", "CSeq").unwrap_or_default();
     cseq.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
+/// The first branch in a text.
+fn branch(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("branch=")?;
+    rest.split([';', ',', ' ', '\r', '\n']).next().filter(|branch| !branch.is_empty())
 }
 
 /// The port of the topmost Via; 5060 where it tells none.

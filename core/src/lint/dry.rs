@@ -83,17 +83,16 @@ impl Dry {
     fn input(&mut self, input: Input<'_>, heard: &mut Heard) {
         self.srs.handle_input(NOW, input);
         while let Some(output) = self.srs.poll_output() {
-            match output {
-                Output::Send { bytes, .. } => heard.take(bytes),
-                Output::OpenPort { session, port, .. } => {
-                    let (rtp, rtcp) = (self.next_port, self.next_port.saturating_add(1));
-                    self.next_port = self.next_port.saturating_add(2);
-                    let at = |port| SocketAddr::new(self.local.ip(), port);
-                    let opened = Input::PortOpened { session, port, rtp: at(rtp), rtcp: at(rtcp) };
-                    self.srs.handle_input(NOW, opened);
-                }
-                Output::Tell(Tell::Refused { reason, .. }) => heard.refused = Some(reason),
-                _ => {}
+            if let Output::Send { bytes, .. } = output {
+                heard.take(bytes);
+            } else if let Output::OpenPort { session, port, .. } = output {
+                let (rtp, rtcp) = (self.next_port, self.next_port.saturating_add(1));
+                self.next_port = self.next_port.saturating_add(2);
+                let at = |port| SocketAddr::new(self.local.ip(), port);
+                let opened = Input::PortOpened { session, port, rtp: at(rtp), rtcp: at(rtcp) };
+                self.srs.handle_input(NOW, opened);
+            } else if let Output::Tell(Tell::Refused { reason, .. }) = output {
+                heard.refused = Some(reason);
             }
         }
     }
@@ -115,11 +114,9 @@ impl Heard {
 
 /// The INVITE that began the dialog `message` belongs to, as far as it can be told; none where it begins one itself.
 fn before(message: &Message) -> Option<Vec<u8>> {
-    let within = match message.method()? {
-        Method::Invite | Method::Options => message.to_tag().is_some(),
-        Method::Bye | Method::Update | Method::Info | Method::Prack => true,
-        _ => false,
-    };
+    let method = message.method()?;
+    let never_first = matches!(method, Method::Bye | Method::Update | Method::Info | Method::Prack);
+    let within = never_first || (matches!(method, Method::Invite | Method::Options) && message.to_tag().is_some());
     let cseq = message.cseq()?.number.checked_sub(1)?;
     if !within {
         return None;

@@ -24,17 +24,14 @@ pub(super) fn inspect(message: &Message, bytes: &[u8], transport: Transport, dev
         let branch = via.branch().unwrap_or_default();
         deviations.add(&codes::NO_BRANCH, format_args!("the topmost Via's branch is '{}'", quote(branch)));
     }
-    match method {
-        Method::Bye if message.to_tag().is_none() => {
-            deviations.add(&codes::BYE_WITHOUT_TO_TAG, format_args!("the BYE's To has no tag"));
+    if *method == Method::Bye && message.to_tag().is_none() {
+        deviations.add(&codes::BYE_WITHOUT_TO_TAG, format_args!("the BYE's To has no tag"));
+    }
+    if *method == Method::Invite {
+        contact(message, deviations);
+        if message.to_tag().is_none() {
+            beginning(message, deviations);
         }
-        Method::Invite => {
-            contact(message, deviations);
-            if message.to_tag().is_none() {
-                beginning(message, deviations);
-            }
-        }
-        _ => {}
     }
 }
 

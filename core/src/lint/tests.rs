@@ -65,109 +65,98 @@ fn a_message_without_fault_has_none() {
     assert_eq!((report.vendor, report.in_dialog), (None, false));
 }
 
+/// A code, the changes that call for it, the status of the answer.
+type Case = (&'static str, &'static [(&'static str, &'static str)], u16);
+
+const CASES: &[Case] = &[
+    // The head.
+    ("no-max-forwards", &[("Max-Forwards: 70\r\n", "")], 200),
+    ("no-branch", &[(";branch=z9hG4bKlint", "")], 200),
+    ("bare-line-feeds", &[("\r\nMax-Forwards", "\nMax-Forwards")], 200),
+    ("no-require-siprec", &[("Require: siprec\r\n", "")], 200),
+    ("no-src-tag", &[(";+sip.src", "")], 200),
+    ("src-tag-misspelt", &[(";+sip.src", ";src")], 200),
+    ("src-tag-misspelt", &[(";+sip.src", ";+sip-src")], 200),
+    ("src-tag-in-uri", &[(">;+sip.src", ";+sip.src>")], 200),
+    ("no-contact", &[("Contact:", "X-Contact:")], 200),
+    ("contact-form", &[(">;+sip.src", ";+sip.src")], 200),
+    ("refused", &[("Require: siprec", "Require: siprec, foo")], 420),
+    ("refused", &[("CSeq: 5 INVITE", "CSeq: 5 BYE")], 400),
+    ("unreadable", &[("SIP/2.0\r\nVia", "SIP/7.0\r\nVia")], 505),
+    // The body.
+    (
+        "no-content-type",
+        &[("Content-Type: multipart/mixed;boundary=b\r\n", ""), ("--b\r\nContent-Type: application/sdp\r\n\r\n", "")],
+        200,
+    ),
+    ("no-boundary", &[(";boundary=b", "")], 400),
+    ("no-delimiter", &[(";boundary=b", ";boundary=c")], 400),
+    ("no-closing-delimiter", &[("--b--\r\n", "")], 200),
+    ("delimiter-padding", &[("--b\r\nContent-Type: application/sdp", "--b \r\nContent-Type: application/sdp")], 200),
+    ("preamble", &[("--b\r\nContent-Type: application/sdp", "\r\n--b\r\nContent-Type: application/sdp")], 200),
+    ("part-without-type", &[("--b--", "--b\r\n\r\ntext\r\n--b--")], 200),
+    (
+        "part-length",
+        &[("Content-Type: application/sdp\r\n", "Content-Type: application/sdp\r\nContent-Length: 9\r\n")],
+        200,
+    ),
+    (
+        "part-encoding",
+        &[("--b--", "--b\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\neA==\r\n--b--")],
+        200,
+    ),
+    ("unknown-part", &[("--b--", "--b\r\nContent-Type: application/gtd\r\n\r\nx\r\n--b--")], 200),
+    (
+        "unknown-required-part",
+        &[(
+            "--b--",
+            "--b\r\nContent-Type: application/gtd\r\nContent-Disposition: signal;handling=required\r\n\r\nx\r\n--b--",
+        )],
+        415,
+    ),
+    ("metadata-disposition", &[("Content-Disposition: recording-session\r\n", "")], 200),
+    ("no-metadata", &[("application/rs-metadata+xml\r\nContent-Disposition: recording-session", "text/plain")], 200),
+    ("no-offer", &[("Content-Type: application/sdp", "Content-Type: text/plain")], 200),
+    // The SDP.
+    ("sdp-unreadable", &[("v=0\r\n", "x=0\r\n")], 488),
+    ("sdp-line-ends", &[("t=0 0\r\n", "t=0 0\n")], 200),
+    ("sdp-no-origin", &[("o=- 1 1 IN IP4 192.0.2.9\r\n", "")], 200),
+    ("sdp-no-connection", &[("c=IN IP4 192.0.2.9\r\n", "")], 200),
+    ("sdp-no-timing", &[("t=0 0\r\n", "")], 200),
+    ("sdp-closed", &[("audio 4000", "audio 0"), ("audio 4002", "audio 0")], 200),
+    ("label-missing", &[("a=label:2\r\n", "")], 200),
+    ("label-twice", &[("a=label:2", "a=label:1")], 200),
+    ("direction", &[("a=sendonly\r\na=label:2", "a=label:2")], 200),
+    ("direction-recvonly", &[("a=sendonly\r\na=label:2", "a=recvonly\r\na=label:2")], 200),
+    ("hold-by-address", &[("c=IN IP4 192.0.2.9", "c=IN IP4 0.0.0.0")], 200),
+    ("payload-unmapped", &[("RTP/AVP 8\r\na=sendonly\r\na=label:2", "RTP/AVP 8 97\r\na=sendonly\r\na=label:2")], 200),
+    ("media-not-recorded", &[("m=audio 4002 RTP/AVP 8", "m=message 4002 TCP/MSRP *")], 200),
+    ("no-usable-codec", &[("RTP/AVP 8", "RTP/AVP 96")], 488),
+    // The metadata.
+    ("document-type", &[("<recording ", "<!DOCTYPE r [<!ENTITY x 'y'>]><recording ")], 200),
+    ("namespace", &[("ns:recording:1", "ns:recording")], 200),
+    ("unescaped-ampersand", &[("<name>Alice</name>", "<name>Alice & Bob</name>")], 200),
+    ("unescaped-less-than", &[("<name>Alice</name>", "<name>Alice <x></name>")], 200),
+    ("truncated", &[("</recording>", "")], 200),
+    ("id-form", &[("AAAAAAAAAAAAAAAAAAAAAA==", "a")], 200),
+    ("unknown-stream", &[("<send>DDDDDDDDDDDDDDDDDDDDDD==", "<send>FFFFFFFFFFFFFFFFFFFFFF==")], 200),
+    // Both together.
+    ("labels-disjoint", &[("<label>1<", "<label>a<"), ("<label>2<", "<label>b<")], 200),
+    ("label-unknown-to-sdp", &[("<label>2<", "<label>3<")], 200),
+    ("label-unknown-to-metadata", &[("<label>2<", "<label>3<")], 200),
+    ("label-of-two-streams", &[("<label>2<", "<label>1<")], 200),
+    ("stream-without-label", &[("<label>2</label>", "")], 200),
+    (
+        "stream-without-sender",
+        &[("<send>DDDDDDDDDDDDDDDDDDDDDD==</send>", ""), ("<send>EEEEEEEEEEEEEEEEEEEEEE==</send>", "")],
+        200,
+    ),
+    ("label-order", &[("<label>1<", "<label>x<"), ("<label>2<", "<label>1<"), ("<label>x<", "<label>2<")], 200),
+];
+
 #[test]
 fn each_deviation_is_named_and_what_it_costs() {
-    let cases: &[(&str, &[(&str, &str)], u16)] = &[
-        // The head.
-        ("no-max-forwards", &[("Max-Forwards: 70\r\n", "")], 200),
-        ("no-branch", &[(";branch=z9hG4bKlint", "")], 200),
-        ("bare-line-feeds", &[("\r\nMax-Forwards", "\nMax-Forwards")], 200),
-        ("no-require-siprec", &[("Require: siprec\r\n", "")], 200),
-        ("no-src-tag", &[(";+sip.src", "")], 200),
-        ("src-tag-misspelt", &[(";+sip.src", ";src")], 200),
-        ("src-tag-misspelt", &[(";+sip.src", ";+sip-src")], 200),
-        ("src-tag-in-uri", &[(">;+sip.src", ";+sip.src>")], 200),
-        ("no-contact", &[("Contact:", "X-Contact:")], 200),
-        ("contact-form", &[(">;+sip.src", ";+sip.src")], 200),
-        ("refused", &[("Require: siprec", "Require: siprec, foo")], 420),
-        ("refused", &[("CSeq: 5 INVITE", "CSeq: 5 BYE")], 400),
-        ("unreadable", &[("SIP/2.0\r\nVia", "SIP/7.0\r\nVia")], 505),
-        // The body.
-        (
-            "no-content-type",
-            &[
-                ("Content-Type: multipart/mixed;boundary=b\r\n", ""),
-                ("--b\r\nContent-Type: application/sdp\r\n\r\n", ""),
-            ],
-            200,
-        ),
-        ("no-boundary", &[(";boundary=b", "")], 400),
-        ("no-delimiter", &[(";boundary=b", ";boundary=c")], 400),
-        ("no-closing-delimiter", &[("--b--\r\n", "")], 200),
-        (
-            "delimiter-padding",
-            &[("--b\r\nContent-Type: application/sdp", "--b \r\nContent-Type: application/sdp")],
-            200,
-        ),
-        ("preamble", &[("--b\r\nContent-Type: application/sdp", "\r\n--b\r\nContent-Type: application/sdp")], 200),
-        ("part-without-type", &[("--b--", "--b\r\n\r\ntext\r\n--b--")], 200),
-        (
-            "part-length",
-            &[("Content-Type: application/sdp\r\n", "Content-Type: application/sdp\r\nContent-Length: 9\r\n")],
-            200,
-        ),
-        (
-            "part-encoding",
-            &[("--b--", "--b\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\neA==\r\n--b--")],
-            200,
-        ),
-        ("unknown-part", &[("--b--", "--b\r\nContent-Type: application/gtd\r\n\r\nx\r\n--b--")], 200),
-        (
-            "unknown-required-part",
-            &[(
-                "--b--",
-                "--b\r\nContent-Type: application/gtd\r\nContent-Disposition: signal;handling=required\r\n\r\nx\r\n--b--",
-            )],
-            415,
-        ),
-        ("metadata-disposition", &[("Content-Disposition: recording-session\r\n", "")], 200),
-        (
-            "no-metadata",
-            &[("application/rs-metadata+xml\r\nContent-Disposition: recording-session", "text/plain")],
-            200,
-        ),
-        ("no-offer", &[("Content-Type: application/sdp", "Content-Type: text/plain")], 200),
-        // The SDP.
-        ("sdp-unreadable", &[("v=0\r\n", "x=0\r\n")], 488),
-        ("sdp-line-ends", &[("t=0 0\r\n", "t=0 0\n")], 200),
-        ("sdp-no-origin", &[("o=- 1 1 IN IP4 192.0.2.9\r\n", "")], 200),
-        ("sdp-no-connection", &[("c=IN IP4 192.0.2.9\r\n", "")], 200),
-        ("sdp-no-timing", &[("t=0 0\r\n", "")], 200),
-        ("sdp-closed", &[("audio 4000", "audio 0"), ("audio 4002", "audio 0")], 200),
-        ("label-missing", &[("a=label:2\r\n", "")], 200),
-        ("label-twice", &[("a=label:2", "a=label:1")], 200),
-        ("direction", &[("a=sendonly\r\na=label:2", "a=label:2")], 200),
-        ("direction-recvonly", &[("a=sendonly\r\na=label:2", "a=recvonly\r\na=label:2")], 200),
-        ("hold-by-address", &[("c=IN IP4 192.0.2.9", "c=IN IP4 0.0.0.0")], 200),
-        (
-            "payload-unmapped",
-            &[("RTP/AVP 8\r\na=sendonly\r\na=label:2", "RTP/AVP 8 97\r\na=sendonly\r\na=label:2")],
-            200,
-        ),
-        ("media-not-recorded", &[("m=audio 4002 RTP/AVP 8", "m=message 4002 TCP/MSRP *")], 200),
-        ("no-usable-codec", &[("RTP/AVP 8", "RTP/AVP 96")], 488),
-        // The metadata.
-        ("document-type", &[("<recording ", "<!DOCTYPE r [<!ENTITY x 'y'>]><recording ")], 200),
-        ("namespace", &[("ns:recording:1", "ns:recording")], 200),
-        ("unescaped-ampersand", &[("<name>Alice</name>", "<name>Alice & Bob</name>")], 200),
-        ("unescaped-less-than", &[("<name>Alice</name>", "<name>Alice <x></name>")], 200),
-        ("truncated", &[("</recording>", "")], 200),
-        ("id-form", &[("AAAAAAAAAAAAAAAAAAAAAA==", "a")], 200),
-        ("unknown-stream", &[("<send>DDDDDDDDDDDDDDDDDDDDDD==", "<send>FFFFFFFFFFFFFFFFFFFFFF==")], 200),
-        // Both together.
-        ("labels-disjoint", &[("<label>1<", "<label>a<"), ("<label>2<", "<label>b<")], 200),
-        ("label-unknown-to-sdp", &[("<label>2<", "<label>3<")], 200),
-        ("label-unknown-to-metadata", &[("<label>2<", "<label>3<")], 200),
-        ("label-of-two-streams", &[("<label>2<", "<label>1<")], 200),
-        ("stream-without-label", &[("<label>2</label>", "")], 200),
-        (
-            "stream-without-sender",
-            &[("<send>DDDDDDDDDDDDDDDDDDDDDD==</send>", ""), ("<send>EEEEEEEEEEEEEEEEEEEEEE==</send>", "")],
-            200,
-        ),
-        ("label-order", &[("<label>1<", "<label>x<"), ("<label>2<", "<label>1<"), ("<label>x<", "<label>2<")], 200),
-    ];
-    for (code, changes, status) in cases {
+    for (code, changes, status) in CASES {
         let report = report(changes);
         let found = report.deviations.iter().find(|finding| finding.code == *code);
         let found = found.unwrap_or_else(|| panic!("{code}: {:?}", codes(&report)));

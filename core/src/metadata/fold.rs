@@ -468,7 +468,7 @@ impl Stream {
 }
 
 /// `assocs` by the participant that `whose` tells; those of one stay in their order.
-fn sorted<'a, T>(assocs: &'a [T], whose: fn(&T) -> &String) -> Vec<&'a T> {
+fn sorted<T>(assocs: &[T], whose: fn(&T) -> &String) -> Vec<&T> {
     let mut sorted: Vec<&T> = assocs.iter().collect();
     sorted.sort_by(|a, b| whose(a).cmp(whose(b)));
     sorted

@@ -235,7 +235,11 @@ fn map(format: &Format) -> String {
 
 /// One line. What came from the wire cannot hold a line end; a configured value cannot smuggle one in.
 fn line(out: &mut String, text: &str) {
-    out.extend(text.chars().filter(|c| *c != '\r' && *c != '\n'));
+    if text.contains(['\r', '\n']) {
+        out.extend(text.chars().filter(|c| *c != '\r' && *c != '\n'));
+    } else {
+        out.push_str(text);
+    }
     out.push_str("\r\n");
 }
 
