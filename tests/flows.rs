@@ -4,133 +4,21 @@
 
 #[path = "flows/document.rs"]
 mod document;
-#[path = "flows/embedded.rs"]
-mod embedded;
+#[path = "flows/story.rs"]
+mod story;
 mod support;
 
 use document::{Document, aor, id, two_parties};
-use embedded::Embedded;
-use siprec::archive::catalog::{Catalog, Filter, Row};
-use std::collections::BTreeSet;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
-use support::recordings::{self, Recording};
+use story::{
+    HEARD_WITHIN, bye, called, invite, offer, over_both, packets, people, recordings_of, row, session, speak, update,
+};
+use support::recordings;
 use support::server::Server;
 use support::src::body::Body;
-use support::src::{Call, Direction, Message, Src, Transport};
+use support::src::{Call, Direction, Src};
 use support::studio::Plan;
-use support::{TempDir, becomes_true, pause, until};
-
-const RENDERED_WITHIN: Duration = Duration::from_secs(60);
-const HEARD_WITHIN: Duration = Duration::from_secs(10);
-
-/// Plays a story to the real binary over each transport, side by side.
-fn over_both(story: impl Fn(&Server, &Src) + Sync) {
-    let server = Server::start();
-    std::thread::scope(|scope| {
-        for transport in [Transport::Udp, Transport::Tcp] {
-            let (server, story) = (&server, &story);
-            scope.spawn(move || story(server, &Src::new(server.sip, transport)));
-        }
-    });
-    server.assert_never_panicked();
-}
-
-/// The finished recordings of a call, in the order in which they began.
-#[track_caller]
-fn recordings_of(data: &Path, call: &Call, count: usize) -> Vec<Recording> {
-    let all =
-        until(RENDERED_WITHIN, || Some(recordings::of_call(data, call.call_id())).filter(|found| found.len() >= count));
-    let mut found = all.unwrap_or_else(|| recordings::of_call(data, call.call_id()));
-    assert_eq!(found.len(), count, "recordings: {:?}", found.iter().map(|r| r.path.clone()).collect::<Vec<_>>());
-    found.sort_by_key(Recording::started_at);
-    found
-}
-
-/// The catalog's row of a recording; it follows the sidecar.
-#[track_caller]
-fn row(recording: &Recording) -> Row {
-    let found = until(RENDERED_WITHIN, || {
-        let catalog = Catalog::read_only(&recording.data).ok()?;
-        catalog.select(Filter::default()).filter_map(Result::ok).find(|row| row.id.to_string() == recording.id())
-    });
-    found.expect("a row in the catalog")
-}
-
-fn people(recording: &Recording) -> BTreeSet<String> {
-    recording.aors().into_iter().collect()
-}
-
-fn called(names: &[&str]) -> BTreeSet<String> {
-    names.iter().map(|name| aor(name)).collect()
-}
-
-fn session(recording: &Recording) -> &str {
-    recording.text("/communication_session/id")
-}
-
-/// The first INVITE, with this metadata; acknowledged.
-#[track_caller]
-fn invite(call: &Call, document: &Document) -> Message {
-    let directions = vec![Direction::SendOnly; call.legs().len()];
-    offer(call, &directions, document)
-}
-
-/// An INVITE with an offer and metadata; acknowledged.
-#[track_caller]
-fn offer(call: &Call, directions: &[Direction], document: &Document) -> Message {
-    let answer = call.invite_with(&Body::both(&call.offer_sdp(directions), &document.xml())).unwrap();
-    assert_eq!(answer.status(), 200, "{}", answer.start);
-    call.acknowledge(&answer);
-    answer
-}
-
-/// Metadata alone, in an UPDATE.
-#[track_caller]
-fn update(call: &Call, document: &Document) {
-    let answer = call.send_request("UPDATE", Some(&Body::metadata(document.xml()))).unwrap();
-    assert_eq!((answer.status(), answer.body.len()), (200, 0), "{}", answer.start);
-}
-
-fn speak(call: &Call, seconds: f64) {
-    call.talk(&Plan::seconds(seconds));
-    call.wait();
-}
-
-#[track_caller]
-fn bye(call: &Call) {
-    assert_eq!(call.bye().unwrap().status(), 200);
-}
-
-/// Milliseconds of audio of a recording's first stream that is rendered.
-fn packets(recording: &Recording) -> i64 {
-    recording.number("/proof/packets_received").unwrap_or(0)
-}
-
-/// A journal replayed gives the same recording, whatever of the dialog was ours to decide.
-#[track_caller]
-fn assert_replays(live: &Recording) {
-    let place = TempDir::new("replayed");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_siprec"));
-    let output = command.arg("replay").args(live.segments()).arg("--data-dir").arg(place.path()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let again = recordings::all(place.path());
-    assert_eq!(again.len(), 1, "recordings of the replayed journal");
-    for pointer in [
-        "/started_at",
-        "/duration_ms",
-        "/ended_by",
-        "/participants",
-        "/streams",
-        "/proof/pauses",
-        "/recording_session/call_id",
-    ] {
-        assert_eq!(again[0].sheet.pointer(pointer), live.sheet.pointer(pointer), "{pointer}");
-    }
-    let digest = |recording: &Recording| recording.text("/files/0/sha256").to_owned();
-    assert_eq!(digest(&again[0]), digest(live));
-}
+use support::{pause, until};
 
 /// RFC 8068 3.2.1, with two video streams that nobody records.
 #[test]
@@ -461,90 +349,4 @@ fn session_timers_are_agreed_on() {
         assert_eq!(call.must_invite().header("Session-Expires"), Some("90;refresher=uac"));
         bye(&call);
     });
-}
-
-/// RFC 7245 3.2.3: pause, resume and stop by the SRS.
-#[test]
-fn the_srs_pauses_resumes_and_stops() {
-    for transport in [Transport::Udp, Transport::Tcp] {
-        let server = Embedded::start();
-        let src = Src::new(server.sip, transport);
-        let call = Call::new(&src, 13);
-        call.must_invite();
-        call.talk(&Plan::seconds(6.0));
-        pause(Duration::from_secs(1));
-        let session = server.session();
-        let told = |direction: &str, times: usize| {
-            let offers =
-                || src.asked().iter().filter(|m| m.method() == "INVITE" && m.text().contains(direction)).count();
-            assert!(becomes_true(HEARD_WITHIN, || offers() >= times), "{direction} was not offered");
-        };
-        server.orders.pause(session, true);
-        told("a=inactive", 1);
-        pause(Duration::from_secs(1));
-        server.orders.resume(session);
-        told("a=recvonly", 1);
-        pause(Duration::from_secs(1));
-        server.orders.stop(session);
-        assert!(becomes_true(HEARD_WITHIN, || call.ended_by_server()), "no BYE");
-        call.hush();
-        let recording = recordings_of(&server.data, &call, 1).remove(0);
-        assert_eq!(recording.text("/ended_by"), "operator");
-        let pauses = recording.list("/proof/pauses");
-        assert!(!pauses.is_empty() && pauses.iter().all(|p| p["cause"] == "operator"), "{pauses:?}");
-        let sent: usize = call.transcript().legs.iter().map(|leg| leg.packets.len()).sum();
-        let kept = usize::try_from(packets(&recording)).unwrap();
-        assert!(kept + 60 < sent, "{kept} of {sent}: a second of both legs was not kept, though it was sent");
-        assert_replays(&recording);
-        let acks = src.asked().iter().filter(|m| m.method() == "ACK").count();
-        assert_eq!(acks, 2, "each of our re-INVITEs has its ACK");
-    }
-}
-
-/// RFC 7866 6.2, 7.2: the SRS asks the SRC for a recording session.
-#[test]
-fn the_srs_begins_a_recording_session() {
-    for transport in [Transport::Udp, Transport::Tcp] {
-        let server = Embedded::start();
-        let src = Src::new(server.sip, transport);
-        let call = Call::expected(&src, 14);
-        server.orders.record(&format!("sip:src@{};transport={}", src.contact(), transport.name().to_ascii_lowercase()));
-        assert!(becomes_true(HEARD_WITHIN, || call.is_acknowledged()), "no ACK with an answer");
-        let asked = src.asked();
-        let invite = asked.iter().find(|m| m.method() == "INVITE").unwrap();
-        assert!(invite.body.is_empty(), "RFC 7866 7.2: no offer");
-        assert_eq!(invite.header("Require"), Some("siprec"));
-        assert!(invite.header("Contact").is_some_and(|contact| contact.contains("+sip.srs")));
-        let ack = asked.iter().find(|m| m.method() == "ACK").unwrap();
-        assert_eq!(
-            ack.media().iter().filter(|m| m.direction == "recvonly" && m.port != 0).count(),
-            2,
-            "{}",
-            ack.text()
-        );
-        speak(&call, 2.0);
-        if transport == Transport::Tcp {
-            bye(&call);
-        } else {
-            server.orders.stop(server.session());
-            assert!(becomes_true(HEARD_WITHIN, || call.ended_by_server()), "no BYE");
-        }
-        let recording = recordings_of(&server.data, &call, 1).remove(0);
-        assert_eq!(session(&recording), call.metadata.session);
-        assert_eq!(recording.text("/caller/aor"), call.metadata.people[0].aor);
-        assert_eq!(packets(&recording), 200);
-        assert_eq!(row(&recording).group.as_deref(), Some(call.metadata.group.as_str()));
-        assert_replays(&recording);
-    }
-}
-
-/// What cannot be established leaves nothing behind.
-#[test]
-fn an_src_that_declines_is_left_alone() {
-    let server = Embedded::start();
-    let src = Src::udp(server.sip);
-    server.orders.record(&format!("sip:src@{}", src.contact()));
-    assert!(becomes_true(HEARD_WITHIN, || src.asked().iter().any(|m| m.method() == "ACK")), "RFC 3261 17.1.1.3");
-    assert!(recordings::all(&server.data).is_empty());
-    assert_eq!(server.sessions(), 0);
 }

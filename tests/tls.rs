@@ -236,6 +236,22 @@ fn with_mutual_tls_only_those_with_a_right_certificate_get_in() {
 }
 
 #[test]
+fn peers_are_known_by_their_certificates() {
+    let world = World::new();
+    let pinned = Identity::self_signed(world.dir.path(), "pinned", &Wanted::default());
+    let rows = format!(
+        "[{{name: pinned, certificate_fingerprint: \"{}\"}}, {{certificate_name: sbc-a.example.com, allow: false}}]",
+        pinned.fingerprint
+    );
+    let server = world.mutual().set(&format!("peers={rows}")).start();
+    let let_in = Call::new(&Src::tls(server.tls, &pinned), 0);
+    assert_eq!(let_in.must_invite().status(), 200, "who is named by a fingerprint needs no pin besides");
+    assert_eq!(let_in.bye().unwrap().status(), 200);
+    let shut_out = Call::new(&Src::tls(server.tls, &world.sbc), 1);
+    assert_eq!(shut_out.invite().unwrap().status(), 403);
+}
+
+#[test]
 fn an_optional_certificate_must_be_right_if_it_is_shown() {
     let world = World::new();
     let stranger = Identity::self_signed(world.dir.path(), "stranger", &Wanted::default());

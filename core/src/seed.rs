@@ -132,10 +132,8 @@ impl fmt::Display for NotAnId {
 
 impl Serialize for Seed {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let mut text = String::new();
-        for byte in self.0 {
-            fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}")).map_err(serde::ser::Error::custom)?;
-        }
+        let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+        let text: String = self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect();
         s.serialize_str(&text)
     }
 }

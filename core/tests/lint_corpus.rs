@@ -4,15 +4,11 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 
-use std::path::PathBuf;
-use std::time::Duration;
+mod linter;
 
-use siprec_core::lint::{Report, lint};
-use siprec_core::media::Digits;
-use siprec_core::sdp::AnswerPolicy;
-use siprec_core::session::{Guard, Health, Policy, Rules, SessionTimers};
-use siprec_core::sip::Transport;
-use siprec_core::sip::digest::Realm;
+use std::path::PathBuf;
+
+use siprec_core::lint::Report;
 
 struct Case {
     file: String,
@@ -40,29 +36,7 @@ fn corpus() -> Option<Vec<Case>> {
 }
 
 fn report(case: &Case) -> Report {
-    let policy = Policy {
-        product: "siprec/test".into(),
-        version: "test".into(),
-        boot: "boot".into(),
-        journalled_config: serde_json::Value::Null,
-        max_sessions: 10,
-        rtp_timeout: Duration::from_secs(30),
-        digits: Digits::Keep,
-        session_timers: SessionTimers::default(),
-        answer: AnswerPolicy::default(),
-        advertised_signalling: None,
-        rules: Rules::default(),
-        guard: Guard::default(),
-        realm: Realm::default(),
-        health: Health::default(),
-        peers: Vec::new(),
-        probes: false,
-        show_framed: false,
-        advertised_tls: None,
-        require_tls: false,
-        adopt_foreign_tags: false,
-    };
-    lint(&case.bytes, Transport::Udp, "192.0.2.9:5060".parse().unwrap(), &policy)
+    linter::report(&case.bytes)
 }
 
 /// The name that we give a vendor of the index; none for messages that no vendor's product wrote.

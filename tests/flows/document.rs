@@ -1,5 +1,7 @@
 //! Metadata documents of the flows' own, element by element (RFC 7865 9).
 
+#![allow(dead_code, reason = "each test crate uses its own part of this module")]
+
 use crate::support::src::body::base64;
 use std::fmt::Write as _;
 

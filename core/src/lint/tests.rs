@@ -2,13 +2,9 @@
 
 use super::*;
 use crate::deviation::Severity;
-use crate::media::Digits;
-use crate::sdp::AnswerPolicy;
-use crate::session::{Guard, Health, Policy, Rules, SessionTimers};
-use crate::sip::digest::Realm;
+use crate::session::tests::policy;
 use alloc::format;
 use alloc::string::{String, ToString};
-use core::time::Duration;
 
 const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n\
                    m=audio 4000 RTP/AVP 8\r\na=sendonly\r\na=label:1\r\nm=audio 4002 RTP/AVP 8\r\na=sendonly\r\na=label:2\r\n";
@@ -21,30 +17,6 @@ const METADATA: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<recording
     <participantstreamassoc participant_id=\"BBBBBBBBBBBBBBBBBBBBBB==\"><send>DDDDDDDDDDDDDDDDDDDDDD==</send></participantstreamassoc>\
     <participantstreamassoc participant_id=\"CCCCCCCCCCCCCCCCCCCCCC==\"><send>EEEEEEEEEEEEEEEEEEEEEE==</send></participantstreamassoc>\
     </recording>\r\n";
-
-fn policy() -> Policy {
-    Policy {
-        product: "siprec/test".to_string(),
-        version: "test".to_string(),
-        boot: "boot".to_string(),
-        journalled_config: serde_json::Value::Null,
-        max_sessions: 10,
-        rtp_timeout: Duration::from_secs(30),
-        digits: Digits::Keep,
-        session_timers: SessionTimers::default(),
-        answer: AnswerPolicy::default(),
-        advertised_signalling: None,
-        rules: Rules::default(),
-        guard: Guard::default(),
-        realm: Realm::default(),
-        health: Health::default(),
-        peers: Vec::new(),
-        probes: true,
-        show_framed: false,
-        advertised_tls: None,
-        adopt_foreign_tags: false,
-    }
-}
 
 /// An INVITE without fault, of which pieces are replaced; Content-Length is right unless it is replaced as well.
 fn message(changes: &[(&str, &str)]) -> String {

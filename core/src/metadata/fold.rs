@@ -6,10 +6,13 @@
 //! ```
 //! `disassociate-time` and `stop-time` end things in both. Our own clock says when.
 
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::document::{DataMode, Document, Extension, NameId, ParticipantStreamAssoc, StreamElement};
+use super::document::{
+    DataMode, Document, Extension, NameId, ParticipantSessionAssoc, ParticipantStreamAssoc, StreamElement,
+};
 use super::intervals::{Statement, close_all, settle, statement};
 use super::snapshot::{Binding, Contribution, Former, Interval, Membership, Participant, Session, Snapshot, Stream};
 use crate::deviation::{Deviation, Deviations, codes, quote};
@@ -31,7 +34,16 @@ impl Snapshot {
         self.updates = self.updates.saturating_add(1);
         self.dialect.clone_from(&document.dialect);
         self.sends_are_named |= document.participant_streams.iter().any(|assoc| !assoc.send.is_empty());
-        let mut fold = Fold { snapshot: self, document, at, complete, left: Vec::new(), deviations: &mut deviations };
+        let mut fold = Fold {
+            snapshot: self,
+            document,
+            at,
+            complete,
+            in_sessions: sorted(&document.participant_sessions, |assoc| &assoc.participant),
+            on_streams: sorted(&document.participant_streams, |assoc| &assoc.participant),
+            left: Vec::new(),
+            deviations: &mut deviations,
+        };
         fold.groups();
         fold.sessions();
         fold.participants();
@@ -49,6 +61,9 @@ struct Fold<'a> {
     document: &'a Document,
     at: Wall,
     complete: bool,
+    /// Associations by participant, those of one in the document's order.
+    in_sessions: Vec<&'a ParticipantSessionAssoc>,
+    on_streams: Vec<&'a ParticipantStreamAssoc>,
     /// Participants whom the document says to have left.
     left: Vec<&'a str>,
     deviations: &'a mut Deviations,
@@ -181,29 +196,28 @@ impl<'a> Fold<'a> {
 
     fn memberships(&mut self) {
         let document = self.document;
-        let mut settled: Vec<(&str, String)> = Vec::new();
+        let mut settled: BTreeSet<(&str, String)> = BTreeSet::new();
         for assoc in &document.participant_sessions {
             let session = self.resolve_session(&assoc.session);
             let key = (assoc.participant.as_str(), session);
             if settled.contains(&key) {
                 continue;
             }
-            let same = document.participant_sessions.iter().filter(|other| {
-                other.participant == assoc.participant && (other.session == assoc.session || other.session == key.1)
-            });
+            let theirs = of(&self.in_sessions, &assoc.participant, |assoc| &assoc.participant).iter();
+            let same = theirs.filter(|other| other.session == assoc.session || other.session == key.1);
             let said: Vec<Statement<'_>> = same.map(|a| statement(&a.associated, &a.disassociated)).collect();
             let at = self.at;
             if let Some((participant, _)) = self.participant_mut(key.0) {
                 participant.membership(&key.1, &said, &assoc.params, at);
                 merge_extensions(&mut participant.extensions, &assoc.extensions, false);
             }
-            settled.push(key);
+            settled.insert(key);
         }
         if self.complete {
             for participant in &mut self.snapshot.participants {
                 let Participant { id, memberships, .. } = participant;
-                for membership in memberships {
-                    if !settled.iter().any(|(who, session)| *who == id.as_str() && *session == membership.session) {
+                for membership in memberships.iter_mut().filter(|m| m.intervals.iter().any(Interval::is_open)) {
+                    if !settled.contains(&(id.as_str(), membership.session.clone())) {
                         close_all(&mut membership.intervals, self.at, None);
                     }
                 }
@@ -214,20 +228,20 @@ impl<'a> Fold<'a> {
     /// Whether the participant `id`, whom the document names, is there.
     fn presence(&mut self, id: &'a str) {
         let document = self.document;
-        let mut assocs = document.participant_sessions.iter().filter(|a| a.participant == id).peekable();
-        let has_assocs = assocs.peek().is_some();
-        let said_from = assocs.find_map(|a| a.associated.clone());
+        let assocs = of(&self.in_sessions, id, |assoc| &assoc.participant).to_vec();
+        let has_assocs = !assocs.is_empty();
+        let said_from = assocs.iter().find_map(|a| a.associated.clone());
         let listed = document.participants.iter().any(|p| p.id == id);
-        let sends = document.participant_streams.iter().any(|a| a.participant == id && !a.send.is_empty());
+        let on_streams = of(&self.on_streams, id, |assoc| &assoc.participant);
+        let sends = on_streams.iter().any(|a| !a.send.is_empty());
         let (at, complete) = (self.at, self.complete);
         // BroadWorks names a leaver in a partial document by a participant that sends nothing.
         let silent = !complete && document.dialect.sends_in_participants && listed && !sends;
         let Some((participant, is_new)) = self.participant_mut(id) else { return };
         let in_a_session = participant.memberships.iter().any(|m| m.intervals.iter().any(Interval::is_open));
-        let ended = document.participant_sessions.iter().filter(|a| a.participant == id);
-        let all_ended = has_assocs && ended.clone().all(|a| a.disassociated.is_some()) && !in_a_session;
+        let all_ended = has_assocs && assocs.iter().all(|a| a.disassociated.is_some()) && !in_a_session;
         if all_ended || (silent && !is_new) {
-            let said_to = ended.filter_map(|a| a.disassociated.clone()).next_back();
+            let said_to = assocs.iter().filter_map(|a| a.disassociated.clone()).next_back();
             close_all(&mut participant.intervals, at, said_to.as_deref());
             participant.leave(at);
             self.left.push(id);
@@ -337,9 +351,8 @@ impl<'a> Fold<'a> {
     }
 
     fn contributions(&mut self) {
-        let document = self.document;
         for id in self.named_participants() {
-            let assocs: Vec<_> = document.participant_streams.iter().filter(|a| a.participant == id).collect();
+            let assocs = of(&self.on_streams, id, |assoc| &assoc.participant).to_vec();
             for stream in assocs.iter().flat_map(|a| a.send.iter().chain(&a.recv)) {
                 if !self.snapshot.streams.iter().any(|s| s.id == *stream) {
                     self.deviations
@@ -452,6 +465,20 @@ impl Stream {
             last.interval.to = Some(at);
         }
     }
+}
+
+/// `assocs` by the participant that `whose` tells; those of one stay in their order.
+fn sorted<'a, T>(assocs: &'a [T], whose: fn(&T) -> &String) -> Vec<&'a T> {
+    let mut sorted: Vec<&T> = assocs.iter().collect();
+    sorted.sort_by(|a, b| whose(a).cmp(whose(b)));
+    sorted
+}
+
+/// Those of `id` among what [`sorted`] made.
+fn of<'s, 'a, T>(sorted: &'s [&'a T], id: &str, whose: fn(&T) -> &String) -> &'s [&'a T] {
+    let from = sorted.partition_point(|assoc| whose(assoc).as_str() < id);
+    let rest = sorted.get(from..).unwrap_or_default();
+    rest.get(..rest.partition_point(|assoc| whose(assoc) == id)).unwrap_or_default()
 }
 
 fn union<'a>(lists: impl Iterator<Item = &'a Vec<String>>) -> Vec<String> {

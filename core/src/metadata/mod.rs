@@ -32,3 +32,5 @@ pub use time::{TimeFlaw, parse_time};
 
 #[cfg(test)]
 mod corpus;
+#[cfg(test)]
+mod hostile_tests;

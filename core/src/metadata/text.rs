@@ -21,6 +21,9 @@ pub(super) fn decode<'a>(content_type: &str, body: &'a [u8], deviations: &mut De
         [0xef, 0xbb, 0xbf, rest @ ..] => (Encoding::Utf8, rest),
         [0xfe, 0xff, rest @ ..] => (Encoding::Utf16 { big: true }, rest),
         [0xff, 0xfe, rest @ ..] => (Encoding::Utf16 { big: false }, rest),
+        // Without a mark, the first `<` tells (XML 1.0 F.1).
+        [0, b'<', ..] => (Encoding::Utf16 { big: true }, body),
+        [b'<', 0, ..] => (Encoding::Utf16 { big: false }, body),
         _ => (declared(content_type, body, deviations), body),
     };
     match encoding {

@@ -111,7 +111,7 @@ impl<'a> Node<'a> {
 
     /// Its prefix; empty where it has none.
     pub(super) fn prefix(&self) -> &'a str {
-        self.qualified.rsplit_once(':').map_or("", |(prefix, _)| prefix)
+        prefix(self.qualified)
     }
 
     /// The namespaces that it declares.
@@ -282,7 +282,7 @@ impl<'a> Builder<'a> {
             let prefix = attribute.name.strip_prefix("xmlns:").unwrap_or("");
             self.scopes.push((prefix, Rc::from(attribute.value.trim()), depth));
         }
-        let prefix = qualified.rsplit_once(':').map_or("", |(prefix, _)| prefix);
+        let prefix = prefix(qualified);
         let declared = self.scopes.iter().rev().find(|(known, ..)| *known == prefix).map(|(_, uri, _)| Rc::clone(uri));
         // A prefix that nobody declared is a namespace of its own.
         let namespace =
@@ -348,11 +348,17 @@ impl<'a> Builder<'a> {
 }
 
 fn local(qualified: &str) -> &str {
-    qualified.rsplit(':').next().unwrap_or(qualified)
+    // Names are short: byte by byte is faster than a search that is made for long texts.
+    let start = qualified.bytes().rposition(|byte| byte == b':').map_or(0, |colon| colon + 1);
+    qualified.get(start..).unwrap_or(qualified)
+}
+
+fn prefix(qualified: &str) -> &str {
+    qualified.get(..(qualified.len() - local(qualified).len()).saturating_sub(1)).unwrap_or_default()
 }
 
 fn is_declaration(name: &str) -> bool {
-    name == "xmlns" || name.starts_with("xmlns:")
+    name.strip_prefix("xmlns").is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
 }
 
 fn is_container(name: &str) -> bool {

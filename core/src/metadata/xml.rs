@@ -16,6 +16,18 @@ const MAX_ATTRIBUTES: usize = 32;
 /// Longest reference, from `&` to `;`.
 const MAX_REFERENCE: usize = 12;
 
+/// Which bytes names are made of.
+static IN_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let c = byte as u8;
+        table[byte] = c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-' | b'.' | b':') || c >= 0x80;
+        byte += 1;
+    }
+    table
+};
+
 /// A piece of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Token<'a> {
@@ -232,8 +244,7 @@ impl<'a> Reader<'a> {
     fn name_end(&self, from: usize) -> usize {
         let rest = self.text.as_bytes().get(from..).unwrap_or(&[]);
         let begins = rest.first().is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_' || *b >= 0x80);
-        let in_name = |b: &u8| b.is_ascii_alphanumeric() || b"_-.:".contains(b) || *b >= 0x80;
-        if begins { from + rest.iter().position(|b| !in_name(b)).unwrap_or(rest.len()) } else { from }
+        if begins { from + rest.iter().position(|b| !IN_NAME[usize::from(*b)]).unwrap_or(rest.len()) } else { from }
     }
 
     fn unescape(&self, range: Range<usize>, deviations: &mut Deviations) -> Cow<'a, str> {

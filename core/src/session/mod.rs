@@ -359,4 +359,4 @@ pub(crate) type Outbox = VecDeque<Output>;
 pub type Deadline = (Monotonic, &'static str);
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -279,6 +279,7 @@ impl RecordingSession {
             return Some(EndCause::SrcGone);
         }
         self.go_on(ctx);
+        self.ask_for_snapshot(ctx);
         None
     }
 

@@ -88,7 +88,8 @@ impl RecordingSession {
             return self.calling.as_ref().and_then(Calling::deadline);
         }
         let timer = self.state.timer.as_ref().and_then(SessionTimer::deadline);
-        [timer, self.own.not_before, self.own.snapshot.due()].into_iter().flatten().min()
+        let snapshot = self.own.snapshot.due().filter(|_| !self.own.unacknowledged);
+        [timer, self.own.not_before, snapshot].into_iter().flatten().min()
     }
 
     /// Does what is due; an end cause if the session is over by it.
@@ -203,7 +204,9 @@ impl RecordingSession {
         let mut request = self.state.dialog.request(method);
         request.headers.push("Contact", self.contact(ctx));
         request.headers.push("Allow", ALLOW);
-        request.headers.push("Require", "siprec");
+        if self.state.peer.siprec {
+            request.headers.push("Require", "siprec");
+        }
         request.headers.push("Supported", "timer");
         request.headers.push("User-Agent", ctx.policy.product.clone());
         if let Some(timer) = &self.state.timer {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::reading::is_tagged;
 use super::session_timer::{Asked, SHORTEST_INTERVAL};
 use crate::sip::Method;
 use crate::sip::message::Message;
@@ -9,6 +10,8 @@ use crate::sip::message::Message;
 /// The abilities of a dialog's other end, as its messages tell them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Abilities {
+    /// It speaks of SIPREC: an ordinary phone system would refuse what requires it (RFC 3261 8.2.2.3).
+    pub(super) siprec: bool,
     /// It takes UPDATE: its Allow lists it, or it has sent one.
     pub(super) update: bool,
     /// The largest Min-SE it has named, or met (RFC 4028 7.4).
@@ -19,7 +22,7 @@ pub(super) struct Abilities {
 
 impl Default for Abilities {
     fn default() -> Self {
-        Self { update: false, min_se: SHORTEST_INTERVAL, plain_metadata_type: false }
+        Self { siprec: false, update: false, min_se: SHORTEST_INTERVAL, plain_metadata_type: false }
     }
 }
 
@@ -29,6 +32,7 @@ impl Abilities {
         if message.headers.fields("Allow").next().is_some() {
             self.update = message.headers_all("Allow").any(|method| method.eq_ignore_ascii_case("UPDATE"));
         }
+        self.siprec |= message.supports("siprec") || is_tagged(message);
         self.update |= message.method() == Some(&Method::Update);
         self.min_se = self.min_se.max(Asked::of(message).min_se);
     }

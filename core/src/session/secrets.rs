@@ -4,6 +4,7 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use crate::media::Digits;
+use crate::sip::lines::lines;
 
 /// What a secret's bytes become.
 const BLANK: u8 = b'x';
@@ -13,6 +14,9 @@ const BLANK: u8 = b'x';
 #[must_use]
 pub fn blank_secrets(message: &[u8]) -> Vec<u8> {
     let mut out = message.to_vec();
+    if !lines(message).any(may_hold_a_secret) {
+        return out;
+    }
     let mut lines = out.split_mut(|byte| *byte == b'\n');
     let mut scheme = None;
     for line in lines.by_ref() {
@@ -33,6 +37,16 @@ pub fn blank_secrets(message: &[u8]) -> Vec<u8> {
         }
     }
     out
+}
+
+/// Whether a line, wherever it stands, begins as those do that hold secrets.
+fn may_hold_a_secret(line: &[u8]) -> bool {
+    match line {
+        [b'a' | b'A', ..] => starts_with(line, b"a=crypto:") || starts_with(line, b"authorization"),
+        [b'p' | b'P', ..] => starts_with(line, b"proxy-authorization"),
+        [b'k' | b'K', ..] => starts_with(line, b"k="),
+        _ => false,
+    }
 }
 
 /// An INFO without the digits that it tells of (application/dtmf-relay, application/dtmf), at equal length; every other

@@ -15,6 +15,7 @@ use super::{Checkpoint, Deadline, Input, Order, Outbox, Output, Policy, Tell, jo
 use crate::entry::{self, EndCause};
 use crate::seed::{Random, Seed, SessionId};
 use crate::sip::digest::Nonces;
+use crate::sip::lines::lines;
 use crate::sip::message::Message;
 use crate::sip::transaction::{ClientKey, Event, ServerKey, TimerValues, Transactions};
 use crate::sip::{ConnectionId, Flow, Method, Transport};
@@ -444,7 +445,7 @@ impl Srs {
 
 /// The Call-ID of a message that we wrote: its header field is in the long form, on a line of its own.
 fn call_id_of(ours: &[u8]) -> Option<&str> {
-    let head = ours.split(|byte| *byte == b'\n').take_while(|line| line.trim_ascii_end() != b"");
+    let head = lines(ours).take_while(|line| line.trim_ascii_end() != b"");
     let value = head.into_iter().find_map(|line| line.strip_prefix(b"Call-ID: "))?;
     core::str::from_utf8(value).ok().map(str::trim)
 }

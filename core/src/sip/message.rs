@@ -308,7 +308,11 @@ impl Message {
 /// One line of the head.
 fn put(out: &mut Vec<u8>, pieces: &[&[u8]]) {
     for piece in pieces {
-        out.extend(piece.iter().map(|&byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }));
+        if piece.contains(&b'\r') || piece.contains(&b'\n') {
+            out.extend(piece.iter().map(|&byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }));
+        } else {
+            out.extend_from_slice(piece);
+        }
     }
     out.extend_from_slice(b"\r\n");
 }

@@ -15,6 +15,7 @@ pub mod dialog;
 pub mod digest;
 pub mod framing;
 mod header;
+pub(crate) mod lines;
 pub mod message;
 mod method;
 pub mod multipart;

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::header::Header;
+use super::lines::line_feed;
 use super::params::{Params, separator_at, split};
 
 /// The most parts that are read of a body, nested ones counted; more are an error.
@@ -175,7 +176,7 @@ pub(super) fn cut<'a>(boundary: &[u8], body: &'a [u8]) -> Result<Vec<&'a [u8]>, 
     let mut part_start = None;
     let mut at = 0;
     while let Some(rest) = body.get(at..).filter(|rest| !rest.is_empty()) {
-        let line_len = rest.iter().position(|&byte| byte == b'\n').map_or(rest.len(), |end| end + 1);
+        let line_len = line_feed(rest).map_or(rest.len(), |end| end + 1);
         let kind = judge(boundary, rest.get(..line_len).unwrap_or_default());
         if kind != Line::Text {
             if let Some(start) = part_start {
@@ -230,7 +231,7 @@ pub(super) fn read_fields(piece: &[u8]) -> (Vec<Header>, &[u8]) {
     let mut fields: Vec<Header> = Vec::new();
     let mut rest = piece;
     while !rest.is_empty() {
-        let line_len = rest.iter().position(|&byte| byte == b'\n').map_or(rest.len(), |end| end + 1);
+        let line_len = line_feed(rest).map_or(rest.len(), |end| end + 1);
         let (line, after) = rest.split_at(line_len);
         let is_fold = matches!(line.first(), Some(b' ' | b'\t'));
         let line = line.trim_ascii();

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 
 use super::Method;
 use super::header::{Header, Headers};
+use super::lines::line_feed;
 use super::message::{MAX_HEADERS, MAX_MESSAGE, Message, ParseError, StartLine};
 
 /// What is wrong, before it is known whether it can be answered.
@@ -158,7 +159,7 @@ impl<'a> Iterator for Lines<'a> {
 
     fn next(&mut self) -> Option<&'a [u8]> {
         let rest = self.bytes.get(self.at..).filter(|rest| !rest.is_empty())?;
-        let end = rest.iter().position(|&byte| byte == b'\n');
+        let end = line_feed(rest);
         self.at += end.map_or(rest.len(), |end| end + 1);
         let line = rest.get(..end.unwrap_or(rest.len()))?;
         Some(line.strip_suffix(b"\r").unwrap_or(line))

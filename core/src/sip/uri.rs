@@ -3,7 +3,7 @@
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use core::fmt;
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use core::str::FromStr;
 use serde::{Deserialize, Serialize};
 
@@ -131,7 +131,7 @@ pub(super) fn split_host_port(text: &str) -> Result<(&str, Option<u16>), UriErro
         None => text.find(':').map_or((text, ""), |at| text.split_at(at)),
     };
     let valid = match host.strip_prefix('[') {
-        Some(inner) => inner.strip_suffix(']').is_some_and(|inner| core::net::Ipv6Addr::from_str(inner).is_ok()),
+        Some(inner) => inner.strip_suffix(']').is_some_and(|inner| v6(inner).is_some()),
         None => !host.is_empty() && host.bytes().all(|b| !matches!(b, b'[' | b']' | b',' | b';' | b'/' | b'@' | b'"')),
     };
     if !valid {
@@ -151,7 +151,15 @@ pub(super) fn split_host_port(text: &str) -> Result<(&str, Option<u16>), UriErro
 /// The address that a host is, if it is not a name.
 pub(super) fn host_ip(host: &str) -> Option<IpAddr> {
     let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-    bare.parse().ok()
+    bare.parse().ok().or_else(|| v6(bare).map(IpAddr::V6))
+}
+
+/// An IPv6 address; also with the third colon before an IPv4 part that RFC 3261's grammar lets through (RFC 5118 4.10).
+fn v6(text: &str) -> Option<Ipv6Addr> {
+    text.parse().ok().or_else(|| {
+        let (left, right) = text.split_once(":::")?;
+        right.contains('.').then(|| alloc::format!("{left}::{right}").parse().ok())?
+    })
 }
 
 impl FromStr for Uri {

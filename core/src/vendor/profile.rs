@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fingerprints::{Sign, VENDORS, Vendor};
 use crate::metadata::{Extension, Snapshot};
+use crate::sip::lines::lines;
 use crate::sip::{Message, NameAddr, multipart};
 
 /// From here on a vendor is named.
@@ -236,7 +237,7 @@ impl<'a> Facts<'a> {
 /// The values of `o=` and `s=`: the first lines of `body` that begin so, wherever the SDP stands.
 fn sdp_lines(body: &[u8]) -> (&str, &str) {
     let (mut origin, mut name) = (None, None);
-    for line in body.split(|byte| *byte == b'\n') {
+    for line in lines(body) {
         match line {
             [b'o', b'=', value @ ..] if origin.is_none() => origin = Some(value),
             [b's', b'=', value @ ..] if name.is_none() => name = Some(value),
@@ -260,7 +261,11 @@ impl Shape {
         match self {
             Self::Is(text) => value.eq_ignore_ascii_case(text),
             Self::Begins(text) => begins(value.as_bytes(), text),
-            Self::Contains(text) => value.as_bytes().windows(text.len().max(1)).any(|window| begins(window, text)),
+            Self::Contains(text) => {
+                let first = text.as_bytes().first().copied().unwrap_or_default();
+                let starts = value.bytes().enumerate().filter(|(_, byte)| byte.eq_ignore_ascii_case(&first));
+                starts.into_iter().any(|(at, _)| begins(value.as_bytes().get(at..).unwrap_or_default(), text))
+            }
             Self::Like(pattern) => is_like(value, pattern),
             Self::Present => true,
         }

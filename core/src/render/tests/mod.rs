@@ -4,3 +4,4 @@ mod call;
 mod clean;
 mod faults;
 mod people;
+mod signalling;

@@ -81,6 +81,19 @@ fn an_src_that_takes_no_update_is_not_asked_and_that_is_flagged() {
 }
 
 #[test]
+fn an_ordinary_phone_system_is_not_asked_for_siprec() {
+    let peer = super::peers::local("legacy", Rules { legacy: true, ..Rules::default() });
+    let mut bench = Bench::with(Policy { peers: [peer].to_vec(), ..policy() });
+    let mut call = Call::new("a");
+    let plain = |text: String| text.replace(";+sip.src", "");
+    let invite = plain(call.request("INVITE", "Content-Type: application/sdp\r\n", &sdp("sendrecv")));
+    call.to_tag = bench.send(&invite)[0].to_tag().unwrap().to_string();
+    bench.send(&plain(call.request("ACK", "", "")));
+    let sent = bench.input(Input::Order(Order::Pause { session: bench.session(), tell_src: true }));
+    assert_eq!((methods(&sent), sent[0].require().len()), (["INVITE".to_string()].to_vec(), 0));
+}
+
+#[test]
 fn an_order_asks_at_once_and_a_dialog_that_is_gone_is_noticed() {
     let mut bench = Bench::new();
     Call::set_up_with(&mut bench, "a", UPDATES, &metadata("s1"));

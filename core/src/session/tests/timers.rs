@@ -18,6 +18,12 @@ fn talk(bench: &mut Bench, session: SessionId, seconds: u64) -> Vec<Message> {
     sent
 }
 
+/// A server whose SRC is held to the RFCs.
+fn strict() -> Policy {
+    let peer = super::peers::local("strict", Rules { strict_dialogs: true, ..Rules::default() });
+    Policy { peers: [peer].to_vec(), ..policy() }
+}
+
 fn alarms(bench: &Bench, wanted: Alarm) -> Vec<bool> {
     let told = |e: Event| if let Event::Alarm { alarm, raised, .. } = e { Some((alarm, raised)) } else { None };
     bench
@@ -148,8 +154,7 @@ fn a_missed_refresh_ends_no_call_whose_rtp_flows() {
     assert!(methods(&sent).contains(&"BYE".to_string()), "nothing comes, and nobody refreshes");
     assert_eq!(bench.ended, [(bench.session(), EndCause::SessionExpired)]);
 
-    let strict = super::peers::local("strict", Rules { strict_dialogs: true, ..Rules::default() });
-    let mut bench = Bench::with(Policy { peers: [strict].to_vec(), ..policy() });
+    let mut bench = Bench::with(strict());
     Call::set_up_with(&mut bench, "c", more, &metadata("s1"));
     let session = bench.session();
     assert_eq!(methods(&talk(&mut bench, session, 70))[0], "BYE", "as the RFC has it");
@@ -198,4 +203,9 @@ fn without_an_ack_a_silent_call_ends_and_a_strict_peers_too() {
     let sent = bench.pass(Duration::from_secs(33));
     assert!(methods(&sent).contains(&"BYE".to_string()));
     assert_eq!(bench.ended, [(bench.session(), EndCause::SrcGone)]);
+
+    let mut bench = Bench::with(strict());
+    bench.send(&Call::new("b").request("INVITE", &headers, &body));
+    let session = bench.session();
+    assert!(methods(&talk(&mut bench, session, 33)).contains(&"BYE".to_string()), "RFC 3261 13.3.1.4");
 }

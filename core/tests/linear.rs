@@ -1,0 +1,238 @@
+//! Nothing that a peer sends costs more than its length: a message 16 times as long may take 16 times as long to be read,
+//! decided, answered and linted, not 256 times.
+//!
+//! Times are compared with a generous bound, the best of several tries each, so that a busy machine fails nothing that is
+//! linear; what is quadratic misses it by far at these lengths.
+
+#![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
+
+mod linter;
+
+use std::time::{Duration, Instant};
+
+use linter::{METADATA, SDP, body, changed, invite};
+use siprec_core::lint::lint;
+use siprec_core::sip::Transport;
+
+const SMALL: usize = 4_000;
+/// All of a datagram that is left beside the rest of the message.
+const LARGE: usize = 60_000;
+const TRIES: usize = 3;
+
+/// The time that a message of so many octets takes, best of some tries.
+fn cost(message: &dyn Fn(usize) -> Vec<u8>, octets: usize) -> Duration {
+    let bytes = message(octets);
+    let (from, policy) = ("192.0.2.9:5060".parse().unwrap(), linter::policy());
+    let time = |_| {
+        let began = Instant::now();
+        let report = lint(&bytes, Transport::Udp, from, &policy);
+        let took = began.elapsed();
+        drop(report);
+        took
+    };
+    (0..TRIES).map(time).min().unwrap()
+}
+
+fn assert_linear(name: &str, message: &dyn Fn(usize) -> Vec<u8>) {
+    assert!(message(LARGE).len() <= 65_535, "{name}: {} octets are no datagram", message(LARGE).len());
+    // Linear is a factor of 15; quadratic one of 225. A small one's time is more base than length.
+    let (small, large) = (cost(message, SMALL), cost(message, LARGE));
+    let bound = small * 60 + Duration::from_millis(40);
+    assert!(large < bound, "{name}: {SMALL} octets take {small:?}, {LARGE} take {large:?}");
+}
+
+/// An INVITE with a header field of its own before Max-Forwards.
+fn with_header(name: &str, filler: &str, octets: usize) -> Vec<u8> {
+    let field = format!("{name}: {}\r\nMax-Forwards", filler.repeat(octets / filler.len()));
+    changed(linter::HEAD, SDP, &[("Max-Forwards", &field), ("multipart/mixed;boundary=b", "application/sdp")])
+}
+
+#[test]
+fn header_fields_of_one_character() {
+    for name in [
+        "Via",
+        "Contact",
+        "From",
+        "To",
+        "Route",
+        "Record-Route",
+        "Require",
+        "Supported",
+        "Accept",
+        "Content-Type",
+        "Content-Disposition",
+        "User-to-User",
+        "P-Charging-Vector",
+        "User-Agent",
+        "Session-ID",
+        "Cisco-Guid",
+        "X-Other",
+    ] {
+        for filler in
+            [",", ";", "<", ">", "\"", "\\", "=", ":", "[", "%", "-", "\r\n ", "\r\n\t,", "a;b=c,", "\"\\", "remote=;"]
+        {
+            assert_linear(&format!("{name} of {filler:?}"), &|octets| with_header(name, filler, octets));
+        }
+    }
+}
+
+#[test]
+fn many_lines() {
+    for line in [
+        "Via: SIP/2.0/UDP h;branch=z9hG4bKx\r\n",
+        "Contact: <sip:a@b>;+sip.src\r\n",
+        "Require: siprec\r\n",
+        "A:\r\n",
+        "no colon\r\n",
+        "\r\r\r\n",
+        ": \r\n",
+        " fold\r\n",
+        "l: 5\r\n",
+    ] {
+        assert_linear(&format!("lines of {line:?}"), &|octets| {
+            let lines = format!("{}Max-Forwards", line.repeat(octets / line.len()));
+            changed(linter::HEAD, SDP, &[("Max-Forwards", &lines), ("multipart/mixed;boundary=b", "application/sdp")])
+        });
+    }
+}
+
+#[test]
+fn start_lines_and_blank_ones() {
+    for filler in ["a", "%41", ";", "@", ":", "?", " ", "[", "sip:"] {
+        assert_linear(&format!("Request-URI of {filler:?}"), &|octets| {
+            let uri = format!("sip:{}@192.0.2.1 SIP", filler.repeat(octets / filler.len()));
+            changed(
+                linter::HEAD,
+                SDP,
+                &[("sip:srs@192.0.2.1 SIP", &uri), ("multipart/mixed;boundary=b", "application/sdp")],
+            )
+        });
+    }
+    assert_linear("line ends before it", &|octets| ["\r\n".repeat(octets / 2).into_bytes(), invite(&[])].concat());
+}
+
+#[test]
+fn multiparts() {
+    for piece in [
+        "--b\r\n",
+        "--b\r\n\r\n",
+        "--b \r\n",
+        "--",
+        "--bb\r\n",
+        "\r\n",
+        "-",
+        "--b\r\nContent-Type: multipart/mixed;boundary=b\r\n\r\n",
+        "--b\r\nA: b\r\n c\r\n d\r\n",
+        "--b\r\nContent-Transfer-Encoding: base64\r\n\r\n=\r\n",
+    ] {
+        assert_linear(&format!("a body of {piece:?}"), &|octets| {
+            changed(linter::HEAD, &piece.repeat(octets / piece.len()), &[])
+        });
+        assert_linear(&format!("a preamble of {piece:?}"), &|octets| {
+            changed(linter::HEAD, &[piece.repeat(octets / piece.len()), body()].concat(), &[])
+        });
+    }
+    let boundary = "=_".repeat(100);
+    assert_linear("a long boundary that nearly occurs", &|octets| {
+        let nearly = format!("--{}x\r\n", &boundary[1..]);
+        changed(
+            linter::HEAD,
+            &nearly.repeat(octets / nearly.len()),
+            &[(";boundary=b", &format!(";boundary=\"{boundary}\""))],
+        )
+    });
+}
+
+#[test]
+fn descriptions() {
+    for line in [
+        "a=label:1\r\n",
+        "a=rtpmap:8 PCMA/8000\r\n",
+        "a=sendonly\r\n",
+        "m=audio 4000 RTP/AVP 8\r\n",
+        "m=audio 4000 RTP/AVP 8\r\na=label:1\r\n",
+        "c=IN IP4 192.0.2.9\r\n",
+        "t=0 0\r\n",
+        "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x\r\n",
+        "x\r\n",
+        "a=fmtp:8 a=b;c=d\r\n",
+    ] {
+        assert_linear(&format!("SDP lines of {line:?}"), &|octets| {
+            let sdp = format!("{SDP}{}", line.repeat(octets / line.len()));
+            changed(linter::HEAD, &sdp, &[("multipart/mixed;boundary=b", "application/sdp")])
+        });
+    }
+    for filler in ["8 ", "96 ", ";", "=", "/", "inline:"] {
+        assert_linear(&format!("an SDP line of {filler:?}"), &|octets| {
+            let sdp = SDP.replacen("RTP/AVP 8", &format!("RTP/AVP 8 {}", filler.repeat(octets / filler.len())), 1);
+            changed(linter::HEAD, &sdp, &[("multipart/mixed;boundary=b", "application/sdp")])
+        });
+        assert_linear(&format!("an attribute of {filler:?}"), &|octets| {
+            let sdp = format!("{SDP}a=crypto:{}\r\n", filler.repeat(octets / filler.len()));
+            changed(linter::HEAD, &sdp, &[("multipart/mixed;boundary=b", "application/sdp")])
+        });
+    }
+}
+
+/// An INVITE whose metadata has `piece` many times inside its root.
+fn with_metadata(piece: &str, octets: usize) -> Vec<u8> {
+    let inside = format!("</datamode>{}", piece.repeat(octets / piece.len()));
+    let metadata = METADATA.replace("</datamode>", &inside);
+    changed(linter::HEAD, &metadata, &[("multipart/mixed;boundary=b", "application/rs-metadata")])
+}
+
+#[test]
+fn metadata_of_one_piece() {
+    for piece in [
+        "<",
+        "<<",
+        "</",
+        "<!--",
+        "<![CDATA[",
+        "<?",
+        "&",
+        "&#",
+        "&amp",
+        "<a ",
+        "<a b=\"",
+        "<a b='\"' ",
+        "<x>",
+        "</x>",
+        "<a><b></a>",
+        " a=''",
+        "\"",
+        "<a xmlns:p='q'/>",
+        "<p:a xmlns:p='q'>",
+        "<session/>",
+        "<session session_id='",
+        "]]>",
+        "-->",
+        "<name>",
+        "\u{e9}",
+        "<a\u{e9}",
+    ] {
+        assert_linear(&format!("metadata of {piece:?}"), &|octets| with_metadata(piece, octets));
+    }
+}
+
+#[test]
+fn metadata_of_many_elements() {
+    let numbered = |element: fn(usize) -> String, octets: usize| {
+        let each = element(10_000).len();
+        let inside: String = (0..octets / each).map(|n| element(10_000 + n)).collect();
+        with_metadata(&inside, inside.len())
+    };
+    let elements: [(&str, fn(usize) -> String); 6] = [
+        ("sessions", |n| format!("<session session_id='{n}'/>")),
+        ("participants", |n| format!("<participant participant_id='{n}'><nameID aor='sip:{n}@h'/></participant>")),
+        ("streams", |n| format!("<stream stream_id='{n}'><label>{n}</label></stream>")),
+        ("memberships", |n| format!("<participantsessionassoc participant_id='{n}' session_id='s'/>")),
+        ("senders", |n| {
+            format!("<participantstreamassoc participant_id='pa'><send>{n}</send></participantstreamassoc>")
+        }),
+        ("fields", |n| format!("<v xmlns='urn:v' a{n}='b'><ucid>{n}</ucid></v>")),
+    ];
+    for (name, element) in elements {
+        assert_linear(name, &|octets| numbered(element, octets));
+    }
+}
