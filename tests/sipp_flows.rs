@@ -1,15 +1,18 @@
 //! The flows of RFC 8068 as SIPp plays them, which shares no code with us: each scenario of `testdata/sipp` over each
-//! transport, then what must be in the archive.
+//! transport, then what must be in the archive. Debian's SIPp speaks no TLS: a tunnel does it in its stead.
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 
 mod support;
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 use support::recordings::{self, Recording};
 use support::server::{Server, Setup};
 use support::sipp::{self, Carrier};
+use support::tls::{Ca, Ends, Wanted, tunnel};
 use support::{TempDir, until};
 
 const RENDERED_WITHIN: Duration = Duration::from_secs(60);
@@ -35,20 +38,54 @@ const FLOWS: &[Flow] = &[
     Flow { scenario: "conference", recordings: &[&["alice", "bob", "carol"]] },
 ];
 
+/// How the signalling reaches the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Udp,
+    Tcp,
+    Tls,
+    /// Both sides show a certificate.
+    MutualTls,
+}
+
 /// Plays every flow, each to a server of its own: what is found afterwards is that flow's.
-fn play_all(carrier: Carrier) {
+fn play_all(way: Way) {
     if !sipp::present() {
         return;
     }
-    let faults: Vec<String> = FLOWS.iter().filter_map(|flow| play(flow, carrier).err()).collect();
+    let faults: Vec<String> = FLOWS.iter().filter_map(|flow| play(flow, way).err()).collect();
     support::assert_no_faults(&faults);
 }
 
-fn play(flow: &Flow, carrier: Carrier) -> Result<(), String> {
-    let server = Setup::default().start();
+/// A server that is reached that way, and where SIPp is to send.
+fn reach(way: Way, scratch: &Path) -> (Server, SocketAddr, Carrier) {
+    if !matches!(way, Way::Tls | Way::MutualTls) {
+        let server = Setup::default().start();
+        let at = server.sip;
+        return (server, at, if way == Way::Udp { Carrier::Udp } else { Carrier::Tcp });
+    }
+    let ca = Ca::new(scratch, "ca");
+    let own = ca.issue("server", &Wanted::default());
+    let mut setup = Setup::default()
+        .set("server.tls.enabled=true")
+        .set(&format!("server.tls.cert_file={}", own.cert.display()))
+        .set(&format!("server.tls.key_file={}", own.key.display()));
+    if way == Way::MutualTls {
+        setup = setup
+            .set("server.tls.client_auth=required")
+            .set(&format!("server.tls.client_ca_file={}", ca.file().display()));
+    }
+    let server = setup.start();
+    let sbc = ca.issue("sbc", &Wanted { dns: &["sbc.example.com"], ..Wanted::default() });
+    let at = tunnel(server.tls, Ends::with(&sbc));
+    (server, at, Carrier::Tcp)
+}
+
+fn play(flow: &Flow, way: Way) -> Result<(), String> {
     let scratch = TempDir::new("sipp-flow");
-    let said = |what: String| format!("{} over {carrier:?}: {what}", flow.scenario);
-    sipp::play(flow.scenario, server.sip, carrier, CALLS, scratch.path()).map_err(said)?;
+    let (server, at, carrier) = reach(way, scratch.path());
+    let said = |what: String| format!("{} over {way:?}: {what}", flow.scenario);
+    sipp::play(flow.scenario, at, carrier, CALLS, scratch.path()).map_err(said)?;
     let wanted = flow.recordings.len() * CALLS as usize;
     let found = finished(&server, wanted);
     if found.len() != wanted {
@@ -83,10 +120,20 @@ fn finished(server: &Server, count: usize) -> Vec<Recording> {
 
 #[test]
 fn every_flow_over_udp() {
-    play_all(Carrier::Udp);
+    play_all(Way::Udp);
 }
 
 #[test]
 fn every_flow_over_tcp() {
-    play_all(Carrier::Tcp);
+    play_all(Way::Tcp);
+}
+
+#[test]
+fn every_flow_over_tls() {
+    play_all(Way::Tls);
+}
+
+#[test]
+fn every_flow_over_mutual_tls() {
+    play_all(Way::MutualTls);
 }

@@ -297,6 +297,7 @@ mod tests {
     fn an_older_sequence_number_is_out_of_order() {
         let mut dialog = dialog("");
         assert_eq!(dialog.check_cseq(&peers("BYE", 60)), Ok(()));
+        assert_eq!(dialog.check_cseq(&peers("BYE", 60)), Ok(()), "again, not older");
         assert_eq!(dialog.check_cseq(&peers("BYE", 59)).map_err(|r| r.status), Err(500));
         assert_eq!(dialog.check_cseq(&peers("ACK", 7)), Ok(()));
         assert_eq!(dialog.remote_cseq, Some(60));

@@ -211,6 +211,34 @@ mod tests {
     }
 
     #[test]
+    fn what_was_given_out_is_not_kept() {
+        let message = options("");
+        let mut framer = Framer::new();
+        for _ in 0..50 {
+            framer.push(message.as_bytes());
+            assert_eq!(framer.pending(), message.len());
+            assert!(matches!(framer.next(), Some(Frame::Message(_))));
+            assert_eq!(framer.pending(), 0);
+        }
+        framer.push(&message.as_bytes()[..20]);
+        assert_eq!((framer.next(), framer.pending(), framer.buffer.len()), (None, 20, 20));
+    }
+
+    #[test]
+    fn the_largest_message_passes_and_one_byte_more_does_not() {
+        let fill = |length: usize| {
+            let body = |n: usize| options(&"y".repeat(n));
+            let head = body(10_000).len() - 10_000;
+            body(length - head)
+        };
+        assert!(matches!(frames(fill(MAX_MESSAGE).as_bytes(), 4096).as_slice(), [Frame::Message(_)]));
+        assert!(matches!(frames(fill(MAX_MESSAGE + 1).as_bytes(), 4096)[0], Frame::Broken(_)));
+        let endless = [b'a'; MAX_MESSAGE + 1];
+        assert_eq!(frames(&endless[..MAX_MESSAGE], MAX_MESSAGE), []);
+        assert_eq!(frames(&endless, MAX_MESSAGE + 1).len(), 1);
+    }
+
+    #[test]
     fn another_protocol_is_broken_off_without_an_answer() {
         let found = frames(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 100);
         assert!(matches!(found.as_slice(), [Frame::Broken(ParseError { answerable: None, .. })]));
