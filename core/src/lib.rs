@@ -16,6 +16,7 @@ pub mod sip;
 pub mod sdp;
 pub mod metadata;
 pub mod rtp;
+pub mod srtp;
 pub mod entry;
 pub mod journal;
 pub mod media;
