@@ -69,10 +69,7 @@ impl Cipher {
     pub(super) fn tag_length(&self) -> usize {
         match (self.suite, self.protocol) {
             (Suite::AeadAes128Gcm | Suite::AeadAes256Gcm, _) => GCM_TAG_LENGTH,
-            (
-                Suite::AesCm128HmacSha1_32 | Suite::AesCm192HmacSha1_32 | Suite::AesCm256HmacSha1_32,
-                Protocol::Srtp,
-            ) => 4,
+            (Suite::AesCm128HmacSha1_32 | Suite::AesCm192HmacSha1_32 | Suite::AesCm256HmacSha1_32, Protocol::Srtp) => 4,
             (
                 Suite::AesCm128HmacSha1_80
                 | Suite::AesCm128HmacSha1_32

@@ -64,7 +64,8 @@ impl SessionKeys {
     pub(super) fn derive(master: &MasterKey, protocol: Protocol) -> Option<Self> {
         let aes = Aes::new(master.key())?;
         let suite = master.suite();
-        let mut keys = Self { suite, key: Zeroizing::default(), auth: Zeroizing::default(), salt: Zeroizing::default() };
+        let mut keys =
+            Self { suite, key: Zeroizing::default(), auth: Zeroizing::default(), salt: Zeroizing::default() };
         let label = protocol as u8;
         pseudo_random(&aes, master.salt(), label, keys.key.get_mut(..suite.key_length())?);
         pseudo_random(&aes, master.salt(), label + 1, keys.auth.as_mut_slice());
@@ -79,7 +80,8 @@ impl SessionKeys {
     /// Keys that no master key was derived to, as the vectors of RFC 7714 have them.
     #[cfg(test)]
     pub(super) fn given(suite: Suite, key: &[u8], salt: &[u8]) -> Self {
-        let mut keys = Self { suite, key: Zeroizing::default(), auth: Zeroizing::default(), salt: Zeroizing::default() };
+        let mut keys =
+            Self { suite, key: Zeroizing::default(), auth: Zeroizing::default(), salt: Zeroizing::default() };
         keys.key.iter_mut().zip(key).for_each(|(octet, given)| *octet = *given);
         keys.salt.iter_mut().zip(salt).for_each(|(octet, given)| *octet = *given);
         keys

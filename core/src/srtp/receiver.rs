@@ -94,6 +94,12 @@ impl Receiver {
         }
     }
 
+    /// Under session keys that no master key leads to.
+    #[cfg(test)]
+    pub(super) fn with_key(key: Key, encryption: Encryption) -> Self {
+        Self { keys: Vec::from([key]), ..Self::new(&[], encryption) }
+    }
+
     /// With other master keys, at the same transport addresses (RFC 4568 7.1.4): whether a source goes on with its rollover
     /// counter or begins anew is found by trial. Packets under the old keys are still for the old receiver.
     pub fn rekeyed(&self, keys: &[InlineKey], encryption: Encryption) -> Self {

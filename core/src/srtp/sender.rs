@@ -35,6 +35,18 @@ impl Sender {
         Some(Self { key, encryption, sources: Vec::new(), next_report: 0, reserved: 0, reports_only: false })
     }
 
+    /// Under session keys that no master key leads to.
+    #[cfg(test)]
+    pub(super) fn with_key(key: Key, encryption: Encryption) -> Self {
+        Self { key, encryption, sources: Vec::new(), next_report: 0, reserved: 0, reports_only: false }
+    }
+
+    /// At an SRTCP index.
+    #[cfg(test)]
+    pub(super) fn at_report(self, index: u32) -> Self {
+        Self { next_report: index, reserved: index + 1, ..self }
+    }
+
     /// After a crash: reports go on above all that may have been used. SRTP is not sent under this key any more.
     pub fn resume(key: &InlineKey, encryption: Encryption, state: SenderState) -> Option<Self> {
         let key = Key::new(key, KeyUse { srtp: 0, srtcp: state.reserved.into() })?;

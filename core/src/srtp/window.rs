@@ -122,8 +122,7 @@ mod tests {
         window.record(9_950);
         let resumed = ReplayWindow::<16>::resumed(window.highest(), window.recent());
         let missing: Vec<u64> = (9_900..10_010).filter(|index| resumed.check(*index).is_ok()).collect();
-        let expected: Vec<u64> =
-            (9_940..10_010).filter(|index| ![9_950, 10_000, 10_003].contains(index)).collect();
+        let expected: Vec<u64> = (9_940..10_010).filter(|index| ![9_950, 10_000, 10_003].contains(index)).collect();
         assert_eq!(missing, expected);
         assert_eq!(ReplayWindow::<1>::resumed(3, 0b1001).recent(), 0b1001);
     }

@@ -62,7 +62,9 @@ impl MasterKey {
             }
             let count = digits.len() * 3 / 4;
             group <<= 6 * (4 - digits.len());
-            for (octet, value) in octets.get_mut(length..length + count)?.iter_mut().zip(group.to_be_bytes().iter().skip(1)) {
+            for (octet, value) in
+                octets.get_mut(length..length + count)?.iter_mut().zip(group.to_be_bytes().iter().skip(1))
+            {
                 *octet = *value;
             }
             // A single digit is six bits: no octet.
@@ -78,7 +80,8 @@ impl MasterKey {
     pub fn to_base64(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::with_capacity(MAX_KEY_AND_SALT.div_ceil(3) * 4));
         for octets in self.octets().chunks(3) {
-            let group = octets.iter().enumerate().fold(0, |group, (n, octet)| group | u32::from(*octet) << (16 - 8 * n));
+            let group =
+                octets.iter().enumerate().fold(0, |group, (n, octet)| group | u32::from(*octet) << (16 - 8 * n));
             for n in 0..4 {
                 let digit = BASE64.get((group >> (18 - 6 * n) & 63) as usize).filter(|_| n <= octets.len());
                 text.push(digit.map_or('=', |digit| char::from(*digit)));

@@ -88,7 +88,8 @@ impl Suite {
     /// The suite of that name, in any case of letters (RFC 4568 9.2 by RFC 5234 2.3), or of one that was used before it.
     pub fn from_name(name: &str) -> Option<Self> {
         let registered = Self::ALL.into_iter().find(|suite| suite.name().eq_ignore_ascii_case(name));
-        registered.or_else(|| OLDER_NAMES.iter().find(|(old, _)| old.eq_ignore_ascii_case(name)).map(|(_, suite)| *suite))
+        registered
+            .or_else(|| OLDER_NAMES.iter().find(|(old, _)| old.eq_ignore_ascii_case(name)).map(|(_, suite)| *suite))
     }
 
     /// Octets of its master key.
