@@ -6,6 +6,9 @@ DESTDIR ?=
 # Passed on: make run ARGS="--set server.address=:5070"
 ARGS ?=
 
+# The table of vendors' messages that tests/corpus.rs leaves: tests that pass say nothing by themselves.
+CORPUS_RESULTS = $(or $(CARGO_TARGET_DIR),target)/corpus-results.txt
+
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench soak build install install-systemd completions compiler peers
 
@@ -16,7 +19,8 @@ run: compiler ## Build and serve: SIP on :5060, recordings in ./siprec-data (ARG
 	$(CARGO) run --release --locked -- $(ARGS)
 
 test: compiler peers ## All tests that end in minutes; installs the peers they need (SIPp, tshark ...)
-	$(CARGO) test --workspace --locked $(ARGS)
+	@rm -f "$(CORPUS_RESULTS)"
+	$(CARGO) test --workspace --locked $(ARGS); status=$$?; cat "$(CORPUS_RESULTS)" 2>/dev/null; exit $$status
 
 check: compiler ## Formatting, lints, documentation, licences and advisories of dependencies
 	$(CARGO) fmt --all --check
@@ -52,4 +56,4 @@ compiler:
 	@.ci/need cc=gcc
 
 peers:
-	@.ci/need sipp=sip-tester tshark=tshark tcpdump=tcpdump sox=sox python3=python3 ip=iproute2
+	@.ci/need sipp=sip-tester tshark=tshark tcpdump=tcpdump sox=sox python3=python3 ip=iproute2 openssl=openssl

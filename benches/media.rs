@@ -23,7 +23,7 @@ use siprec::server::clock::Clock;
 use siprec::server::media::ports::Ports;
 use siprec::server::media::{News, SlabSink, Workers};
 use siprec_core::entry::{PortIndex, Stream};
-use siprec_core::media::PortSettings;
+use siprec_core::media::{Digits, PortSettings};
 use siprec_core::seed::SessionId;
 
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -176,7 +176,15 @@ fn settings(n: usize, rtp_port: u16) -> PortSettings {
         paused: None,
     };
     let cname = "siprec@bench".into();
-    PortSettings { stream, ssrc: !(n as u32), cname, remote_rtcp: None, rtcp_mux: false, seed: n as u64 }
+    PortSettings {
+        stream,
+        ssrc: !(n as u32),
+        cname,
+        remote_rtcp: None,
+        rtcp_mux: false,
+        seed: n as u64,
+        digits: Digits::Keep,
+    }
 }
 
 fn tell(name: &str, sessions: usize, packets: u64, used: Duration) {

@@ -290,7 +290,7 @@ _siprec() {
             return 0
             ;;
         siprec__subcmd__export)
-            opts="-c -h --to --dry-run --since --until --caller --id --limit --json --config --set --data-dir --help"
+            opts="-c -h --to --dry-run --since --until --caller --call --id --limit --json --config --set --data-dir --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -309,6 +309,10 @@ _siprec() {
                     return 0
                     ;;
                 --caller)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --call)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -73,6 +73,7 @@ complete -c siprec -n "__fish_siprec_using_subcommand export" -l to -d 'Copy rec
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l since -d 'Started then or later: 2026-11-23T09:30:00Z, 2026-11-23, yesterday (days are UTC), or how long ago: 2h, 7d' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l until -d 'Started before then; a day is included as a whole' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l caller -d 'Part of the caller\'s address, name or number, however it is written' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l call -d 'An id of the call as any vendor writes it (UCID, Cisco-Guid, Session-ID, group ...): all recordings that have it' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l id -d 'The recording of this id; repeatable' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l limit -d 'At most so many, the latest' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -s c -l config -d 'Read this configuration file (YAML)' -r -F

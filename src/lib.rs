@@ -24,4 +24,4 @@ pub mod server;
 pub mod sip_trace;
 
 pub use config::Config;
-pub use server::Server;
+pub use server::{Orders, Server};

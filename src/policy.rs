@@ -1,15 +1,23 @@
 //! From the operator's configuration to what the core decides by.
 
+use siprec_core::media::Digits;
 use siprec_core::sdp::AnswerPolicy;
-use siprec_core::session::{self, Policy};
+use siprec_core::session::{self, DigestUsers, Guard, Health, Manner, Pattern, Policy, Rules, SessionTimers, Who};
+use siprec_core::sip::digest::{Algorithm, Password, Realm, User};
 
-use crate::config::{Config, Peer, Refusal};
+use crate::config::{
+    Config, DigestAlgorithm, Dtmf, Network, Peer, Refusal, Scanners, ServerConfig, SessionTimersConfig, SipAuthConfig,
+    SipUser, Span, Strictness, Unknown,
+};
 
 /// This build, as it calls itself in SIP and in journals.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The core's policy under `config`, on a machine whose boot is called `boot`.
 pub fn policy(config: &Config, boot: &str) -> Policy {
+    let advertised = |port: u16| {
+        config.server.advertised_address.map(|address| std::net::SocketAddr::new(address, port).to_string())
+    };
     let codecs = config.media.codecs.iter().flat_map(|codec| codec.encodings()).map(str::to_owned).collect();
     Policy {
         product: format!("siprec/{VERSION}"),
@@ -18,13 +26,16 @@ pub fn policy(config: &Config, boot: &str) -> Policy {
         journalled_config: journalled(config),
         max_sessions: usize::try_from(config.server.max_connections).unwrap_or(usize::MAX),
         rtp_timeout: config.media.rtp_timeout.0,
+        digits: digits(config.media.dtmf),
         answer: AnswerPolicy { codecs, codecs_strict: config.media.codecs_strict, ..AnswerPolicy::default() },
-        advertised_signalling: config
-            .server
-            .advertised_address
-            .map(|address| std::net::SocketAddr::new(address, config.server.address.port).to_string()),
-        refusal: refusal(config.server.refusal),
-        peers: config.peers.iter().map(peer).collect(),
+        advertised_signalling: advertised(config.server.address.port),
+        advertised_tls: advertised(config.server.tls.address.port),
+        rules: rules(config),
+        peers: config.peers.iter().map(|row| peer(row, config)).collect(),
+        guard: guard(&config.server),
+        realm: realm(&config.auth.sip),
+        health: Health { draining: config.server.options_when_draining, full: config.server.options_when_full },
+        session_timers: session_timers(config.server.session_timers),
         probes: true,
         show_framed: false,
         adopt_foreign_tags: false,
@@ -36,21 +47,119 @@ fn journalled(config: &Config) -> serde_json::Value {
     let codecs: Vec<String> = config.media.codecs.iter().map(ToString::to_string).collect();
     serde_json::json!({
         "media.codecs": codecs,
+        "media.dtmf": config.media.dtmf,
         "media.codecs_strict": config.media.codecs_strict,
         "media.rtp_timeout_ms": u64::try_from(config.media.rtp_timeout.0.as_millis()).unwrap_or(u64::MAX),
     })
 }
 
-fn peer(peer: &Peer) -> session::Peer {
-    session::Peer {
-        network: peer.address.address,
-        prefix: peer.address.prefix,
-        refusal: peer.refusal.map(refusal),
-        legacy: peer.legacy,
+/// What holds for everybody.
+fn rules(config: &Config) -> Rules {
+    let server = &config.server;
+    Rules {
+        allow: true,
+        require_tls: server.require_tls,
+        require_srtp: config.media.require_srtp,
+        sdes_over_clear: config.media.sdes_over_clear,
+        digest: server.digest.then_some(DigestUsers::Any),
+        strict_siprec: server.siprec == Strictness::Strict,
+        strict_dialogs: server.strict_dialogs,
+        legacy: false,
+        refusal: refusal(&server.refusal),
+        max_sessions: None,
+        requests_per_second: limit(server.rate_limit.peer),
     }
 }
 
-fn refusal(refusal: Refusal) -> session::Refusal {
+/// A row, with all that it leaves out.
+fn peer(row: &Peer, config: &Config) -> session::Peer {
+    let general = rules(config);
+    let patterns = |texts: &[String]| texts.iter().map(|text| Pattern::new(text)).collect();
+    let users = match row.digest_users.as_slice() {
+        [] => DigestUsers::Any,
+        named => DigestUsers::Named(named.to_vec()),
+    };
+    session::Peer {
+        name: row.called(),
+        who: Who {
+            networks: networks(&row.address),
+            certificate_names: patterns(&row.certificate_name),
+            fingerprints: row.certificate_fingerprint.iter().map(|fingerprint| fingerprint.0).collect(),
+            user_agents: patterns(&row.user_agent),
+        },
+        rules: Rules {
+            allow: row.allow,
+            require_tls: row.require_tls.unwrap_or(general.require_tls),
+            require_srtp: row.require_srtp.unwrap_or(general.require_srtp),
+            sdes_over_clear: row.sdes_over_clear.unwrap_or(general.sdes_over_clear),
+            digest: row.digest.unwrap_or(general.digest.is_some()).then_some(users),
+            strict_siprec: row.siprec.map_or(general.strict_siprec, |siprec| siprec == Strictness::Strict),
+            strict_dialogs: row.strict_dialogs.unwrap_or(general.strict_dialogs),
+            legacy: row.legacy,
+            refusal: row.refusal.as_ref().map_or(general.refusal, refusal),
+            max_sessions: row.max_sessions.map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
+            requests_per_second: row.rate_limit.map_or(general.requests_per_second, limit),
+        },
+    }
+}
+
+fn guard(server: &ServerConfig) -> Guard {
+    Guard {
+        allowed: networks(&server.allowed_peers),
+        unknown: match server.unknown_peers {
+            Unknown::Accept => Manner::Accept,
+            Unknown::Refuse => Manner::Refuse,
+            Unknown::Silent => Manner::Silent,
+        },
+        scanners: match server.scanners {
+            Scanners::Refuse => Manner::Refuse,
+            Scanners::Silent => Manner::Silent,
+        },
+        unknown_per_second: limit(server.rate_limit.unknown),
+        unknown_together_per_second: limit(server.rate_limit.unknown_together),
+    }
+}
+
+fn realm(sip: &SipAuthConfig) -> Realm {
+    let algorithm = |algorithm: &DigestAlgorithm| match algorithm {
+        DigestAlgorithm::Sha256 => Algorithm::Sha256,
+        DigestAlgorithm::Sha512256 => Algorithm::Sha512256,
+        DigestAlgorithm::Md5 => Algorithm::Md5,
+    };
+    let user = |user: &SipUser| User { name: user.name.clone(), password: Password::new(user.password.reveal()) };
+    Realm {
+        name: sip.realm.clone(),
+        algorithms: sip.algorithms.iter().map(algorithm).collect(),
+        users: sip.users.iter().map(user).collect(),
+        nonce_lifetime: sip.nonce_lifetime.0,
+    }
+}
+
+fn networks(networks: &[Network]) -> Vec<session::Network> {
+    networks.iter().map(|n| session::Network { address: n.address, prefix: n.prefix }).collect()
+}
+
+/// 0 is no limit.
+fn limit(per_second: u32) -> Option<u32> {
+    (per_second > 0).then_some(per_second)
+}
+
+fn refusal(refusal: &Refusal) -> session::Refusal {
     let seconds = refusal.retry_after.map(|after| u32::try_from(after.0.as_secs()).unwrap_or(u32::MAX));
-    session::Refusal { status: refusal.status, retry_after_seconds: seconds }
+    let contact = refusal.contact.as_ref().map(ToString::to_string);
+    session::Refusal { status: refusal.status, retry_after_seconds: seconds, contact }
+}
+
+/// What of digits is kept, in the core's words.
+pub fn digits(dtmf: Dtmf) -> Digits {
+    match dtmf {
+        Dtmf::Keep => Digits::Keep,
+        Dtmf::Mask => Digits::Mask,
+        Dtmf::Drop => Digits::Drop,
+    }
+}
+
+fn session_timers(timers: SessionTimersConfig) -> SessionTimers {
+    let seconds = |span: Span| u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX);
+    SessionTimers { min_se: seconds(timers.min_se), interval: timers.interval.map(seconds) }
 }

@@ -17,6 +17,7 @@ use siprec_core::render::{
 };
 use siprec_core::seed::{RecordingId, SessionId};
 use siprec_core::time::Wall;
+use siprec_core::vendor::CallIds;
 
 /// 2026-11-20T00:00:00Z
 const FRIDAY: i64 = 1_795_132_800_000_000_000;
@@ -57,6 +58,52 @@ fn each_filter_chooses_and_filters_combine() {
     assert_eq!(house.ids(&format!("--id {a} --id {b} --until 2026-11-20")), [5]);
     assert!(house.ids("--since 1h").is_empty());
     assert!(house.export("--dry-run --caller nobody").out.contains("no recording matches"));
+}
+
+#[test]
+fn recordings_of_a_call_find_each_other_by_any_of_its_ids() {
+    let house = House::new();
+    let with = |n: u128, vendor: &str, call: serde_json::Value| {
+        let mut sidecar = sidecar(n, FRIDAY + i64::try_from(n).unwrap() * HOUR, "sip:a@b", None);
+        sidecar.call = serde_json::from_value(call).unwrap();
+        sidecar.recording_session.call_id = format!("dialog-{n}");
+        sidecar.recording_session.vendor = serde_json::from_value(serde_json::json!({
+            "vendor": vendor, "product": "An SBC", "confidence": 90, "signs": []
+        }))
+        .unwrap();
+        house.keep(&sidecar);
+    };
+    with(1, "avaya", serde_json::json!({ "ucid": ["00001000071487015674"], "group_sequence": ["7"] }));
+    with(
+        2,
+        "oracle",
+        serde_json::json!({ "ucid": ["00001000071487015674"], "cisco_guid": ["91036128574411e789f9d0ff56c3c658"] }),
+    );
+    with(3, "cisco", serde_json::json!({ "cisco_guid": ["91036128574411e789f9d0ff56c3c658"], "group": ["G@Host"] }));
+    with(4, "cisco", serde_json::json!({ "group_sequence": ["7"] }));
+    for (typed, expected) in [
+        ("00001000071487015674", vec![2, 1]),
+        ("00FA080001000758A20EFA;encoding=hex", vec![2, 1]),
+        ("2432917800-1464078823-2314850559-1455670872", vec![3, 2]),
+        ("g@hOST", vec![3]),
+        ("dialog-4", vec![4]),
+        ("7", vec![]),
+        ("nothing", vec![]),
+        ("%", vec![]),
+    ] {
+        assert_eq!(house.ids(&format!("--call {typed}")), expected, "{typed}");
+    }
+    assert_eq!(house.ids("--call 00001000071487015674 --until 2026-11-20T02:00:00Z"), [1]);
+    let line: serde_json::Value =
+        serde_json::from_str(house.export("--dry-run --json --call g@host").out.trim()).unwrap();
+    assert_eq!((line["vendor"].as_str(), line["product"].as_str()), (Some("cisco"), Some("An SBC")));
+
+    // The catalog is derived: gone, it is made again from the sidecars.
+    for file in ["catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm"] {
+        let _ = fs::remove_file(house.path("data").join(file));
+    }
+    drop(recordings::open_catalog(&RealDisk, &house.path("data")).unwrap());
+    assert_eq!(house.ids("--call FA080001000758A20EFA"), [2, 1]);
 }
 
 #[test]
@@ -167,7 +214,7 @@ fn it_works_beside_a_server_and_without_a_catalog() {
     fs::write(damaged, "short").unwrap();
     let said = house.export("--dry-run --json");
     assert_eq!((said.code, said.out.lines().count()), (0, 1));
-    assert!(said.err.contains("has no catalog; reading its sidecars"), "{}", said.err);
+    assert!(said.err.contains("there is no catalog.sqlite; reading the sidecars instead"), "{}", said.err);
     assert!(said.err.contains(&format!("{}.wav", RecordingId(1))), "{}", said.err);
     assert!(!house.path("data/catalog.sqlite").exists());
 
@@ -343,10 +390,12 @@ fn sidecar(n: u128, at: i64, caller: &str, name: Option<&str>) -> Sidecar {
         ended_by: None,
         recording_session: RecordingSession { id: Some(SessionId(n)), ..RecordingSession::default() },
         communication_session: None,
+        call: CallIds::default(),
         caller: Some(Party { aor: caller.to_owned(), name: name.map(str::to_owned) }),
         callee: Some(Party { aor: "sip:help@example.com".to_owned(), name: None }),
         participants: Vec::new(),
         streams: vec![stream],
+        digits: Vec::new(),
         metadata: Vec::new(),
         files: vec![FileSheet {
             name: format!("{}.wav", RecordingId(n)),

@@ -29,7 +29,8 @@ const PACKETS: usize = 10_000;
 const DEEP_SHARE: f64 = 0.30;
 /// Timers of RFC 3261 are 32 s; a leftover session is probed after 2 s and given up 32 s later.
 const SETTLED_WITHIN: Duration = Duration::from_secs(120);
-const RENDERED_WITHIN: Duration = Duration::from_secs(60);
+/// What the siege left is rendered first.
+const RENDERED_WITHIN: Duration = Duration::from_secs(180);
 
 /// A call as any other, to be recorded as any other.
 fn normal_call(server: &Server, src: &Src, index: usize) -> Vec<String> {

@@ -7,6 +7,7 @@
 //! ```
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
@@ -162,8 +163,10 @@ pub enum EndCause {
     Operator,
     /// No RTP, and no answer to our probe.
     SrcGone,
-    /// The SRC answered our probe with 481.
+    /// The SRC answered a request of ours with 481.
     DialogUnknown,
+    /// The session timer ran out (RFC 4028 10) and no RTP came, or the peer is set strict.
+    SessionExpired,
     /// The capture that was replayed ends here.
     CaptureEnded,
     /// We could not go on (ports lost and not replaceable).
@@ -180,6 +183,10 @@ pub enum Alarm {
     DialogLost,
     /// No ACK came for a 2xx.
     NoAck,
+    /// Our offer was not answered in the ACK (RFC 3261 13.2.2.4), or not with anything that can be read.
+    NoAnswer,
+    /// The session was not refreshed in time (RFC 4028 10) while its RTP still flows.
+    SessionExpired,
 }
 
 /// Decisions and observations that are not packets.
@@ -194,8 +201,8 @@ pub enum Event {
     Answered,
     /// The metadata as folded so far, after an update.
     Metadata {
-        /// State after the update.
-        snapshot: Snapshot,
+        /// State after the update; the session holds the same one.
+        snapshot: Arc<Snapshot>,
         /// What was wrong with the update.
         deviations: Vec<Deviation>,
     },

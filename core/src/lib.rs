@@ -12,14 +12,17 @@ extern crate std;
 
 pub mod time;
 pub mod seed;
+pub mod deviation;
 pub mod sip;
 pub mod sdp;
 pub mod metadata;
+pub mod vendor;
 pub mod rtp;
 pub mod srtp;
 pub mod entry;
 pub mod journal;
 pub mod media;
 pub mod session;
+pub mod lint;
 pub mod codec;
 pub mod render;

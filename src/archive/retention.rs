@@ -177,11 +177,13 @@ mod tests {
             ended_by: "bye".to_owned(),
             caller: None,
             callee: None,
+            vendor: None,
+            product: None,
             path: String::new(),
             bytes: 0,
             sha256: String::new(),
             quality: Quality { faults, ..Quality::default() },
         };
-        Record { row, participants: Vec::new(), sip_session_ids: Vec::new(), streams: Vec::new() }
+        Record { row, participants: Vec::new(), sip_session_ids: Vec::new(), call: Vec::new(), streams: Vec::new() }
     }
 }

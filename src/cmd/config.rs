@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::settings::Settings;
 use crate::config::{self, Severity};
+use crate::server;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -55,10 +56,17 @@ fn check(settings: &Settings) -> anyhow::Result<()> {
         print(&format!("{notice}\n"))?;
     }
     let errors = notices.iter().filter(|notice| notice.severity == Severity::Error).count();
-    if errors > 0 {
+    let files = if errors == 0 { server::check_tls(&loaded.config) } else { Ok(Vec::new()) };
+    let about_files = files.as_ref().map_or_else(|error| vec![format!("error: {error:#}")], Vec::clone);
+    for text in &about_files {
+        let severity = if files.is_ok() { "warning: " } else { "" };
+        print(&format!("{severity}{text}\n"))?;
+    }
+    if errors > 0 || files.is_err() {
         bail!("serve would not start with this configuration");
     }
-    print(&format!("configuration is valid{}\n", if notices.is_empty() { "" } else { ", with the warnings above" }))
+    let quiet = notices.is_empty() && about_files.is_empty();
+    print(&format!("configuration is valid{}\n", if quiet { "" } else { ", with the warnings above" }))
 }
 
 fn show(settings: &Settings, json: bool) -> anyhow::Result<()> {

@@ -30,6 +30,9 @@ pub(super) struct Args {
     /// Part of the caller's address, name or number, however it is written
     #[arg(long, value_name = "TEXT")]
     caller: Option<String>,
+    /// An id of the call as any vendor writes it (UCID, Cisco-Guid, Session-ID, group ...): all recordings that have it
+    #[arg(long, value_name = "ID")]
+    call: Option<String>,
     /// The recording of this id; repeatable
     #[arg(long = "id", value_name = "ID", value_parser = id)]
     ids: Vec<RecordingId>,
@@ -48,7 +51,14 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let limit = args.limit;
     export::run(&export::Options {
         data: config.archive.data_dir,
-        filter: Filter { since: args.since, until: args.until, caller: args.caller, ids: args.ids, limit },
+        filter: Filter {
+            since: args.since,
+            until: args.until,
+            caller: args.caller,
+            call: args.call,
+            ids: args.ids,
+            limit,
+        },
         to: args.to,
         dry_run: args.dry_run,
         json: args.json,

@@ -59,7 +59,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let loaded = settings::load(&sources)?;
     let log = logging::start(&loaded.config.logging, args.sip_trace)?;
     let sip_trace = SipTrace::start(args.sip_trace, args.sip_trace_file.as_deref())?;
-    server::run(server::Options { loaded, sources: Some(sources), log, sip_trace })
+    server::run(server::Options { loaded, sources: Some(sources), log, sip_trace, desk: server::Desk::default() })
 }
 
 impl Args {

@@ -472,7 +472,7 @@ mod tests {
         assert_eq!(config.media.codecs.iter().map(ToString::to_string).collect::<Vec<_>>(), ["PCMA", "opus"]);
         assert_eq!(config.server.advertised_address, Some("192.0.2.1".parse().unwrap()));
         assert!(config.media.codecs_strict);
-        assert_eq!(config.peers[0].refusal.map(|r| r.status), Some(486));
+        assert_eq!(config.peers[0].refusal.as_ref().map(|r| r.status), Some(486));
     }
 
     #[test]

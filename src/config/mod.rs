@@ -8,18 +8,25 @@ mod layers;
 mod model;
 mod nearest;
 mod notices;
+mod peers;
+mod rules;
 mod show;
+mod tls;
 mod values;
 mod yaml;
 
 pub use layers::{Fault, Faults, Flag, Loaded, Origin, Sources};
 pub use model::{
-    ArchiveConfig, AuthConfig, AuthProvider, CatalogKind, ClusterConfig, Config, LogFormat, LogLevel, LoggingConfig,
-    MediaConfig, MetadataConfig, OAuth2Config, Peer, Permission, RecordingConfig, Refusal, Role, S3Config,
-    ServerConfig, StorageConfig, StorageKind, TlsConfig,
+    ArchiveConfig, AuthConfig, AuthProvider, CatalogKind, ClusterConfig, Config, Dtmf, LogFormat, LogLevel,
+    LoggingConfig, MediaConfig, MetadataConfig, OAuth2Config, Permission, RecordingConfig, Role, S3Config,
+    ServerConfig, SessionTimersConfig, StorageConfig, StorageKind,
 };
 pub use notices::{Notice, Severity, notices};
+pub use peers::{
+    DigestAlgorithm, Peer, RateLimit, Refusal, Scanners, SipAuthConfig, SipUri, SipUser, Strictness, Unknown,
+};
 pub use show::{show_json, show_text};
+pub use tls::{ClientAuth, Pin, TlsConfig, TlsVersion};
 pub use values::{ByteSize, Codec, Invalid, ListenAddress, LogOutput, Network, PortRange, Secret, Span};
 
 /// The shipped sample: every key at its default, explained.

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::peers::{Peer, RateLimit, Refusal, Scanners, SipAuthConfig, Strictness, Unknown};
+use super::tls::TlsConfig;
 use super::values::{ByteSize, Codec, ListenAddress, LogOutput, Network, PortRange, Secret, Span};
 
 /// All of siprec's configuration.
@@ -45,8 +47,32 @@ pub struct ServerConfig {
     pub max_connections: u32,
     /// What is answered over capacity.
     pub refusal: Refusal,
+    /// Addresses that may send SIP beside those of `peers`.
+    pub allowed_peers: Vec<Network>,
+    /// What becomes of all others.
+    pub unknown_peers: Unknown,
+    /// What becomes of tools that look for what they can break into.
+    pub scanners: Scanners,
+    /// How many new requests a sender may make.
+    pub rate_limit: RateLimit,
+    /// An INVITE must carry credentials of one of `auth.sip.users`.
+    pub digest: bool,
+    /// How exactly an INVITE must be what RFC 7866 says.
+    pub siprec: Strictness,
+    /// A timer, a missing ACK or a 481 ends a call although its audio flows.
+    pub strict_dialogs: bool,
+    /// What OPTIONS is answered while the server drains.
+    #[serde(deserialize_with = "health_status")]
+    pub options_when_draining: u16,
+    /// What OPTIONS is answered while the server or its disk is full.
+    #[serde(deserialize_with = "health_status")]
+    pub options_when_full: u16,
+    /// Session timers (RFC 4028).
+    pub session_timers: SessionTimersConfig,
     /// SIP over TLS.
     pub tls: TlsConfig,
+    /// Whether requests over UDP and TCP are refused.
+    pub require_tls: bool,
 }
 
 impl Default for ServerConfig {
@@ -56,38 +82,38 @@ impl Default for ServerConfig {
             advertised_address: None,
             max_connections: 10_000,
             refusal: Refusal::default(),
+            allowed_peers: Vec::new(),
+            unknown_peers: Unknown::Accept,
+            scanners: Scanners::Silent,
+            rate_limit: RateLimit::default(),
+            digest: false,
+            siprec: Strictness::Lenient,
+            strict_dialogs: false,
+            options_when_draining: 503,
+            options_when_full: 200,
+            session_timers: SessionTimersConfig::default(),
             tls: TlsConfig::default(),
+            require_tls: false,
         }
     }
 }
 
-/// `server.refusal` and `peers[].refusal`: the answer to an INVITE that is over capacity.
+/// `server.session_timers`: by when a session is over unless it is refreshed (RFC 4028).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Refusal {
-    /// The SIP status, 400 to 699.
-    #[serde(deserialize_with = "refusing_status")]
-    pub status: u16,
-    /// Retry-After; none: the header is left out (it can black out a whole site).
-    pub retry_after: Option<Span>,
+pub struct SessionTimersConfig {
+    /// Shorter intervals are refused with 422; 90 s at least.
+    #[serde(deserialize_with = "session_interval")]
+    pub min_se: Span,
+    /// Asked of SRCs that support session timers and name no interval; none: nothing is asked.
+    #[serde(deserialize_with = "optional_session_interval")]
+    pub interval: Option<Span>,
 }
 
-impl Default for Refusal {
+impl Default for SessionTimersConfig {
     fn default() -> Self {
-        Self { status: 503, retry_after: None }
+        Self { min_se: Span(Duration::from_secs(90)), interval: None }
     }
-}
-
-/// `server.tls`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TlsConfig {
-    /// Whether SIP is received over TLS.
-    pub enabled: bool,
-    /// Certificate chain, PEM.
-    pub cert_file: Option<PathBuf>,
-    /// Private key, PEM.
-    pub key_file: Option<PathBuf>,
 }
 
 /// `media`: RTP and SDP.
@@ -104,10 +130,28 @@ pub struct MediaConfig {
     pub codecs_strict: bool,
     /// How long a stream may be silent before it is alarmed and its SRC probed.
     pub rtp_timeout: Span,
+    /// Media under SRTP only.
+    pub require_srtp: bool,
+    /// SRTP keys in SDP are taken from signalling without TLS, where anybody can read them.
+    pub sdes_over_clear: bool,
     /// Packets a stream may be out of order by, as the product's guide counts them.
     pub buffer_size: u32,
     /// Threads that receive media; 0: one a core.
     pub workers: u16,
+    /// What is kept of digits that come as telephone events or by INFO.
+    pub dtmf: Dtmf,
+}
+
+/// What is kept of digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtmf {
+    /// All of it.
+    Keep,
+    /// When keys were pressed, not which.
+    Mask,
+    /// Nothing but the headers of the packets.
+    Drop,
 }
 
 impl Default for MediaConfig {
@@ -118,8 +162,11 @@ impl Default for MediaConfig {
             codecs: ["G.711", "L16", "G.722", "opus", "G.729"].iter().filter_map(|name| name.parse().ok()).collect(),
             codecs_strict: false,
             rtp_timeout: Span(Duration::from_secs(30)),
+            require_srtp: false,
+            sdes_over_clear: false,
             buffer_size: 160,
             workers: 0,
+            dtmf: Dtmf::Keep,
         }
     }
 }
@@ -290,7 +337,7 @@ pub struct ClusterConfig {
     pub enabled: bool,
 }
 
-/// `auth`: who may use the API.
+/// `auth`: who may use the API, and who may record.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuthConfig {
@@ -302,6 +349,8 @@ pub struct AuthConfig {
     pub roles: Vec<Role>,
     /// Whence the API may be used; empty: from anywhere.
     pub ip_whitelist: Vec<Network>,
+    /// Credentials of SRCs.
+    pub sip: SipAuthConfig,
 }
 
 /// Kinds of identity provider.
@@ -351,28 +400,28 @@ pub enum Permission {
     Manage,
 }
 
-/// One of `peers`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Peer {
-    /// Where it sends from.
-    pub address: Network,
-    /// A name for the log.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// What it is answered over capacity; none: `server.refusal`.
-    #[serde(default)]
-    pub refusal: Option<Refusal>,
-    /// Its ordinary INVITEs (no SIPREC in them) are recorded as well.
-    #[serde(default)]
-    pub legacy: bool,
+fn session_interval<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
+    let span = Span::deserialize(deserializer)?;
+    if span.0 >= Duration::from_secs(90) {
+        Ok(span)
+    } else {
+        Err(serde::de::Error::custom(format!("{span} is too short: RFC 4028 allows no less than 90s")))
+    }
 }
 
-fn refusing_status<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+fn optional_session_interval<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Span>, D::Error> {
+    #[derive(Deserialize)]
+    struct Interval(#[serde(deserialize_with = "session_interval")] Span);
+    Ok(Option::<Interval>::deserialize(deserializer)?.map(|Interval(span)| span))
+}
+
+fn health_status<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
     let status = u16::deserialize(deserializer)?;
-    if (400..700).contains(&status) {
+    if status == 200 || (400..700).contains(&status) {
         Ok(status)
     } else {
-        Err(serde::de::Error::custom(format!("{status} refuses nothing: SIP statuses from 400 to 699 do")))
+        Err(serde::de::Error::custom(format!(
+            "{status} tells an SBC nothing: write 200 for \"in service\", 503 for \"not\""
+        )))
     }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 
 use super::layers::Loaded;
 use super::model::{AuthProvider, CatalogKind, Config, StorageKind};
+use super::rules;
+use super::tls::ClientAuth;
 use super::values::PortRange;
 
 /// How bad it is.
@@ -38,29 +40,28 @@ impl fmt::Display for Notice {
 pub fn notices(loaded: &Loaded) -> Vec<Notice> {
     let config = &loaded.config;
     let mut found: Vec<Notice> = not_available_errors(config);
+    found.extend(tls_errors(config).into_iter().map(error));
+    found.extend(tls_warnings(config).into_iter().map(|text| warning(text.into())));
     found.extend(loaded.near_variables.iter().cloned().map(warning));
+    let mut contradictions = rules::contradictions(config);
+    contradictions.sort_by_key(|notice| notice.severity == Severity::Warning);
+    found.extend(contradictions);
     found.extend(not_available_warnings(loaded));
     found.extend(sums(config));
     found
 }
 
-fn warning(text: String) -> Notice {
+pub(super) fn warning(text: String) -> Notice {
     Notice { severity: Severity::Warning, text }
 }
 
-fn error(text: &str) -> Notice {
+pub(super) fn error(text: &str) -> Notice {
     Notice { severity: Severity::Error, text: text.into() }
 }
 
 /// What an operator relies on, and what is not there.
 fn not_available_errors(config: &Config) -> Vec<Notice> {
     let mut found = Vec::new();
-    if config.server.tls.enabled {
-        found.push(error(
-            "server.tls.enabled: SIP over TLS is not available in this version: set it to false, and put a TLS proxy in \
-             front if signalling must be encrypted",
-        ));
-    }
     if config.cluster.enabled {
         found.push(error(
             "cluster.enabled: clustering is not available in this version: set it to false, and share calls among \
@@ -118,6 +119,53 @@ fn not_available_warnings(loaded: &Loaded) -> Vec<Notice> {
     found
 }
 
+/// What of TLS would lock everybody out, or lacks a file.
+fn tls_errors(config: &Config) -> Vec<&'static str> {
+    let tls = &config.server.tls;
+    let mut found = Vec::new();
+    let mut say = |condition: bool, text: &'static str| {
+        if condition {
+            found.push(text);
+        }
+    };
+    say(
+        config.server.require_tls && !tls.enabled,
+        "server.require_tls: nobody can connect while server.tls.enabled is false: set it to true",
+    );
+    if !tls.enabled {
+        return found;
+    }
+    say(tls.cert_file.is_none(), "server.tls.cert_file: TLS needs a certificate: name the PEM file with its chain");
+    say(tls.key_file.is_none(), "server.tls.key_file: TLS needs the certificate's private key: name its PEM file");
+    say(
+        tls.client_auth != ClientAuth::None && tls.client_ca_file.is_none() && tls.pins.is_empty(),
+        "server.tls.client_auth: no client certificate could be accepted: set server.tls.client_ca_file (who issues them) \
+         or server.tls.pins (their fingerprints)",
+    );
+    say(
+        config.server.address.port != 0 && tls.address.port == config.server.address.port,
+        "server.tls.address: server.address listens on the same port: give TLS one of its own, as \":5061\"",
+    );
+    found
+}
+
+fn tls_warnings(config: &Config) -> Vec<&'static str> {
+    let tls = &config.server.tls;
+    let restricts = !tls.allowed_names.is_empty() || !tls.pins.is_empty();
+    let wildcard = tls.allowed_names.iter().any(|name| name.contains('*'));
+    let mut found = Vec::new();
+    if tls.enabled && restricts && tls.client_auth == ClientAuth::None {
+        found.push(
+            "server.tls.client_auth: none asks nobody for a certificate, so allowed_names and pins keep nobody out: set \
+             it to required",
+        );
+    }
+    if wildcard {
+        found.push("server.tls.allowed_names: a wildcard matches nothing (RFC 5922 7.2): write whole names");
+    }
+    found
+}
+
 /// What cannot add up.
 fn sums(config: &Config) -> Vec<Notice> {
     let range = config.media.port_range;
@@ -165,10 +213,28 @@ mod tests {
     }
 
     #[test]
+    fn tls_that_cannot_work_is_said_at_once() {
+        let on = ("server.tls.enabled", "true");
+        let cert = ("server.tls.cert_file", "cert.pem");
+        let key = ("server.tls.key_file", "key.pem");
+        let quiet = ("server.max_connections", "100");
+        assert!(said(&[quiet, on, cert, key]).is_empty());
+        assert!(said(&[quiet, on, key])[0].starts_with("error: server.tls.cert_file: "));
+        assert!(said(&[quiet, on, cert])[0].starts_with("error: server.tls.key_file: "));
+        let blind = said(&[quiet, on, cert, key, ("server.tls.client_auth", "required")]);
+        assert!(blind[0].starts_with("error: server.tls.client_auth: "), "{blind:?}");
+        let same = said(&[quiet, on, cert, key, ("server.tls.address", ":5060")]);
+        assert!(same[0].starts_with("error: server.tls.address: "), "{same:?}");
+        let open = said(&[quiet, on, cert, key, ("server.tls.allowed_names", "sbc.example.com")]);
+        assert!(open[0].starts_with("warning: server.tls.client_auth: none"), "{open:?}");
+    }
+
+    #[test]
     fn what_is_not_there_yet_is_said() {
         let quiet = ("server.max_connections", "100");
         for (key, value, severity) in [
-            ("server.tls.enabled", "true", "error"),
+            ("server.require_tls", "true", "error"),
+            ("server.tls.allowed_names", "*.example.com", "warning"),
             ("cluster.enabled", "true", "error"),
             ("storage.type", "s3", "warning"),
             ("metadata.type", "postgresql", "warning"),

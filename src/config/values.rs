@@ -37,9 +37,17 @@ macro_rules! text_value {
     };
 }
 
+pub(super) use text_value;
+
 /// Why a text is no value of its kind, and how to write one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Invalid(String);
+pub struct Invalid(pub(super) String);
+
+impl Invalid {
+    pub(super) fn because(text: String) -> Self {
+        Self(text)
+    }
+}
 
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -64,8 +64,8 @@ fn open(data: &Path, err: &mut dyn Write) -> anyhow::Result<Catalog> {
     }
     match Catalog::read_only(data) {
         Ok(catalog) => Ok(catalog),
-        Err(CatalogError::Missing) if recordings::folder(data).is_dir() => {
-            writeln!(err, "siprec: {} has no catalog; reading its sidecars instead", data.display())?;
+        Err(why @ (CatalogError::Missing | CatalogError::Older { .. })) if recordings::folder(data).is_dir() => {
+            writeln!(err, "siprec: in {}: {why}; reading the sidecars instead", data.display())?;
             let catalog = Catalog::temporary()?;
             for damaged in recordings::rebuild(&RealDisk, data, &catalog)?.damaged {
                 writeln!(err, "siprec: {damaged}")?;

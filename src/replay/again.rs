@@ -11,7 +11,7 @@ use siprec_core::entry::{EndCause, Entry, Event, Kind, PauseCause, PortIndex, Se
 use siprec_core::journal::Reader;
 use siprec_core::seed::SessionId;
 use siprec_core::session::{Checkpoint, Input, Order};
-use siprec_core::sip::{ConnectionId, Transport};
+use siprec_core::sip::{ConnectionId, Flow, Message, Method, Transport};
 use siprec_core::time::Wall;
 
 use super::offline::{Arrived, Offline};
@@ -51,6 +51,7 @@ struct Early {
     from: SocketAddr,
     to: SocketAddr,
     message: Vec<u8>,
+    outbound: bool,
 }
 
 impl Again {
@@ -114,8 +115,19 @@ impl Again {
                     self.deliver(at, *transport, *from, *to, message);
                 } else {
                     let message = message.to_vec();
-                    self.early.push(Early { at, transport: *transport, from: *from, to: *to, message });
+                    self.early.push(Early {
+                        at,
+                        transport: *transport,
+                        from: *from,
+                        to: *to,
+                        message,
+                        outbound: false,
+                    });
                 }
+            }
+            Kind::Sip { outbound: true, transport, from, to, message } if self.session.is_none() => {
+                let message = message.to_vec();
+                self.early.push(Early { at, transport: *transport, from: *from, to: *to, message, outbound: true });
             }
             Kind::Sip { outbound: true, .. } | Kind::Checkpoint(_) => self.recorder.wake(at),
             Kind::Event(event) => self.event(at, event),
@@ -132,7 +144,8 @@ impl Again {
             self.recorder.input(at, Input::Datagram { local: to, remote: from, bytes: message });
         } else {
             let id = ConnectionId(u64::from(from.port()));
-            self.recorder.input(at, Input::ConnectionOpened { id, transport, local: to, remote: from });
+            self.recorder
+                .input(at, Input::ConnectionOpened { id, transport, local: to, remote: from, certificate: None });
             self.recorder.input(at, Input::Bytes { connection: id, bytes: message });
         }
     }
@@ -177,7 +190,11 @@ impl Again {
     fn ended(&mut self, at: Wall, cause: EndCause) {
         match cause {
             EndCause::Operator => self.order(at, Order::Stop),
-            EndCause::SrcGone | EndCause::DialogUnknown | EndCause::CaptureEnded | EndCause::Failed => {
+            EndCause::SrcGone
+            | EndCause::DialogUnknown
+            | EndCause::SessionExpired
+            | EndCause::CaptureEnded
+            | EndCause::Failed => {
                 self.order(at, |session| Order::End(session, cause));
             }
             EndCause::Bye | EndCause::Cancel | EndCause::CommunicationSessionEnded => self.recorder.wake(at),
@@ -197,7 +214,7 @@ impl Again {
         self.streams.push(stream.clone());
         let by_operator = |paused: Option<PauseCause>| paused == Some(PauseCause::Operator);
         match (by_operator(before.flatten()), by_operator(stream.paused)) {
-            (false, true) => self.order(at, Order::Pause),
+            (false, true) => self.order(at, |session| Order::Pause { session, tell_src: false }),
             (true, false) => self.order(at, Order::Resume),
             (true, true) | (false, false) => {}
         }
@@ -206,8 +223,14 @@ impl Again {
 
     /// All that the first answer needed is known: the INVITE can be taken now, at its own time.
     fn answered(&mut self, at: Wall) {
+        let mut begun = false;
         for early in std::mem::take(&mut self.early) {
-            self.feed(early.at, early.transport, early.from, early.to, &early.message);
+            if !early.outbound {
+                self.feed(early.at, early.transport, early.from, early.to, &early.message);
+            } else if let Some(order) = order_of(&early).filter(|_| !begun) {
+                begun = true;
+                self.recorder.input(early.at, Input::Order(order));
+            }
         }
         self.open_ports(at);
     }
@@ -240,4 +263,12 @@ impl Again {
         self.recorder.carry_out(now);
         self.open_ports(to);
     }
+}
+
+/// The order that an INVITE of ours stands for: a recording session that we asked for.
+fn order_of(early: &Early) -> Option<Order> {
+    let invite = Message::parse_datagram(&early.message).ok()?;
+    let uri = invite.uri().filter(|_| invite.method() == Some(&Method::Invite))?.to_owned();
+    let Early { transport, from, to, .. } = *early;
+    Some(Order::Record { uri, flow: Flow { transport, local: from, remote: to, connection: None } })
 }

@@ -179,7 +179,7 @@ impl Calls {
         let known = self.connections.contains_key(&(remote, local));
         let id = *self.connections.entry((remote, local)).or_insert(next);
         if !known {
-            self.recorder.input(at, Input::ConnectionOpened { id, transport, local, remote });
+            self.recorder.input(at, Input::ConnectionOpened { id, transport, local, remote, certificate: None });
         }
         self.recorder.input(at, Input::Bytes { connection: id, bytes });
     }

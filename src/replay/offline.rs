@@ -208,14 +208,17 @@ impl Offline {
         };
         let is_rtcp = match verdict {
             Verdict::Keep => rtcp,
+            Verdict::KeepEdited => false,
             Verdict::KeepAsRtcp => true,
             Verdict::Discard(_) if is.judged => rtcp,
             Verdict::Discard(_) => return,
         };
+        let edited = if verdict == Verdict::KeepEdited { receiving.port.edited().to_vec() } else { Vec::new() };
         let kind = if is_rtcp {
             Kind::Rtcp { port, outbound: false, from, to, packet: payload }
         } else {
-            Kind::Rtp { port, from, to, packet: payload }
+            let packet = if verdict == Verdict::KeepEdited { &edited } else { payload };
+            Kind::Rtp { port, from, to, packet }
         };
         let mut reports = Vec::new();
         let due = !is_rtcp && receiving.told.is_none_or(|told| at.nanos_since(told) >= HEARD_EVERY_NS);

@@ -10,13 +10,14 @@ use tokio::sync::mpsc;
 
 use super::datagrams::Datagrams;
 use super::streams::StreamEvent;
+use super::tls::Secured;
 
 /// Arrivals that may wait for the core.
 pub(super) const QUEUE: usize = 1024;
 /// The largest datagram there is.
 const LARGEST_DATAGRAM: usize = 65_535;
 /// Pause after an error of the socket itself (no descriptors left), so as not to spin.
-const AFTER_ERROR: Duration = Duration::from_millis(50);
+pub(super) const AFTER_ERROR: Duration = Duration::from_millis(50);
 
 /// Something that arrived.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(super) enum Arrival {
     Datagram { local: SocketAddr, remote: SocketAddr, bytes: Vec<u8> },
     /// A peer connected.
     Accepted(TcpStream),
+    /// A peer connected and has shaken hands.
+    Secured(Box<Secured>),
     /// Something happened on a stream.
     Stream(StreamEvent),
 }

@@ -26,7 +26,13 @@ pub(super) fn print(
     let range = config.media.port_range;
     let mut out = io::stdout().lock();
     writeln!(out, "siprec {VERSION}")?;
-    writeln!(out, "  SIP      {}, {}", list("udp", &addresses.udp), list("tcp", &addresses.tcp))?;
+    let all = [("udp", &addresses.udp), ("tcp", &addresses.tcp), ("tls", &addresses.tls)];
+    let all: Vec<String> =
+        all.iter().filter(|(_, at)| !at.is_empty()).map(|(transport, at)| list(transport, at)).collect();
+    writeln!(out, "  SIP      {}", all.join(", "))?;
+    if let Some(certificate) = &addresses.certificate {
+        writeln!(out, "  TLS      {certificate}")?;
+    }
     writeln!(out, "  RTP      ports {}-{} ({} two-leg sessions)", range.first, range.last, range.two_leg_sessions())?;
     writeln!(out, "  data     {} ({free})", data.display())?;
     writeln!(out, "  recovery {}", recovered.words())?;
@@ -37,7 +43,11 @@ pub(super) fn print(
             descriptors.limit, descriptors.needed
         )?;
     }
-    writeln!(out, "  point the SBC at sip:{} (UDP or TCP)", reachable(config, addresses))?;
+    let sbc = reachable(config, addresses);
+    let clear = if config.server.require_tls { None } else { Some(format!("sip:{sbc} (UDP or TCP)")) };
+    let secure = addresses.tls.first().map(|at| format!("sip:{};transport=tls", SocketAddr::new(sbc.ip(), at.port())));
+    let ways: Vec<String> = clear.into_iter().chain(secure).collect();
+    writeln!(out, "  point the SBC at {}", ways.join(" or "))?;
     tracing::debug!(?took, "started");
     writeln!(out, "ready")?;
     out.flush()

@@ -1,6 +1,6 @@
 //! The recorder for who embeds it.
 
-use super::Options;
+use super::{Desk, Options, Orders};
 use crate::config::{Config, Loaded, Severity, notices};
 use crate::logging;
 
@@ -8,15 +8,22 @@ use crate::logging;
 #[derive(Debug)]
 pub struct Server {
     config: Config,
+    desk: Desk,
 }
 
 impl Server {
     /// A server that will run by `config`. Nothing is opened yet.
     pub fn new(config: Config) -> Self {
-        Self { config }
+        Self { config, desk: Desk::default() }
     }
 
-    /// Serves until the process is told to stop. The log is the caller's: whatever tracing subscriber is installed gets it.
+    /// For giving orders while [`Server::start`] runs: record, pause, resume, stop, shut down.
+    pub fn orders(&self) -> Orders {
+        self.desk.orders()
+    }
+
+    /// Serves until the process is told to stop, or [`Orders::shut_down`] is called. The log is the caller's: whatever
+    /// tracing subscriber is installed gets it.
     ///
     /// # Errors
     /// Whatever keeps the server from starting: what of the configuration cannot be honoured, a port in use, a locked folder.
@@ -28,7 +35,7 @@ impl Server {
                 Severity::Warning => tracing::warn!("{}", notice.text),
             }
         }
-        super::run(Options { loaded, sources: None, log: logging::Handle::none(), sip_trace: None })
+        super::run(Options { loaded, sources: None, log: logging::Handle::none(), sip_trace: None, desk: self.desk })
     }
 }
 
@@ -39,8 +46,8 @@ mod tests {
     #[test]
     fn what_cannot_be_honoured_does_not_start() {
         let mut config = Config::default();
-        config.server.tls.enabled = true;
+        config.cluster.enabled = true;
         let error = Server::new(config).start().unwrap_err();
-        assert!(error.to_string().starts_with("server.tls.enabled: "), "{error}");
+        assert!(error.to_string().starts_with("cluster.enabled: "), "{error}");
     }
 }

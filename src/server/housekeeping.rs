@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use siprec_core::session::Input;
+use siprec_core::session::{Input, KeptOut};
 
 use super::Options;
 use super::signalling::Signalling;
 use crate::archive::retention;
 use crate::archive::space::SpaceChange;
 use crate::config::{Severity, notices};
-use crate::policy::policy;
+use crate::policy::{digits, policy};
 
 /// Looks at the disk and at the writer, and lets the core know whether new sessions can be taken.
 pub(super) fn look(signalling: &mut Signalling) {
@@ -43,6 +43,14 @@ pub(super) fn look(signalling: &mut Signalling) {
         signalling.input(Input::DiskStalled { took_ms });
     }
     signalling.look_at_clock();
+}
+
+/// What was kept out in the last minute, if anything was.
+pub(super) fn tell_kept_out(signalling: &mut Signalling) {
+    let KeptOut { strangers, scanners, too_many } = signalling.srs.take_kept_out();
+    if strangers + scanners + too_many > 0 {
+        tracing::info!(strangers, scanners, too_many, "requests kept out in the last minute");
+    }
 }
 
 /// Deletes journals that have been kept long enough, on a thread of its own. Those whose sheet shows a fault stay.
@@ -85,6 +93,8 @@ pub(super) fn reload(signalling: &mut Signalling, options: &mut Options) {
     let (old, new) = (&options.loaded.config, &loaded.config);
     let fixed = [
         ("server.address", old.server.address != new.server.address),
+        ("server.tls.enabled", old.server.tls.enabled != new.server.tls.enabled),
+        ("server.tls.address", old.server.tls.address != new.server.tls.address),
         ("media.port_range", old.media.port_range != new.media.port_range),
         ("media.workers", old.media.workers != new.media.workers),
         ("archive.data_dir", old.archive.data_dir != new.archive.data_dir),
@@ -99,7 +109,11 @@ pub(super) fn reload(signalling: &mut Signalling, options: &mut Options) {
     let mut policy = policy(new, &signalling.boot);
     policy.show_framed = signalling.trace.is_some();
     signalling.srs.reconfigure(policy);
+    if let Some(tls) = signalling.streams.tls().filter(|_| new.server.tls.enabled) {
+        tls.reload(&new.server.tls);
+    }
     signalling.advertised_media = new.media.advertised_address;
+    signalling.digits = digits(new.media.dtmf);
     signalling.space.set_min_free(new.archive.min_free.0);
     options.loaded = loaded;
     tracing::info!("configuration reloaded");

@@ -14,12 +14,16 @@ mod housekeeping;
 mod limits;
 pub mod media;
 mod options;
+mod orders;
 mod recovery;
 mod serve;
 mod signalling;
 mod streams;
+mod tls;
 mod told;
 
 pub use facade::Server;
 pub use options::Options;
+pub use orders::{Desk, Orders};
 pub use serve::run;
+pub use tls::check as check_tls;

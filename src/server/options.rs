@@ -1,5 +1,6 @@
 //! What `serve` is told by its caller.
 
+use super::orders::Desk;
 use crate::config::{Loaded, Sources};
 use crate::logging;
 use crate::sip_trace::SipTrace;
@@ -15,4 +16,6 @@ pub struct Options {
     pub log: logging::Handle,
     /// Where each signalling message is shown as well.
     pub sip_trace: Option<SipTrace>,
+    /// Where the orders of a program that embeds the server arrive.
+    pub desk: Desk,
 }

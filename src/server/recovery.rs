@@ -36,7 +36,7 @@ use crate::archive::renderers::Renderers;
 use crate::archive::scribe::{Blocks, Scribe};
 use crate::archive::space::Space;
 use crate::config::Config;
-use crate::policy::policy;
+use crate::policy::{digits, policy};
 
 /// Niceness of the render workers: recording comes first.
 const RENDER_NICENESS: i32 = 10;
@@ -127,13 +127,14 @@ pub(super) fn start(
         srs: Srs::new(policy, node::fresh_seed()?),
         clock,
         datagrams: bound.datagrams.clone(),
-        streams: Streams::new(queue),
+        streams: Streams::new(queue, bound.tls.clone()),
         ports: Ports::new(config.media.port_range.first..=config.media.port_range.last, None),
         workers,
         writer,
         scribe: Scribe::default(),
         finishing: Finishing::new(renderers),
         trace: options.sip_trace.clone(),
+        digits: digits(config.media.dtmf),
         advertised_media: config.media.advertised_address,
         bound: HashMap::new(),
         outgoing: Vec::new(),

@@ -5,7 +5,7 @@
 //! ```
 //! What can fail fails before anything is said to be ready, and leaves nothing half started.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,12 +21,16 @@ use super::arrivals::{self, Arrival};
 use super::datagrams::Datagrams;
 use super::limits::Descriptors;
 use super::media::News;
+use super::orders::Wish;
 use super::signalling::Signalling;
+use super::tls::Tls;
 use super::{Options, banner, housekeeping, recovery, streams};
-use crate::config::{Config, ListenAddress};
+use crate::config::{Config, ListenAddress, ServerConfig};
 
 /// Disk space and the pool's state are looked at this often.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// What was kept out is summed up this often.
+const KEPT_OUT: Duration = Duration::from_secs(60);
 /// Old journals are looked for this often.
 const PRUNING: Duration = Duration::from_secs(3600);
 /// Arrivals that are taken in one go before deadlines are looked at.
@@ -42,7 +46,9 @@ pub(super) struct Wakers {
 /// Sockets that were bound before anything else was touched.
 pub(super) struct Bound {
     pub(super) datagrams: Vec<Arc<Datagrams>>,
-    pub(super) listeners: Vec<TcpListener>,
+    pub(super) listeners: Vec<StdListener>,
+    pub(super) tls_listeners: Vec<StdListener>,
+    pub(super) tls: Option<Tls>,
 }
 
 /// Serves until SIGTERM or SIGINT; or, after SIGUSR1, until the last session has ended.
@@ -59,7 +65,7 @@ async fn serve(mut options: Options) -> anyhow::Result<()> {
     let config = options.loaded.config.clone();
     let descriptors = Descriptors::raise(u64::from(config.server.max_connections))?;
     let mut signals = Signals::new()?;
-    let bound = bind(&config.server.address)?;
+    let bound = bind(&config.server)?;
     let (queue, arrivals) = mpsc::channel(arrivals::QUEUE);
     let (mut signalling, mut wakers, recovered) = recovery::start(&options, &bound, queue.clone(), arrivals)?;
     for socket in &bound.datagrams {
@@ -67,7 +73,12 @@ async fn serve(mut options: Options) -> anyhow::Result<()> {
     }
     let addresses = Addresses::of(&bound);
     for listener in bound.listeners {
-        tokio::spawn(arrivals::accept(listener, queue.clone()));
+        tokio::spawn(arrivals::accept(TcpListener::from_std(listener)?, queue.clone()));
+    }
+    if let Some(tls) = &bound.tls {
+        for listener in bound.tls_listeners {
+            tls.listen(listener, queue.clone());
+        }
     }
     banner::print(&config, &addresses, descriptors, &recovered, began.elapsed())?;
     signalling.finishing.renderers().submit_all();
@@ -80,6 +91,9 @@ async fn serve(mut options: Options) -> anyhow::Result<()> {
 pub(super) struct Addresses {
     pub(super) udp: Vec<SocketAddr>,
     pub(super) tcp: Vec<SocketAddr>,
+    pub(super) tls: Vec<SocketAddr>,
+    /// Whose certificate TLS shows.
+    pub(super) certificate: Option<String>,
 }
 
 impl Addresses {
@@ -87,27 +101,36 @@ impl Addresses {
         Self {
             udp: bound.datagrams.iter().map(|socket| socket.bound()).collect(),
             tcp: bound.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect(),
+            tls: bound.tls_listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect(),
+            certificate: bound.tls.as_ref().map(Tls::words),
         }
     }
 }
 
-/// Binds UDP and TCP of the address; without one, all local addresses of both families. A machine without IPv6 has
-/// IPv4 only.
-fn bind(address: &ListenAddress) -> anyhow::Result<Bound> {
-    let wanted: Vec<IpAddr> = match address.ip {
-        Some(ip) => vec![ip],
-        None => vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)],
-    };
-    let mut bound = Bound { datagrams: Vec::new(), listeners: Vec::new() };
-    for ip in wanted {
-        let address = SocketAddr::new(ip, address.port);
-        if ip == IpAddr::V6(Ipv6Addr::UNSPECIFIED) && !has_ipv6() {
-            continue;
-        }
+/// Reads what TLS needs, then binds UDP, TCP and TLS.
+fn bind(server: &ServerConfig) -> anyhow::Result<Bound> {
+    let tls = Tls::start(&server.tls)?;
+    let mut bound = Bound { datagrams: Vec::new(), listeners: Vec::new(), tls_listeners: Vec::new(), tls };
+    for address in all_of(server.address) {
         bound.datagrams.push(Arc::new(Datagrams::bind(address)?));
-        bound.listeners.push(streams::listen(address)?);
+        bound.listeners.push(streams::listen(address, "server.address")?);
+    }
+    if bound.tls.is_some() {
+        for address in all_of(server.tls.address) {
+            bound.tls_listeners.push(streams::listen(address, "server.tls.address")?);
+        }
     }
     Ok(bound)
+}
+
+/// An address without an IP is all local addresses of both families. A machine without IPv6 has IPv4 only.
+fn all_of(address: ListenAddress) -> Vec<SocketAddr> {
+    let ips: Vec<IpAddr> = match address.ip {
+        Some(ip) => vec![ip],
+        None if has_ipv6() => vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)],
+        None => vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)],
+    };
+    ips.into_iter().map(|ip| SocketAddr::new(ip, address.port)).collect()
 }
 
 fn has_ipv6() -> bool {
@@ -143,7 +166,9 @@ async fn turn(
 ) -> anyhow::Result<()> {
     let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
     let mut pruning = tokio::time::interval(PRUNING);
+    let mut kept_out = tokio::time::interval(KEPT_OUT);
     let mut draining = false;
+    let mut desk = std::mem::take(&mut options.desk);
     loop {
         let wait = until(signalling);
         tokio::select! {
@@ -157,6 +182,11 @@ async fn turn(
                 }
                 signalling.wake();
             }
+            Some(wish) = desk.next() => match wish {
+                Wish::Order(order) => signalling.order(order),
+                Wish::Record(uri) => desk.look_up(signalling, uri),
+                Wish::ShutDown => return Ok(()),
+            },
             Some(news) = wakers.media.recv() => {
                 signalling.media_news(news);
                 signalling.wake();
@@ -164,6 +194,7 @@ async fn turn(
             () = tokio::time::sleep(wait) => signalling.wake(),
             _ = pruning.tick() => housekeeping::prune(signalling, options),
             _ = housekeeping.tick() => housekeeping::look(signalling),
+            _ = kept_out.tick() => housekeeping::tell_kept_out(signalling),
             _ = signals.terminate.recv() => return Ok(()),
             _ = signals.interrupt.recv() => return Ok(()),
             _ = signals.reload.recv() => housekeeping::reload(signalling, options),

@@ -12,8 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use siprec_core::entry::PortIndex;
+use siprec_core::media::Digits;
 use siprec_core::seed::SessionId;
-use siprec_core::session::{Input, Order, Output, Srs};
+use siprec_core::session::{Input, Order, Output, Srs, without_digits};
 use siprec_core::sip::{Flow, Transport};
 use siprec_core::time::{Monotonic, Now};
 
@@ -48,6 +49,8 @@ pub(super) struct Signalling {
     pub(super) scribe: Scribe,
     pub(super) finishing: Finishing,
     pub(super) trace: Option<SipTrace>,
+    /// What the trace shows of digits.
+    pub(super) digits: Digits,
     pub(super) advertised_media: Option<IpAddr>,
     /// Pairs that are bound and wait for their settings.
     pub(super) bound: HashMap<(SessionId, PortIndex), BoundPair>,
@@ -107,6 +110,11 @@ impl Signalling {
                     self.stream_event(event);
                 }
             }
+            Arrival::Secured(secured) => {
+                if let Some(event) = self.streams.accept_secured(*secured) {
+                    self.stream_event(event);
+                }
+            }
             Arrival::Stream(event) => self.stream_event(event),
         }
     }
@@ -120,8 +128,8 @@ impl Signalling {
     /// Something happened on a stream.
     fn stream_event(&mut self, event: StreamEvent) {
         match event {
-            StreamEvent::Opened(id, local, remote) => {
-                self.input(Input::ConnectionOpened { id, transport: Transport::Tcp, local, remote });
+            StreamEvent::Opened { id, transport, local, remote, certificate } => {
+                self.input(Input::ConnectionOpened { id, transport, local, remote, certificate });
             }
             StreamEvent::Bytes(id, bytes) => self.input(Input::Bytes { connection: id, bytes: &bytes }),
             StreamEvent::Closed(id) => {
@@ -302,7 +310,9 @@ impl Signalling {
         match (flow.transport, flow.connection) {
             (Transport::Udp, _) => self.send_datagram(flow, &bytes),
             (Transport::Tcp | Transport::Tls, Some(id)) if self.streams.is_open(id) => self.streams.send(id, bytes),
-            (Transport::Tcp | Transport::Tls, _) => self.streams.connect(flow.local, flow.remote, bytes),
+            (Transport::Tcp | Transport::Tls, _) => {
+                self.streams.connect(flow.transport, flow.local, flow.remote, bytes);
+            }
         }
     }
 
@@ -319,7 +329,8 @@ impl Signalling {
 
     fn show(&self, outbound: bool, transport: Transport, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         if let Some(trace) = &self.trace {
-            trace.message(self.clock.now().wall, outbound, transport, from, to, bytes);
+            let shown = without_digits(bytes, self.digits);
+            trace.message(self.clock.now().wall, outbound, transport, from, to, &shown);
         }
     }
 }

@@ -1,17 +1,17 @@
-//! SIP over TCP: accepted and connected streams, each with a task that reads and one that writes.
+//! SIP over TCP and TLS: accepted and connected streams, each with a task that reads and one that writes.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use siprec_core::sip::ConnectionId;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use siprec_core::sip::{ConnectionId, PeerCertificate, Transport};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 
 use super::arrivals::Arrival;
+use super::tls::{Secured, Tls};
 
 /// Messages that may wait for a slow peer; a peer that is slower loses its stream.
 const WRITE_QUEUE: usize = 256;
@@ -23,8 +23,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// What happened on a stream.
 #[derive(Debug)]
 pub(super) enum StreamEvent {
-    /// It is open: its id, our end, their end.
-    Opened(ConnectionId, SocketAddr, SocketAddr),
+    /// It is open.
+    Opened {
+        id: ConnectionId,
+        transport: Transport,
+        local: SocketAddr,
+        remote: SocketAddr,
+        certificate: Option<PeerCertificate>,
+    },
     /// Bytes arrived.
     Bytes(ConnectionId, Vec<u8>),
     /// It is closed, or could not be opened.
@@ -34,14 +40,22 @@ pub(super) enum StreamEvent {
 /// All streams of the server.
 pub(super) struct Streams {
     writers: HashMap<ConnectionId, mpsc::Sender<Vec<u8>>>,
+    /// Streams that we opened, by whom they lead to: the next request goes out on the same one (RFC 5923).
+    to: HashMap<(Transport, SocketAddr), ConnectionId>,
     next: u64,
     events: mpsc::Sender<Arrival>,
+    tls: Option<Tls>,
 }
 
 impl Streams {
     /// No streams yet; what happens on them goes to `events`.
-    pub(super) fn new(events: mpsc::Sender<Arrival>) -> Self {
-        Self { writers: HashMap::new(), next: 0, events }
+    pub(super) fn new(events: mpsc::Sender<Arrival>, tls: Option<Tls>) -> Self {
+        Self { writers: HashMap::new(), to: HashMap::new(), next: 0, events, tls }
+    }
+
+    /// TLS, where it is spoken.
+    pub(super) fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
     }
 
     /// A peer connected.
@@ -49,29 +63,47 @@ impl Streams {
         let (local, remote) = (stream.local_addr().ok()?, stream.peer_addr().ok()?);
         let id = self.name();
         let queue = self.register(id);
-        run(id, stream, queue, self.events.clone());
-        Some(StreamEvent::Opened(id, local, remote))
+        run_plain(id, stream, queue, self.events.clone());
+        Some(StreamEvent::Opened { id, transport: Transport::Tcp, local, remote, certificate: None })
     }
 
-    /// Opens a stream to `remote` and sends `bytes` on it.
-    pub(super) fn connect(&mut self, local: SocketAddr, remote: SocketAddr, bytes: Vec<u8>) {
+    /// A peer connected over TLS.
+    pub(super) fn accept_secured(&mut self, secured: Secured) -> Option<StreamEvent> {
+        let tls = self.tls.clone()?;
         let id = self.name();
         let queue = self.register(id);
-        let events = self.events.clone();
+        let event = opened(id, &secured);
+        run_secured(&tls, id, secured, queue, self.events.clone());
+        Some(event)
+    }
+
+    /// Sends `bytes` to `remote`, on the stream that we opened to it, or on a new one.
+    pub(super) fn connect(&mut self, transport: Transport, local: SocketAddr, remote: SocketAddr, bytes: Vec<u8>) {
+        if let Some(id) = self.to.get(&(transport, remote)).copied()
+            && self.is_open(id)
+        {
+            self.send(id, bytes);
+            return;
+        }
+        let id = self.name();
+        let queue = self.register(id);
+        self.to.insert((transport, remote), id);
         self.send(id, bytes);
-        tokio::spawn(async move {
-            let connected = tokio::time::timeout(CONNECT_TIMEOUT, connect(local, remote)).await;
-            match connected {
-                Ok(Ok(stream)) => {
-                    let local = stream.local_addr().unwrap_or(local);
-                    let _ = events.send(Arrival::Stream(StreamEvent::Opened(id, local, remote))).await;
-                    run(id, stream, queue, events);
-                }
-                Ok(Err(_)) | Err(_) => {
-                    let _ = events.send(Arrival::Stream(StreamEvent::Closed(id))).await;
-                }
+        let events = self.events.clone();
+        match (transport, self.tls.clone()) {
+            (Transport::Tls, Some(tls)) => {
+                let runtime = tls.runtime().clone();
+                runtime.spawn(connect_secured(tls, id, (local, remote), queue, events));
             }
-        });
+            (Transport::Tls, None) => {
+                // Of a session that began while TLS was on. Nothing that was secure goes out in clear.
+                tracing::warn!(%remote, "server.tls is off: an SRC that speaks TLS cannot be reached");
+                self.close(id);
+            }
+            (Transport::Udp | Transport::Tcp, _) => {
+                tokio::spawn(connect_plain(id, (local, remote), queue, events));
+            }
+        }
     }
 
     /// Whether a stream of that id is open.
@@ -91,6 +123,7 @@ impl Streams {
     /// Closes a stream after what is queued is written.
     pub(super) fn close(&mut self, id: ConnectionId) {
         self.writers.remove(&id);
+        self.to.retain(|_, known| *known != id);
     }
 
     fn name(&mut self) -> ConnectionId {
@@ -105,8 +138,8 @@ impl Streams {
     }
 }
 
-/// Listens on `address`; IPv6 takes IPv6 only.
-pub(super) fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+/// Listens on `address`, which `key` of the configuration names; IPv6 takes IPv6 only.
+pub(super) fn listen(address: SocketAddr, key: &str) -> anyhow::Result<StdListener> {
     let bound = (|| {
         let socket = socket2::Socket::new(
             socket2::Domain::for_address(address),
@@ -120,13 +153,16 @@ pub(super) fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
         }
         socket.bind(&address.into())?;
         socket.listen(1024)?;
-        TcpListener::from_std(socket.into())
+        std::io::Result::Ok(socket.into())
     })();
     bound.with_context(|| {
-        format!(
-            "cannot listen on tcp {address} (is another server running there? see `ss -ltnp`; server.address sets it)"
-        )
+        format!("cannot listen on tcp {address} (is another server running there? see `ss -ltnp`; {key} sets it)")
     })
+}
+
+/// Connects, within the time that a peer has for it.
+pub(super) async fn connect_in_time(local: SocketAddr, remote: SocketAddr) -> std::io::Result<TcpStream> {
+    tokio::time::timeout(CONNECT_TIMEOUT, connect(local, remote)).await?
 }
 
 async fn connect(local: SocketAddr, remote: SocketAddr) -> std::io::Result<TcpStream> {
@@ -135,14 +171,67 @@ async fn connect(local: SocketAddr, remote: SocketAddr) -> std::io::Result<TcpSt
     socket.connect(remote).await
 }
 
-fn run(id: ConnectionId, stream: TcpStream, queue: mpsc::Receiver<Vec<u8>>, events: mpsc::Sender<Arrival>) {
+type Ends = (SocketAddr, SocketAddr);
+
+async fn connect_plain(
+    id: ConnectionId,
+    (local, remote): Ends,
+    queue: mpsc::Receiver<Vec<u8>>,
+    events: mpsc::Sender<Arrival>,
+) {
+    let Ok(stream) = connect_in_time(local, remote).await else {
+        let _ = events.send(Arrival::Stream(StreamEvent::Closed(id))).await;
+        return;
+    };
+    let local = stream.local_addr().unwrap_or(local);
+    let opened = StreamEvent::Opened { id, transport: Transport::Tcp, local, remote, certificate: None };
+    let _ = events.send(Arrival::Stream(opened)).await;
+    run_plain(id, stream, queue, events);
+}
+
+async fn connect_secured(
+    tls: Tls,
+    id: ConnectionId,
+    (local, remote): Ends,
+    queue: mpsc::Receiver<Vec<u8>>,
+    events: mpsc::Sender<Arrival>,
+) {
+    let Some(secured) = tls.connect(local, remote).await else {
+        let _ = events.send(Arrival::Stream(StreamEvent::Closed(id))).await;
+        return;
+    };
+    let _ = events.send(Arrival::Stream(opened(id, &secured))).await;
+    run_secured(&tls, id, secured, queue, events);
+}
+
+fn opened(id: ConnectionId, secured: &Secured) -> StreamEvent {
+    let Secured { local, remote, certificate, .. } = secured;
+    let certificate = certificate.clone();
+    StreamEvent::Opened { id, transport: Transport::Tls, local: *local, remote: *remote, certificate }
+}
+
+fn run_plain(id: ConnectionId, stream: TcpStream, queue: mpsc::Receiver<Vec<u8>>, events: mpsc::Sender<Arrival>) {
     let _ = stream.set_nodelay(true);
     let (reader, writer) = stream.into_split();
     tokio::spawn(write(writer, queue));
     tokio::spawn(read(id, reader, events));
 }
 
-async fn read(id: ConnectionId, mut stream: OwnedReadHalf, events: mpsc::Sender<Arrival>) {
+/// Its tasks run where its handshake did: what encrypts is not on the signalling thread.
+fn run_secured(
+    tls: &Tls,
+    id: ConnectionId,
+    secured: Secured,
+    queue: mpsc::Receiver<Vec<u8>>,
+    events: mpsc::Sender<Arrival>,
+) {
+    let _ = secured.stream.get_ref().0.set_nodelay(true);
+    let (reader, writer) = tokio::io::split(secured.stream);
+    tls.runtime().spawn(write(writer, queue));
+    tls.runtime().spawn(read(id, reader, events));
+}
+
+async fn read(id: ConnectionId, mut stream: impl AsyncRead + Unpin, events: mpsc::Sender<Arrival>) {
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         match stream.read(&mut chunk).await {
@@ -157,9 +246,10 @@ async fn read(id: ConnectionId, mut stream: OwnedReadHalf, events: mpsc::Sender<
     let _ = events.send(Arrival::Stream(StreamEvent::Closed(id))).await;
 }
 
-async fn write(mut stream: OwnedWriteHalf, mut queue: mpsc::Receiver<Vec<u8>>) {
+async fn write(mut stream: impl AsyncWrite + Unpin, mut queue: mpsc::Receiver<Vec<u8>>) {
     while let Some(bytes) = queue.recv().await {
-        if stream.write_all(&bytes).await.is_err() {
+        // TLS holds back what it has encrypted until it is flushed.
+        if stream.write_all(&bytes).await.is_err() || stream.flush().await.is_err() {
             return;
         }
     }

@@ -1,12 +1,13 @@
 //! What the core tells, as lines of the log: what an operator would tell a colleague.
 
-use siprec_core::session::Tell;
+use siprec_core::session::{Reason, Tell};
 
 /// Logs one thing.
 pub(super) fn tell(tell: &Tell) {
     match tell {
-        Tell::SessionStarted { session, remote, streams } => {
-            tracing::info!(%session, src = %remote, streams, "recording");
+        Tell::SessionStarted { session, remote, streams, vendor } => {
+            let vendor = vendor.as_ref().map(tracing::field::display);
+            tracing::info!(%session, src = %remote, streams, vendor, "recording");
         }
         Tell::SessionEnded { session, cause } => tracing::info!(%session, ?cause, "session ended"),
         Tell::Alarm { session, alarm, port, raised: true } => {
@@ -16,6 +17,17 @@ pub(super) fn tell(tell: &Tell) {
             tracing::info!(%session, ?alarm, stream = port.map(|p| p.0), "alarm cleared");
         }
         Tell::Refused { remote, status, reason } => tracing::info!(%remote, status, reason, "refused"),
+        Tell::KeptOut { remote, reason, untold } => {
+            let why = match reason {
+                Reason::Stranger => "no peer of ours (server.allowed_peers, peers)",
+                Reason::Scanner => "a scanner (server.scanners)",
+                Reason::TooMany => "more requests than it may make (server.rate_limit)",
+            };
+            tracing::warn!(%remote, untold, "kept out: {why}");
+        }
+        Tell::NotEstablished { remote, status, reason } => {
+            tracing::warn!(src = %remote, status, reason, "the SRC was asked for a recording session in vain");
+        }
         Tell::Garbage { remote, reason } => tracing::debug!(%remote, reason, "not SIP"),
     }
 }

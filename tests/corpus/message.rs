@@ -14,6 +14,8 @@ pub struct Case {
     pub labels: Vec<Option<String>>,
     /// Display name and AoR.
     pub participants: Vec<(Option<String>, String)>,
+    /// Label of the SDP and the AoR of who sends on it.
+    pub sends: Vec<(String, String)>,
     pub expected: String,
     pub bytes: Vec<u8>,
 }
@@ -42,6 +44,7 @@ impl Case {
                     .map(|l| (l != "-").then(|| l.to_owned()))
                     .collect(),
                 participants: column("participants").split(" | ").filter_map(participant).collect(),
+                sends: column("send_map").split("; ").flat_map(sends).collect(),
                 expected: column("expected_srs").into(),
                 bytes: std::fs::read(folder.join("messages").join(column("file"))).unwrap(),
             }
@@ -159,6 +162,12 @@ fn participant(text: &str) -> Option<(Option<String>, String)> {
     let (name, aor) = text.trim().strip_suffix('>')?.rsplit_once('<')?;
     let name = name.trim();
     Some(((name != "-" && !name.is_empty()).then(|| name.to_owned()), aor.to_owned()))
+}
+
+/// `1,2->sip:a@b`; a label that the message does not tell is `?`.
+fn sends(text: &str) -> Vec<(String, String)> {
+    let Some((labels, aor)) = text.split_once("->") else { return Vec::new() };
+    labels.split(',').filter(|label| *label != "?").map(|label| (label.to_owned(), aor.to_owned())).collect()
 }
 
 /// The messages in dialogs: those of a scenario follow one another, the others stand alone.

@@ -24,6 +24,7 @@ pub mod server;
 pub mod sipp;
 pub mod src;
 pub mod studio;
+pub mod tls;
 pub mod tshark;
 pub mod voice;
 pub mod wav;

@@ -47,6 +47,11 @@ impl Ports {
         self.first
     }
 
+    /// For SIP over TLS.
+    pub fn tls(&self) -> u16 {
+        self.first + 1
+    }
+
     /// First and last port for media, as `media.port_range` takes them.
     pub fn media(&self) -> (u16, u16) {
         (self.first + 10, self.first + self.count - 1)

@@ -27,6 +27,7 @@ impl Raw {
         let local = SocketAddr::new(server.ip(), 0);
         match transport {
             Transport::Udp => Self::on(UdpSocket::bind(local).unwrap(), server),
+            Transport::Tls => panic!("byte by byte over TLS: that is `support::tls::openssl`"),
             Transport::Tcp => {
                 let stream = TcpStream::connect(server).unwrap();
                 stream.set_nodelay(true).unwrap();

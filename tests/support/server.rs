@@ -80,6 +80,7 @@ impl Setup {
         let temp = TempDir::new("serve");
         let mut server = Server {
             sip: SocketAddr::new(self.ip, ports.sip()),
+            tls: SocketAddr::new(self.ip, ports.tls()),
             data: self.data.clone().unwrap_or_else(|| temp.path().join("data")),
             setup: self,
             ports,
@@ -103,6 +104,8 @@ pub struct Line {
 #[derive(Debug)]
 pub struct Server {
     pub sip: SocketAddr,
+    /// Where SIP over TLS is received, if it is.
+    pub tls: SocketAddr,
     pub data: PathBuf,
     setup: Setup,
     ports: Ports,
@@ -132,6 +135,7 @@ impl Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_siprec"));
         command.args(["serve", "--data-dir"]).arg(&self.data);
         command.arg("--set").arg(format!("server.address={}", self.sip));
+        command.arg("--set").arg(format!("server.tls.address={}", self.tls));
         command.arg("--set").arg(format!("media.port_range={first}-{last}"));
         for set in &self.setup.set {
             command.args(["--set", set]);
@@ -205,6 +209,16 @@ impl Server {
     /// Everything printed on stdout, since the first start.
     pub fn stdout(&self) -> Vec<Line> {
         super::src::lock(&self.said).stdout.clone()
+    }
+
+    /// Waits for a line of the log that has all of `words`.
+    #[track_caller]
+    pub fn must_say(&self, words: &[&str]) -> String {
+        let has_all = |line: &&Line| words.iter().all(|word| line.text.contains(word));
+        let said = until(START_WITHIN, || {
+            super::src::lock(&self.said).stderr.iter().find(has_all).map(|line| line.text.clone())
+        });
+        said.unwrap_or_else(|| panic!("the log does not say {words:?}:\n{}", self.tail()))
     }
 
     /// The last lines of both outputs.

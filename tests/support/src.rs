@@ -11,6 +11,7 @@ pub use call::Call;
 pub use message::Message;
 pub use wire::next_message;
 
+use super::tls::{Ends, Identity};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -30,6 +31,7 @@ pub const PATIENCE: Duration = Duration::from_secs(32);
 pub enum Transport {
     Udp,
     Tcp,
+    Tls,
 }
 
 impl Transport {
@@ -37,6 +39,7 @@ impl Transport {
         match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
+            Self::Tls => "TLS",
         }
     }
 }
@@ -67,6 +70,8 @@ pub(crate) struct Inner {
     waiting: Mutex<HashMap<String, Sender<Message>>>,
     acks: Mutex<HashMap<(String, u32), Vec<u8>>>,
     calls: Mutex<HashMap<String, Weak<call::Shared>>>,
+    /// The call that the server is to begin.
+    expected: Mutex<Option<Weak<call::Shared>>>,
     /// Every final response that came, retransmissions among them.
     seen: Mutex<Vec<Seen>>,
     /// Every request the server sent.
@@ -78,11 +83,21 @@ pub(crate) struct Inner {
 impl Src {
     /// An SRC on the server's own loopback address.
     pub fn new(server: SocketAddr, transport: Transport) -> Self {
+        Self::make(server, transport, None)
+    }
+
+    /// Over TLS, to the server's port for it.
+    pub fn tls(server: SocketAddr, own: &Identity) -> Self {
+        Self::make(server, Transport::Tls, Some(Ends::with(own)))
+    }
+
+    fn make(server: SocketAddr, transport: Transport, tls: Option<Ends>) -> Self {
         let inner = Arc::new_cyclic(|me: &Weak<Inner>| Inner {
-            link: Link::new(server, transport, me.clone()),
+            link: Link::new(server, transport, tls, me.clone()),
             waiting: Mutex::default(),
             acks: Mutex::default(),
             calls: Mutex::default(),
+            expected: Mutex::default(),
             seen: Mutex::default(),
             asked: Mutex::default(),
             mute: AtomicBool::new(false),
@@ -120,6 +135,16 @@ impl Src {
     /// From now on nothing is answered, as if the SRC had lost its power.
     pub fn vanish(&self) {
         self.0.mute.store(true, Ordering::Relaxed);
+    }
+
+    /// Connections that the server made up to now.
+    pub fn accepted(&self) -> u64 {
+        self.0.link.accepted.load(Ordering::SeqCst)
+    }
+
+    /// Hangs up; the next request connects again.
+    pub fn hang_up(&self) {
+        self.0.link.hang_up_now();
     }
 
     /// The requests the server sent up to now.
@@ -193,10 +218,12 @@ impl Src {
                         generation = self.0.link.send(bytes);
                     }
                     // TCP does not repeat, but what was lost with its connection is sent on the next one.
-                    Transport::Tcp if generation.is_none() || generation != self.0.link.generation() => {
+                    Transport::Tcp | Transport::Tls
+                        if generation.is_none() || generation != self.0.link.generation() =>
+                    {
                         generation = self.0.link.send(bytes);
                     }
-                    Transport::Tcp => {}
+                    Transport::Tcp | Transport::Tls => {}
                 },
             }
         };
@@ -228,7 +255,24 @@ impl Inner {
     }
 
     pub(crate) fn register(&self, call: &Arc<call::Shared>) {
-        lock(&self.calls).insert(call.call_id.clone(), Arc::downgrade(call));
+        lock(&self.calls).insert(call.call_id().to_owned(), Arc::downgrade(call));
+    }
+
+    /// A call that the server is to begin.
+    pub(crate) fn expect(&self, call: &Arc<call::Shared>) {
+        *lock(&self.expected) = Some(Arc::downgrade(call));
+    }
+
+    /// Whose a request is: of a call that is known, or of the one that is expected.
+    fn call_of(&self, request: &Message) -> Option<Arc<call::Shared>> {
+        let known = lock(&self.calls).get(request.call_id()).and_then(Weak::upgrade);
+        if known.is_some() || request.method() != "INVITE" || request.to_tag().is_some() {
+            return known;
+        }
+        let call = lock(&self.expected).take()?.upgrade()?;
+        call.adopt(request);
+        self.register(&call);
+        Some(call)
     }
 
     pub(crate) fn forget(&self, call_id: &str) {
@@ -267,10 +311,13 @@ impl Inner {
     }
 
     fn answer(&self, request: Message, reply: &mut dyn FnMut(&[u8])) {
-        let call = lock(&self.calls).get(request.call_id()).and_then(Weak::upgrade);
+        let call = self.call_of(&request);
         let method = request.method().to_owned();
         lock(&self.asked).push(request.clone());
         if method == "ACK" {
+            if let Some(call) = call {
+                call.acknowledged(&request);
+            }
             return;
         }
         let response = match call {

@@ -11,6 +11,7 @@
 //! from it) or a stranger. What it does not do: decode, order, decide on silence. Nothing here allocates a packet; a
 //! new source may.
 
+mod digits;
 mod latch;
 mod port;
 mod report;
@@ -26,6 +27,7 @@ use crate::rtp::SourceStatistics;
 use crate::seed::SessionId;
 use crate::time::Wall;
 
+pub use digits::Digits;
 pub use latch::SILENCE;
 pub use port::{MAX_JUNK_PER_SECOND, MAX_PACKETS_PER_SECOND, MAX_STRANGER_PACKETS_PER_SECOND, Port};
 pub use sources::{MAX_NEW_SOURCES_PER_SECOND, MAX_SOURCES};
@@ -45,6 +47,9 @@ pub struct PortSettings {
     pub rtcp_mux: bool,
     /// From which the moments of our reports are drawn.
     pub seed: u64,
+    /// What is kept of digits.
+    #[serde(default)]
+    pub digits: Digits,
 }
 
 /// What becomes of a datagram.
@@ -52,6 +57,8 @@ pub struct PortSettings {
 pub enum Verdict {
     /// It is written down as RTP.
     Keep,
+    /// [`Port::edited`] is written down as RTP: what had to go is gone.
+    KeepEdited,
     /// It came on an RTP socket, is RTCP, and is written down as such.
     KeepAsRtcp,
     /// It is not written down.

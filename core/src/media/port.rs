@@ -4,6 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
+use super::digits::Filter;
 use super::latch::{Latch, Sender};
 use super::report::Schedule;
 use super::sources::Sources;
@@ -39,6 +40,7 @@ pub struct Port {
     taken: Budget,
     taken_of_strangers: Budget,
     taken_junk: Budget,
+    filter: Filter,
     /// Where accepted RTCP came from last.
     rtcp_source: Option<SocketAddr>,
     schedule: Schedule,
@@ -75,6 +77,7 @@ impl Port {
             taken: Budget::default(),
             taken_of_strangers: Budget::default(),
             taken_junk: Budget::default(),
+            filter: Filter::new(&settings),
             rtcp_source: None,
             schedule: Schedule::new(settings.seed, now.monotonic),
             ssrc: settings.ssrc,
@@ -96,6 +99,7 @@ impl Port {
             self.rtcp_source = None;
         }
         self.clock_rates = clock_rates(&settings);
+        self.filter = Filter::new(&settings);
         self.settings = settings;
     }
 
@@ -109,7 +113,7 @@ impl Port {
         // Also without rtcp-mux: no RTP has these types, and there are senders that do it unasked.
         if rtcp::is_rtcp(packet) {
             return match self.handle_rtcp(at, from, packet) {
-                Verdict::Keep | Verdict::KeepAsRtcp => Verdict::KeepAsRtcp,
+                Verdict::Keep | Verdict::KeepEdited | Verdict::KeepAsRtcp => Verdict::KeepAsRtcp,
                 Verdict::Discard(why) => Verdict::Discard(why),
             };
         }
@@ -136,13 +140,22 @@ impl Port {
         let rate = self.clock_rates.get(usize::from(parsed.payload_type)).copied().filter(|&rate| rate > 0);
         let Some((source, change)) = self.sources.find(at, parsed.ssrc, from, sender) else {
             self.figures.unattributed += 1;
-            return Verdict::Keep;
+            return self.without_digits(packet, &parsed);
         };
         source.reception.receive(at, &parsed, rate);
         if let Some(change) = change.filter(|_| self.events.len() < MAX_EVENTS) {
             self.events.push_back(PortEvent::Source { at, ssrc: parsed.ssrc, from, change });
         }
-        Verdict::Keep
+        self.without_digits(packet, &parsed)
+    }
+
+    fn without_digits(&mut self, packet: &[u8], parsed: &Packet<'_>) -> Verdict {
+        if self.filter.passes(packet, parsed) { Verdict::Keep } else { Verdict::KeepEdited }
+    }
+
+    /// What is kept of the last packet of which [`Port::handle_rtp`] said [`Verdict::KeepEdited`].
+    pub fn edited(&self) -> &[u8] {
+        self.filter.edited()
     }
 
     /// Takes a datagram from the RTCP socket.

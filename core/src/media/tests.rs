@@ -26,7 +26,15 @@ fn settings() -> PortSettings {
         remote: None,
         paused: None,
     };
-    PortSettings { stream, ssrc: OURS, cname: "siprec@test".into(), remote_rtcp: None, rtcp_mux: false, seed: 1 }
+    PortSettings {
+        stream,
+        ssrc: OURS,
+        cname: "siprec@test".into(),
+        remote_rtcp: None,
+        rtcp_mux: false,
+        seed: 1,
+        digits: Digits::Keep,
+    }
 }
 
 fn now(seconds: i64) -> Now {
@@ -169,7 +177,7 @@ fn junk_is_kept_in_bounds_and_never_latched_on() {
     for n in 0..1_000_i64 {
         match b.port.handle_rtp(Wall(n * 1_000_000), address("203.0.113.5:1"), b"\x00\x01stun or worse") {
             Verdict::Keep => kept += 1,
-            Verdict::KeepAsRtcp => panic!(),
+            Verdict::KeepAsRtcp | Verdict::KeepEdited => panic!(),
             Verdict::Discard(why) => assert_eq!(why, Why::Junk),
         }
     }
@@ -337,4 +345,41 @@ proptest::proptest! {
         }
         let _ = b.port.statistics();
     }
+}
+
+#[test]
+fn digits_are_masked_or_emptied_before_they_are_kept_and_no_packet_is_lost_by_it() {
+    let with = |digits| {
+        let mut settings = settings();
+        let format = |payload_type, encoding: &str| Format {
+            payload_type,
+            encoding: encoding.into(),
+            clock_rate: 8_000,
+            channels: 1,
+            fmtp: None,
+        };
+        settings.stream.formats.extend([format(101, "Telephone-Event"), format(102, "red")]);
+        Bench::new(PortSettings { digits, ..settings })
+    };
+    // An extension, padding, and the digit 5.
+    let head = [&[0xb0, 101][..], &[0; 10], &[0xbe, 0xde, 0, 1, 1, 2, 3, 4]].concat();
+    let event = [&head[..], &[5, 0x0a, 1, 0x40, 0, 0, 0, 4]].concat();
+    let unpadded = [&[0x90][..], &head[1..]].concat();
+    let kept = |digits, packet: &[u8]| {
+        let mut b = with(digits);
+        let verdict = b.port.handle_rtp(Wall(0), address("192.0.2.9:4000"), packet);
+        assert_eq!(b.port.statistics().packets, 1);
+        (verdict == Verdict::KeepEdited).then(|| b.port.edited().to_vec())
+    };
+    assert_eq!(kept(Digits::Keep, &event), None);
+    let masked = [&unpadded[..], &[255, 0x0a, 1, 0x40]].concat();
+    assert_eq!(kept(Digits::Mask, &event), Some(masked));
+    assert_eq!(kept(Digits::Drop, &event), Some(unpadded));
+    let audio = rtp(1, 1);
+    assert_eq!(kept(Digits::Drop, &audio), None);
+    // RFC 2198: a block of type 101 before the audio.
+    let red = [&[0x80, 102][..], &[0; 10], &[0x80 | 101, 0, 0, 4, 8, 5, 0x8a, 1, 0x40, 0xd5]].concat();
+    assert_eq!(kept(Digits::Mask, &red).as_deref(), Some(&red[..12]));
+    let plain_red = [&[0x80, 102][..], &[0; 10], &[0x80 | 8, 0, 0, 1, 8, 0xd5, 0xd5]].concat();
+    assert_eq!(kept(Digits::Mask, &plain_red), None);
 }

@@ -29,6 +29,7 @@ impl Snapshot {
         let mut forgotten = 0;
         for participant in &mut self.participants {
             participant.names.truncate(MAX_NAMES);
+            forgotten += trim(&mut participant.former);
             forgotten += trim(&mut participant.intervals) + trim(&mut participant.contributions);
             for membership in &mut participant.memberships {
                 forgotten += trim(&mut membership.intervals);
@@ -61,7 +62,7 @@ impl Snapshot {
             let memberships = p.memberships.iter().map(|m| m.session.len() + intervals(&m.intervals) + ELEMENT_WEIGHT);
             let contribution = |c: &Contribution| texts(&c.send) + texts(&c.recv) + ELEMENT_WEIGHT;
             p.id.len()
-                + p.names.iter().map(name_weight).sum::<usize>()
+                + p.names.iter().chain(p.former.iter().flat_map(|f| &f.names)).map(name_weight).sum::<usize>()
                 + extensions(&p.extensions)
                 + intervals(&p.intervals)
                 + memberships.sum::<usize>()
@@ -118,5 +119,9 @@ fn name_weight(name: &NameId) -> usize {
 
 fn extension_weight(extension: &Extension) -> usize {
     let fields = extension.fields.iter().map(|(path, value)| path.len() + value.len());
-    extension.xml.len() + extension.name.len() + extension.namespace.len() + fields.sum::<usize>()
+    extension.xml.len()
+        + extension.name.len()
+        + extension.namespace.len()
+        + texts(&extension.namespaces)
+        + fields.sum::<usize>()
 }

@@ -26,6 +26,12 @@ pub struct Dialect {
     pub namespace: String,
     /// `send` and `recv` stand inside `participant`.
     pub sends_in_participants: bool,
+    /// Prefix of the root's name, where it has one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prefix: String,
+    /// Other namespaces that the root declares.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub declared: Vec<String>,
 }
 
 /// A metadata document.
@@ -198,6 +204,9 @@ pub struct Extension {
     pub name: String,
     /// Its namespace.
     pub namespace: String,
+    /// Other namespaces in it: those that it declares, and its elements'.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub namespaces: Vec<String>,
     /// The id it names as its parent, where it does.
     pub parent: Option<String>,
     /// The element, verbatim.

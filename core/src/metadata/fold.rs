@@ -6,14 +6,13 @@
 //! ```
 //! `disassociate-time` and `stop-time` end things in both. Our own clock says when.
 
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::document::{DataMode, Document, Extension, ParticipantStreamAssoc, StreamElement};
+use super::document::{DataMode, Document, Extension, NameId, ParticipantStreamAssoc, StreamElement};
 use super::intervals::{Statement, close_all, settle, statement};
-use super::snapshot::{Binding, Contribution, Interval, Membership, Participant, Session, Snapshot, Stream};
-use super::{Deviation, Deviations, quote};
+use super::snapshot::{Binding, Contribution, Former, Interval, Membership, Participant, Session, Snapshot, Stream};
+use crate::deviation::{Deviation, Deviations, codes, quote};
 use crate::time::Wall;
 
 /// Elements of one kind in a snapshot.
@@ -24,7 +23,8 @@ impl Snapshot {
     pub fn apply(&mut self, document: &Document, at: Wall) -> Vec<Deviation> {
         let mut deviations = Deviations::default();
         if document.mode == DataMode::Partial && !self.has_room() {
-            deviations.add("snapshot-full", "RFC 7865 8.2", "too much is going on to take in another partial document");
+            deviations
+                .add(&codes::SNAPSHOT_FULL, format_args!("too much is going on to take in another partial document"));
             return deviations.0;
         }
         let complete = document.mode == DataMode::Complete;
@@ -102,8 +102,10 @@ impl<'a> Fold<'a> {
             if let Some((session, is_new)) = self.session_mut(&assoc.session) {
                 settle(&mut session.intervals, &[statement(&assoc.associated, &assoc.disassociated)], at);
                 if is_new {
-                    let text = format!("session '{}' is not described", quote(&assoc.session));
-                    self.deviations.add("unknown-session", "RFC 7865 6.4", &text);
+                    self.deviations.add(
+                        &codes::UNKNOWN_SESSION,
+                        format_args!("session '{}' is not described", quote(&assoc.session)),
+                    );
                 }
             }
         }
@@ -144,10 +146,10 @@ impl<'a> Fold<'a> {
 
     fn participants(&mut self) {
         for element in &self.document.participants {
-            let complete = self.complete;
+            let (complete, at) = (self.complete, self.at);
             let Some((participant, _)) = self.participant_mut(&element.id) else { continue };
             if !element.names.is_empty() || complete {
-                participant.names.clone_from(&element.names);
+                participant.rename(&element.names, at);
             }
             merge_extensions(&mut participant.extensions, &element.extensions, complete);
         }
@@ -233,8 +235,8 @@ impl<'a> Fold<'a> {
             participant.intervals.push(Interval { from: at, to: None, said_from, said_to: None });
         }
         if is_new && !listed {
-            let text = format!("participant '{}' is not described", quote(id));
-            self.deviations.add("unknown-participant", "RFC 7865 6.6", &text);
+            self.deviations
+                .add(&codes::UNKNOWN_PARTICIPANT, format_args!("participant '{}' is not described", quote(id)));
         }
     }
 
@@ -251,6 +253,7 @@ impl<'a> Fold<'a> {
                 self.snapshot.participants.push(Participant {
                     id: id.to_string(),
                     names: Vec::new(),
+                    former: Vec::new(),
                     intervals: Vec::new(),
                     memberships: Vec::new(),
                     contributions: Vec::new(),
@@ -277,8 +280,7 @@ impl<'a> Fold<'a> {
             _ => id.to_string(),
         };
         if !id.is_empty() {
-            let text = format!("'{}' is the id of no session", quote(id));
-            self.deviations.add("unknown-session", "RFC 7865 6.6", &text);
+            self.deviations.add(&codes::UNKNOWN_SESSION, format_args!("'{}' is the id of no session", quote(id)));
         }
         only
     }
@@ -340,8 +342,8 @@ impl<'a> Fold<'a> {
             let assocs: Vec<_> = document.participant_streams.iter().filter(|a| a.participant == id).collect();
             for stream in assocs.iter().flat_map(|a| a.send.iter().chain(&a.recv)) {
                 if !self.snapshot.streams.iter().any(|s| s.id == *stream) {
-                    let text = format!("'{}' is the id of no stream", quote(stream));
-                    self.deviations.add("unknown-stream", "RFC 7865 6.8", &text);
+                    self.deviations
+                        .add(&codes::UNKNOWN_STREAM, format_args!("'{}' is the id of no stream", quote(stream)));
                 }
             }
             let (at, complete, has_left) = (self.at, self.complete, self.left.contains(&id));
@@ -380,12 +382,23 @@ impl<'a> Fold<'a> {
     }
 
     fn too_many(&mut self, kind: &str) {
-        let text = format!("more than {MAX_ELEMENTS} {kind}; the rest is dropped");
-        self.deviations.add("too-many-elements", "RFC 7865 5.1", &text);
+        let told = format_args!("more than {MAX_ELEMENTS} {kind}; the rest is dropped");
+        self.deviations.add(&codes::TOO_MANY_ELEMENTS, told);
     }
 }
 
 impl Participant {
+    /// Takes over new names. Under another address it is somebody else from now on, and who it was is remembered.
+    fn rename(&mut self, names: &[NameId], at: Wall) {
+        let address = |names: &[NameId]| names.first().map(|n| n.normalised.clone()).filter(|n| !n.is_empty());
+        if let (Some(old), Some(new)) = (address(&self.names), address(names))
+            && old != new
+        {
+            self.former.push(Former { names: core::mem::take(&mut self.names), until: at });
+        }
+        self.names = names.to_vec();
+    }
+
     /// Everything about it ends.
     fn leave(&mut self, at: Wall) {
         close_all(&mut self.intervals, at, None);

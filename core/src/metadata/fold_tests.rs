@@ -4,6 +4,7 @@
 use super::super::bounds::MAX_HISTORY;
 use super::super::parse;
 use super::*;
+use alloc::format;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 

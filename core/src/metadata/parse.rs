@@ -4,7 +4,6 @@
 //! vendor's data and is kept as it stands.
 
 use alloc::collections::BTreeMap;
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cell::Cell;
@@ -16,7 +15,7 @@ use super::document::{
 use super::text::decode;
 use super::time::parse_time;
 use super::tree::{HasDoctype, Node, Tree};
-use super::{Deviation, Deviations, quote};
+use crate::deviation::{Deviation, Deviations, codes, quote};
 
 /// Bytes of a document that are read.
 const MAX_BYTES: usize = 65_535;
@@ -24,6 +23,19 @@ const MAX_BYTES: usize = 65_535;
 const MAX_TEXT: usize = 1024;
 /// Key and value pairs kept of all vendors' data of one document.
 pub(super) const MAX_FIELDS: usize = 512;
+/// Namespaces kept of those that the root declares.
+const MAX_DECLARED: usize = 8;
+/// Elements of the root.
+const TOP_LEVEL: &[&str] = &[
+    "participant",
+    "stream",
+    "participantstreamassoc",
+    "participantsessionassoc",
+    "session",
+    "sessionrecordingassoc",
+    "group",
+    "datamode",
+];
 /// The namespace of RFC 7865 5.1.1.
 const NAMESPACE: &str = "urn:ietf:params:xml:ns:recording:1";
 /// What namespaces of recording metadata begin with, drafts included.
@@ -60,16 +72,16 @@ fn read(content_type: &str, body: &[u8], deviations: &mut Deviations) -> Option<
     let tree = match Tree::read(&text, deviations) {
         Ok(tree) => tree,
         Err(HasDoctype) => {
-            deviations.add("document-type", "RFC 7865 10", "a document type is not read: the document is dropped");
+            deviations.add(&codes::DOCUMENT_TYPE, format_args!("a document type is not read: the document is dropped"));
             return None;
         }
     };
     let Some(root) = tree.root() else {
-        deviations.add("no-document", "RFC 7865 5.1.2", &format!("no element in: {}", quote(text.trim())));
+        deviations.add(&codes::NO_DOCUMENT, format_args!("no element in: {}", quote(text.trim())));
         return None;
     };
     if root.is("requestsnapshot") {
-        deviations.add("snapshot-request", "RFC 7866 9.2", "an SRC has nothing to ask an SRS for");
+        deviations.add(&codes::SNAPSHOT_REQUEST, format_args!("an SRC has nothing to ask an SRS for"));
         return None;
     }
     let mut reader =
@@ -77,11 +89,11 @@ fn read(content_type: &str, body: &[u8], deviations: &mut Deviations) -> Option<
     reader.root(root);
     let mut document = reader.document;
     if document.is_empty() && (tree.has_own_text(root) || !is_recording_root(root)) {
-        deviations.add("nothing-read", "RFC 7865 5.1.2", &format!("nothing known in <{}>", quote(root.name())));
+        deviations.add(&codes::NOTHING_READ, format_args!("nothing known in <{}>", quote(root.name())));
         return None;
     }
     if (tree.truncated || cut) && document.mode == DataMode::Complete {
-        deviations.add("truncated", "RFC 7865 5.1", "the document is not whole");
+        deviations.add(&codes::TRUNCATED, format_args!("the document is not whole"));
         document.mode = DataMode::Partial;
     }
     check_ids(&document, deviations);
@@ -119,16 +131,20 @@ impl<'a> Reader<'a, '_> {
             root: root.name().to_string(),
             namespace: root.namespace.to_string(),
             sends_in_participants: false,
+            prefix: root.prefix().to_string(),
+            declared: root.declared().filter(|uri| *uri != &*root.namespace).take(MAX_DECLARED).map(short).collect(),
         };
         if root.name() != "recording" {
-            self.deviations.add("root-name", "RFC 7865 5.1.2", &format!("the root is <{}>", quote(root.name())));
+            self.deviations.add(&codes::ROOT_NAME, format_args!("the root is <{}>", quote(root.name())));
         }
         match root.namespace.strip_prefix("urn:ietf:params:xml:ns:recording:") {
             Some("1") => {}
-            Some(_) => self.deviations.add("unknown-version", "RFC 7865 6.11", &quote(&root.namespace)),
+            Some(_) => self.deviations.add(&codes::UNKNOWN_VERSION, format_args!("{}", quote(&root.namespace))),
             None => {
-                let text = format!("namespace '{}' in place of {NAMESPACE}", quote(&root.namespace));
-                self.deviations.add("namespace", "RFC 7865 5.1.1", &text);
+                self.deviations.add(
+                    &codes::NAMESPACE,
+                    format_args!("namespace '{}' in place of {NAMESPACE}", quote(&root.namespace)),
+                );
             }
         }
         for node in self.tree.elements(root) {
@@ -137,9 +153,11 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn top_level(&mut self, node: &Node<'a>) {
-        let name = node.name().to_ascii_lowercase();
-        match name.as_str() {
-            _ if !self.is_ours(node) => self.extend_document(node),
+        if !self.is_ours(node) {
+            return self.extend_document(node);
+        }
+        let known = TOP_LEVEL.iter().find(|name| node.is(name)).copied();
+        match known.unwrap_or_default() {
             "datamode" => self.data_mode(node),
             "group" => self.group(node),
             "session" => self.session(node),
@@ -163,18 +181,13 @@ impl<'a> Reader<'a, '_> {
         let value = self.text_of(node);
         let lower = value.to_ascii_lowercase();
         if node.name() != "datamode" || value != lower {
-            let text = format!("<{}>{}", quote(node.name()), quote(&value));
-            self.deviations.add("datamode-spelling", "RFC 7865 5.1.2", &text);
+            self.deviations.add(&codes::DATAMODE_SPELLING, format_args!("<{}>{}", quote(node.name()), quote(&value)));
         }
         match lower.as_str() {
             "complete" => self.document.mode = DataMode::Complete,
             "partial" => self.document.mode = DataMode::Partial,
             _ => {
-                self.deviations.add(
-                    "datamode-value",
-                    "RFC 7865 5.1.2",
-                    &format!("'{}', read as partial", quote(&value)),
-                );
+                self.deviations.add(&codes::DATAMODE_VALUE, format_args!("'{}', read as partial", quote(&value)));
                 self.document.mode = DataMode::Partial;
             }
         }
@@ -263,7 +276,7 @@ impl<'a> Reader<'a, '_> {
         let (send, recv) = (self.references(node, "send"), self.references(node, "recv"));
         if !send.is_empty() || !recv.is_empty() {
             self.document.dialect.sends_in_participants = true;
-            self.deviations.add("send-in-participant", "RFC 7865 6.8", "send and recv stand inside participant");
+            self.deviations.add(&codes::SEND_IN_PARTICIPANT, format_args!("send and recv stand inside participant"));
             let participant = id.clone();
             let assoc = ParticipantStreamAssoc { participant, send, recv, ..ParticipantStreamAssoc::default() };
             self.document.participant_streams.push(assoc);
@@ -295,8 +308,7 @@ impl<'a> Reader<'a, '_> {
         }
         for name in &names {
             if !["sip:", "sips:", "tel:"].iter().any(|s| name.aor.to_ascii_lowercase().starts_with(s)) {
-                let text = format!("'{}' has no scheme", quote(&name.aor));
-                self.deviations.add("aor-form", "RFC 7865 6.5.1", &text);
+                self.deviations.add(&codes::AOR_FORM, format_args!("'{}' has no scheme", quote(&name.aor)));
             }
         }
         names
@@ -321,7 +333,7 @@ impl<'a> Reader<'a, '_> {
         };
         // Avaya announces a stream before it has an id: an empty id is no reference, but the label counts.
         if stream.id.is_empty() {
-            self.deviations.add("empty-id", "RFC 7865 6.7", "a stream has no id");
+            self.deviations.add(&codes::EMPTY_ID, format_args!("a stream has no id"));
         }
         if stream.label.is_some() || !stream.id.is_empty() {
             self.document.streams.push(stream);
@@ -394,17 +406,13 @@ impl<'a> Reader<'a, '_> {
             return short(id);
         }
         let Some(id) = node.attribute(drafts) else { return String::new() };
-        self.deviations.add("id-attribute", "RFC 7865 9", &format!("<{}> has no {name}", quote(node.name())));
+        self.deviations.add(&codes::ID_ATTRIBUTE, format_args!("<{}> has no {name}", quote(node.name())));
         short(id)
     }
 
     fn has_id(&mut self, id: &str, element: &str) -> bool {
         if id.is_empty() {
-            self.deviations.add(
-                "element-without-id",
-                "RFC 7865 6.10",
-                &format!("<{element}> without an id is dropped"),
-            );
+            self.deviations.add(&codes::ELEMENT_WITHOUT_ID, format_args!("<{element}> without an id is dropped"));
         }
         !id.is_empty()
     }
@@ -416,9 +424,9 @@ impl<'a> Reader<'a, '_> {
             Some((_, None)) => {}
             Some((_, Some(flaw))) => {
                 let (code, words) = flaw.words();
-                self.deviations.add(code, "RFC 7865 6.9", &format!("{words}: {}", quote(&value)));
+                self.deviations.add(code, format_args!("{words}: {}", quote(&value)));
             }
-            None => self.deviations.add("time-form", "RFC 7865 6.9", &format!("'{}' is no time", quote(&value))),
+            None => self.deviations.add(&codes::TIME_FORM, format_args!("'{}' is no time", quote(&value))),
         }
         Some(value)
     }
@@ -448,7 +456,7 @@ pub(super) fn filled(value: Option<&str>) -> Option<String> {
 }
 
 /// As much of a text as is kept.
-fn short(text: &str) -> String {
+pub(super) fn short(text: &str) -> String {
     text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or(text).to_string()
 }
 
@@ -466,13 +474,13 @@ fn check_ids(document: &Document, deviations: &mut Deviations) {
     let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
     for (id, kind) in groups.chain(sessions).chain(participants).chain(streams).filter(|(id, _)| !id.is_empty()) {
         if let Some(other) = seen.insert(id, kind) {
-            let text = format!("'{}' is the id of a {other} and of a {kind}", quote(id));
-            deviations.add("id-used-twice", "RFC 7865 6.10", &text);
+            deviations
+                .add(&codes::ID_USED_TWICE, format_args!("'{}' is the id of a {other} and of a {kind}", quote(id)));
         }
         let base64 = |b: u8| b.is_ascii_alphanumeric() || b == b'+' || b == b'/';
         let body = id.strip_suffix("==").unwrap_or("");
         if body.len() != 22 || !body.bytes().all(base64) {
-            deviations.add("id-form", "RFC 7865 6.10", &format!("'{}' is no UUID in base64", quote(id)));
+            deviations.add(&codes::ID_FORM, format_args!("'{}' is no UUID in base64", quote(id)));
         }
     }
 }

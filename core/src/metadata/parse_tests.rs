@@ -1,6 +1,7 @@
 //! Dialects, broken documents and hostile ones.
 
 use super::*;
+use alloc::format;
 use proptest::prelude::*;
 
 fn parsed(body: &str) -> Parsed {

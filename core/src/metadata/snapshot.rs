@@ -52,6 +52,9 @@ pub struct Participant {
     pub id: String,
     /// Its names, the first as the vendor ranks them.
     pub names: Vec<NameId>,
+    /// Whom else the id has meant before, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<Former>,
     /// When it was there.
     pub intervals: Vec<Interval>,
     /// In which sessions, when.
@@ -60,6 +63,15 @@ pub struct Participant {
     pub contributions: Vec<Contribution>,
     /// Vendors' data.
     pub extensions: Vec<Extension>,
+}
+
+/// Somebody whom a participant's id has meant: a redirected call keeps the id and changes the address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Former {
+    /// The names of then.
+    pub names: Vec<NameId>,
+    /// When we were told otherwise.
+    pub until: Wall,
 }
 
 /// A participant in a session.

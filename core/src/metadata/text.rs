@@ -3,7 +3,7 @@
 use alloc::borrow::Cow;
 use alloc::string::String;
 
-use super::{Deviations, quote};
+use crate::deviation::{Deviations, codes, quote};
 
 /// How bytes become characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,7 @@ fn declared(content_type: &str, body: &[u8], deviations: &mut Deviations) -> Enc
         Some("utf-16" | "utf-16be") => Encoding::Utf16 { big: true },
         Some("utf-16le") => Encoding::Utf16 { big: false },
         Some(other) => {
-            deviations.add("unknown-encoding", "RFC 7865 5.1", &alloc::format!("encoding {}", quote(other)));
+            deviations.add(&codes::UNKNOWN_ENCODING, format_args!("encoding {}", quote(other)));
             Encoding::Utf8
         }
     }
@@ -68,7 +68,7 @@ fn utf8<'a>(body: &'a [u8], deviations: &mut Deviations) -> Cow<'a, str> {
     if let Ok(text) = core::str::from_utf8(body) {
         return Cow::Borrowed(text);
     }
-    deviations.add("bad-utf-8", "RFC 7865 5.1", "bytes that are not UTF-8 are read as ISO-8859-1");
+    deviations.add(&codes::BAD_UTF_8, format_args!("bytes that are not UTF-8 are read as ISO-8859-1"));
     let mut out = String::with_capacity(body.len() + 16);
     for chunk in body.utf8_chunks() {
         out.push_str(chunk.valid());
@@ -78,7 +78,7 @@ fn utf8<'a>(body: &'a [u8], deviations: &mut Deviations) -> Cow<'a, str> {
 }
 
 fn utf16(body: &[u8], big: bool, deviations: &mut Deviations) -> String {
-    deviations.add("utf-16", "RFC 7865 5.1", "the document is UTF-16");
+    deviations.add(&codes::UTF_16, format_args!("the document is UTF-16"));
     let (pairs, _) = body.as_chunks::<2>();
     let units = pairs.iter().map(|pair| if big { u16::from_be_bytes(*pair) } else { u16::from_le_bytes(*pair) });
     char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()

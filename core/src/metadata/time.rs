@@ -1,6 +1,7 @@
 //! Times as SRCs write them. RFC 7865 6.9 asks for RFC 3339 with a zone; few keep to it. They are read for display
 //! and for lint, never to order anything.
 
+use crate::deviation::{Code, codes};
 use crate::time::Wall;
 
 /// What is wrong with a time.
@@ -16,11 +17,11 @@ pub enum TimeFlaw {
 
 impl TimeFlaw {
     /// The deviation's code and words.
-    pub(super) fn words(self) -> (&'static str, &'static str) {
+    pub(super) fn words(self) -> (&'static Code, &'static str) {
         match self {
-            Self::NoZone => ("time-without-zone", "a time has no zone"),
-            Self::ZoneForm => ("time-zone-form", "a time's zone is not written as +hh:mm"),
-            Self::Letters => ("time-letters", "a time is written without capital T and Z"),
+            Self::NoZone => (&codes::TIME_WITHOUT_ZONE, "a time has no zone"),
+            Self::ZoneForm => (&codes::TIME_ZONE_FORM, "a time's zone is not written as +hh:mm"),
+            Self::Letters => (&codes::TIME_LETTERS, "a time is written without capital T and Z"),
         }
     }
 }

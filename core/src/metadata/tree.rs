@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::xml::{Attribute, Reader, Token};
-use super::{Deviations, quote};
+use crate::deviation::{Deviations, codes, quote};
 
 /// Depth of elements; RFC 7865 needs four, vendors' data a few more.
 const MAX_DEPTH: usize = 32;
@@ -55,6 +55,8 @@ const TEXTS: &[&str] = &[
 pub(super) struct Tree<'a> {
     text: &'a str,
     nodes: Vec<Node<'a>>,
+    /// Children of all nodes; each node's are a chain.
+    links: Vec<Link<'a>>,
     /// The document is not whole: something at its end is missing, or was not read.
     pub(super) truncated: bool,
 }
@@ -66,9 +68,16 @@ pub(super) struct Node<'a> {
     /// Resolved; empty where there is none.
     pub(super) namespace: Rc<str>,
     attributes: Vec<Attribute<'a>>,
-    children: Vec<Child<'a>>,
+    /// Its first and its last child.
+    children: Option<(usize, usize)>,
     start_tag: Range<usize>,
     end: usize,
+}
+
+#[derive(Debug)]
+struct Link<'a> {
+    child: Child<'a>,
+    next: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -100,6 +109,16 @@ impl<'a> Node<'a> {
         })
     }
 
+    /// Its prefix; empty where it has none.
+    pub(super) fn prefix(&self) -> &'a str {
+        self.qualified.rsplit_once(':').map_or("", |(prefix, _)| prefix)
+    }
+
+    /// The namespaces that it declares.
+    pub(super) fn declared(&self) -> impl Iterator<Item = &str> {
+        self.attributes.iter().filter(|a| is_declaration(a.name)).map(|a| a.value.trim())
+    }
+
     /// Its attributes without namespace declarations.
     pub(super) fn attributes(&self) -> impl Iterator<Item = &Attribute<'a>> {
         self.attributes.iter().filter(|a| !is_declaration(a.name))
@@ -110,7 +129,7 @@ impl<'a> Tree<'a> {
     /// Builds the tree; the root is the first element, and all else beside it is dropped.
     pub(super) fn read(text: &'a str, deviations: &mut Deviations) -> Result<Self, HasDoctype> {
         let mut builder = Builder {
-            tree: Self { text, nodes: Vec::new(), truncated: false },
+            tree: Self { text, nodes: Vec::new(), links: Vec::new(), truncated: false },
             open: Vec::new(),
             scopes: Vec::new(),
             nothing: Rc::from(""),
@@ -126,7 +145,7 @@ impl<'a> Tree<'a> {
         }
         builder.tree.truncated |= reader.truncated || !builder.open.is_empty();
         if builder.tree.truncated {
-            deviations.add("truncated", "RFC 7865 5.1", "the document is not whole; what was read is kept");
+            deviations.add(&codes::TRUNCATED, format_args!("the document is not whole; what was read is kept"));
         }
         Ok(builder.tree)
     }
@@ -138,10 +157,15 @@ impl<'a> Tree<'a> {
 
     /// An element's elements.
     pub(super) fn elements(&self, node: &Node<'a>) -> impl Iterator<Item = &Node<'a>> {
-        node.children.iter().filter_map(|child| match child {
+        self.children(node).filter_map(|child| match child {
             Child::Element(index) => self.nodes.get(*index),
             Child::Text(_) => None,
         })
+    }
+
+    fn children(&self, node: &Node<'a>) -> impl Iterator<Item = &Child<'a>> {
+        let first = node.children.and_then(|(first, _)| self.links.get(first));
+        core::iter::successors(first, |link| self.links.get(link.next?)).map(|link| &link.child)
     }
 
     /// The first element of `node` with this local name.
@@ -151,15 +175,22 @@ impl<'a> Tree<'a> {
     }
 
     /// All text inside `node`, trimmed.
-    pub(super) fn text_of(&self, node: &Node<'a>) -> String {
-        let mut out = String::new();
-        self.collect(node, &mut out);
-        out.trim().into()
+    pub(super) fn text_of(&self, node: &Node<'a>) -> Cow<'_, str> {
+        let mut children = self.children(node);
+        match (children.next(), children.next()) {
+            (None, _) => Cow::Borrowed(""),
+            (Some(Child::Text(text)), None) => Cow::Borrowed(text.trim()),
+            (Some(_), _) => {
+                let mut out = String::new();
+                self.collect(node, &mut out);
+                Cow::Owned(out.trim().into())
+            }
+        }
     }
 
     /// Whether `node` itself holds more than white space.
     pub(super) fn has_own_text(&self, node: &Node<'a>) -> bool {
-        node.children.iter().any(|child| match child {
+        self.children(node).any(|child| match child {
             Child::Text(text) => !text.trim().is_empty(),
             Child::Element(_) => false,
         })
@@ -171,7 +202,7 @@ impl<'a> Tree<'a> {
     }
 
     fn collect(&self, node: &Node<'a>, out: &mut String) {
-        for child in &node.children {
+        for child in self.children(node) {
             match child {
                 Child::Text(text) => out.push_str(text),
                 Child::Element(index) => {
@@ -201,7 +232,7 @@ impl<'a> Builder<'a> {
         match token {
             Token::Text(text) if self.open.is_empty() => {
                 if !text.trim().is_empty() {
-                    deviations.add("text-outside-root", "RFC 7865 5.1.2", &quote(text.trim()));
+                    deviations.add(&codes::TEXT_OUTSIDE_ROOT, format_args!("{}", quote(text.trim())));
                 }
                 true
             }
@@ -210,12 +241,12 @@ impl<'a> Builder<'a> {
                 true
             }
             Token::Start { name, .. } if closed => {
-                deviations.add("second-root", "RFC 7865 5.1.2", &alloc::format!("{} after the root", quote(name)));
+                deviations.add(&codes::SECOND_ROOT, format_args!("{} after the root", quote(name)));
                 false
             }
             Token::Start { name, attributes, empty, raw } => {
                 if self.open.len() >= MAX_DEPTH || self.tree.nodes.len() >= MAX_ELEMENTS {
-                    deviations.add("too-large", "RFC 7865 5.1", "more elements, or deeper ones, than are read");
+                    deviations.add(&codes::TOO_LARGE, format_args!("more elements, or deeper ones, than are read"));
                     self.tree.truncated = true;
                     return false;
                 }
@@ -231,9 +262,18 @@ impl<'a> Builder<'a> {
     }
 
     fn push(&mut self, child: Child<'a>) {
-        if let Some(node) = self.open.last().and_then(|top| self.tree.nodes.get_mut(*top)) {
-            node.children.push(child);
-        }
+        let Some(node) = self.open.last().and_then(|top| self.tree.nodes.get_mut(*top)) else { return };
+        let index = self.tree.links.len();
+        self.tree.links.push(Link { child, next: None });
+        node.children = match node.children {
+            None => Some((index, index)),
+            Some((first, last)) => {
+                if let Some(last) = self.tree.links.get_mut(last) {
+                    last.next = Some(index);
+                }
+                Some((first, index))
+            }
+        };
     }
 
     fn start(&mut self, qualified: &'a str, attributes: Vec<Attribute<'a>>, empty: bool, raw: Range<usize>) {
@@ -250,7 +290,7 @@ impl<'a> Builder<'a> {
         let index = self.tree.nodes.len();
         self.push(Child::Element(index));
         let end = raw.end;
-        self.tree.nodes.push(Node { qualified, namespace, attributes, children: Vec::new(), start_tag: raw, end });
+        self.tree.nodes.push(Node { qualified, namespace, attributes, children: None, start_tag: raw, end });
         if empty {
             self.scopes.retain(|(.., declared)| *declared < depth);
         } else {
@@ -265,7 +305,7 @@ impl<'a> Builder<'a> {
         };
         let place = named(self, |a, b| a == b).or_else(|| named(self, |a, b| local(a) == local(b)));
         let Some(place) = place else {
-            deviations.add("unmatched-end", "RFC 7865 5.1", &alloc::format!("</{}>", quote(name)));
+            deviations.add(&codes::UNMATCHED_END, format_args!("</{}>", quote(name)));
             if !is_container(local(name)) && !is_text(local(name)) {
                 self.push(Child::Text(Cow::Borrowed(self.tree.text.get(raw).unwrap_or(""))));
             }
@@ -290,18 +330,20 @@ impl<'a> Builder<'a> {
         let name = node.name();
         if !in_text && (is_container(name) || is_text(name)) {
             node.end = at;
-            deviations.add("unclosed-element", "RFC 7865 5.1", &alloc::format!("<{}> has no end", quote(name)));
+            deviations.add(&codes::UNCLOSED_ELEMENT, format_args!("<{}> has no end", quote(name)));
             return;
         }
         let tag = self.tree.text.get(node.start_tag.clone()).unwrap_or("");
-        deviations.add("unescaped-less-than", "RFC 7865 5.1", &alloc::format!("'<' is text in: {}", quote(tag)));
-        let content = core::mem::take(&mut node.children);
-        if let Some(parent) = self.open.last().and_then(|top| self.tree.nodes.get_mut(*top)) {
-            // While it was open nothing was added after it: it is the last child.
-            parent.children.pop();
-            parent.children.push(Child::Text(Cow::Borrowed(tag)));
-            parent.children.extend(content);
+        deviations.add(&codes::UNESCAPED_LESS_THAN, format_args!("'<' is text in: {}", quote(tag)));
+        let content = node.children.take();
+        let Some(parent) = self.open.last().and_then(|top| self.tree.nodes.get_mut(*top)) else { return };
+        // While it was open nothing was added after it: it is the last child. Its tag takes its place, then its content.
+        let Some((first, own)) = parent.children else { return };
+        if let Some(link) = self.tree.links.get_mut(own) {
+            link.child = Child::Text(Cow::Borrowed(tag));
+            link.next = content.map(|(first, _)| first);
         }
+        parent.children = Some((first, content.map_or(own, |(_, last)| last)));
     }
 }
 

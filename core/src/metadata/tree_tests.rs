@@ -9,7 +9,7 @@ fn shape(tree: &Tree<'_>, node: &Node<'_>) -> String {
     let mut attributes: Vec<_> = node.attributes().map(|a| format!(" {}={}", local(a.name), a.value)).collect();
     attributes.sort();
     let mut out = format!("({}|{}{}:", node.namespace, node.name(), attributes.concat());
-    for child in &node.children {
+    for child in tree.children(node) {
         match child {
             Child::Text(text) => out.push_str(text),
             Child::Element(index) => out.push_str(&shape(tree, &tree.nodes[*index])),

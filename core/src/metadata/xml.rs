@@ -9,14 +9,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::{Deviations, quote};
+use crate::deviation::{Deviations, codes, quote};
 
 /// Attributes kept of one element.
 const MAX_ATTRIBUTES: usize = 32;
 /// Longest reference, from `&` to `;`.
 const MAX_REFERENCE: usize = 12;
-/// What the deviations here break.
-const XML: &str = "RFC 7865 5.1";
 
 /// A piece of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +75,7 @@ impl<'a> Reader<'a> {
                 Markup::Nothing => {}
                 Markup::Literal(to) => {
                     let text = self.text.get(from..to).unwrap_or("<");
-                    deviations.add("unescaped-less-than", XML, &alloc::format!("'<' is text in: {}", quote(text)));
+                    deviations.add(&codes::UNESCAPED_LESS_THAN, format_args!("'<' is text in: {}", quote(text)));
                     self.at = to;
                     return Some(Token::Text(self.unescape(from..to, deviations)));
                 }
@@ -162,11 +160,7 @@ impl<'a> Reader<'a> {
                     at = end;
                     let twice = attributes.iter().any(|known| known.name == attribute.name);
                     if twice || attributes.len() >= MAX_ATTRIBUTES {
-                        deviations.add(
-                            "surplus-attribute",
-                            XML,
-                            &alloc::format!("{} of {name}", quote(attribute.name)),
-                        );
+                        deviations.add(&codes::SURPLUS_ATTRIBUTE, format_args!("{} of {name}", quote(attribute.name)));
                     } else {
                         attributes.push(attribute);
                     }
@@ -220,7 +214,7 @@ impl<'a> Reader<'a> {
             if ends {
                 return Some(at);
             }
-            deviations.add("unescaped-quote", XML, "a quotation mark inside an attribute's value");
+            deviations.add(&codes::UNESCAPED_QUOTE, format_args!("a quotation mark inside an attribute's value"));
             at += 1;
         }
     }
@@ -256,7 +250,7 @@ impl<'a> Reader<'a> {
                 ('\n', if rest.starts_with("\r\n") { 2 } else { 1 })
             } else {
                 reference(rest).unwrap_or_else(|| {
-                    deviations.add("unescaped-ampersand", XML, &alloc::format!("'&' is text in: {}", quote(text)));
+                    deviations.add(&codes::UNESCAPED_AMPERSAND, format_args!("'&' is text in: {}", quote(text)));
                     ('&', 1)
                 })
             };

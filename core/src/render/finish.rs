@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::account::Account;
+use super::digits::Pressed;
 use super::epochs::Clocks;
 use super::lanes::{self, Lane, Role, Seat};
 use super::people::{People, party, role};
@@ -12,8 +13,8 @@ use super::plan::{FilePlan, Plan, Planner};
 use super::ports::PortRecord;
 use super::proof;
 use super::sheet::{
-    ChannelName, FileSheet, JournalSheet, QualitySheet, RecordingSession, SIDECAR_FORMAT, Sidecar, SourceSheet, State,
-    StreamSheet,
+    ChannelName, DigitSheet, FileSheet, JournalSheet, QualitySheet, RecordingSession, SIDECAR_FORMAT, Sidecar,
+    SourceSheet, State, StreamSheet,
 };
 use crate::codec::Coding;
 use crate::entry::{EndCause, PauseCause, PortIndex, SourceChange};
@@ -173,9 +174,14 @@ fn end(planner: &Planner, lines: &[Line<'_>], zero: i64, heard: Option<i64>) -> 
     };
     let Some(heard) = heard.filter(|&heard| heard > zero) else { return ended.max(zero) };
     let abandoned = match cause {
-        Some(EndCause::SrcGone | EndCause::DialogUnknown | EndCause::CaptureEnded | EndCause::Failed) | None => {
-            !lines.iter().any(|line| line.record.open_pause().is_some())
-        }
+        Some(
+            EndCause::SrcGone
+            | EndCause::DialogUnknown
+            | EndCause::SessionExpired
+            | EndCause::CaptureEnded
+            | EndCause::Failed,
+        )
+        | None => !lines.iter().any(|line| line.record.open_pause().is_some()),
         Some(EndCause::Bye | EndCause::Cancel | EndCause::CommunicationSessionEnded | EndCause::Operator) => false,
     };
     if abandoned || ended.saturating_sub(heard) < HANG_UP_NS { heard } else { ended }
@@ -229,12 +235,18 @@ fn sidecar(findings: &Findings<'_>, files: &[FilePlan]) -> Sidecar {
         ended_at: Wall(ended_at).rfc3339(),
         duration_ms: findings.ms(findings.end),
         ended_by,
-        recording_session: RecordingSession { id: planner.session, ..planner.signalling.session.clone() },
+        recording_session: RecordingSession {
+            id: planner.session,
+            vendor: planner.signalling.vendor(),
+            ..planner.signalling.session.clone()
+        },
         communication_session: people.session(),
+        call: planner.signalling.call(people.session_id()),
         caller: caller.map(party),
         callee: callee.map(party),
         participants: people.sheets(),
         streams: findings.lines.iter().map(|line| stream(findings, line)).collect(),
+        digits: digits(findings),
         metadata: planner.signalling.metadata.clone(),
         files: files.iter().map(file_sheet).collect(),
         proof: proof::proof(findings),
@@ -242,14 +254,31 @@ fn sidecar(findings: &Findings<'_>, files: &[FilePlan]) -> Sidecar {
     }
 }
 
+fn digits(findings: &Findings<'_>) -> Vec<DigitSheet> {
+    let label = |port| findings.planner.ports.get(&port).and_then(|record| record.stream.label.clone());
+    let sheet = |pressed: &Pressed| DigitSheet {
+        at_ms: findings.ms(pressed.at),
+        duration_ms: u64::try_from(pressed.duration / NANOS_PER_MILLI).unwrap_or(0),
+        digit: pressed.digit.clone(),
+        label: pressed.port.and_then(label),
+        by_info: pressed.port.is_none(),
+    };
+    findings.planner.digits.pressed.iter().map(sheet).collect()
+}
+
 fn state(ended_by: Option<EndCause>) -> State {
     match ended_by {
         Some(EndCause::Bye | EndCause::Cancel | EndCause::CommunicationSessionEnded | EndCause::Operator) => {
             State::Complete
         }
-        Some(EndCause::SrcGone | EndCause::DialogUnknown | EndCause::CaptureEnded | EndCause::Failed) | None => {
-            State::Interrupted
-        }
+        Some(
+            EndCause::SrcGone
+            | EndCause::DialogUnknown
+            | EndCause::SessionExpired
+            | EndCause::CaptureEnded
+            | EndCause::Failed,
+        )
+        | None => State::Interrupted,
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod account;
 mod clock;
+mod digits;
 mod epochs;
 mod finish;
 mod lanes;

@@ -7,7 +7,7 @@ use super::lanes::Role;
 use super::plan::Planner;
 use super::ports::PortRecord;
 use super::sheet::{self, CommunicationSession, Party};
-use crate::metadata::{Participant, Snapshot};
+use crate::metadata::{NameId, Participant, Snapshot};
 use crate::time::Wall;
 
 /// The metadata at the recording's end, seen from its communication session.
@@ -45,34 +45,52 @@ impl<'p> People<'p> {
         })
     }
 
-    /// Everybody of the session, in order of appearance.
+    /// The communication session's id.
+    pub(super) fn session_id(&self) -> Option<&'p str> {
+        self.session
+    }
+
+    /// Everybody of the session, in order of appearance; whom an id meant before stands before whom it means last.
     pub(super) fn sheets(&self) -> Vec<sheet::Participant> {
         let all = match self.session {
             Some(session) => self.snapshot.participants_of(session),
             None => self.snapshot.participants.iter().collect(),
         };
-        all.into_iter().map(|participant| self.sheet(participant)).collect()
+        all.into_iter().flat_map(|participant| self.sheets_of(participant)).collect()
     }
 
-    fn sheet(&self, participant: &Participant) -> sheet::Participant {
-        let who = party(participant);
-        sheet::Participant {
-            id: participant.id.clone(),
-            aor: who.aor,
-            name: who.name,
-            joined_at: participant.joined_at().map(Wall::rfc3339),
-            left_at: participant.left_at().map(Wall::rfc3339),
-            labels: self.snapshot.labels_of(participant).into_iter().map(ToString::to_string).collect(),
+    fn sheets_of(&self, participant: &Participant) -> Vec<sheet::Participant> {
+        let sheet = |names: &[NameId], from: Option<Wall>, to: Option<Wall>| {
+            let who = named(names);
+            sheet::Participant {
+                id: participant.id.clone(),
+                aor: who.aor,
+                name: who.name,
+                joined_at: from.map(Wall::rfc3339),
+                left_at: to.map(Wall::rfc3339),
+                labels: self.snapshot.labels_of(participant).into_iter().map(ToString::to_string).collect(),
+            }
+        };
+        let mut from = participant.joined_at();
+        let mut sheets = Vec::new();
+        for former in &participant.former {
+            sheets.push(sheet(&former.names, from, Some(former.until)));
+            from = Some(former.until);
         }
+        sheets.push(sheet(&participant.names, from, participant.left_at()));
+        sheets
     }
 }
 
 /// A participant as one end of a call.
 pub(super) fn party(participant: &Participant) -> Party {
-    let name = participant.names.first();
+    named(&participant.names)
+}
+
+fn named(names: &[NameId]) -> Party {
     Party {
-        aor: name.map(|name| name.aor.clone()).unwrap_or_default(),
-        name: participant.names.iter().find_map(|name| name.display.clone()),
+        aor: names.first().map(|name| name.aor.clone()).unwrap_or_default(),
+        name: names.iter().find_map(|name| name.display.clone()),
     }
 }
 

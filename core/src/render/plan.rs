@@ -6,6 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::account::Ledger;
+use super::digits::Digits;
 use super::epochs::{Clocks, EpochRecord};
 use super::finish;
 use super::lanes::Seat;
@@ -15,8 +16,8 @@ use super::sheet::{AlarmSheet, ClockStep, DiskStall, Sidecar};
 use super::signalling::Signalling;
 use super::track::{Heard, Tracker};
 use super::wav::WavFormat;
+use crate::deviation::Deviation;
 use crate::entry::{Alarm, Entry, Event, Kind, PortIndex, SegmentHeader};
-use crate::metadata::Deviation;
 use crate::seed::{RecordingId, SessionId};
 
 /// Gaps, drops, alarms, steps and deviations that are listed, each.
@@ -69,6 +70,7 @@ pub struct Planner {
     pub(super) epochs: Vec<EpochRecord>,
     pub(super) ports: BTreeMap<PortIndex, PortRecord>,
     pub(super) signalling: Signalling,
+    pub(super) digits: Digits,
     pub(super) notes: Notes,
     /// The last entry of the recording.
     pub(super) last_at: Option<i64>,
@@ -100,6 +102,7 @@ impl Planner {
             epochs: Vec::new(),
             ports: BTreeMap::new(),
             signalling: Signalling::default(),
+            digits: Digits::default(),
             notes: Notes::default(),
             last_at: None,
         }
@@ -116,7 +119,11 @@ impl Planner {
             }
             Kind::Sip { transport, outbound, from, message, .. } => {
                 if !outbound && self.scope.ended().is_none() {
-                    self.signalling.inbound(entry.at, *transport, *from, message);
+                    let deviations = self.signalling.inbound(entry.at, *transport, *from, message);
+                    self.notes.deviate(&deviations);
+                    if self.scope.is_open() {
+                        self.digits.message(at, message);
+                    }
                 }
             }
             Kind::Event(event) => self.event(at, event),
@@ -151,6 +158,14 @@ impl Planner {
         if let Some(record) = self.ports.get_mut(&port) {
             record.packet(heard.format);
         }
+        if self.is_of_events(port, heard) {
+            self.digits.packet(at, port, heard);
+        }
+    }
+
+    fn is_of_events(&self, port: PortIndex, heard: &Heard<'_>) -> bool {
+        let format = heard.format.and_then(|format| self.tracker.port(port)?.formats.get(format));
+        heard.is_event && format.is_some_and(|format| format.name.starts_with("telephone-event"))
     }
 
     fn event(&mut self, at: i64, event: &Event) {
@@ -172,7 +187,10 @@ impl Planner {
                     port.look(snapshot);
                 }
                 self.notes.deviate(deviations);
+                self.notes.deviate(&self.signalling.metadata(snapshot));
             }
+            Event::RecordingStarted { recording, .. } if *recording == self.recording => self.signalling.begins(),
+            Event::RecordingStarted { .. } if self.scope.zero().is_none() => self.signalling.another_begins(),
             Event::Gap { from, to, rebooted } if self.scope.is_open() => {
                 list(&mut self.notes.gaps, (from.0, to.0, *rebooted));
             }

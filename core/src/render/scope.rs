@@ -3,6 +3,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
+use alloc::sync::Arc;
 
 use crate::entry::{EndCause, Event, PortIndex, Stream};
 use crate::metadata::Snapshot;
@@ -20,7 +21,7 @@ pub(super) struct Scope {
     sessions: BTreeSet<String>,
     labels: BTreeMap<PortIndex, Option<String>>,
     foreign: BTreeSet<PortIndex>,
-    snapshot: Snapshot,
+    snapshot: Arc<Snapshot>,
 }
 
 impl Scope {
@@ -34,7 +35,7 @@ impl Scope {
             sessions: BTreeSet::new(),
             labels: BTreeMap::new(),
             foreign: BTreeSet::new(),
-            snapshot: Snapshot::default(),
+            snapshot: Arc::default(),
         }
     }
 
@@ -61,7 +62,7 @@ impl Scope {
                 self.share_out();
             }
             Event::Metadata { snapshot, .. } => {
-                self.snapshot = snapshot.clone();
+                self.snapshot = Arc::clone(snapshot);
                 self.share_out();
             }
             Event::Segment(_)

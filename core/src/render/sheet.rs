@@ -9,10 +9,11 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::levels::Levels;
+use crate::deviation::Deviation;
 use crate::entry::{Alarm, EndCause, PauseCause, SourceChange};
-use crate::metadata::Deviation;
 use crate::seed::{RecordingId, SessionId};
 use crate::sip::Transport;
+use crate::vendor::{CallIds, Profile};
 
 /// Version of the sidecar's format.
 pub const SIDECAR_FORMAT: u32 = 1;
@@ -40,6 +41,9 @@ pub struct Sidecar {
     pub recording_session: RecordingSession,
     /// The call that was recorded, where the metadata names it.
     pub communication_session: Option<CommunicationSession>,
+    /// What vendors call the call, by field: recordings with a value in common belong together.
+    #[serde(default)]
+    pub call: CallIds,
     /// Who called.
     pub caller: Option<Party>,
     /// Who was called.
@@ -48,6 +52,9 @@ pub struct Sidecar {
     pub participants: Vec<Participant>,
     /// The m-lines and what arrived on them.
     pub streams: Vec<StreamSheet>,
+    /// Keys that were pressed.
+    #[serde(default)]
+    pub digits: Vec<DigitSheet>,
     /// The metadata as received.
     pub metadata: Vec<RawMetadata>,
     /// The audio files.
@@ -81,6 +88,9 @@ pub struct RecordingSession {
     pub transport: Option<Transport>,
     /// The SRC's User-Agent header.
     pub user_agent: Option<String>,
+    /// Who made the SRC, by the signs it gives; none if they say too little.
+    #[serde(default)]
+    pub vendor: Option<Profile>,
 }
 
 /// A communication session (RFC 7865 6.3).
@@ -200,6 +210,21 @@ pub struct QualitySheet {
     pub burst_ratio_hundredths: u32,
     /// What the codec was taken for, with its factors of ITU-T G.113 Appendix I.
     pub codec: String,
+}
+
+/// A key that was pressed (RFC 4733, or INFO).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DigitSheet {
+    /// When, as it arrived.
+    pub at_ms: u64,
+    /// How long, as far as was told.
+    pub duration_ms: u64,
+    /// `0` to `9`, `*`, `#`, `A` to `D`; none where it was masked before it was kept.
+    pub digit: Option<String>,
+    /// On which stream; none if by INFO or without a label.
+    pub label: Option<String>,
+    /// By INFO instead of RTP.
+    pub by_info: bool,
 }
 
 /// A metadata document as received.

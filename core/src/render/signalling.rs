@@ -1,13 +1,20 @@
-//! What the sheet repeats of the signalling: who called us, from where, and each metadata document as it came.
+//! What the sheet tells of the signalling: who called us, from where, with what, under which ids, what was wrong with it,
+//! and each metadata document as it came.
 
+use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use super::sheet::{RawMetadata, RecordingSession};
-use crate::metadata;
+use crate::deviation::Deviation;
+use crate::lint::{contradictions, inspect};
+use crate::metadata::{self, Snapshot};
+use crate::sdp::Description;
+use crate::session::{Bodies, MAX_OPEN_RECORDINGS};
 use crate::sip::{Message, Method, Transport, multipart};
 use crate::time::Wall;
+use crate::vendor::{CallIds, Evidence, Profile};
 
 /// Documents that a sheet repeats, and their bytes in all; the journal holds the others.
 const MAX_DOCUMENTS: usize = 1000;
@@ -21,27 +28,99 @@ pub(super) struct Signalling {
     pub(super) src: Option<SocketAddr>,
     pub(super) metadata: Vec<RawMetadata>,
     bytes: usize,
+    evidence: Evidence,
+    /// Labels of the m-lines last offered.
+    labels: Vec<Option<String>>,
+    /// Ids in header fields, and those of the last request alone.
+    in_headers: CallIds,
+    in_last_request: CallIds,
+    /// Ids in metadata by communication session; without one where the metadata has named none.
+    in_metadata: BTreeMap<Option<String>, CallIds>,
+    /// Another recording of the session began before.
+    has_predecessor: bool,
 }
 
 impl Signalling {
-    /// Takes a message that we received.
-    pub(super) fn inbound(&mut self, at: Wall, transport: Transport, from: SocketAddr, message: &[u8]) {
-        let Ok(message) = Message::parse_datagram(message) else { return };
-        let Some(method) = message.method() else { return };
-        if self.src.is_none() && *method == Method::Invite {
+    /// Takes a message that we received (the SRC's INVITE, or its 2xx to ours, says who it is); yields what is not as it
+    /// should be in it.
+    pub(super) fn inbound(&mut self, at: Wall, transport: Transport, from: SocketAddr, bytes: &[u8]) -> Vec<Deviation> {
+        let Ok(message) = Message::parse_datagram(bytes) else { return Vec::new() };
+        let accepts = matches!(message.status(), Some(200..=299));
+        let of_response = message.cseq().filter(|_| accepts).map(|cseq| cseq.method);
+        let Some(method) = message.method().cloned().or(of_response) else { return Vec::new() };
+        if self.src.is_none() && method == Method::Invite {
             self.src = Some(from);
             self.session.src = from.to_string();
             self.session.transport = Some(transport);
             self.session.call_id = message.call_id().unwrap_or_default().to_string();
-            self.session.user_agent = message.header("User-Agent").map(ToString::to_string);
+            let product = message.header("User-Agent").or_else(|| message.header("Server"));
+            self.session.user_agent = product.map(ToString::to_string);
         }
-        let Some(content_type) = message.content_type() else { return };
-        let method = method.to_string();
-        for part in multipart::parts(content_type, &message.body).unwrap_or_default() {
-            if metadata::is_metadata_type(&part.content_type) {
-                self.keep(at, &method, part.content_type, &part.body);
+        self.evidence.message(&message);
+        self.in_last_request = CallIds::default();
+        self.in_last_request.message(&message);
+        self.in_headers.merge(&self.in_last_request);
+        let sdp = Bodies::read(&message).ok().and_then(|bodies| bodies.sdp);
+        if let Some(offer) = sdp.and_then(|sdp| Description::parse(&sdp).ok()) {
+            self.labels = offer.media.into_iter().map(|media| media.label).collect();
+        }
+        if let Some(content_type) = message.content_type() {
+            let method = method.to_string();
+            for part in multipart::parts(content_type, &message.body).unwrap_or_default() {
+                if metadata::is_metadata_type(&part.content_type) {
+                    self.keep(at, &method, part.content_type, &part.body);
+                }
             }
         }
+        inspect(&message, bytes, transport)
+    }
+
+    /// Takes the metadata as of an update; yields where it contradicts the SDP.
+    pub(super) fn metadata(&mut self, snapshot: &Snapshot) -> Vec<Deviation> {
+        self.evidence.snapshot(snapshot);
+        let active = snapshot.active_sessions();
+        let ids: Vec<Option<String>> = match active.as_slice() {
+            [] => [None].into(),
+            some => some.iter().take(MAX_OPEN_RECORDINGS).map(|session| Some(session.id.clone())).collect(),
+        };
+        for id in ids {
+            let mut found = CallIds::default();
+            found.snapshot(snapshot, id.as_deref());
+            self.in_metadata.entry(id).or_default().merge(&found);
+        }
+        if self.labels.is_empty() {
+            return Vec::new();
+        }
+        let labels: Vec<Option<&str>> = self.labels.iter().map(Option::as_deref).collect();
+        contradictions(&labels, snapshot)
+    }
+
+    /// Another recording of the session begins.
+    pub(super) fn another_begins(&mut self) {
+        self.has_predecessor = true;
+    }
+
+    /// The recording begins. Where there was another before it, header fields of earlier requests were of that one.
+    pub(super) fn begins(&mut self) {
+        if self.has_predecessor {
+            self.in_headers = self.in_last_request.clone();
+        }
+    }
+
+    /// Who made the SRC.
+    pub(super) fn vendor(&self) -> Option<Profile> {
+        self.evidence.profile()
+    }
+
+    /// The ids of the call recorded, which is the communication session `session`; of all, where none is named.
+    pub(super) fn call(&self, session: Option<&str>) -> CallIds {
+        let mut call = self.in_headers.clone();
+        for (id, ids) in &self.in_metadata {
+            if session.is_none() || id.is_none() || id.as_deref() == session {
+                call.merge(ids);
+            }
+        }
+        call
     }
 
     fn keep(&mut self, at: Wall, method: &str, content_type: String, body: &[u8]) {

@@ -47,6 +47,7 @@ pub(super) struct Heard<'a> {
     pub(super) clock_rate: u32,
     /// Events and comfort noise: timestamps that stand still, or nearly so.
     pub(super) is_event: bool,
+    pub(super) payload: &'a [u8],
     pub(super) audio: Option<Audio<'a>>,
 }
 
@@ -219,6 +220,7 @@ impl Tracker {
             timestamp: packet.timestamp,
             clock_rate,
             is_event,
+            payload: packet.payload,
             audio,
         })
     }

@@ -5,6 +5,7 @@
 //!       -> rtcp::parse   -> Reception::sender_report        Reception::report_block -> rtcp::Encoder
 //! ```
 
+pub mod event;
 pub mod packet;
 pub mod quality;
 pub mod rtcp;

@@ -21,6 +21,12 @@ pub struct AnswerPolicy {
     pub codecs_strict: bool,
     /// Media that are recorded: `audio`.
     pub accept_media: Vec<String>,
+    /// Plain RTP is not taken.
+    #[serde(default)]
+    pub require_srtp: bool,
+    /// The offer came over signalling that anybody can read, and keys in it (RFC 4568 6.1) count as known to anybody.
+    #[serde(default)]
+    pub clear_keys_refused: bool,
 }
 
 impl Default for AnswerPolicy {
@@ -29,6 +35,8 @@ impl Default for AnswerPolicy {
             codecs: ["PCMA", "PCMU"].map(ToString::to_string).to_vec(),
             codecs_strict: false,
             accept_media: ["audio"].map(ToString::to_string).to_vec(),
+            require_srtp: false,
+            clear_keys_refused: false,
         }
     }
 }
@@ -110,6 +118,10 @@ pub enum NotRecorded {
     Proto(String),
     /// Secure RTP without keys that we could use.
     Secure(String),
+    /// Plain RTP, where only SRTP may be taken.
+    Plain(String),
+    /// Secure RTP whose keys came over signalling that anybody can read.
+    ClearKeys(String),
     /// No format that the policy takes; those offered.
     Codec(String),
 }
@@ -121,6 +133,11 @@ impl fmt::Display for NotRecorded {
             Self::Media(kind) => write!(f, "{kind} is not recorded"),
             Self::Proto(proto) => write!(f, "the transport {proto} is not supported"),
             Self::Secure(proto) => write!(f, "{proto} is not supported, only plain RTP is"),
+            Self::Plain(proto) => write!(f, "{proto} is plain, and SRTP is required (require_srtp)"),
+            Self::ClearKeys(proto) => write!(
+                f,
+                "the keys of {proto} came over signalling without TLS, where anybody can read them (sdes_over_clear)"
+            ),
             Self::Codec(offered) => write!(f, "no codec that we take among those offered ({offered})"),
         }
     }
@@ -141,13 +158,18 @@ pub struct Refusal {
 /// 488 if something was offered and nothing of it can be recorded (RFC 3264 6.1). An offer without m-lines, or with
 /// all ports 0, is no reason to refuse.
 pub fn decide(offer: &Description, policy: &AnswerPolicy) -> Result<Decision, Refusal> {
-    let media: Vec<Decided> = (0u16..).zip(&offer.media).map(|(m_line, m)| decide_media(m_line, m, policy)).collect();
+    let Decision { media } = decide_each(offer, policy);
     let wanted: Vec<&NotRecorded> =
         media.iter().filter_map(|d| d.reason_if_not.as_ref()).filter(|why| **why != NotRecorded::ZeroPort).collect();
     if let (Some(why), true) = (wanted.first(), media.iter().all(|d| d.accepted.is_none())) {
         return Err(Refusal { status: 488, reason: why.to_string() });
     }
     Ok(Decision { media })
+}
+
+/// Decides every m-line and refuses nothing: for an answer to an offer of ours, which may reject all of it.
+pub fn decide_each(offer: &Description, policy: &AnswerPolicy) -> Decision {
+    Decision { media: (0u16..).zip(&offer.media).map(|(m_line, m)| decide_media(m_line, m, policy)).collect() }
 }
 
 fn decide_media(m_line: u16, media: &Media, policy: &AnswerPolicy) -> Decided {
@@ -166,7 +188,11 @@ fn accept(media: &Media, policy: &AnswerPolicy) -> Result<Accepted, NotRecorded>
         return Err(NotRecorded::Media(media.kind.clone()));
     }
     match media.proto.to_ascii_uppercase().as_str() {
+        "RTP/AVP" | "RTP/AVPF" if policy.require_srtp => return Err(NotRecorded::Plain(media.proto.clone())),
         "RTP/AVP" | "RTP/AVPF" => {}
+        proto if proto.contains("/SAVP") && policy.clear_keys_refused && !media.crypto.is_empty() => {
+            return Err(NotRecorded::ClearKeys(media.proto.clone()));
+        }
         proto if proto.contains("/SAVP") => return Err(NotRecorded::Secure(media.proto.clone())),
         _ => return Err(NotRecorded::Proto(media.proto.clone())),
     }
@@ -317,6 +343,23 @@ mod tests {
         assert_eq!(whys, expected);
         assert_eq!(decision.media[2].paused(), Some(PauseKind::ZeroPort));
         assert_eq!(decision.media[5].accepted.as_ref().unwrap().proto, "RTP/AVPF");
+    }
+
+    #[test]
+    fn plain_media_and_keys_in_the_clear_are_refused_where_that_is_the_rule() {
+        let keys = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj\r\n";
+        let media = alloc::format!("m=audio 1 RTP/AVP 0\r\nm=audio 3 RTP/SAVP 0\r\n{keys}m=audio 5 RTP/SAVP 0\r\n");
+        let why = |policy: &AnswerPolicy, line: usize| {
+            decide(&offer(&media), policy)
+                .map(|d| d.media[line].reason_if_not.clone())
+                .map_err(|refusal| refusal.reason)
+        };
+        let clear = AnswerPolicy { clear_keys_refused: true, ..AnswerPolicy::default() };
+        assert_eq!(why(&clear, 0), Ok(None));
+        assert_eq!(why(&clear, 1), Ok(Some(NotRecorded::ClearKeys("RTP/SAVP".into()))));
+        assert_eq!(why(&clear, 2), Ok(Some(NotRecorded::Secure("RTP/SAVP".into()))), "no key was shown");
+        let secure = AnswerPolicy { require_srtp: true, ..AnswerPolicy::default() };
+        assert_eq!(why(&secure, 0), Err("RTP/AVP is plain, and SRTP is required (require_srtp)".into()));
     }
 
     #[test]

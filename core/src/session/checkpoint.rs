@@ -1,12 +1,15 @@
 //! What must be known to go on with a session after a crash: written to its journal at each change, as JSON.
 
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
+use super::peer::Abilities;
 use super::recordings::Recordings;
+use super::session_timer::SessionTimer;
 use super::streams::Streams;
 use crate::entry::{EndCause, SegmentHeader};
 use crate::metadata::Snapshot;
@@ -28,7 +31,7 @@ pub struct Checkpoint {
     pub(super) dialog: Dialog,
     pub(super) flow: Flow,
     pub(super) streams: Streams,
-    pub(super) snapshot: Snapshot,
+    pub(super) snapshot: Arc<Snapshot>,
     pub(super) recordings: Recordings,
     /// When our first 2xx left.
     pub(super) answered: Option<Wall>,
@@ -39,6 +42,23 @@ pub struct Checkpoint {
     /// `o=` of our descriptions.
     pub(super) description_id: u64,
     pub(super) description_version: u64,
+    /// The row of the table of peers that its INVITE was under.
+    #[serde(default)]
+    pub(super) peer_row: Option<String>,
+    /// Our last description, offer or answer: what is the same again keeps its version (RFC 3264 8).
+    #[serde(default)]
+    pub(super) described: String,
+    /// RFC 4028.
+    #[serde(default)]
+    pub(super) timer: Option<SessionTimer>,
+    #[serde(default)]
+    pub(super) peer: Abilities,
+    /// The INVITE was ours.
+    #[serde(default)]
+    pub(super) initiated: bool,
+    /// The SRC was asked to stop sending.
+    #[serde(default)]
+    pub(super) pause_told: bool,
     /// Set once the session is over.
     pub(super) ended: Option<EndCause>,
 }
@@ -84,13 +104,19 @@ impl Checkpoint {
             dialog,
             flow,
             streams: Streams::default(),
-            snapshot,
+            snapshot: Arc::new(snapshot),
             recordings: Recordings::default(),
             answered: None,
             last_invite: LastInvite::default(),
             offered: Vec::new(),
             description_id,
             description_version: 0,
+            peer_row: None,
+            described: String::new(),
+            timer: None,
+            peer: Abilities::default(),
+            initiated: false,
+            pause_told: false,
             ended: None,
         }
     }

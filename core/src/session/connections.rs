@@ -1,25 +1,38 @@
 //! From bytes to messages: datagrams, and streams whose messages are put together (RFC 3261 18.3).
 
 use super::limits::{MAX_BREAKS, MAX_CONNECTIONS};
+use super::secrets::without_digits;
 use super::srs::Srs;
 use super::{Output, Tell};
 use crate::sip::framing::{Frame, Framer};
 use crate::sip::message::{Message, ParseError, is_keep_alive};
-use crate::sip::{ConnectionId, Flow};
+use crate::sip::{ConnectionId, Flow, PeerCertificate};
 use crate::time::Now;
 
 /// A stream that is open.
 pub(super) struct Connection {
     framer: Framer,
     flow: Flow,
+    /// What the peer showed in the TLS handshake.
+    certificate: Option<PeerCertificate>,
     /// How often its bytes could not be followed.
     breaks: u8,
 }
 
 impl Srs {
-    pub(super) fn connection_opened(&mut self, flow: Flow) {
+    pub(super) fn connection_opened(&mut self, now: Now, flow: Flow, certificate: Option<PeerCertificate>) {
         let Some(id) = flow.connection.filter(|_| self.connections.len() < MAX_CONNECTIONS) else { return };
-        self.connections.insert(id, Connection { framer: Framer::default(), flow, breaks: 0 });
+        self.connections
+            .insert(id, Connection { framer: Framer::default(), flow: flow.clone(), certificate, breaks: 0 });
+        if !self.admits_connection(now, &flow) {
+            self.connections.remove(&id);
+            self.out.push_back(Output::CloseConnection { id });
+        }
+    }
+
+    /// What the peer at the other end of a stream showed.
+    pub(super) fn certificate_of(&self, flow: &Flow) -> Option<&PeerCertificate> {
+        self.connections.get(&flow.connection?)?.certificate.as_ref()
     }
 
     pub(super) fn connection_closed(&mut self, now: Now, id: ConnectionId) {
@@ -82,6 +95,9 @@ impl Srs {
     }
 
     fn message(&mut self, now: Now, flow: &Flow, bytes: &[u8]) {
+        if !self.admits_bytes(now, flow, bytes) {
+            return;
+        }
         let message = match Message::parse_datagram(bytes) {
             Ok(message) => message,
             Err(error) => {
@@ -89,10 +105,14 @@ impl Srs {
                 return;
             }
         };
+        if !self.admits(now, flow, &message) {
+            return;
+        }
         if let Some(call_id) = message.call_id() {
+            let kept = without_digits(bytes, self.policy.digits);
             for id in self.by_call.get(call_id).into_iter().flatten() {
-                if let Some(session) = self.sessions.get(id) {
-                    session.keep_message(now.wall, flow, false, bytes, &mut self.out);
+                if let Some(session) = self.sessions.get_mut(id) {
+                    session.keep_message(now.wall, flow, false, &kept, &mut self.out);
                 }
             }
         }

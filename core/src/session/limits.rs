@@ -18,5 +18,17 @@ pub const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
 pub const SEGMENT_LENGTH: Duration = Duration::from_secs(15 * 60);
 /// RTP that still comes this long after the last recording ended begins one of its own: no audio without a recording.
 pub const ORPHAN_AUDIO: Duration = Duration::from_secs(2);
+/// Snapshots are asked for no more often, an order apart (RFC 7866 9.2).
+pub const SNAPSHOT_REQUEST_INTERVAL: Duration = Duration::from_secs(30);
+/// Snapshots asked for in a row without a complete document having come.
+pub const MAX_SNAPSHOT_TRIES: u8 = 3;
+/// 3xx that an INVITE of ours follows.
+pub const MAX_REDIRECTS: u8 = 3;
+/// Messages kept of the time before a session that we begin has its journal.
+pub const MAX_EARLY_MESSAGES: usize = 32;
 /// Our m-lines in an offer of ours, where the metadata names no more.
 pub const DEFAULT_OFFERED_STREAMS: usize = 2;
+/// Senders whose rate of requests is counted; beyond that, whoever was silent longest is forgotten.
+pub const MAX_SOURCES: usize = 16_384;
+/// A sender may save up requests for this long.
+pub const SAVED_UP: Duration = Duration::from_secs(2);

@@ -8,26 +8,37 @@
 //! The contract: after each [`Srs::handle_input`] the caller drains [`Srs::poll_output`] until it is `None`, then
 //! waits until [`Srs::next_timeout`] at most before it calls again with [`Input::Timeout`].
 
+mod admission;
 mod checkpoint;
+mod calling;
 mod connections;
 mod journalling;
+mod judge;
 mod limits;
 mod offer;
+mod own_address;
+mod own_requests;
+mod peer;
+mod peers;
 mod policy;
 mod reading;
 mod recording_session;
 mod recordings;
 mod requests;
 mod secrets;
+mod session_timer;
 mod srs;
 mod streams;
 mod watch;
 
+pub use admission::{Guard, KeptOut, Manner, Reason};
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use limits::*;
-pub use policy::{Peer, Policy, Refusal};
-pub use reading::is_siprec_invite;
-pub use secrets::blank_secrets;
+pub use peers::{Asker, DigestUsers, Network, Pattern, Peer, Refusal, Rules, Who};
+pub use policy::{Health, Policy};
+pub use reading::{Bodies, is_siprec_invite};
+pub use secrets::{blank_secrets, without_digits};
+pub use session_timer::{SHORTEST_INTERVAL, SessionTimers};
 pub use srs::Srs;
 
 use alloc::collections::VecDeque;
@@ -38,8 +49,9 @@ use core::net::{IpAddr, SocketAddr};
 use crate::entry::{Alarm, EndCause, Event, PortIndex, SegmentHeader};
 use crate::media::{MediaReport, PortSettings};
 use crate::seed::{RecordingId, SessionId};
-use crate::sip::{ConnectionId, Flow, Transport};
+use crate::sip::{ConnectionId, Flow, PeerCertificate, Transport};
 use crate::time::{Monotonic, Wall};
+use crate::vendor::Profile;
 
 /// What the shell tells the core.
 #[derive(Debug)]
@@ -63,6 +75,8 @@ pub enum Input<'a> {
         local: SocketAddr,
         /// Their end.
         remote: SocketAddr,
+        /// Over TLS: the certificate that they showed, if any. It is accepted already.
+        certificate: Option<PeerCertificate>,
     },
     /// Bytes arrived on a stream.
     Bytes {
@@ -133,9 +147,23 @@ pub enum Order {
     /// One session is known to be over: nobody is told.
     End(SessionId, EndCause),
     /// Keep nothing of a session's media from now on.
-    Pause(SessionId),
-    /// Keep it again.
+    Pause {
+        /// The session.
+        session: SessionId,
+        /// Ask the SRC to stop sending, too: a re-INVITE with `a=inactive` (RFC 7245 3.2.3).
+        tell_src: bool,
+    },
+    /// Keep it again; an SRC that was asked to stop is asked to go on.
     Resume(SessionId),
+    /// Ask the SRC for a full snapshot of its metadata (RFC 7866 9.2).
+    RequestSnapshot(SessionId),
+    /// Ask an SRC for a recording session (RFC 7866 6.2).
+    Record {
+        /// The SRC's SIP or SIPS URI.
+        uri: String,
+        /// How it is reached: `local` is an address of ours that it can reach.
+        flow: Flow,
+    },
     /// Refuse new sessions (`true`) or take them again.
     Drain(bool),
     /// Write a checkpoint of every session now: the process is about to stop.
@@ -267,6 +295,8 @@ pub enum Tell {
         remote: SocketAddr,
         /// Streams that are recorded.
         streams: usize,
+        /// Who made the SRC, by the signs it gives.
+        vendor: Option<Profile>,
     },
     /// A session ended.
     SessionEnded {
@@ -293,6 +323,24 @@ pub enum Tell {
         /// Our answer.
         status: u16,
         /// Why.
+        reason: String,
+    },
+    /// Something was kept out. Told once a second at most for each reason.
+    KeptOut {
+        /// Who sent it.
+        remote: SocketAddr,
+        /// Why.
+        reason: Reason,
+        /// How many more were, and not told, since the last time.
+        untold: u64,
+    },
+    /// A recording session that we asked an SRC for did not come about.
+    NotEstablished {
+        /// Whom we asked.
+        remote: SocketAddr,
+        /// The SRC's answer, if there was one.
+        status: Option<u16>,
+        /// Why, in words.
         reason: String,
     },
     /// Bytes that are no SIP.

@@ -5,24 +5,27 @@
 //! INVITE without SDP -> Pending -> our offer in the 2xx -> ACK with the answer -> acknowledged()
 //! ```
 
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+use super::admission::busy;
 use super::checkpoint::LastInvite;
 use super::journalling::{self, keep};
+use super::judge::warning;
 use super::limits::{DEFAULT_OFFERED_STREAMS, MAX_M_LINES};
 use super::reading::Bodies;
-use super::recording_session::{Context, Purpose, RecordingSession};
-use super::{Policy, Tell};
+use super::recording_session::{Context, RecordingSession};
+use super::session_timer::{Asked, Refresher};
+use super::{Tell, own_address};
 use crate::entry::{Alarm, EndCause, Event};
 use crate::metadata;
-use crate::sdp::{self, Accepted, Decided, Decision, Description, LocalMedia, OfferedStream};
-use crate::sip::check::{ACCEPT, ALLOW, Rejection};
+use crate::sdp::{self, Accepted, AnswerPolicy, Decided, Decision, Description, Direction, LocalMedia, OfferedStream};
+use crate::sip::check::{ACCEPT, ALLOW, Rejection, SUPPORTED};
 use crate::sip::message::Message;
-use crate::sip::transaction::{ClientKey, ServerKey};
+use crate::sip::transaction::ServerKey;
 use crate::sip::{Flow, Method, Transport};
+use crate::vendor::Evidence;
 
 /// A request whose answer waits for ports.
 pub(super) struct Pending {
@@ -57,10 +60,17 @@ impl RecordingSession {
     ) -> Result<(), (ServerKey, Rejection)> {
         let local = self.state.flow.local.ip();
         let (id, now) = (self.id(), ctx.now.wall);
-        let offer = match read_offer(&bodies, ctx) {
+        self.state.peer.learn(&request);
+        let policy = self.answer_policy(ctx);
+        let offer = match read_offer(&bodies, &policy) {
             Ok(offer) => offer,
             Err(rejection) => return Err((key, rejection)),
         };
+        if policy.require_srtp && offer.is_none() && request.method() == Some(&Method::Invite) {
+            // What we offer is plain.
+            return Err((key, not_acceptable("SRTP is required (require_srtp), and an offer of ours is plain RTP")));
+        }
+        self.state.streams.digits = ctx.policy.digits;
         if let Some((_, decision)) = &offer {
             self.state.streams.apply(id, &decision.media, local, now, &mut self.random, ctx.out);
         } else if first.is_some() {
@@ -69,7 +79,8 @@ impl RecordingSession {
             self.state.streams.apply(id, &decided, local, now, &mut self.random, ctx.out);
         }
         let pending = Pending { key, request, bodies, offer, first };
-        if self.state.streams.is_ready() {
+        let needs_ports = pending.offer.is_some() || pending.request.method() == Some(&Method::Invite);
+        if self.state.streams.is_ready() || !needs_ports {
             self.answer(pending, ctx);
         } else {
             self.pending = Some(pending);
@@ -79,7 +90,7 @@ impl RecordingSession {
 
     /// The m-lines of an offer of ours: one a label that the metadata names, two where it names none.
     fn streams_to_offer(&self, bodies: &Bodies, ctx: &Context<'_>) -> Vec<OfferedStream> {
-        let mut snapshot = self.state.snapshot.clone();
+        let mut snapshot = (*self.state.snapshot).clone();
         for (content_type, body) in &bodies.metadata {
             if let Some(document) = &metadata::parse(content_type, body).document {
                 let _ = snapshot.apply(document, ctx.now.wall);
@@ -108,14 +119,19 @@ impl RecordingSession {
             journalling::keep_message(id, first.at, &first.flow, false, &first.bytes, ctx.out);
             self.state.answered = Some(now.wall);
         }
-        self.state.streams.publish(id, now.wall, ctx.out);
         let is_invite = request.method() == Some(&Method::Invite);
+        if is_invite || offer.is_some() {
+            self.state.streams.publish(id, now.wall, ctx.out);
+        }
+        let timer = Asked::of(&request).grant(self.state.timer.as_ref(), ctx.policy.session_timers, now.wall);
         let sdp = match &offer {
             Some((offer, decision)) => Some(self.describe_answer(offer, decision)),
             None if is_invite => Some(self.describe_offer()),
             None => None,
         };
+        self.set_timer(timer, ctx);
         let mut response = self.ok(&request, ctx);
+        self.tell_timer(&request, &mut response);
         if let Some(sdp) = &sdp {
             response.headers.push("Content-Type", "application/sdp");
             response.body.clone_from(sdp);
@@ -124,21 +140,32 @@ impl RecordingSession {
             let sdp = sdp.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
             let cseq = request.cseq().map(|cseq| cseq.number).unwrap_or(0);
             self.state.last_invite = LastInvite { cseq, sdp, awaits_answer: offer.is_none() };
+            self.own.unacknowledged = true;
         }
         if is_first {
             keep(id, now.wall, Event::Answered, ctx.out);
             self.take_first_metadata(&bodies, ctx);
-            let streams = self.state.streams.live().count();
-            let remote = self.state.flow.remote;
-            ctx.out.push_back(super::Output::Tell(Tell::SessionStarted { session: id, remote, streams }));
+            self.tell_started(&request, ctx);
         } else {
             self.take_metadata(&bodies.metadata, ctx);
         }
         journalling::checkpoint(&self.state, now, ctx.out);
         ctx.respond(&key, response);
+        if !is_invite {
+            self.ask_for_snapshot(ctx);
+        }
     }
 
-    fn take_first_metadata(&mut self, bodies: &Bodies, ctx: &mut Context<'_>) {
+    /// RFC 4028 9: the interval and who refreshes; an SRC that does must understand it.
+    fn tell_timer(&self, request: &Message, response: &mut Message) {
+        let Some(timer) = &self.state.timer else { return };
+        response.headers.push("Session-Expires", timer.in_response());
+        if timer.refresher == Refresher::Src && Asked::of(request).supported {
+            response.headers.push("Require", "timer");
+        }
+    }
+
+    pub(super) fn take_first_metadata(&mut self, bodies: &Bodies, ctx: &mut Context<'_>) {
         let answered = self.state.answered.take();
         self.take_metadata(&bodies.metadata, ctx);
         self.state.answered = answered;
@@ -146,26 +173,64 @@ impl RecordingSession {
         self.keep_recordings(events, ctx);
     }
 
+    /// The operator's log hears of a session that begins. `message` is the SRC's: its INVITE, or its 2xx to ours.
+    pub(super) fn tell_started(&self, message: &Message, ctx: &mut Context<'_>) {
+        let (remote, streams) = (self.state.flow.remote, self.state.streams.live().count());
+        let mut evidence = Evidence::default();
+        evidence.message(message);
+        evidence.snapshot(&self.state.snapshot);
+        let vendor = evidence.profile();
+        ctx.out.push_back(super::Output::Tell(Tell::SessionStarted { session: self.id(), remote, streams, vendor }));
+    }
+
     fn refuse_for_lack_of_ports(&mut self, key: &ServerKey, request: &Message, ctx: &mut Context<'_>) {
-        let status = ctx.policy.refusal_for(self.state.flow.remote.ip()).status;
-        let response = self.response(status, "No Media Port Free", request);
+        let rejection = busy(&ctx.policy.rules_of(self.state.peer_row.as_deref()).refusal);
+        let mut response = rejection.response(request);
+        response.set_to_tag(&self.state.dialog.local_tag);
         ctx.respond(key, response);
         self.state.ended = Some(EndCause::Failed);
     }
 
-    fn describe_answer(&mut self, offer: &Description, decision: &Decision) -> Vec<u8> {
+    pub(super) fn describe_answer(&mut self, offer: &Description, decision: &Decision) -> Vec<u8> {
         let local = self.local_media();
-        self.state.description_version += 1;
-        let (id, version) = (self.state.description_id, self.state.description_version);
         self.state.offered = sdp::same_offer(offer, decision, false);
-        sdp::encode_answer(offer, decision, &local, id, version)
+        // An SRC that was asked to stop is not asked to go on by the way (RFC 3264 6.1 lets any offer be answered so).
+        let paused = self.state.pause_told.then(|| as_paused(decision));
+        let decision = paused.as_ref().unwrap_or(decision);
+        self.describe(|id, version| sdp::encode_answer(offer, decision, &local, id, version))
     }
 
-    fn describe_offer(&mut self) -> Vec<u8> {
+    /// How offers of this peer, over this transport, are answered.
+    pub(super) fn answer_policy(&self, ctx: &Context<'_>) -> AnswerPolicy {
+        let rules = ctx.policy.rules_of(self.state.peer_row.as_deref());
+        let clear = self.state.flow.transport != Transport::Tls;
+        AnswerPolicy {
+            require_srtp: rules.require_srtp,
+            clear_keys_refused: clear && !rules.sdes_over_clear,
+            ..ctx.policy.answer.clone()
+        }
+    }
+
+    /// What we would have: each stream that has a port, received unless the SRC was asked to stop.
+    pub(super) fn describe_offer(&mut self) -> Vec<u8> {
         let local = self.local_media();
-        self.state.description_version += 1;
-        let (id, version) = (self.state.description_id, self.state.description_version);
-        sdp::encode_offer(&self.state.offered, &local, id, version)
+        let direction = if self.state.pause_told { Direction::Inactive } else { Direction::RecvOnly };
+        let as_wanted = |stream: &OfferedStream| OfferedStream { direction, ..stream.clone() };
+        let offered: Vec<OfferedStream> = self.state.offered.iter().map(as_wanted).collect();
+        self.describe(|id, version| sdp::encode_offer(&offered, &local, id, version))
+    }
+
+    /// A description under the version that it must have: a new one if it differs from the last (RFC 3264 8).
+    fn describe(&mut self, encode: impl Fn(u64, u64) -> Vec<u8>) -> Vec<u8> {
+        let state = &mut self.state;
+        let same = encode(state.description_id, state.description_version);
+        if state.described.as_bytes() == same {
+            return same;
+        }
+        state.description_version += 1;
+        let described = encode(state.description_id, state.description_version);
+        state.described = String::from_utf8_lossy(&described).into_owned();
+        described
     }
 
     fn local_media(&self) -> LocalMedia {
@@ -176,54 +241,57 @@ impl RecordingSession {
     /// The ACK of a 2xx; if that 2xx held our offer, it holds the answer.
     pub(super) fn acknowledged(&mut self, ack: &Message, ctx: &mut Context<'_>) {
         self.watch.is_alive(ctx.now);
-        let Ok(bodies) = Bodies::read(ack) else { return };
-        if core::mem::take(&mut self.state.last_invite.awaits_answer)
-            && let Ok(Some((_, decision))) = read_offer(&bodies, ctx)
-        {
-            self.state.streams.take_answer(&decision.media, ctx.now.wall);
-            self.state.streams.publish(self.id(), ctx.now.wall, ctx.out);
+        if ack.cseq().map(|cseq| cseq.number) != Some(self.state.last_invite.cseq) {
+            return;
+        }
+        self.own.unacknowledged = false;
+        let bodies = Bodies::read(ack).unwrap_or_default();
+        if core::mem::take(&mut self.state.last_invite.awaits_answer) {
+            self.take_answer(&bodies, ctx);
         }
         self.take_metadata(&bodies.metadata, ctx);
         journalling::checkpoint(&self.state, ctx.now, ctx.out);
+        self.go_on(ctx);
+        self.ask_for_snapshot(ctx);
     }
 
-    /// No ACK came in 64 x T1. Audio that flows is more certain than an ACK: an alarm, and the SRC is asked.
-    pub(super) fn no_ack(&mut self, ctx: &mut Context<'_>) {
+    /// The SRC's answer to an offer of ours. Without one that can be read, what comes on our ports is kept as it is.
+    pub(super) fn take_answer(&mut self, bodies: &Bodies, ctx: &mut Context<'_>) {
+        let answer = bodies.sdp.as_deref().and_then(|bytes| Description::parse(bytes).ok());
+        let Some(answer) = answer.filter(|answer| answer.media.len() <= MAX_M_LINES) else {
+            self.alarm(Alarm::NoAnswer, None, true, ctx);
+            return;
+        };
+        // An answer that rejects every stream is an answer all the same.
+        let decision = sdp::decide_each(&answer, &ctx.policy.answer);
+        let (id, now) = (self.id(), ctx.now.wall);
+        self.state.streams.take_answer(id, &decision.media, self.state.pause_told, now, ctx.out);
+        self.state.streams.publish(id, now, ctx.out);
+    }
+
+    /// No ACK came in 64 x T1. Audio that flows is more certain than an ACK: an alarm, and the SRC is asked. An end
+    /// cause if nothing flows (RFC 3261 13.3.1.4), or the peer is set strict.
+    pub(super) fn no_ack(&mut self, ctx: &mut Context<'_>) -> Option<EndCause> {
+        self.own.unacknowledged = false;
+        self.state.last_invite.awaits_answer = false;
         self.alarm(Alarm::NoAck, None, true, ctx);
+        if ctx.policy.probes && self.may_be_ended(ctx) {
+            return Some(EndCause::SrcGone);
+        }
+        self.go_on(ctx);
+        self.ask_for_snapshot(ctx);
+        None
     }
 
     /// The first INVITE, or a re-INVITE, retransmitted over a crash: it gets the answer that it had.
     pub(super) fn answer_again(&mut self, key: &ServerKey, request: &Message, ctx: &mut Context<'_>) {
         let mut response = self.ok(request, ctx);
+        self.tell_timer(request, &mut response);
         if !self.state.last_invite.sdp.is_empty() {
             response.headers.push("Content-Type", "application/sdp");
             response.body = self.state.last_invite.sdp.clone().into_bytes();
         }
         ctx.respond(key, response);
-    }
-
-    /// After a restart under other port numbers: the SRC is told by re-INVITE.
-    pub(super) fn send_reinvite(&mut self, ctx: &mut Context<'_>) {
-        let sdp = self.describe_offer();
-        let mut request = self.state.dialog.request(Method::Invite);
-        request.headers.push("Contact", self.contact(ctx));
-        request.headers.push("Allow", ALLOW);
-        request.headers.push("Require", "siprec");
-        request.headers.push("Content-Type", "application/sdp");
-        request.body = sdp;
-        self.send(request, Purpose::Reinvite, ctx);
-    }
-
-    /// The SRC's answer to our re-INVITE: acknowledged, and taken over.
-    pub(super) fn reinvite_answered(&mut self, key: &ClientKey, response: &Message, ctx: &mut Context<'_>) {
-        let Some(cseq) = response.cseq().filter(|_| matches!(response.status(), Some(200..=299))) else { return };
-        let ack = self.state.dialog.ack(cseq.number);
-        let flow = self.outgoing_flow();
-        let branch = format!("z9hG4bK{}", self.random.token());
-        let sent_by = sent_by(&flow, ctx.policy);
-        ctx.transactions.send_ack(key, &flow, ack, &branch, &sent_by);
-        self.state.last_invite.awaits_answer = true;
-        self.acknowledged(response, ctx);
     }
 
     /// A response of this dialog without what only 2xx carry.
@@ -239,22 +307,13 @@ impl RecordingSession {
         response.headers.push("Contact", self.contact(ctx));
         response.headers.push("Allow", ALLOW);
         response.headers.push("Accept", ACCEPT);
+        response.headers.push("Supported", SUPPORTED);
         response.headers.push("Server", ctx.policy.product.clone());
         response
     }
 
-    fn contact(&self, ctx: &Context<'_>) -> String {
-        contact(&self.state.flow, ctx.policy.advertised_signalling.as_deref())
-    }
-}
-
-/// Our Contact on this flow, with the SRS's feature tag (RFC 7866 6.2).
-pub(super) fn contact(flow: &Flow, advertised: Option<&str>) -> String {
-    let host = advertised.map_or_else(|| flow.local.to_string(), String::from);
-    match flow.transport {
-        Transport::Udp => format!("<sip:srs@{host}>;+sip.srs"),
-        Transport::Tcp => format!("<sip:srs@{host};transport=tcp>;+sip.srs"),
-        Transport::Tls => format!("<sips:srs@{host}>;+sip.srs"),
+    pub(super) fn contact(&self, ctx: &Context<'_>) -> String {
+        own_address::contact(&self.state.flow, self.state.dialog.secure, ctx.policy)
     }
 }
 
@@ -279,29 +338,35 @@ fn as_decided(offered: &[OfferedStream]) -> Vec<Decided> {
     (0..).zip(offered).map(decided).collect()
 }
 
+/// The same with every stream paused.
+fn as_paused(decision: &Decision) -> Decision {
+    let mut paused = decision.clone();
+    for accepted in paused.media.iter_mut().filter_map(|media| media.accepted.as_mut()) {
+        accepted.direction = Direction::Inactive;
+    }
+    paused
+}
+
 fn asks_for_media((offer, _): &(Description, Decision)) -> bool {
     offer.media.iter().any(|media| media.port != 0)
 }
 
-fn read_offer(bodies: &Bodies, ctx: &Context<'_>) -> Result<Option<(Description, Decision)>, Rejection> {
+pub(super) fn read_offer(bodies: &Bodies, policy: &AnswerPolicy) -> Result<Option<(Description, Decision)>, Rejection> {
     let Some(bytes) = &bodies.sdp else { return Ok(None) };
     let offer =
         Description::parse(bytes).map_err(|_| Rejection::new(488, "Bad Session Description", "RFC 3261 13.3.1.3"))?;
     if offer.media.len() > MAX_M_LINES {
         return Err(Rejection::new(488, "Too Many Media Lines", "RFC 3264 6"));
     }
-    match sdp::decide(&offer, &ctx.policy.answer) {
+    match sdp::decide(&offer, policy) {
         Ok(decision) => Ok(Some((offer, decision))),
-        Err(refusal) => {
-            let mut rejection = Rejection::new(refusal.status, "Not Acceptable Here", "RFC 3264 6.1");
-            // 399: miscellaneous warning, to be shown to a person (RFC 3261 20.43).
-            rejection.headers.push(("Warning", format!("399 siprec \"{}\"", refusal.reason.replace(['"', '\\'], "'"))));
-            Err(rejection)
-        }
+        Err(refusal) => Err(not_acceptable(&refusal.reason)),
     }
 }
 
-/// What our Via names (RFC 3261 18.1.1).
-pub(super) fn sent_by(flow: &Flow, policy: &Policy) -> String {
-    policy.advertised_signalling.clone().unwrap_or_else(|| flow.local.to_string())
+/// A 488 that says why, to a person (RFC 3261 20.43: 399 is a miscellaneous warning).
+fn not_acceptable(why: &str) -> Rejection {
+    let mut rejection = Rejection::new(488, "Not Acceptable Here", "RFC 3264 6.1");
+    rejection.headers.push(("Warning", warning(why)));
+    rejection
 }

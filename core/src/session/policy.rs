@@ -2,10 +2,14 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::IpAddr;
 use core::time::Duration;
 
+use super::admission::Guard;
+use super::peers::{Asker, Peer, Rules};
+use super::session_timer::SessionTimers;
+use crate::media::Digits;
 use crate::sdp::AnswerPolicy;
+use crate::sip::digest::Realm;
 
 /// How the server treats everybody, and some peers otherwise.
 #[derive(Debug, Clone)]
@@ -22,15 +26,28 @@ pub struct Policy {
     pub max_sessions: usize,
     /// Silence on a stream that is worth an alarm.
     pub rtp_timeout: Duration,
+    /// What is kept of digits.
+    pub digits: Digits,
     /// How offers are answered.
     pub answer: AnswerPolicy,
     /// Host (and port) to put into Contact instead of the address that was reached.
     pub advertised_signalling: Option<String>,
-    /// What is said over capacity where the peer has no say of its own.
-    pub refusal: Refusal,
-    /// Exceptions by address, first match.
+    /// The same for TLS, which has a port of its own.
+    pub advertised_tls: Option<String>,
+    /// What holds for whom no row is about.
+    pub rules: Rules,
+    /// The table of peers, first match.
     pub peers: Vec<Peer>,
+    /// Who is heard at all, and how often.
+    pub guard: Guard,
+    /// As whom peers may authenticate.
+    pub realm: Realm,
+    /// What OPTIONS is answered by a server that takes no new calls.
+    pub health: Health,
     /// A silent SRC is asked whether it is there. (Nobody is, in a replay.)
+    /// How session timers are dealt with.
+    pub session_timers: SessionTimers,
+    /// Requests are made of an SRC: whether a silent one is there, refreshes, snapshots. (Nobody is, in a replay.)
     pub probes: bool,
     /// Messages from streams are told as they come together, for a trace.
     pub show_framed: bool,
@@ -38,83 +55,38 @@ pub struct Policy {
     pub adopt_foreign_tags: bool,
 }
 
-/// How an INVITE is refused over capacity.
+/// What OPTIONS outside of a dialog is answered: SBCs take a server out of service by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refusal {
-    /// The status.
-    pub status: u16,
-    /// Retry-After, seconds. Left out where there is none: it can black out a whole site.
-    pub retry_after_seconds: Option<u32>,
+pub struct Health {
+    /// While the server drains.
+    pub draining: u16,
+    /// While it is full, or its disk is.
+    pub full: u16,
 }
 
-/// What is different for one peer.
-#[derive(Debug, Clone)]
-pub struct Peer {
-    /// Network address.
-    pub network: IpAddr,
-    /// Leading bits that count.
-    pub prefix: u8,
-    /// What it is told over capacity.
-    pub refusal: Option<Refusal>,
-    /// Ordinary INVITEs (no SIPREC in them) are recorded as well.
-    pub legacy: bool,
-}
-
-impl Peer {
-    /// Whether the peer's network holds `address`.
-    pub fn holds(&self, address: IpAddr) -> bool {
-        match (self.network, address) {
-            (IpAddr::V4(n), IpAddr::V4(a)) => {
-                leading(u128::from(u32::from(n)) << 96, self.prefix)
-                    == leading(u128::from(u32::from(a)) << 96, self.prefix)
-            }
-            (IpAddr::V6(n), IpAddr::V6(a)) => {
-                leading(u128::from(n), self.prefix) == leading(u128::from(a), self.prefix)
-            }
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-        }
-    }
-}
-
-fn leading(bits: u128, prefix: u8) -> u128 {
-    match prefix {
-        0 => 0,
-        1..=127 => bits >> (128 - u32::from(prefix)),
-        128.. => bits,
+impl Default for Health {
+    fn default() -> Self {
+        Self { draining: 503, full: 200 }
     }
 }
 
 impl Policy {
-    /// The exception that holds for `address`, if any.
-    pub fn peer(&self, address: IpAddr) -> Option<&Peer> {
-        self.peers.iter().find(|peer| peer.holds(address))
+    /// The first row that is about `asker`.
+    pub fn peer_for(&self, asker: &Asker<'_>) -> Option<&Peer> {
+        self.peers.iter().find(|peer| peer.who.is(asker))
     }
 
-    /// What this peer is told over capacity.
-    pub fn refusal_for(&self, address: IpAddr) -> Refusal {
-        self.peer(address).and_then(|peer| peer.refusal).unwrap_or(self.refusal)
+    /// What holds for the peer called `name`; the server's own rules where there is none (any more).
+    pub fn rules_of(&self, name: Option<&str>) -> &Rules {
+        let peer = name.and_then(|name| self.peers.iter().find(|peer| peer.name == name));
+        peer.map_or(&self.rules, |peer| &peer.rules)
     }
 
-    /// Whether this peer's ordinary INVITEs are recorded.
-    pub fn is_legacy(&self, address: IpAddr) -> bool {
-        self.peer(address).is_some_and(|peer| peer.legacy)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_peer_is_a_network() {
-        let peer =
-            |network: &str, prefix| Peer { network: network.parse().unwrap(), prefix, refusal: None, legacy: false };
-        assert!(peer("10.0.0.0", 8).holds("10.200.1.1".parse().unwrap()));
-        assert!(!peer("10.0.0.0", 8).holds("11.0.0.1".parse().unwrap()));
-        assert!(peer("0.0.0.0", 0).holds("192.0.2.1".parse().unwrap()));
-        assert!(!peer("0.0.0.0", 0).holds("::1".parse().unwrap()));
-        assert!(peer("2001:db8::", 32).holds("2001:db8:5::1".parse().unwrap()));
-        assert!(peer("192.0.2.7", 32).holds("192.0.2.7".parse().unwrap()));
-        assert!(!peer("192.0.2.7", 32).holds("192.0.2.8".parse().unwrap()));
+    /// Replay: whoever is in a capture was let in by the server that it is of, or is there to be looked at.
+    pub fn let_everybody_in(&mut self) {
+        self.guard = Guard::default();
+        for rules in self.peers.iter_mut().map(|peer| &mut peer.rules).chain([&mut self.rules]) {
+            *rules = Rules { allow: true, require_tls: false, digest: None, max_sessions: None, ..rules.clone() };
+        }
     }
 }

@@ -10,11 +10,11 @@ use crate::sip::multipart;
 
 /// The bodies that a recorder reads, wherever in the message they stood.
 #[derive(Debug, Default)]
-pub(super) struct Bodies {
+pub struct Bodies {
     /// The session description.
-    pub(super) sdp: Option<Vec<u8>>,
+    pub sdp: Option<Vec<u8>>,
     /// Metadata parts (type, content), in order.
-    pub(super) metadata: Vec<(String, Vec<u8>)>,
+    pub metadata: Vec<(String, Vec<u8>)>,
 }
 
 /// What a part is to us.
@@ -27,7 +27,10 @@ enum Meaning {
 impl Bodies {
     /// Reads the body of `message`. Refuses only what leaves nothing usable, or what the SRC itself says must be
     /// understood (RFC 5621 8).
-    pub(super) fn read(message: &Message) -> Result<Self, Rejection> {
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn read(message: &Message) -> Result<Self, Rejection> {
         let mut bodies = Self::default();
         if message.body.is_empty() {
             return Ok(bodies);
@@ -78,13 +81,21 @@ pub fn is_siprec_invite(message: &Message) -> bool {
 
 /// Whether an INVITE is a recording session's: one of the signs that real SRCs give (RFC 7866 6.2 wants two of them).
 pub(super) fn is_recording_session(message: &Message, bodies: &Bodies) -> bool {
-    let siprec_required = message.require().iter().any(|tag| tag.eq_ignore_ascii_case("siprec"));
-    let tagged = message.headers_all("Contact").any(|contact| {
+    requires_siprec(message) || is_tagged(message) || !bodies.metadata.is_empty()
+}
+
+/// Whether Require has the option tag.
+pub(super) fn requires_siprec(message: &Message) -> bool {
+    message.require().iter().any(|tag| tag.eq_ignore_ascii_case("siprec"))
+}
+
+/// Whether Contact has the feature tag, in one of the spellings that there are.
+pub(super) fn is_tagged(message: &Message) -> bool {
+    message.headers_all("Contact").any(|contact| {
         let contact = contact.to_ascii_lowercase();
         let parameter = |p: &str| matches!(p.split('=').next().map(str::trim), Some("+sip.src" | "+sip-src" | "src"));
         contact.split([';', '>']).skip(1).any(parameter)
-    });
-    siprec_required || tagged || !bodies.metadata.is_empty()
+    })
 }
 
 fn meaning(content_type: &str, disposition: Option<&str>) -> Meaning {

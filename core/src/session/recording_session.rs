@@ -1,22 +1,29 @@
 //! One recording session: a SIPREC dialog with an SRC, its streams and its journal.
 
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::String;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
+use super::calling::Calling;
 use super::journalling::{self, keep};
-use super::offer::{Pending, sent_by};
+use super::offer::Pending;
+use super::own_address;
+use super::own_requests::OwnRequests;
 use super::watch::{self, Watch};
 use super::{Checkpoint, Outbox, Output, Policy, Tell};
 use crate::entry::{Alarm, EndCause, Event, PortIndex};
 use crate::media::{MediaReport, PortEvent};
-use crate::metadata;
-use crate::seed::{Random, SessionId};
+use crate::metadata::{self, DataMode, Deviation};
+use crate::seed::{Random, Seed, SessionId};
 use crate::sip::message::Message;
 use crate::sip::transaction::{ClientKey, ServerKey, Transactions};
-use crate::sip::{Flow, Method};
+use crate::sip::{Flow, Method, Transport, Uri};
 use crate::time::{Now, Wall};
+
+/// Sets the generator of branches apart from the session's other one.
+const BRANCHES: u8 = 0x5a;
 
 /// What a session's methods may use of the server.
 pub(super) struct Context<'a> {
@@ -38,8 +45,14 @@ impl Context<'_> {
 pub(super) enum Purpose {
     /// Is the SRC still there?
     Probe,
-    /// Our ports changed (after a restart).
-    Reinvite,
+    /// An INVITE within the dialog: our ports changed, a pause, a refresh.
+    Offer,
+    /// A refreshing UPDATE (RFC 4028).
+    Refresh,
+    /// An UPDATE that asks for a snapshot (RFC 7866 9.2).
+    Snapshot,
+    /// The INVITE of a session that we begin.
+    Record,
     /// The session is over; nobody waits for the answer.
     Bye,
 }
@@ -51,6 +64,13 @@ pub(super) struct RecordingSession {
     /// An INVITE or UPDATE that waits for ports.
     pub(super) pending: Option<Pending>,
     pub(super) watch: Watch,
+    /// For branches and waits, apart from `random`: a replay, which sends less, must still make the same ids.
+    pub(super) branches: Random,
+    pub(super) own: OwnRequests,
+    /// Our first INVITE is under way.
+    pub(super) calling: Option<Calling>,
+    /// The deadline that is set.
+    pub(super) armed: Option<Wall>,
     /// Ports of before the restart are being bound.
     restoring: Option<Restoring>,
 }
@@ -65,8 +85,19 @@ struct Restoring {
 impl RecordingSession {
     /// A session whose first INVITE is being answered.
     pub(super) fn new(state: Checkpoint) -> Self {
-        let random = Random::new(state.header.seed);
-        Self { state, random, pending: None, watch: Watch::default(), restoring: None }
+        let Seed(seed) = state.header.seed;
+        let (random, branches) = (Random::new(Seed(seed)), Random::new(Seed(seed.map(|byte| byte ^ BRANCHES))));
+        Self {
+            state,
+            random,
+            branches,
+            pending: None,
+            watch: Watch::default(),
+            own: OwnRequests::default(),
+            calling: None,
+            armed: None,
+            restoring: None,
+        }
     }
 
     /// A session of before a restart. Its ports are asked for by number.
@@ -90,10 +121,12 @@ impl RecordingSession {
         self.state.answered.is_some() && self.restoring.is_none()
     }
 
-    /// Keeps a message that came or went, once there is a journal.
-    pub(super) fn keep_message(&self, at: Wall, flow: &Flow, outbound: bool, bytes: &[u8], out: &mut Outbox) {
+    /// Keeps a message that came or went, at once if there is a journal.
+    pub(super) fn keep_message(&mut self, at: Wall, flow: &Flow, outbound: bool, bytes: &[u8], out: &mut Outbox) {
         if self.has_begun() {
             journalling::keep_message(self.id(), at, flow, outbound, bytes, out);
+        } else if let Some(calling) = self.calling.as_mut() {
+            calling.keep(at, flow, outbound, bytes);
         }
     }
 
@@ -120,6 +153,8 @@ impl RecordingSession {
         }
         if self.restoring.is_some() {
             self.finish_restore(ctx);
+        } else if self.calling.is_some() {
+            self.answer_in_ack(ctx);
         } else if let Some(pending) = self.pending.take() {
             self.answer(pending, ctx);
         }
@@ -134,7 +169,7 @@ impl RecordingSession {
         self.state.streams.publish(id, now.wall, ctx.out);
         journalling::checkpoint(&self.state, now, ctx.out);
         if !restoring.moved.is_empty() {
-            self.send_reinvite(ctx);
+            self.offer_change(ctx);
         }
     }
 
@@ -143,10 +178,21 @@ impl RecordingSession {
         for (content_type, body) in parts {
             let parsed = metadata::parse(content_type, body);
             let mut deviations = parsed.deviations;
-            if let Some(document) = &parsed.document {
-                deviations.extend(self.state.snapshot.apply(document, ctx.now.wall));
+            self.state.peer.called_metadata(content_type);
+            let is_first = self.state.snapshot.updates == 0;
+            let mode = parsed.document.as_ref().map(|document| document.mode);
+            let folded =
+                parsed.document.map(|document| Arc::make_mut(&mut self.state.snapshot).apply(&document, ctx.now.wall));
+            if let Some(reason) = why_ask(mode, is_first, folded.as_deref().unwrap_or_default()) {
+                self.want_snapshot(reason);
+                if !self.state.peer.update {
+                    deviations.push(cannot_ask());
+                }
+            } else if mode == Some(DataMode::Complete) {
+                self.snapshot_came();
             }
-            let event = Event::Metadata { snapshot: self.state.snapshot.clone(), deviations };
+            deviations.extend(folded.unwrap_or_default());
+            let event = Event::Metadata { snapshot: Arc::clone(&self.state.snapshot), deviations };
             keep(self.id(), ctx.now.wall, event, ctx.out);
         }
         if self.state.answered.is_some() && !parts.is_empty() {
@@ -188,13 +234,21 @@ impl RecordingSession {
         keep(self.id(), ctx.now.wall, Event::Dropped { packets, cause }, ctx.out);
     }
 
-    /// Pauses or resumes by order.
-    pub(super) fn pause(&mut self, paused: bool, ctx: &mut Context<'_>) {
-        if self.state.streams.paused_by_operator != paused && self.has_begun() {
-            self.state.streams.pause(paused, ctx.now.wall);
-            self.state.streams.publish(self.id(), ctx.now.wall, ctx.out);
-            journalling::checkpoint(&self.state, ctx.now, ctx.out);
+    /// Pauses or resumes by order. What the SRC makes of being told changes nothing of what is kept.
+    pub(super) fn pause(&mut self, paused: bool, tell_src: bool, ctx: &mut Context<'_>) {
+        if !self.has_begun() {
+            return;
         }
+        let told = paused && (tell_src || self.state.pause_told);
+        if self.state.streams.paused_by_operator == paused && told == self.state.pause_told {
+            return;
+        }
+        self.state.streams.pause(paused, ctx.now.wall);
+        self.state.streams.publish(self.id(), ctx.now.wall, ctx.out);
+        if core::mem::replace(&mut self.state.pause_told, told) != told {
+            self.offer_change(ctx);
+        }
+        journalling::checkpoint(&self.state, ctx.now, ctx.out);
     }
 
     /// Looks at the media; asks the SRC whether it is there if nothing comes.
@@ -212,16 +266,7 @@ impl RecordingSession {
     /// What the SRC said to a probe (408 where it said nothing): an end cause if it is gone.
     pub(super) fn probe_answered(&mut self, status: u16, ctx: &mut Context<'_>) -> Option<EndCause> {
         self.watch.is_alive(ctx.now);
-        let gone = match status {
-            481 => EndCause::DialogUnknown,
-            408 => EndCause::SrcGone,
-            _ => return None,
-        };
-        if watch::is_silent(&self.state.streams, ctx.now.wall, ctx.policy.rtp_timeout) {
-            return Some(gone);
-        }
-        self.alarm(Alarm::DialogLost, None, true, ctx);
-        None
+        self.lost(status, ctx)
     }
 
     /// Tells and keeps an alarm.
@@ -234,16 +279,31 @@ impl RecordingSession {
     /// Sends a request of ours within the dialog.
     pub(super) fn send(&mut self, request: Message, purpose: Purpose, ctx: &mut Context<'_>) {
         let flow = self.outgoing_flow();
-        let branch = alloc::format!("z9hG4bK{}", self.random.token());
-        let sent_by = sent_by(&flow, ctx.policy);
-        let key = ctx.transactions.request(ctx.now.monotonic, &flow, request, branch, &sent_by);
+        self.send_over(&flow, request, purpose, ctx);
+    }
+
+    /// Sends a request of ours over `flow`.
+    pub(super) fn send_over(
+        &mut self,
+        flow: &Flow,
+        request: Message,
+        purpose: Purpose,
+        ctx: &mut Context<'_>,
+    ) -> ClientKey {
+        let branch = alloc::format!("z9hG4bK{}", self.branches.token());
+        let sent_by = own_address::sent_by(flow, ctx.policy);
+        let key = ctx.transactions.request(ctx.now.monotonic, flow, request, branch, &sent_by);
         ctx.requests.insert(key, (self.id(), purpose));
+        key
     }
 
     /// Where a request of ours goes: the dialog's next hop where that is an address, else where requests come from.
     pub(super) fn outgoing_flow(&self) -> Flow {
         let mut flow = self.state.flow.clone();
-        if let Some(remote) = self.state.dialog.next_hop().and_then(|hop| hop.socket_addr())
+        // A `sip` URI without a port, of a dialog that came over TLS: it stays there.
+        let default = (flow.transport == Transport::Tls).then(|| flow.transport.default_port());
+        let with_port = |hop: Uri| Uri { port: hop.port.or(default), ..hop };
+        if let Some(remote) = self.state.dialog.next_hop().and_then(|hop| with_port(hop).socket_addr())
             && remote.is_ipv4() == flow.local.is_ipv4()
             && flow.connection.is_none()
         {
@@ -267,5 +327,26 @@ impl RecordingSession {
         journalling::checkpoint(&self.state, now, ctx.out);
         ctx.out.push_back(Output::Tell(Tell::SessionEnded { session, cause }));
         ctx.out.push_back(Output::SessionEnded { session, cause });
+    }
+}
+
+/// Why a document calls for a snapshot (RFC 7866 9.2), if it does: it cannot be folded into what is known.
+fn why_ask(mode: Option<DataMode>, is_first: bool, flaws: &[Deviation]) -> Option<&'static str> {
+    const DANGLING: [&str; 4] = ["snapshot-full", "unknown-session", "unknown-participant", "unknown-stream"];
+    match mode {
+        None => Some("the metadata could not be read"),
+        Some(DataMode::Partial) if is_first => Some("a partial update came before any snapshot"),
+        Some(DataMode::Partial) if flaws.iter().any(|flaw| DANGLING.contains(&flaw.code.as_str())) => {
+            Some("a partial update names what is not known")
+        }
+        Some(DataMode::Partial | DataMode::Complete) => None,
+    }
+}
+
+fn cannot_ask() -> Deviation {
+    Deviation {
+        code: "no-update".to_string(),
+        text: "a snapshot is missing and cannot be asked for: the SRC's Allow has no UPDATE".to_string(),
+        section: "RFC 7866 9.2".to_string(),
     }
 }

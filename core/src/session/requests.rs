@@ -4,19 +4,21 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::offer::{FirstInvite, contact};
-use super::reading::{Bodies, is_recording_session};
+use super::offer::FirstInvite;
+use super::own_address;
+use super::reading::Bodies;
 use super::recording_session::RecordingSession;
+use super::session_timer::Asked;
 use super::srs::Srs;
 use super::{Checkpoint, journalling};
 use crate::entry::EndCause;
 use crate::metadata::Snapshot;
 use crate::seed::{Random, SessionId};
 use crate::sip::check::{ACCEPT, ALLOW, Rejection, check};
-use crate::sip::dialog::Dialog;
+use crate::sip::dialog::{Dialog, is_sips};
 use crate::sip::message::Message;
 use crate::sip::transaction::{Incoming, ServerKey};
-use crate::sip::{Flow, Method};
+use crate::sip::{Flow, Method, Transport};
 use crate::time::Now;
 
 impl Srs {
@@ -32,7 +34,7 @@ impl Srs {
                 }
             }
             Incoming::Cancel { key, invite, message } => self.cancel(now, flow, &key, invite.as_ref(), &message),
-            Incoming::Response { key, message } => self.answered(now, &key, Some(&message)),
+            Incoming::Response { key, message } => self.answered(now, &key, Some(&message), Some(flow)),
         }
     }
 
@@ -41,7 +43,13 @@ impl Srs {
             self.reject(now, flow, key, &message, &rejection);
             return;
         }
-        if let Some(id) = self.session_of(&message).filter(|_| is_in_dialog(&message)) {
+        let session = self.session_of(&message).filter(|_| is_in_dialog(&message));
+        if session.is_some_and(|id| self.must_be_secure(id, flow)) {
+            let rejection = Rejection::new(403, "TLS Required", "RFC 7866 12, RFC 3261 26.4.4");
+            self.reject(now, flow, key, &message, &rejection);
+            return;
+        }
+        if let Some(id) = session {
             self.in_dialog(now, flow, id, key, message);
             return;
         }
@@ -54,6 +62,19 @@ impl Srs {
             Some(Method::Options) => self.options(now, flow, key, &message),
             _ => self.unknown_dialog(now, flow, key, &message),
         }
+    }
+
+    /// Whether a request that came in clear should have come over TLS as its dialog's first did: it is one of `sips:`, or
+    /// its peer must. What was begun in clear is ended in clear.
+    fn must_be_secure(&self, session: SessionId, flow: &Flow) -> bool {
+        if flow.transport == Transport::Tls || self.policy.adopt_foreign_tags {
+            return false;
+        }
+        self.sessions.get(&session).is_some_and(|session| {
+            let state = &session.state;
+            let required = self.policy.rules_of(state.peer_row.as_deref()).require_tls;
+            state.flow.transport == Transport::Tls && (state.dialog.secure || required)
+        })
     }
 
     fn reject(&mut self, now: Now, flow: &Flow, key: &ServerKey, message: &Message, rejection: &Rejection) {
@@ -88,9 +109,15 @@ impl Srs {
     }
 
     fn options(&mut self, now: Now, flow: &Flow, key: &ServerKey, message: &Message) {
-        let (status, reason) = if self.draining { (503, "Service Unavailable") } else { (200, "OK") };
+        let (status, reason) = match self.judge_options(message, flow) {
+            Ok(judged) => judged,
+            Err(rejection) => {
+                self.reject(now, flow, key, message, &rejection);
+                return;
+            }
+        };
         let mut response = Message::response(status, reason, message);
-        response.headers.push("Contact", contact(flow, self.policy.advertised_signalling.as_deref()));
+        response.headers.push("Contact", own_address::contact(flow, message.uri().is_some_and(is_sips), &self.policy));
         response.headers.push("Allow", ALLOW);
         response.headers.push("Accept", ACCEPT);
         response.headers.push("Accept-Encoding", "identity");
@@ -104,8 +131,8 @@ impl Srs {
             self.with_session(now, id, |session, ctx| session.answer_again(key, &message, ctx));
             return;
         }
-        let bodies = match self.judge(&message, flow) {
-            Ok(bodies) => bodies,
+        let (bodies, peer) = match self.judge(now, &message, flow) {
+            Ok(judged) => judged,
             Err(rejection) => {
                 self.reject(now, flow, key, &message, &rejection);
                 return;
@@ -119,7 +146,8 @@ impl Srs {
         let header = journalling::header(&self.policy, id, 1, seed, now);
         // RFC 8866 5.2: a number of its own; 63 bits so that every reader can hold it.
         let description_id = random.next_u64() >> 1;
-        let state = Checkpoint::new(header, dialog, flow.clone(), Snapshot::default(), description_id);
+        let mut state = Checkpoint::new(header, dialog, flow.clone(), Snapshot::default(), description_id);
+        state.peer_row = peer;
         self.add(now, call_id, RecordingSession::new(state));
         let first = FirstInvite { flow: flow.clone(), at: now.wall, bytes: bytes.to_vec() };
         let considered = self
@@ -127,32 +155,6 @@ impl Srs {
         if let Some(Err((key, rejection))) = considered {
             self.reject(now, flow, &key, &message, &rejection);
             self.end_unanswered(now, id, EndCause::Failed);
-        }
-    }
-
-    /// Whether an INVITE is taken, in the order of RFC 3261 8.2 and then of cost.
-    fn judge(&self, message: &Message, flow: &Flow) -> Result<Bodies, Rejection> {
-        let bodies = Bodies::read(message)?;
-        if !is_recording_session(message, &bodies) && !self.policy.is_legacy(flow.remote.ip()) {
-            return Err(Rejection::new(403, "Not a Recording Session", "RFC 7866 6.2"));
-        }
-        let full = if self.draining {
-            Some("Draining")
-        } else if self.sessions.len() >= self.policy.max_sessions {
-            Some("Too Many Sessions")
-        } else {
-            self.pressure
-        };
-        match full {
-            Some(reason) => {
-                let refusal = self.policy.refusal_for(flow.remote.ip());
-                let mut rejection = Rejection::new(refusal.status, reason, "RFC 3261 21.5.4");
-                if let Some(seconds) = refusal.retry_after_seconds {
-                    rejection.headers.push(("Retry-After", format!("{seconds}")));
-                }
-                Err(rejection)
-            }
-            None => Ok(bodies),
         }
     }
 
@@ -192,6 +194,12 @@ impl Srs {
         match message.method() {
             Some(Method::Invite | Method::Update) => self.reoffer(now, flow, id, key, message),
             Some(Method::Bye) => self.bye(now, id, key, &message),
+            // RFC 6086 4.2.2: we take no Info-Packages, and say so. An INFO without one is of older times: done.
+            Some(Method::Info) if message.header("Info-Package").is_some() => {
+                let mut rejection = Rejection::new(469, "Bad Info Package", "RFC 6086 4.2.2");
+                rejection.headers.push(("Recv-Info", String::new()));
+                self.reject(now, flow, key, &message, &rejection);
+            }
             Some(Method::Options | Method::Info) => {
                 self.with_session(now, id, |session, ctx| {
                     let response = session.ok(&message, ctx);
@@ -206,7 +214,8 @@ impl Srs {
     }
 
     fn reoffer(&mut self, now: Now, flow: &Flow, id: SessionId, key: &ServerKey, message: Message) {
-        let bodies = match Bodies::read(&message) {
+        let too_small = Asked::of(&message).too_small(self.policy.session_timers);
+        let bodies = match too_small.map_or_else(|| Bodies::read(&message), Err) {
             Ok(bodies) => bodies,
             Err(rejection) => {
                 self.reject(now, flow, key, &message, &rejection);
@@ -214,10 +223,8 @@ impl Srs {
             }
         };
         let considered = self.with_session(now, id, |session, ctx| {
-            if session.pending.is_some() {
-                let mut busy = Rejection::new(500, "Request Pending", "RFC 3261 14.2");
-                busy.headers.push(("Retry-After", String::from("1")));
-                return Err((*key, busy));
+            if let Some(rejection) = session.glare(&message, &bodies) {
+                return Err((*key, rejection));
             }
             session.state.dialog.refresh_target(&message);
             session.consider(*key, message.clone(), bodies, None, ctx)
@@ -273,6 +280,30 @@ impl Srs {
             session.state.ended = Some(cause);
         }
         self.with_session(now, id, |_, _| ());
+    }
+}
+
+impl RecordingSession {
+    /// Why an INVITE or UPDATE must wait: an offer of ours, or of theirs, has no answer yet (RFC 3261 14.2, RFC 3311
+    /// 5.2).
+    fn glare(&mut self, request: &Message, bodies: &Bodies) -> Option<Rejection> {
+        if self.calling.is_some() {
+            let mut early = Rejection::new(500, "Not Yet Established", "RFC 3311 5.2");
+            early.headers.push(("Retry-After", String::from("1")));
+            return Some(early);
+        }
+        let is_invite = request.method() == Some(&Method::Invite);
+        if !is_invite && bodies.sdp.is_none() {
+            return None;
+        }
+        let unanswered = self.own.unacknowledged && self.state.last_invite.awaits_answer;
+        if self.own.is_inviting() || unanswered {
+            return Some(Rejection::new(491, "Request Pending", "RFC 3311 5.2"));
+        }
+        self.pending.as_ref()?;
+        let mut busy = Rejection::new(500, "Request Pending", "RFC 3261 14.2");
+        busy.headers.push(("Retry-After", format!("{}", self.branches.next_u32() % 11)));
+        Some(busy)
     }
 }
 

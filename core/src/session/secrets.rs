@@ -1,6 +1,9 @@
 //! Blanking secrets in a message that is kept or shown, at equal length, so that Content-Length and every offset stay true.
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
+
+use crate::media::Digits;
 
 /// What a secret's bytes become.
 const BLANK: u8 = b'x';
@@ -30,6 +33,30 @@ pub fn blank_secrets(message: &[u8]) -> Vec<u8> {
         }
     }
     out
+}
+
+/// An INFO without the digits that it tells of (application/dtmf-relay, application/dtmf), at equal length; every other
+/// message as it is.
+#[must_use]
+pub fn without_digits(message: &[u8], digits: Digits) -> Cow<'_, [u8]> {
+    if digits == Digits::Keep || !message.starts_with(b"INFO ") {
+        return Cow::Borrowed(message);
+    }
+    let mut out = message.to_vec();
+    let (mut lines, mut tells_digits) = (out.split_mut(|byte| *byte == b'\n'), false);
+    for line in lines.by_ref() {
+        if line.iter().all(u8::is_ascii_whitespace) {
+            break;
+        }
+        tells_digits |= find(line, b"application/dtmf").is_some();
+    }
+    for line in lines.filter(|_| tells_digits) {
+        let value = line.iter().position(|byte| *byte == b'=').map_or(0, |equals| equals + 1);
+        if digits == Digits::Drop || value == 0 || starts_with(line.trim_ascii_start(), b"signal") {
+            blank(line.get_mut(value..).unwrap_or_default());
+        }
+    }
+    Cow::Owned(out)
 }
 
 /// How a header proves that its sender knows a password.
@@ -99,7 +126,24 @@ fn find(line: &[u8], needle: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::borrow::ToOwned;
     use alloc::string::String;
+
+    #[test]
+    fn digits_of_an_info_go_and_nothing_else() {
+        let info = |kind: &str, body: &str| alloc::format!("INFO sip:a SIP/2.0\r\nContent-Type: {kind}\r\n\r\n{body}");
+        let kept = |message: &str, digits| String::from_utf8(without_digits(message.as_bytes(), digits).into_owned());
+        let relay = info("application/dtmf-relay", "Signal=5\r\nDuration=160\r\n");
+        let body = |message: &str, digits| kept(message, digits).unwrap().split_once("\r\n\r\n").unwrap().1.to_owned();
+        assert_eq!(body(&relay, Digits::Keep), "Signal=5\r\nDuration=160\r\n");
+        assert_eq!(body(&relay, Digits::Mask), "Signal=x\r\nDuration=160\r\n");
+        assert_eq!(body(&relay, Digits::Drop), "Signal=x\r\nDuration=xxx\r\n");
+        assert_eq!(body(&info("Application/DTMF", "7"), Digits::Mask), "x");
+        let other = info("application/media_control+xml", "a=5");
+        assert_eq!(body(&other, Digits::Drop), "a=5");
+        let bye = relay.replacen("INFO", "BYE", 1);
+        assert_eq!(kept(&bye, Digits::Drop).unwrap(), bye);
+    }
 
     fn blanked(message: &str) -> String {
         let bytes = blank_secrets(message.as_bytes());

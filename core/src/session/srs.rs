@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
+use super::admission::Admission;
 use super::connections::Connection;
 use super::limits::{CHECKPOINT_INTERVAL, SEGMENT_LENGTH};
 use super::recording_session::{Context, Purpose, RecordingSession};
@@ -13,6 +14,7 @@ use super::watch::Watch;
 use super::{Checkpoint, Deadline, Input, Order, Outbox, Output, Policy, Tell, journalling};
 use crate::entry::{self, EndCause};
 use crate::seed::{Random, Seed, SessionId};
+use crate::sip::digest::Nonces;
 use crate::sip::message::Message;
 use crate::sip::transaction::{ClientKey, Event, ServerKey, TimerValues, Transactions};
 use crate::sip::{ConnectionId, Flow, Method, Transport};
@@ -37,6 +39,8 @@ pub struct Srs {
     pub(super) next_seed: Option<Seed>,
     pub(super) draining: bool,
     pub(super) pressure: Option<&'static str>,
+    pub(super) admission: Admission,
+    pub(super) nonces: Nonces,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +51,8 @@ enum Timer {
     Segment(SessionId),
     /// The session's media is looked at.
     Watch(SessionId),
+    /// The session is to be refreshed, or is over; something is to be sent again.
+    Due(SessionId),
     /// An ended dialog is forgotten.
     Forget(String),
 }
@@ -57,6 +63,7 @@ impl Timer {
             Self::Checkpoint(_) => "checkpoint",
             Self::Segment(_) => "segment",
             Self::Watch(_) => "media watch",
+            Self::Due(_) => "session",
             Self::Forget(_) => "ended dialog",
         }
     }
@@ -79,6 +86,8 @@ impl Srs {
             next_seed: None,
             draining: false,
             pressure: None,
+            admission: Admission::default(),
+            nonces: Nonces::new(seed),
         }
     }
 
@@ -145,8 +154,8 @@ impl Srs {
                 let flow = Flow { transport: Transport::Udp, local, remote, connection: None };
                 self.datagram(now, &flow, bytes);
             }
-            Input::ConnectionOpened { id, transport, local, remote } => {
-                self.connection_opened(Flow { transport, local, remote, connection: Some(id) });
+            Input::ConnectionOpened { id, transport, local, remote, certificate } => {
+                self.connection_opened(now, Flow { transport, local, remote, connection: Some(id) }, certificate);
             }
             Input::Bytes { connection, bytes } => self.stream_bytes(now, connection, bytes),
             Input::ConnectionClosed { id } => self.connection_closed(now, id),
@@ -216,12 +225,32 @@ impl Srs {
             session.end(cause, &mut ctx);
             self.remove(id);
         }
+        self.arm(now, id);
         Some(result)
+    }
+
+    /// Sets the session's own deadline.
+    fn arm(&mut self, now: Now, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let deadline = session.deadline();
+        if core::mem::replace(&mut session.armed, deadline) == deadline {
+            return;
+        }
+        match deadline {
+            Some(at) => {
+                let wait = u64::try_from(at.nanos_since(now.wall)).unwrap_or(0);
+                self.timers.set(Timer::Due(id), now.monotonic.after(Duration::from_nanos(wait)));
+            }
+            None => self.timers.cancel(&Timer::Due(id)),
+        }
     }
 
     /// Ends a session; what is still to be sent for it is journalled first.
     pub(super) fn end(&mut self, now: Now, id: SessionId, cause: EndCause, bye: bool) {
-        if bye {
+        if bye && self.with_session(now, id, |session, ctx| session.cancel_call(ctx)) == Some(true) {
+            return;
+        }
+        if bye && self.sessions.get(&id).is_some_and(RecordingSession::has_begun) {
             self.with_session(now, id, |session, ctx| {
                 let request = session.state.dialog.request(Method::Bye);
                 session.send(request, Purpose::Bye, ctx);
@@ -243,6 +272,7 @@ impl Srs {
         self.timers.set(Timer::Checkpoint(id), now.monotonic.after(CHECKPOINT_INTERVAL));
         self.timers.set(Timer::Segment(id), now.monotonic.after(SEGMENT_LENGTH));
         self.timers.set(Timer::Watch(id), Watch::next_look(now, self.policy.rtp_timeout));
+        self.arm(now, id);
     }
 
     fn remove(&mut self, id: SessionId) {
@@ -253,7 +283,7 @@ impl Srs {
                 self.by_call.remove(&session.state.dialog.call_id);
             }
         }
-        for timer in [Timer::Checkpoint(id), Timer::Segment(id), Timer::Watch(id)] {
+        for timer in [Timer::Checkpoint(id), Timer::Segment(id), Timer::Watch(id), Timer::Due(id)] {
             self.timers.cancel(&timer);
         }
     }
@@ -287,12 +317,16 @@ impl Srs {
         match order {
             Order::Stop(id) => self.end(now, *id, EndCause::Operator, true),
             Order::End(id, cause) => self.end(now, *id, *cause, false),
-            Order::Pause(id) => {
-                self.with_session(now, *id, |session, ctx| session.pause(true, ctx));
+            Order::Pause { session, tell_src } => {
+                self.with_session(now, *session, |session, ctx| session.pause(true, *tell_src, ctx));
             }
             Order::Resume(id) => {
-                self.with_session(now, *id, |session, ctx| session.pause(false, ctx));
+                self.with_session(now, *id, |session, ctx| session.pause(false, false, ctx));
             }
+            Order::RequestSnapshot(id) => {
+                self.with_session(now, *id, |session, ctx| session.order_snapshot(ctx));
+            }
+            Order::Record { uri, flow } => self.record(now, uri, flow.clone()),
             Order::Drain(draining) => self.draining = *draining,
             Order::Checkpoint => {
                 for session in self.sessions.values().filter(|session| session.has_begun()) {
@@ -326,6 +360,11 @@ impl Srs {
                         }
                     });
                 }
+                Timer::Due(id) => {
+                    if let Some(cause) = self.with_session(now, id, |session, ctx| session.due(ctx)).flatten() {
+                        self.end(now, id, cause, true);
+                    }
+                }
                 Timer::Forget(call_id) => {
                     self.recently_ended.remove(&call_id);
                 }
@@ -344,10 +383,12 @@ impl Srs {
             match event {
                 Event::NoAck { call_id, .. } => {
                     for id in self.sessions_of_call(&call_id).to_vec() {
-                        self.with_session(now, id, |session, ctx| session.no_ack(ctx));
+                        if let Some(cause) = self.with_session(now, id, |session, ctx| session.no_ack(ctx)).flatten() {
+                            self.end(now, id, cause, true);
+                        }
                     }
                 }
-                Event::TimedOut { key } => self.answered(now, &key, None),
+                Event::TimedOut { key } => self.answered(now, &key, None, None),
             }
         }
     }
@@ -356,7 +397,7 @@ impl Srs {
         let Some(call_id) = call_id_of(bytes) else { return false };
         let mut is_ours = false;
         for id in self.by_call.get(call_id).into_iter().flatten() {
-            if let Some(session) = self.sessions.get(id) {
+            if let Some(session) = self.sessions.get_mut(id) {
                 is_ours = true;
                 session.keep_message(at, flow, true, bytes, &mut self.out);
             }
@@ -365,25 +406,24 @@ impl Srs {
     }
 
     /// A request of ours was answered; `None`: it was not.
-    pub(super) fn answered(&mut self, now: Now, key: &ClientKey, response: Option<&Message>) {
+    pub(super) fn answered(&mut self, now: Now, key: &ClientKey, response: Option<&Message>, flow: Option<&Flow>) {
         let status = response.map_or(408, |response| response.status().unwrap_or(408));
         if status < 200 {
             return;
         }
-        let Some((id, purpose)) = self.requests.remove(key) else { return };
-        match purpose {
-            Purpose::Bye => {}
-            Purpose::Probe => {
-                let gone = self.with_session(now, id, |session, ctx| session.probe_answered(status, ctx)).flatten();
-                if let Some(cause) = gone {
-                    self.end(now, id, cause, cause == EndCause::SrcGone);
-                }
+        let Some((id, purpose)) = self.requests.remove(key).filter(|(id, _)| self.sessions.contains_key(id)) else {
+            if let (Some(response), Some(flow)) = (response, flow) {
+                self.unwanted_dialog(now, key, response, flow);
             }
-            Purpose::Reinvite => {
-                if let Some(response) = response {
-                    self.with_session(now, id, |session, ctx| session.reinvite_answered(key, response, ctx));
-                }
-            }
+            return;
+        };
+        if purpose == Purpose::Record {
+            self.called(now, id, key, response, flow);
+            return;
+        }
+        let gone = self.with_session(now, id, |session, ctx| session.own_answered(purpose, key, status, response, ctx));
+        if let Some(cause) = gone.flatten() {
+            self.end(now, id, cause, cause != EndCause::DialogUnknown);
         }
     }
 
@@ -404,9 +444,7 @@ impl Srs {
 
 /// The Call-ID of a message that we wrote: its header field is in the long form, on a line of its own.
 fn call_id_of(ours: &[u8]) -> Option<&str> {
-    const NAME: &[u8] = b"\r\nCall-ID: ";
-    let head = ours.windows(4).position(|w| w == b"\r\n\r\n").map_or(ours, |end| &ours[..end]);
-    let start = head.windows(NAME.len()).position(|w| w == NAME)? + NAME.len();
-    let value = head[start..].split(|b| *b == b'\r').next()?;
+    let head = ours.split(|byte| *byte == b'\n').take_while(|line| line.trim_ascii_end() != b"");
+    let value = head.into_iter().find_map(|line| line.strip_prefix(b"Call-ID: "))?;
     core::str::from_utf8(value).ok().map(str::trim)
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::limits::MAX_PORTS;
 use super::{Outbox, Output};
 use crate::entry::{Event, PauseCause, PortIndex, Stream};
-use crate::media::PortSettings;
+use crate::media::{Digits, PortSettings};
 use crate::sdp::{Accepted, Decided, PauseKind};
 use crate::seed::{Random, SessionId};
 use crate::time::Wall;
@@ -21,6 +21,9 @@ pub(super) struct Streams {
     next_port: u16,
     /// An operator's pause covers whatever comes.
     pub(super) paused_by_operator: bool,
+    /// What is kept of digits, on ports opened from now on.
+    #[serde(default)]
+    pub(super) digits: Digits,
     /// Ports that were asked for and not yet opened.
     #[serde(skip)]
     waiting: BTreeSet<PortIndex>,
@@ -36,6 +39,9 @@ pub(super) struct Live {
     pub(super) heard: Wall,
     /// Whether silence was told.
     pub(super) alarmed: bool,
+    /// What the journal and the workers know of it.
+    #[serde(skip)]
+    published: Option<PortSettings>,
 }
 
 impl Live {
@@ -143,8 +149,9 @@ impl Streams {
             remote_rtcp: wanted.accepted.remote_rtcp,
             rtcp_mux,
             seed: random.next_u64(),
+            digits: self.digits,
         };
-        self.lines[line] = Some(Live { settings, offered_pause, heard: now, alarmed: false });
+        self.lines[line] = Some(Live { settings, offered_pause, heard: now, alarmed: false, published: None });
     }
 
     fn close(&mut self, session: SessionId, line: usize, now: Wall, out: &mut Outbox) {
@@ -234,24 +241,38 @@ impl Streams {
         true
     }
 
-    /// The SRC's answer to an offer of ours: how it sends, on the ports that there are.
-    pub(super) fn take_answer(&mut self, decided: &[Decided], now: Wall) {
+    /// The SRC's answer to an offer of ours: how it sends, on the ports that there are. What it rejects is closed. An
+    /// answer to `inactive` of ours is no pause of the SRC's.
+    pub(super) fn take_answer(
+        &mut self,
+        session: SessionId,
+        decided: &[Decided],
+        we_paused: bool,
+        now: Wall,
+        out: &mut Outbox,
+    ) {
         for (line, decided) in decided.iter().enumerate() {
-            if let Some(accepted) = &decided.accepted {
-                self.change(line, &Wanted { decided, accepted }, now);
+            match &decided.accepted {
+                Some(accepted) if we_paused => {
+                    let accepted = &Accepted { paused: None, ..accepted.clone() };
+                    self.change(line, &Wanted { decided, accepted }, now);
+                }
+                Some(accepted) => self.change(line, &Wanted { decided, accepted }, now),
+                None => self.close(session, line, now, out),
             }
         }
     }
 
-    /// The state of every port, for the journal and for the workers.
-    pub(super) fn publish(&self, session: SessionId, now: Wall, out: &mut Outbox) {
-        for live in self.live() {
+    /// The state of every port that has changed, for the journal and for the workers.
+    pub(super) fn publish(&mut self, session: SessionId, now: Wall, out: &mut Outbox) {
+        let mut updates = Vec::new();
+        for live in self.live_mut().filter(|live| live.published.as_ref() != Some(&live.settings)) {
+            live.published = Some(live.settings.clone());
             let kept = super::Kept::Event(Event::Stream(live.settings.stream.clone()));
             out.push_back(Output::Keep { session, at: now, kept });
+            updates.push(Output::UpdatePort { session, settings: live.settings.clone() });
         }
-        for live in self.live() {
-            out.push_back(Output::UpdatePort { session, settings: live.settings.clone() });
-        }
+        out.extend(updates);
     }
 
     /// Streams with a port, in the offer's order.

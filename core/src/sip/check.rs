@@ -16,6 +16,9 @@ pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, PRACK"
 /// a provisional response but 100 (RFC 3262 3).
 pub const UNDERSTOOD_OPTIONS: &[&str] = &["siprec", "timer", "100rel"];
 
+/// The option tags that concern our peers, as `Supported` lists them. `siprec` is not among them: RFC 7866 11.1.1.
+pub const SUPPORTED: &str = "timer";
+
 /// The bodies we read, as `Accept` lists them.
 pub const ACCEPT: &str = "application/sdp, application/rs-metadata+xml, application/rs-metadata, multipart/mixed";
 

@@ -44,7 +44,6 @@ impl Dialog {
     pub fn accept(invite: &Message, local_tag: String) -> Self {
         let remote_uri = invite.header("From").unwrap_or("").to_owned();
         let route_set: Vec<String> = invite.record_route().into_iter().map(ToOwned::to_owned).collect();
-        let is_sips = |uri: &str| uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
         let nearest = route_set.first().map(String::as_str).or_else(|| invite.headers_all("Contact").next());
         let nearest_is_sips = nearest.is_some_and(|value| is_sips(Parts::of(value).uri));
         let mut dialog = Self {
@@ -81,6 +80,32 @@ impl Dialog {
         };
         dialog.refresh_target(response);
         dialog
+    }
+
+    /// The dialog that an INVITE of ours to `uri` may make. Until its 2xx has come ([`Dialog::confirm`]) it makes that
+    /// INVITE and nothing else.
+    pub fn calling(call_id: String, local_tag: String, from: &str, uri: &str) -> Self {
+        Self {
+            call_id,
+            local_uri: with_tag(from, &local_tag),
+            local_tag,
+            remote_tag: None,
+            remote_uri: format!("<{uri}>"),
+            remote_target: uri.to_owned(),
+            route_set: Vec::new(),
+            local_cseq: 0,
+            remote_cseq: None,
+            // RFC 3261 8.1.1.8, 12.1.2: whom we call by `sips` gets `sips` of us.
+            secure: is_sips(uri),
+        }
+    }
+
+    /// The 2xx to our INVITE: tag, route and target of its sender (RFC 3261 12.1.2).
+    pub fn confirm(&mut self, response: &Message) {
+        self.remote_tag = response.to_tag().map(ToOwned::to_owned);
+        self.remote_uri = response.header("To").unwrap_or("").to_owned();
+        self.route_set = response.record_route().into_iter().rev().map(ToOwned::to_owned).collect();
+        self.refresh_target(response);
     }
 
     /// Whether a message of the peer's is of this dialog: Call-ID and both tags (RFC 3261 12.2.2).
@@ -185,6 +210,11 @@ impl Dialog {
     pub fn transport(&self) -> Transport {
         self.next_hop().map_or(Transport::Udp, |hop| hop.transport())
     }
+}
+
+/// Whether a URI is of the scheme `sips`.
+pub(crate) fn is_sips(uri: &str) -> bool {
+    uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"))
 }
 
 fn with_tag(value: &str, tag: &str) -> String {

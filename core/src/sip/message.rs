@@ -268,6 +268,14 @@ impl Message {
         self.headers.all("Record-Route").collect()
     }
 
+    /// A response's reason phrase; nothing of a request.
+    pub fn reason(&self) -> &str {
+        match &self.start {
+            StartLine::Response { reason, .. } => reason,
+            StartLine::Request { .. } => "",
+        }
+    }
+
     /// Option tags of Require.
     pub fn require(&self) -> Vec<&str> {
         self.headers.all("Require").collect()

@@ -9,8 +9,10 @@
 //! Nothing here draws random numbers or reads a clock: tags, branches and times are passed in.
 
 mod address;
+mod certificate;
 pub mod check;
 pub mod dialog;
+pub mod digest;
 pub mod framing;
 mod header;
 pub mod message;
@@ -18,6 +20,7 @@ mod method;
 pub mod multipart;
 mod params;
 mod parse;
+pub mod survey;
 pub mod transaction;
 pub mod uri;
 mod via;
@@ -26,6 +29,7 @@ use core::fmt;
 use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
+pub use certificate::PeerCertificate;
 pub use header::{Header, Headers};
 pub use message::{CSeq, Message, ParseError, StartLine};
 pub use method::Method;

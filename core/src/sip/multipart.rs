@@ -95,6 +95,11 @@ pub fn is_understood(content_type: &str) -> bool {
             .any(|known| is_type(content_type, known))
 }
 
+/// The boundary that a multipart's Content-Type names.
+pub fn boundary_of(content_type: &str) -> Option<String> {
+    if is_multipart(content_type) { boundary(content_type).ok() } else { None }
+}
+
 fn is_multipart(content_type: &str) -> bool {
     content_type.trim_start().get(..10).is_some_and(|start| start.eq_ignore_ascii_case("multipart/"))
 }
@@ -127,7 +132,7 @@ fn take_apart(content_type: &str, body: &[u8], depth: usize, found: &mut Vec<Par
     Ok(())
 }
 
-fn boundary(content_type: &str) -> Result<String, MultipartError> {
+pub(super) fn boundary(content_type: &str) -> Result<String, MultipartError> {
     let at = separator_at(content_type, b';').ok_or(MultipartError::NoBoundary)?;
     let params = content_type.get(at..).unwrap_or("");
     let value = split(params, b';')
@@ -147,15 +152,15 @@ fn boundary(content_type: &str) -> Result<String, MultipartError> {
 }
 
 /// What a line is to a multipart.
-#[derive(PartialEq, Eq)]
-enum Line {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Line {
     Text,
     Delimiter,
     Close,
 }
 
 /// RFC 2046 5.1.1: `--`, the boundary, perhaps `--`, blanks, and nothing else.
-fn judge(boundary: &[u8], line: &[u8]) -> Line {
+pub(super) fn judge(boundary: &[u8], line: &[u8]) -> Line {
     let Some(rest) = line.strip_prefix(b"--").and_then(|rest| rest.strip_prefix(boundary)) else { return Line::Text };
     let (rest, kind) = match rest.strip_prefix(b"--") {
         Some(rest) => (rest, Line::Close),
@@ -165,7 +170,7 @@ fn judge(boundary: &[u8], line: &[u8]) -> Line {
 }
 
 /// The bytes of each part. The line end before a delimiter is the delimiter's.
-fn cut<'a>(boundary: &[u8], body: &'a [u8]) -> Result<Vec<&'a [u8]>, MultipartError> {
+pub(super) fn cut<'a>(boundary: &[u8], body: &'a [u8]) -> Result<Vec<&'a [u8]>, MultipartError> {
     let mut pieces = Vec::new();
     let mut part_start = None;
     let mut at = 0;
@@ -221,7 +226,7 @@ fn read_part(piece: &[u8]) -> Part {
     part
 }
 
-fn read_fields(piece: &[u8]) -> (Vec<Header>, &[u8]) {
+pub(super) fn read_fields(piece: &[u8]) -> (Vec<Header>, &[u8]) {
     let mut fields: Vec<Header> = Vec::new();
     let mut rest = piece;
     while !rest.is_empty() {

@@ -43,6 +43,14 @@ pub enum CatalogError {
         /// Ours.
         known: i64,
     },
+    /// A later version has not run here yet, and a reader may not migrate.
+    #[error("catalog.sqlite is of an older siprec (schema {found}; this one reads {known})")]
+    Older {
+        /// The file's version.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
     /// Not ours.
     #[error("catalog.sqlite is some other program's database: move it away, and a catalog is made in its place")]
     Foreign,
@@ -111,6 +119,7 @@ impl Catalog {
         connection.busy_timeout(BUSY)?;
         Self::prepare(connection, |connection| match schema::check(connection)? {
             0 => Err(CatalogError::Missing),
+            found if found < schema::VERSION => Err(CatalogError::Older { found, known: schema::VERSION }),
             _ => Ok(()),
         })
     }
@@ -203,7 +212,7 @@ fn insert(connection: &Connection, record: &Record) -> Result<(), CatalogError> 
     connection
         .prepare_cached(
             "INSERT INTO recording VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, \
-             ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29)",
+             ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31)",
         )?
         .execute(params![
             id,
@@ -235,6 +244,8 @@ fn insert(connection: &Connection, record: &Record) -> Result<(), CatalogError> 
             quality.gap_ms.cast_signed(),
             quality.pauses.cast_signed(),
             quality.faults.cast_signed(),
+            row.vendor,
+            row.product,
         ])?;
     insert_children(connection, &id, record)
 }
@@ -248,6 +259,10 @@ fn insert_children(connection: &Connection, id: &str, record: &Record) -> Result
     let mut statement = connection.prepare_cached("INSERT INTO sip_session_id VALUES (?1, ?2)")?;
     for value in &record.sip_session_ids {
         statement.execute(params![id, value])?;
+    }
+    let mut statement = connection.prepare_cached("INSERT INTO correlation VALUES (?1, ?2, ?3, ?4)")?;
+    for (field, value) in &record.call {
+        statement.execute(params![id, field, value, value.to_lowercase()])?;
     }
     let mut statement = connection.prepare_cached("INSERT INTO stream VALUES (?1, ?2, ?3, ?4, ?5)")?;
     for stream in &record.streams {

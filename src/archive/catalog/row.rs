@@ -5,6 +5,7 @@ use serde::{Serialize, Serializer};
 use siprec_core::render::{self, GapCause, Party, Sidecar, StreamSheet};
 use siprec_core::seed::{RecordingId, SessionId};
 use siprec_core::time::Wall;
+use siprec_core::vendor;
 
 use crate::archive::selection::date_time;
 
@@ -37,6 +38,10 @@ pub struct Row {
     pub caller: Option<Person>,
     /// Who was called.
     pub callee: Option<Person>,
+    /// Who made the SRC, where it shows: `oracle`, `cisco`.
+    pub vendor: Option<String>,
+    /// The SRC's product.
+    pub product: Option<String>,
     /// The recording's file, from the data directory on, with `/`.
     pub path: String,
     /// Its length.
@@ -96,6 +101,8 @@ pub struct Record {
     pub participants: Vec<(String, Person)>,
     /// RFC 7989 session ids.
     pub sip_session_ids: Vec<String>,
+    /// What vendors call the call: field and value. Without those that link nothing.
+    pub call: Vec<(String, String)>,
     /// What was received.
     pub streams: Vec<StreamRow>,
 }
@@ -141,6 +148,8 @@ impl Record {
             ended_by: sidecar.ended_by.as_ref().map(word).unwrap_or_default(),
             caller: sidecar.caller.as_ref().map(Person::from),
             callee: sidecar.callee.as_ref().map(Person::from),
+            vendor: sidecar.recording_session.vendor.as_ref().map(|profile| profile.vendor.clone()),
+            product: sidecar.recording_session.vendor.as_ref().map(|profile| profile.product.clone()),
             path: format!("{folder}/{name}"),
             bytes: file.map_or(0, |file| file.bytes),
             sha256: file.map(|file| file.sha256.clone()).unwrap_or_default(),
@@ -153,9 +162,15 @@ impl Record {
             row,
             participants: sidecar.participants.iter().map(person).collect(),
             sip_session_ids: session.map(|session| session.sip_session_ids.clone()).unwrap_or_default(),
+            call: call(sidecar),
             streams: sidecar.streams.iter().map(StreamRow::from).collect(),
         })
     }
+}
+
+fn call(sidecar: &Sidecar) -> Vec<(String, String)> {
+    let linking = sidecar.call.iter().filter(|(field, _)| vendor::links(field));
+    linking.map(|(field, value)| (field.to_owned(), value.to_owned())).collect()
 }
 
 impl Quality {
@@ -207,7 +222,7 @@ fn word<T: Serialize>(value: &T) -> String {
 /// The columns of [`Row`], in the order that [`read`] takes them.
 pub(super) const COLUMNS: &str = "id, session_id, call_id, communication_session, call_group, started_at, ended_at, \
     duration_ms, state, ended_by, caller_aor, caller_name, callee_aor, callee_name, path, bytes, sha256, \
-    packets_received, packets_expected, packets_lost, packets_dropped, gaps, gap_ms, pauses, faults";
+    packets_received, packets_expected, packets_lost, packets_dropped, gaps, gap_ms, pauses, faults, vendor, product";
 
 /// A row of `SELECT` [`COLUMNS`].
 pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
@@ -225,6 +240,8 @@ pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         ended_by: row.get(9)?,
         caller: person(row, 10)?,
         callee: person(row, 12)?,
+        vendor: row.get(25)?,
+        product: row.get(26)?,
         path: row.get(14)?,
         bytes: count(15)?,
         sha256: row.get(16)?,

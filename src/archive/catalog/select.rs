@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use rusqlite::types::Value;
 use siprec_core::seed::RecordingId;
 use siprec_core::time::Wall;
+use siprec_core::vendor::search_forms;
 
 use super::row::{self, COLUMNS, Row, millis};
 use super::{Catalog, CatalogError, number_of};
@@ -21,6 +22,8 @@ pub struct Filter {
     pub until: Option<Wall>,
     /// Part of the caller's address or name, in any case; or of the number, however it is written.
     pub caller: Option<String>,
+    /// An id of the call, as any vendor writes it; or of the recording session, the communication session, the group.
+    pub call: Option<String>,
     /// One of these; all, if empty.
     pub ids: Vec<RecordingId>,
     /// At most so many: the latest.
@@ -113,6 +116,15 @@ fn conditions(filter: &Filter, after: Option<&(i64, String)>) -> (String, Vec<Va
             either += &format!(" OR instr(caller_number, {}) > 0", bind(Value::Text(number)));
         }
         conditions.push(format!("({either})"));
+    }
+    if let Some(call) = &filter.call {
+        let forms = serde_json::Value::from(search_forms(call)).to_string();
+        let (forms, call) = (bind(Value::Text(forms)), bind(Value::Text(call.trim().to_owned())));
+        conditions.push(format!(
+            "(id IN (SELECT recording FROM correlation WHERE search IN (SELECT value FROM json_each({forms}))) \
+             OR id IN (SELECT recording FROM sip_session_id WHERE value = {call}) \
+             OR call_id = {call} OR communication_session = {call} OR call_group = {call})"
+        ));
     }
     if !filter.ids.is_empty() {
         let list: Vec<String> = filter.ids.iter().map(|id| format!("\"{id}\"")).collect();

@@ -139,7 +139,7 @@ fn a_newer_a_foreign_and_a_damaged_file_are_refused_and_left_alone() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     for result in [Catalog::open(folder.path()), Catalog::read_only(folder.path())] {
         let error = result.unwrap_err();
-        assert!(matches!(error, CatalogError::Newer { found: 99, known: 1 }), "{error}");
+        assert!(matches!(error, CatalogError::Newer { found: 99, known: 2 }), "{error}");
         assert!(error.to_string().contains("move the file away"));
     }
 
@@ -156,6 +156,47 @@ fn a_newer_a_foreign_and_a_damaged_file_are_refused_and_left_alone() {
         assert!(matches!(result.unwrap_err(), CatalogError::Damaged(_)));
     }
     assert_eq!(std::fs::read(&path).unwrap(), [b'x'; 8192]);
+}
+
+#[test]
+fn an_older_catalog_is_brought_up_by_the_writer_and_left_to_it_by_readers() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let old = Connection::open(folder.path().join(FILE)).unwrap();
+        old.execute_batch(include_str!("0001.sql")).unwrap();
+        old.pragma_update(None, "application_id", 0x7369_7072).unwrap();
+        old.pragma_update(None, "user_version", 1).unwrap();
+        let id = RecordingId(1).to_string();
+        let row = "INSERT INTO recording VALUES (?1, NULL, 'c', NULL, 'Group', 0, 0, 0, 'complete', '', NULL, NULL, '', '', \
+                   NULL, NULL, '', '', 'p', 0, '', 0, 0, 0, 0, 0, 0, 0, 0)";
+        old.execute(row, [&id]).unwrap();
+        old.execute("INSERT INTO sip_session_id VALUES (?1, 'ab30')", [&id]).unwrap();
+    }
+    assert!(matches!(Catalog::read_only(folder.path()), Err(CatalogError::Older { found: 1, known: 2 })));
+    let catalog = Catalog::open(folder.path()).unwrap();
+    assert_eq!(catalog.find(RecordingId(1)).unwrap().unwrap().vendor, None);
+    catalog.put(&record(2)).unwrap();
+    let found = |call: &str| {
+        let filter = Filter { call: Some(call.to_owned()), ..Filter::default() };
+        all(&catalog, filter).iter().map(|row| row.id.0).collect::<Vec<_>>()
+    };
+    assert_eq!(found("Group"), [1]);
+    assert_eq!(found("ab30"), [2, 1]);
+    assert_eq!(found("00FA080001000758A20EFA"), [2]);
+    assert_eq!(Catalog::read_only(folder.path()).unwrap().count().unwrap(), 2);
+}
+
+#[test]
+fn a_search_by_call_uses_the_index() {
+    let catalog = Catalog::temporary().unwrap();
+    let sql =
+        "EXPLAIN QUERY PLAN SELECT recording FROM correlation WHERE search IN (SELECT value FROM json_each('[\"x\"]'))";
+    let plan: Vec<String> = {
+        let connection = catalog.connection();
+        let mut statement = connection.prepare(sql).unwrap();
+        statement.query_map([], |row| row.get(3)).unwrap().collect::<Result<_, _>>().unwrap()
+    };
+    assert!(plan.iter().any(|step| step.contains("correlation_by_search")), "{plan:?}");
 }
 
 fn all(catalog: &Catalog, filter: Filter) -> Vec<Row> {
@@ -180,6 +221,8 @@ fn record(n: u128) -> Record {
             ended_by: "bye".to_owned(),
             caller: Some(alice.clone()),
             callee: Some(bob.clone()),
+            vendor: Some("oracle".to_owned()),
+            product: Some("Oracle SBC".to_owned()),
             path: format!("recordings/1970/01/01/{n}.wav"),
             bytes: 16_044,
             sha256: "00".repeat(32),
@@ -187,6 +230,7 @@ fn record(n: u128) -> Record {
         },
         participants: vec![("a".to_owned(), alice), ("b".to_owned(), bob)],
         sip_session_ids: vec!["ab30".to_owned()],
+        call: vec![("ucid".to_owned(), "00001000071487015674".to_owned())],
         streams: vec![StreamRow {
             port: 0,
             label: Some("1".to_owned()),

@@ -34,8 +34,10 @@ fn header(session: SessionId, segment: u32, boot: &str) -> SegmentHeader {
 
 fn begun(session: SessionId, segment: u32) -> Vec<Blocks> {
     let mut scribe = Scribe::default();
-    scribe.begin(Wall(AT), &header(session, segment, "this"), &[(PortIndex(0), None)]);
-    scribe.keep(session, Wall(AT), &Kept::Checkpoint(format!("{{\"n\":{segment}}}").into_bytes()));
+    // The second segment begins with the last packet of the first.
+    let at = Wall(AT + 14 * i64::from(segment - 1));
+    scribe.begin(at, &header(session, segment, "this"), &[(PortIndex(0), None)]);
+    scribe.keep(session, at, &Kept::Checkpoint(format!("{{\"n\":{segment}}}").into_bytes()));
     scribe.take()
 }
 

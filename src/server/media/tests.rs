@@ -10,7 +10,7 @@ use super::ports::Ports;
 use super::*;
 use siprec_core::entry::{Kind, PauseCause, SegmentHeader, SourceChange, Stream};
 use siprec_core::journal::{FORMAT_VERSION, encoder::Encoder, reader::Reader};
-use siprec_core::media::PortEvent;
+use siprec_core::media::{Digits, PortEvent};
 use siprec_core::rtp::rtcp;
 use siprec_core::seed::Seed;
 use siprec_core::time::{Now, Wall};
@@ -387,7 +387,15 @@ fn settings(port: u16, ssrc: u32, rtp: SocketAddr) -> PortSettings {
         paused: None,
     };
     let seed = u64::from(ssrc);
-    PortSettings { stream, ssrc: !ssrc, cname: "siprec@test".into(), remote_rtcp: None, rtcp_mux: false, seed }
+    PortSettings {
+        stream,
+        ssrc: !ssrc,
+        cname: "siprec@test".into(),
+        remote_rtcp: None,
+        rtcp_mux: false,
+        seed,
+        digits: Digits::Keep,
+    }
 }
 
 fn rtp(ssrc: u32, sequence: u16) -> Vec<u8> {

@@ -390,6 +390,7 @@ fn keep(port: &mut Port, slabs: &mut Slabs, place: Place, is_rtcp: bool, at: Wal
     let kind = match verdict {
         Verdict::Keep if is_rtcp => Kind::Rtcp { port: index, outbound: false, from, to: rtcp, packet },
         Verdict::Keep => Kind::Rtp { port: index, from, to: rtp, packet },
+        Verdict::KeepEdited => Kind::Rtp { port: index, from, to: rtp, packet: port.edited() },
         Verdict::KeepAsRtcp => Kind::Rtcp { port: index, outbound: false, from, to: rtp, packet },
         Verdict::Discard(_) => return,
     };

@@ -9,7 +9,7 @@ use crate::support::voice::{PACKET, Voice};
 use crate::support::wall_now;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Packets start this long after [`Call::talk`], as an SBC's do after its ACK.
@@ -24,7 +24,7 @@ pub struct Leg {
 
 /// What both the caller of a [`Call`] and the receiving thread look at.
 pub struct Shared {
-    pub call_id: String,
+    call_id: OnceLock<String>,
     pub legs: Vec<Leg>,
     ip: IpAddr,
     state: Mutex<State>,
@@ -43,6 +43,8 @@ struct State {
     directions: Vec<Direction>,
     ports: Vec<u16>,
     media_ip: Option<IpAddr>,
+    /// What our 200 to the server's INVITE brings: our tag and the metadata.
+    callee: Option<(String, String)>,
 }
 
 /// A recording session.
@@ -58,6 +60,8 @@ pub struct Call {
     bye_at: Mutex<Option<i64>>,
     /// How long a transaction is tried.
     pub patience: Duration,
+    /// Header lines of its INVITEs and UPDATEs: `Allow: UPDATE\r\n`.
+    pub headers: String,
 }
 
 impl Call {
@@ -67,6 +71,21 @@ impl Call {
     }
 
     pub fn with_legs(src: &Src, index: usize, legs: usize) -> Self {
+        let call = Self::to_be(src, index, legs);
+        let _ = call.shared.call_id.set(format!("{}@src", call.tag));
+        src.inner().register(&call.shared);
+        call
+    }
+
+    /// A call of two legs that the server is to begin; this is our part of its metadata.
+    pub fn expected(src: &Src, index: usize) -> Self {
+        let call = Self::to_be(src, index, 2);
+        call.lock_state().callee = Some((call.tag.clone(), call.metadata.complete()));
+        src.inner().expect(&call.shared);
+        call
+    }
+
+    fn to_be(src: &Src, index: usize, legs: usize) -> Self {
         let token = src.token();
         let ip = src.ip();
         let state = State {
@@ -75,14 +94,13 @@ impl Call {
             ..State::default()
         };
         let shared = Arc::new(Shared {
-            call_id: format!("{token}@src"),
+            call_id: OnceLock::new(),
             legs: (0..legs).map(|_| Leg::bind(ip)).collect(),
             ip,
             state: Mutex::new(state),
             ended_by_server: AtomicBool::new(false),
             over: AtomicBool::new(false),
         });
-        src.inner().register(&shared);
         Self {
             index,
             metadata: Metadata::new(index, legs, &token.chars().rev().collect::<String>()),
@@ -94,11 +112,17 @@ impl Call {
             start: Mutex::default(),
             bye_at: Mutex::default(),
             patience: PATIENCE,
+            headers: String::new(),
         }
     }
 
     pub fn call_id(&self) -> &str {
-        &self.shared.call_id
+        self.shared.call_id()
+    }
+
+    /// Whether the server has acknowledged our 200 to its INVITE.
+    pub fn is_acknowledged(&self) -> bool {
+        !self.lock_state().ports.is_empty()
     }
 
     pub fn legs(&self) -> &[Leg] {
@@ -145,13 +169,15 @@ impl Call {
         let to_tag = state.remote_tag.as_ref().map(|t| format!(";tag={t}")).unwrap_or_default();
         head += &format!(
             "From: <sip:src@{contact}>;tag={}\r\nTo: <sip:srs@{server}>{to_tag}\r\nCall-ID: {}\r\nCSeq: {cseq} {method}\r\n",
-            self.tag, self.shared.call_id
+            self.tag,
+            self.shared.call_id()
         );
         if matches!(method, "INVITE" | "UPDATE") {
             head += &format!(
                 "Contact: <sip:src@{contact};transport={transport}>;+sip.src\r\nRequire: siprec\r\n\
                  Accept: application/sdp, application/rs-metadata+xml\r\nUser-Agent: test-src\r\n"
             );
+            head += &self.headers;
         }
         head += more;
         if let Some(body) = body {
@@ -337,7 +363,7 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         self.hush();
-        self.src.forget(&self.shared.call_id);
+        self.src.forget(self.shared.call_id());
     }
 }
 
@@ -369,6 +395,45 @@ impl Leg {
 }
 
 impl Shared {
+    pub fn call_id(&self) -> &str {
+        self.call_id.get().map_or("", String::as_str)
+    }
+
+    /// The server's INVITE begins this call.
+    pub(super) fn adopt(&self, invite: &Message) {
+        let _ = self.call_id.set(invite.call_id().to_owned());
+        let mut state = lock(&self.state);
+        state.remote_tag = parameter(invite.header("From").unwrap_or(""), "tag");
+        state.target = invite.contact_uri().unwrap_or_default();
+    }
+
+    /// The ACK of our 2xx; it may hold the answer.
+    pub(super) fn acknowledged(&self, ack: &Message) {
+        self.take_media(ack);
+    }
+
+    /// Our offer and metadata for the server's INVITE without SDP (RFC 7866 7.2).
+    fn accept(&self, request: &Message, link: &Link) -> Vec<u8> {
+        let mut state = lock(&self.state);
+        state.version += 1;
+        let (tag, metadata) = state.callee.clone().unwrap_or_default();
+        let offer = sdp(self.ip, &self.local_ports(), &state.directions, state.version);
+        let Body { content_type, bytes } = Body::both(&offer, &metadata);
+        let (contact, length) = (link.contact(), bytes.len());
+        let rest = format!(
+            "Contact: <sip:src@{contact};transport={}>;+sip.src\r\nRequire: siprec\r\nAllow: INVITE, ACK, BYE, UPDATE\r\n\
+             Content-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{}",
+            link.transport.name().to_ascii_lowercase(),
+            String::from_utf8_lossy(&bytes)
+        );
+        let response = String::from_utf8_lossy(&request.respond(200, "OK", &rest)).replacen(
+            ";tag=src\r\n",
+            &format!(";tag={tag}\r\n"),
+            1,
+        );
+        response.into_bytes()
+    }
+
     fn local_ports(&self) -> Vec<u16> {
         self.legs.iter().map(|l| l.rtp.local_addr().unwrap().port()).collect()
     }
@@ -393,6 +458,9 @@ impl Shared {
     /// The response to a request of the server's in this dialog.
     pub(super) fn answer(&self, request: &Message, link: &Link) -> Vec<u8> {
         let over = self.over.load(Ordering::Relaxed);
+        if request.method() == "INVITE" && request.to_tag().is_none() && lock(&self.state).callee.is_some() {
+            return self.accept(request, link);
+        }
         if over || parameter(request.header("To").unwrap_or(""), "tag").is_none() {
             return request.respond(481, "Call/Transaction Does Not Exist", "");
         }
@@ -405,7 +473,13 @@ impl Shared {
                 self.take_media(request);
                 let mut state = lock(&self.state);
                 state.version += 1;
-                let body = sdp(self.ip, &self.local_ports(), &state.directions, state.version);
+                // RFC 3264 6.1: what is offered inactive is answered inactive.
+                let offered = request.media();
+                let held = |leg: usize| offered.get(leg).is_some_and(|media| media.direction == "inactive");
+                let answered = state.directions.iter().enumerate();
+                let directions: Vec<Direction> =
+                    answered.map(|(leg, own)| if held(leg) { Direction::Inactive } else { *own }).collect();
+                let body = sdp(self.ip, &self.local_ports(), &directions, state.version);
                 let contact = link.contact();
                 let rest = format!(
                     "Contact: <sip:src@{contact}>;+sip.src\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",

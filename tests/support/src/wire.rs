@@ -3,6 +3,7 @@
 
 use super::message::find;
 use super::{Inner, Transport, lock};
+use crate::support::tls::{Ends, Pipe};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,26 +17,29 @@ pub(crate) struct Link {
     pub(crate) transport: Transport,
     pub(crate) server: SocketAddr,
     socket: Socket,
+    tls: Option<Ends>,
+    /// Connections that the server made.
+    pub(crate) accepted: Arc<AtomicU64>,
     owner: Weak<Inner>,
 }
 
 enum Socket {
     Udp(UdpSocket),
-    Tcp { listener: TcpListener, stream: Mutex<Option<TcpStream>>, generation: Arc<AtomicU64> },
+    Tcp { listener: TcpListener, stream: Mutex<Option<Pipe>>, generation: Arc<AtomicU64> },
 }
 
 impl Link {
-    pub(crate) fn new(server: SocketAddr, transport: Transport, owner: Weak<Inner>) -> Self {
+    pub(crate) fn new(server: SocketAddr, transport: Transport, tls: Option<Ends>, owner: Weak<Inner>) -> Self {
         let any_port = SocketAddr::new(server.ip(), 0);
         let socket = match transport {
             Transport::Udp => Socket::Udp(UdpSocket::bind(any_port).unwrap()),
-            Transport::Tcp => Socket::Tcp {
+            Transport::Tcp | Transport::Tls => Socket::Tcp {
                 listener: TcpListener::bind(any_port).unwrap(),
                 stream: Mutex::default(),
                 generation: Arc::default(),
             },
         };
-        Self { transport, server, socket, owner }
+        Self { transport, server, socket, tls, accepted: Arc::default(), owner }
     }
 
     /// Starts the readers.
@@ -49,12 +53,22 @@ impl Link {
             Socket::Tcp { listener, .. } => {
                 let listener = listener.try_clone().unwrap();
                 listener.set_nonblocking(true).unwrap();
+                let (tls, accepted) = (self.tls.clone(), self.accepted.clone());
                 spawn("src-listen", move || {
                     while owner.strong_count() > 0 {
                         if let Ok((stream, _)) = listener.accept() {
                             stream.set_nonblocking(false).unwrap();
-                            let owner = owner.clone();
-                            spawn("src-accepted", move || read_stream(stream, &owner));
+                            accepted.fetch_add(1, Ordering::SeqCst);
+                            let (owner, tls) = (owner.clone(), tls.clone());
+                            spawn("src-accepted", move || {
+                                let pipe = match &tls {
+                                    Some(ends) => Pipe::server(stream, ends),
+                                    None => Ok(Pipe::Plain(stream)),
+                                };
+                                if let Ok(pipe) = pipe {
+                                    read_stream(pipe, &owner);
+                                }
+                            });
                         } else {
                             crate::support::pause(LOOK);
                         }
@@ -110,9 +124,13 @@ impl Link {
         }
     }
 
-    fn connect(&self, generation: &Arc<AtomicU64>) -> Option<TcpStream> {
+    fn connect(&self, generation: &Arc<AtomicU64>) -> Option<Pipe> {
         let stream = TcpStream::connect_timeout(&self.server, Duration::from_secs(2)).ok()?;
         stream.set_nodelay(true).ok()?;
+        let stream = match &self.tls {
+            Some(ends) => Pipe::client(stream, ends).ok()?,
+            None => Pipe::Plain(stream),
+        };
         let (reader, owner, generation) = (stream.try_clone().ok()?, self.owner.clone(), generation.clone());
         let local = stream.local_addr().ok()?;
         spawn("src-tcp", move || {
@@ -123,6 +141,15 @@ impl Link {
             }
         });
         Some(stream)
+    }
+
+    /// Ends the connection in use.
+    pub(crate) fn hang_up_now(&self) {
+        if let Socket::Tcp { stream, .. } = &self.socket
+            && let Some(pipe) = lock(stream).take()
+        {
+            let _ = pipe.tcp().shutdown(std::net::Shutdown::Both);
+        }
     }
 
     /// Lets go of the connection that ended, if it is still the one in use.
@@ -152,8 +179,8 @@ fn read_datagrams(socket: &UdpSocket, owner: &Weak<Inner>) {
     }
 }
 
-fn read_stream(mut stream: TcpStream, owner: &Weak<Inner>) {
-    stream.set_read_timeout(Some(LOOK)).unwrap();
+fn read_stream(mut stream: Pipe, owner: &Weak<Inner>) {
+    stream.tcp().set_read_timeout(Some(LOOK)).unwrap();
     let mut reply_on = stream.try_clone().unwrap();
     let (mut held, mut buffer) = (Vec::new(), vec![0; 65_536]);
     loop {

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::call::{Call, LEAD, Leg, MS, RECORDING, SECOND, ZERO, address, clicks, format, stream};
+use super::call::{Call, Item, LEAD, Leg, MS, RECORDING, SECOND, ZERO, address, clicks, format, stream};
 use crate::entry::{Event, PauseCause, PortIndex, SourceChange, Stream};
 use crate::render::{ChannelLevels, ChannelName, Levels, SilenceCause, State};
 
@@ -279,4 +279,32 @@ fn the_sheet_says_how_it_sounds_and_who_is_heard() {
     let mut clipped = one_way([1_000, 1_000]);
     clipped.channels[0].clipped_samples = 41;
     assert_eq!(told(clipped), "label 1 is clipped: it was too loud before it came here");
+}
+
+#[test]
+fn digits_are_listed_once_each_with_their_time() {
+    let mut call = Call::new();
+    call.add(Leg::new(0).packets(0, 200));
+    let event = |sequence: u16, code: u8, duration: u16| {
+        let mut bytes = alloc::vec![0x80, 101];
+        bytes.extend(sequence.to_be_bytes());
+        bytes.extend((u32::from(code) * 8_000).to_be_bytes());
+        bytes.extend([0, 0, 0x10, 1, code, 0x0a]);
+        bytes.extend(duration.to_be_bytes());
+        Item::Packet { port: 1, bytes }
+    };
+    let at = |ms: i64| ZERO + LEAD + ms * MS;
+    call.add(alloc::vec![
+        (at(1_000), event(1, 5, 160)),
+        (at(1_020), event(2, 5, 320)),
+        (at(1_040), event(3, 5, 320)),
+        (at(2_000), event(4, 11, 800)),
+        (at(3_000), event(5, 255, 400)),
+        (at(3_500), event(6, 32, 400)),
+    ]);
+    let digits = call.render(5 * SECOND).plan.sidecar.digits;
+    let told: Vec<_> = digits.iter().map(|d| (d.digit.as_deref(), d.at_ms, d.duration_ms)).collect();
+    let lead = u64::try_from(LEAD / MS).unwrap();
+    assert_eq!(told, [(Some("5"), 1_000 + lead, 40), (Some("#"), 2_000 + lead, 100), (None, 3_000 + lead, 50)]);
+    assert!(digits.iter().all(|d| d.label.as_deref() == Some("2") && !d.by_info));
 }

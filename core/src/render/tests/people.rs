@@ -29,6 +29,7 @@ fn snapshot(sessions: &[(&str, &str, &str)]) -> Snapshot {
             snapshot.participants.push(metadata::Participant {
                 id: alloc::format!("p{label}"),
                 names: vec![metadata::NameId::new(&aor, Some(alloc::format!("Person {label}")), None)],
+                former: Vec::new(),
                 intervals: vec![interval()],
                 memberships: vec![metadata::Membership {
                     session: session.into(),
@@ -60,7 +61,7 @@ fn snapshot(sessions: &[(&str, &str, &str)]) -> Snapshot {
 
 fn describe(call: &mut Call, sessions: &[(&str, &str, &str)]) {
     let snapshot = snapshot(sessions);
-    call.event(-3 * MS, Event::Metadata { snapshot, deviations: Vec::new() });
+    call.event(-3 * MS, Event::Metadata { snapshot: snapshot.into(), deviations: Vec::new() });
 }
 
 #[test]
@@ -122,7 +123,7 @@ fn one_line_of_two_senders_is_mixed() {
     let mut call = Call::new();
     let mut both = snapshot(&[("cs", "1", "2")]);
     both.participants[1].contributions[0].send = vec!["s1".into()];
-    call.event(-3 * MS, Event::Metadata { snapshot: both, deviations: Vec::new() });
+    call.event(-3 * MS, Event::Metadata { snapshot: both.into(), deviations: Vec::new() });
     call.items.retain(|(_, item)| !matches!(item, Item::Event(Event::Stream(Stream { m_line: 1, .. }))));
     call.add(Leg::new(0).packets(0, 250));
     let done = call.render(5 * SECOND + 60 * MS);

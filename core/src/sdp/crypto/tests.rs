@@ -54,7 +54,7 @@ fn padding_may_be_missing_or_too_much() {
         let key = key_of(suite);
         let text = key.to_base64();
         let bare = text.trim_end_matches('=');
-        assert!(text.len() > bare.len() && text.len() % 4 == 0);
+        assert!(text.len() > bare.len() && text.len().is_multiple_of(4));
         for padding in ["", "=", "==", "===="] {
             assert_eq!(MasterKey::from_base64(suite, &format!("{bare}{padding}")).as_ref(), Some(&key));
         }

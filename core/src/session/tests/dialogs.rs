@@ -29,8 +29,8 @@ fn an_ordinary_invite_is_refused_unless_the_peer_is_a_legacy_recorder() {
     let ordinary = |call: &mut Call| call.request("INVITE", headers, &sdp("sendrecv")).replace(";+sip.src", "");
     let mut bench = Bench::new();
     assert_eq!(statuses(&bench.send(&ordinary(&mut Call::new("a")))), [403]);
-    let peer = Peer { network: "127.0.0.0".parse().unwrap(), prefix: 8, refusal: None, legacy: true };
-    let mut bench = Bench::with(Policy { peers: [peer].to_vec(), ..policy() });
+    let legacy = Rules { legacy: true, ..Rules::default() };
+    let mut bench = Bench::with(Policy { peers: [peers::local("cucm", legacy)].to_vec(), ..policy() });
     assert_eq!(statuses(&bench.send(&ordinary(&mut Call::new("a")))), [200]);
 }
 
@@ -163,7 +163,7 @@ fn tcp_is_framed_answered_on_its_stream_and_a_ping_gets_its_pong() {
     let invite = Call::new("a").request("INVITE", &headers, &body).replace("SIP/2.0/UDP", "SIP/2.0/TCP");
     let id = ConnectionId(7);
     let (local, remote) = (SRS.parse().unwrap(), SRC.parse().unwrap());
-    bench.input(Input::ConnectionOpened { id, transport: Transport::Tcp, local, remote });
+    bench.input(Input::ConnectionOpened { id, transport: Transport::Tcp, local, remote, certificate: None });
     let bytes = [b"\r\n\r\n", invite.as_bytes()].concat();
     for chunk in bytes.chunks(7) {
         bench.srs.handle_input(bench.now, Input::Bytes { connection: id, bytes: chunk });

@@ -1,8 +1,14 @@
 //! The server as an SRC sees it: bytes in, bytes out, ports opened at once, a clock of the test's own.
 
+mod calling;
 mod calls;
 mod dialogs;
+mod peers;
+mod offers;
 mod restart;
+mod secure;
+mod snapshots;
+mod timers;
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -15,6 +21,7 @@ use crate::entry::Kind;
 use crate::media::PortStatistics;
 use crate::sdp::AnswerPolicy;
 use crate::seed::Seed;
+use crate::sip::digest::Realm;
 use crate::sip::message::Message;
 use crate::time::Now;
 
@@ -36,6 +43,8 @@ pub(super) struct Bench {
     pub(super) begun: Vec<SegmentHeader>,
     pub(super) ended_recordings: Vec<RecordingId>,
     pub(super) ended: Vec<(SessionId, EndCause)>,
+    /// What was told of who was kept out.
+    pub(super) told: Vec<Tell>,
     /// Ports that are not to be had.
     pub(super) refuse_ports: bool,
     /// Ports asked for, and not opened by themselves.
@@ -50,12 +59,18 @@ pub(super) fn policy() -> Policy {
         journalled_config: serde_json::Value::Null,
         max_sessions: 10,
         rtp_timeout: Duration::from_secs(30),
+        digits: crate::media::Digits::Keep,
         answer: AnswerPolicy::default(),
         advertised_signalling: None,
-        refusal: Refusal { status: 503, retry_after_seconds: Some(5) },
+        rules: Rules { refusal: Refusal { retry_after_seconds: Some(5), ..Refusal::default() }, ..Rules::default() },
         peers: Vec::new(),
+        guard: Guard::default(),
+        realm: Realm::default(),
+        health: Health::default(),
+        session_timers: SessionTimers::default(),
         probes: true,
         show_framed: false,
+        advertised_tls: None,
         adopt_foreign_tags: false,
     }
 }
@@ -78,6 +93,7 @@ impl Bench {
             begun: Vec::new(),
             ended_recordings: Vec::new(),
             ended: Vec::new(),
+            told: Vec::new(),
             refuse_ports: false,
             hold_ports: false,
         }
@@ -130,6 +146,7 @@ impl Bench {
                 Output::Keep { session, at, kept } => self.kept.push((session, at, kept)),
                 Output::RecordingEnded { recording, .. } => self.ended_recordings.push(recording),
                 Output::SessionEnded { session, cause } => self.ended.push((session, cause)),
+                Output::Tell(tell @ Tell::KeptOut { .. }) => self.told.push(tell),
                 Output::CloseConnection { .. } | Output::Framed { .. } | Output::Tell(_) => {}
             }
         }
@@ -216,9 +233,14 @@ impl Call {
 
     /// INVITE with two streams and metadata, its 200 acknowledged.
     pub(super) fn set_up(bench: &mut Bench, id: &str) -> Self {
+        Self::set_up_with(bench, id, "", &metadata("s1"))
+    }
+
+    /// The same with header fields and metadata of the test's own.
+    pub(super) fn set_up_with(bench: &mut Bench, id: &str, more: &str, metadata: &str) -> Self {
         let mut call = Self::new(id);
-        let (headers, body) = multipart(&sdp("sendonly"), &metadata("s1"));
-        let invite = call.request("INVITE", &headers, &body);
+        let (headers, body) = multipart(&sdp("sendonly"), metadata);
+        let invite = call.request("INVITE", &format!("{more}{headers}"), &body);
         let answers = bench.send(&invite);
         let ok = answers.iter().find(|m| m.status() == Some(200)).expect("a 200");
         call.to_tag = ok.to_tag().unwrap().to_string();
@@ -272,6 +294,29 @@ pub(super) fn multipart(sdp: &str, metadata: &str) -> (String, String) {
          Content-Disposition: recording-session\r\n\r\n{metadata}\r\n--bb--\r\n"
     );
     (headers, body)
+}
+
+/// The version of a description of ours.
+pub(super) fn version(message: &Message) -> u64 {
+    let text = String::from_utf8(message.body.clone()).unwrap();
+    let origin = text.lines().find(|l| l.starts_with("o=")).unwrap().to_string();
+    origin.split(' ').nth(2).unwrap().parse().unwrap()
+}
+
+/// An answer of the SRC's to a request of ours.
+pub(super) fn respond(request: &Message, status: u16, headers: &str, body: &str) -> String {
+    let mut response = Message::response(status, "As Asked", request);
+    if response.to_tag().is_none() {
+        response.set_to_tag("src");
+    }
+    let text = String::from_utf8(response.encode()).unwrap();
+    let head = text.split("Content-Length").next().unwrap().to_string();
+    format!("{head}{headers}Content-Length: {}\r\n\r\n{body}", body.len())
+}
+
+/// The requests among messages, by method.
+pub(super) fn methods(messages: &[Message]) -> Vec<String> {
+    messages.iter().filter_map(|m| m.method().map(|method| method.as_str().to_string())).collect()
 }
 
 pub(super) fn statuses(messages: &[Message]) -> Vec<u16> {

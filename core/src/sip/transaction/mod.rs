@@ -25,6 +25,7 @@ use core::time::Duration;
 use self::client::Client;
 use self::key::{DialogKey, MatchKey, MergeKey};
 use self::server::{Server, ServerState};
+use super::check::Rejection;
 use super::message::{Message, ParseError};
 use super::{ConnectionId, Flow, Method};
 use crate::time::{Monotonic, TimerTable};
@@ -195,6 +196,19 @@ impl Transactions {
         let Some(mut request) = error.answerable else { return };
         request.stamp_via(flow.remote);
         let mut response = Message::response(error.status, error.reason, &request);
+        response.set_to_tag(to_tag);
+        self.outbox.push_back((server::response_flow(flow, &request), response.encode()));
+    }
+
+    /// Refuses a request without a transaction: nothing of it is remembered (RFC 3261 8.2.7). `to_tag` must be the same
+    /// for the same request. An ACK is never answered.
+    pub fn refuse_stateless(&mut self, flow: &Flow, request: &Message, rejection: &Rejection, to_tag: &str) {
+        if request.method() == Some(&Method::Ack) {
+            return;
+        }
+        let mut request = request.clone();
+        request.stamp_via(flow.remote);
+        let mut response = rejection.response(&request);
         response.set_to_tag(to_tag);
         self.outbox.push_back((server::response_flow(flow, &request), response.encode()));
     }

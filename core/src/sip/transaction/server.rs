@@ -161,6 +161,7 @@ impl Transactions {
             response = Message::response(100, "Trying", request).encode();
             self.timers.set(Timer::Trying(key), now.after(TRYING_AFTER));
         }
+        let fallback = fallback(flow, request);
         let server = Server {
             is_invite,
             state: ServerState::Trying,
@@ -169,8 +170,8 @@ impl Transactions {
             dialog: if is_invite { DialogKey::of(request) } else { None },
             cseq: request.cseq().map_or(0, |cseq| cseq.number),
             to_tag: None,
-            flow: response_flow(flow, request),
-            fallback: fallback(flow, request),
+            flow: if flow.connection.is_some() { flow.clone() } else { Flow { remote: fallback, ..flow.clone() } },
+            fallback,
             response,
             interval: self.values.t1,
         };

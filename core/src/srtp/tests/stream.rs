@@ -10,8 +10,8 @@ fn delivered(random: &mut Random, from: u64, to: u64) -> Vec<u64> {
     let mut order = Vec::new();
     for number in from..to {
         let drawn = random.next_u32();
-        if drawn % 50 != 0 {
-            let late = if drawn / 50 % 10 == 0 { u64::from(drawn / 500 % 40) } else { 0 };
+        if !drawn.is_multiple_of(50) {
+            let late = if (drawn / 50).is_multiple_of(10) { u64::from(drawn / 500 % 40) } else { 0 };
             order.push((number + late, number));
         }
     }

@@ -5,11 +5,13 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::document::Extension;
-use super::parse::{Reader, filled};
+use super::parse::{Reader, filled, short};
 use super::tree::Node;
 
 /// Octets of a key.
 const MAX_PATH: usize = 256;
+/// Namespaces kept of one extension beside its own.
+const MAX_NAMESPACES: usize = 4;
 
 impl<'a> Reader<'a, '_> {
     pub(super) fn extend_document(&mut self, node: &Node<'a>) {
@@ -26,12 +28,30 @@ impl<'a> Reader<'a, '_> {
     fn extension(&self, node: &Node<'a>) -> Extension {
         let mut fields = Vec::new();
         self.fields(node, "", &mut fields);
+        let mut namespaces = Vec::new();
+        self.namespaces(node, &node.namespace, &mut namespaces);
         Extension {
             name: node.name().to_string(),
             namespace: node.namespace.to_string(),
+            namespaces,
             parent: filled(node.attribute(&["parent"])),
             xml: self.tree.raw(node).to_string(),
             fields,
+        }
+    }
+
+    /// Namespaces in `node` beside `own` and the document's, each once.
+    fn namespaces(&self, node: &Node<'a>, own: &str, found: &mut Vec<String>) {
+        for uri in node.declared().chain(core::iter::once(&*node.namespace)) {
+            let known = uri.is_empty() || uri == own || uri == self.document.dialect.namespace;
+            if !known && found.len() < MAX_NAMESPACES && !found.iter().any(|other| other == uri) {
+                found.push(short(uri));
+            }
+        }
+        for child in self.tree.elements(node) {
+            if found.len() < MAX_NAMESPACES {
+                self.namespaces(child, own, found);
+            }
         }
     }
 
@@ -48,7 +68,7 @@ impl<'a> Reader<'a, '_> {
         let mut own: Vec<(String, String)> = attributes.collect();
         let mut children = self.tree.elements(node).peekable();
         if children.peek().is_none() {
-            own.push((here.clone(), self.tree.text_of(node)));
+            own.push((here.clone(), self.tree.text_of(node).into_owned()));
         }
         own.retain(|(path, _)| path.len() <= MAX_PATH);
         own.truncate(self.fields_left.get());

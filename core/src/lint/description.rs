@@ -1,0 +1,97 @@
+//! The SDP of an offer.
+
+use alloc::vec::Vec;
+
+use crate::deviation::{Deviations, codes, quote};
+use crate::sdp::{AnswerPolicy, Description, Direction, Host, Media, decide};
+
+/// Payload types without a meaning of their own (RFC 3551 3).
+const DYNAMIC: core::ops::RangeInclusive<u8> = 96..=127;
+
+pub(super) fn inspect(sdp: &[u8], deviations: &mut Deviations) {
+    lines(sdp, deviations);
+    let offer = match Description::parse(sdp) {
+        Ok(offer) => offer,
+        Err(error) => {
+            deviations.add(&codes::SDP_UNREADABLE, format_args!("{error}"));
+            return;
+        }
+    };
+    if offer.media.is_empty() {
+        deviations.add(&codes::SDP_NO_MEDIA, format_args!("there is no m-line"));
+    } else if offer.media.iter().all(|media| media.port == 0) {
+        deviations.add(&codes::SDP_CLOSED, format_args!("the port of each m-line is 0"));
+    }
+    if offer.media.iter().any(|media| media.host.is_none() && media.port != 0) {
+        deviations.add(&codes::SDP_NO_CONNECTION, format_args!("an m-line has no c= line, and the session none"));
+    }
+    for (place, media) in offer.media.iter().enumerate() {
+        line(place + 1, media, deviations);
+    }
+    let mut labels: Vec<&str> = offer.media.iter().filter_map(|media| media.label.as_deref()).collect();
+    labels.sort_unstable();
+    if let Some([label, _]) = labels.array_windows::<2>().find(|[a, b]| a == b) {
+        deviations.add(&codes::LABEL_TWICE, format_args!("two m-lines have the label {}", quote(label)));
+    }
+}
+
+/// What of an offer is not recorded, and why: as the server decides it.
+pub(super) fn not_recorded(sdp: &[u8], policy: &AnswerPolicy, deviations: &mut Deviations) {
+    let Ok(offer) = Description::parse(sdp) else { return };
+    match decide(&offer, policy) {
+        Ok(decision) => {
+            for decided in &decision.media {
+                if let Some(reason) = &decided.reason_if_not
+                    && offer.media.get(usize::from(decided.m_line)).is_some_and(|media| media.port != 0)
+                {
+                    let told = format_args!("m-line {} ({}): {reason}", decided.m_line + 1, quote(&decided.kind));
+                    deviations.add(&codes::MEDIA_NOT_RECORDED, told);
+                }
+            }
+        }
+        Err(refusal) => deviations.add(&codes::NO_USABLE_CODEC, format_args!("{}", refusal.reason)),
+    }
+}
+
+/// What only the text tells.
+fn lines(sdp: &[u8], deviations: &mut Deviations) {
+    let ends = sdp.split_inclusive(|byte| *byte == b'\n');
+    if ends.clone().any(|line| !line.ends_with(b"\r\n")) {
+        deviations.add(&codes::SDP_LINE_ENDS, format_args!("lines of the SDP do not end with CRLF"));
+    }
+    let has = |start: &[u8]| ends.clone().any(|line| line.starts_with(start));
+    if !has(b"o=") {
+        deviations.add(&codes::SDP_NO_ORIGIN, format_args!("there is no o= line"));
+    }
+    if !has(b"t=") {
+        deviations.add(&codes::SDP_NO_TIMING, format_args!("there is no t= line"));
+    }
+}
+
+fn line(number: usize, media: &Media, deviations: &mut Deviations) {
+    if media.label.is_none() {
+        deviations.add(&codes::LABEL_MISSING, format_args!("m-line {number} has no label"));
+    }
+    if media.port == 0 {
+        return;
+    }
+    match media.direction {
+        Direction::SendRecv => {
+            deviations.add(&codes::DIRECTION, format_args!("m-line {number} is offered sendrecv"));
+        }
+        Direction::RecvOnly => {
+            deviations.add(&codes::DIRECTION_RECVONLY, format_args!("m-line {number} is offered recvonly"));
+        }
+        Direction::SendOnly | Direction::Inactive => {}
+    }
+    if media.host.as_ref().is_some_and(Host::is_zero) && media.direction != Direction::Inactive {
+        deviations.add(&codes::HOLD_BY_ADDRESS, format_args!("m-line {number} is held by its address"));
+    }
+    let dynamic = media.formats_raw.iter().filter_map(|format| format.parse().ok()).filter(|pt| DYNAMIC.contains(pt));
+    if media.proto.to_ascii_uppercase().contains("RTP/")
+        && let Some(unmapped) = dynamic.into_iter().find(|pt| !media.formats.iter().any(|f| f.payload_type == *pt))
+    {
+        deviations
+            .add(&codes::PAYLOAD_UNMAPPED, format_args!("m-line {number}: payload type {unmapped} has no rtpmap"));
+    }
+}

@@ -1,0 +1,67 @@
+//! Telephone events (RFC 4733): digits and the like as packets.
+
+/// The event code that stands where a digit was masked: none is assigned to it.
+pub const MASKED: u8 = 255;
+/// Octets of an event (RFC 4733 2.3).
+const EVENT_LENGTH: usize = 4;
+
+/// One event as a packet tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TelephoneEvent {
+    /// Event code.
+    pub event: u8,
+    /// This packet tells of its end.
+    pub end: bool,
+    /// How long it has lasted, in the format's clock.
+    pub duration: u16,
+}
+
+impl TelephoneEvent {
+    /// The first event of a payload.
+    pub fn parse(payload: &[u8]) -> Option<Self> {
+        let &[event, flags, high, low] = payload.first_chunk()?;
+        Some(Self { event, end: flags & 0x80 != 0, duration: u16::from_be_bytes([high, low]) })
+    }
+
+    /// The key that was pressed (RFC 4733 3.2); none for events that are no keys.
+    pub fn digit(&self) -> Option<char> {
+        match self.event {
+            0..=9 => Some(char::from(b'0' + self.event)),
+            10 => Some('*'),
+            11 => Some('#'),
+            12..=15 => Some(char::from(b'A' + self.event - 12)),
+            _ => None,
+        }
+    }
+}
+
+/// Hides which events a payload tells of (RFC 4733 2.3, several: 2.5.1.4); that there were some, and when, remains.
+pub fn mask(payload: &mut [u8]) {
+    for event in payload.chunks_mut(EVENT_LENGTH) {
+        if let Some(code) = event.first_mut() {
+            *code = MASKED;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_codes_of_rfc_4733_table_3() {
+        let digit = |event| TelephoneEvent { event, end: false, duration: 0 }.digit();
+        let keys: alloc::string::String = (0..=16).filter_map(digit).collect();
+        assert_eq!(keys, "0123456789*#ABCD");
+        let event = TelephoneEvent::parse(&[11, 0x8a, 0x03, 0x20, 1]).unwrap();
+        assert_eq!(event, TelephoneEvent { event: 11, end: true, duration: 800 });
+        assert_eq!(TelephoneEvent::parse(&[11, 0x8a, 0x03]), None);
+    }
+
+    #[test]
+    fn masked_nothing_but_the_code_is_gone() {
+        let mut payload = [5, 0x8a, 3, 0x20, 7, 0x0a, 0, 80];
+        mask(&mut payload);
+        assert_eq!(payload, [MASKED, 0x8a, 3, 0x20, MASKED, 0x0a, 0, 80]);
+    }
+}

@@ -1,0 +1,152 @@
+//! Orders to a running server, from the program that it is a part of.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+
+use anyhow::Context as _;
+use siprec_core::seed::SessionId;
+use siprec_core::session::Order;
+use siprec_core::sip::{Flow, Transport, Uri};
+use tokio::sync::mpsc;
+
+use super::signalling::Signalling;
+
+/// Gives orders to a server, from any thread. An order to a server that has stopped does nothing.
+#[derive(Debug, Clone)]
+pub struct Orders(mpsc::UnboundedSender<Wish>);
+
+/// What an [`Orders`] passes on.
+#[derive(Debug)]
+pub(super) enum Wish {
+    /// As it is, for the core.
+    Order(Order),
+    /// A recording session with the SRC of this address; its name is yet to be looked up.
+    Record(String),
+    /// The server stops as it does at SIGTERM.
+    ShutDown,
+}
+
+impl Orders {
+    /// Asks the SRC at `uri` for a recording session (RFC 7866 6.2): `sip:src@192.0.2.7;transport=tcp`. What became of
+    /// it stands in the log.
+    pub fn record(&self, uri: &str) {
+        self.wish(Wish::Record(uri.to_owned()));
+    }
+
+    /// Keeps nothing of a session's media from now on. With `tell_src` the SRC is asked to stop sending as well.
+    pub fn pause(&self, session: SessionId, tell_src: bool) {
+        self.wish(Wish::Order(Order::Pause { session, tell_src }));
+    }
+
+    /// Keeps a paused session's media again.
+    pub fn resume(&self, session: SessionId) {
+        self.wish(Wish::Order(Order::Resume(session)));
+    }
+
+    /// Ends a session with BYE.
+    pub fn stop(&self, session: SessionId) {
+        self.wish(Wish::Order(Order::Stop(session)));
+    }
+
+    /// Asks a session's SRC for a full snapshot of its metadata (RFC 7866 9.2).
+    pub fn request_snapshot(&self, session: SessionId) {
+        self.wish(Wish::Order(Order::RequestSnapshot(session)));
+    }
+
+    /// Stops the server; its sessions go on when it is started again.
+    pub fn shut_down(&self) {
+        self.wish(Wish::ShutDown);
+    }
+
+    fn wish(&self, wish: Wish) {
+        let _ = self.0.send(wish);
+    }
+}
+
+/// Where the wishes arrive.
+#[derive(Debug)]
+pub struct Desk {
+    wishes: mpsc::UnboundedReceiver<Wish>,
+    orders: Orders,
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        let (sender, wishes) = mpsc::unbounded_channel();
+        Self { wishes, orders: Orders(sender) }
+    }
+}
+
+impl Desk {
+    /// Leads here.
+    pub(super) fn orders(&self) -> Orders {
+        self.orders.clone()
+    }
+
+    /// The next wish; never none, since the desk holds a sender itself.
+    pub(super) async fn next(&mut self) -> Option<Wish> {
+        self.wishes.recv().await
+    }
+
+    /// Looks up whom `uri` names, then gives the order.
+    pub(super) fn look_up(&self, signalling: &Signalling, uri: String) {
+        let bound: Vec<SocketAddr> = signalling.datagrams.iter().map(|socket| socket.bound()).collect();
+        let orders = self.orders();
+        tokio::spawn(async move {
+            match flow_to(&uri, &bound).await {
+                Ok(flow) => orders.wish(Wish::Order(Order::Record { uri, flow })),
+                Err(error) => tracing::warn!("an SRC cannot be asked for a recording session: {error:#}"),
+            }
+        });
+    }
+}
+
+/// How the SRC of `uri` is reached: the first of its addresses in a family that we listen in.
+async fn flow_to(uri: &str, bound: &[SocketAddr]) -> anyhow::Result<Flow> {
+    let parsed = Uri::parse(uri).ok().filter(Uri::is_sip).context("its address is not a SIP URI")?;
+    let transport = parsed.transport();
+    anyhow::ensure!(transport != Transport::Tls, "TLS is not available");
+    let remotes: Vec<SocketAddr> = match parsed.socket_addr() {
+        Some(address) => vec![address],
+        None => {
+            let port = parsed.port.unwrap_or_else(|| transport.default_port());
+            let found = tokio::net::lookup_host((parsed.host.as_str(), port)).await;
+            found.context("its name is not known")?.collect()
+        }
+    };
+    let reach = |remote: &SocketAddr| {
+        let ours = bound.iter().find(|ours| ours.is_ipv4() == remote.is_ipv4())?;
+        let ip = if ours.ip().is_unspecified() { address_towards(*remote)? } else { ours.ip() };
+        let local = SocketAddr::new(ip, ours.port());
+        Some(Flow { transport, local, remote: *remote, connection: None })
+    };
+    remotes.iter().find_map(reach).context("no address of it can be reached from here")
+}
+
+/// The address that the machine would send from: the kernel's routes know.
+fn address_towards(remote: SocketAddr) -> Option<IpAddr> {
+    let any: IpAddr = if remote.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect(remote).ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flow(uri: &str, bound: &str) -> Option<Flow> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(flow_to(uri, &[bound.parse().unwrap()])).ok()
+    }
+
+    #[test]
+    fn an_src_is_reached_from_an_address_that_it_can_answer_to() {
+        let found = flow("sip:src@127.0.0.1:5070;transport=tcp", "0.0.0.0:5060").unwrap();
+        assert_eq!((found.transport, found.local), (Transport::Tcp, "127.0.0.1:5060".parse().unwrap()));
+        assert_eq!(found.remote, "127.0.0.1:5070".parse().unwrap());
+        assert_eq!(flow("sip:localhost", "127.0.0.1:5060").unwrap().remote.port(), 5060);
+        for uri in ["tel:+1555", "sip:src@[::1]", "src"] {
+            assert!(flow(uri, "127.0.0.1:5060").is_none(), "{uri}");
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! SIP over TLS: handshakes on a thread of their own, streams that are ready handed to signalling.
+//!
+//! ```text
+//! "tls" thread   listener -> Handshake (bounded, in time, judged) -> Secured -> arrivals -> Streams
+//!                connect  -> Handshake ---------------------------------------> Streams
+//!                Material, read again when its files change
+//! ```
+//! Signatures take a millisecond of a core: on the signalling thread a crowd of strangers would hold up those who call.
+
+mod certificate;
+mod files;
+mod handshake;
+mod judge;
+mod material;
+mod reason;
+
+pub(super) use handshake::Secured;
+
+use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use siprec_core::time::Wall;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use self::handshake::Handshakes;
+use self::material::{Material, Stamps};
+use super::arrivals::Arrival;
+use super::streams;
+use crate::config::{Config, TlsConfig};
+
+/// The files are looked at this often.
+const LOOK: Duration = Duration::from_secs(60);
+/// The certificate's end is looked at each so many looks: once a day.
+const LOOKS_A_DAY: u32 = 24 * 60;
+
+/// What is wrong, or soon will be, with what `server.tls` names; nothing where TLS is off.
+///
+/// # Errors
+/// What would keep the server from starting: one line that names key, file and remedy.
+pub fn check(config: &Config) -> anyhow::Result<Vec<String>> {
+    if !config.server.tls.enabled {
+        return Ok(Vec::new());
+    }
+    Ok(Material::load(&config.server.tls)?.warnings(wall()))
+}
+
+/// TLS of a server. Clones are of the same.
+#[derive(Clone)]
+pub(super) struct Tls {
+    inner: Arc<Inner>,
+    runtime: Handle,
+}
+
+struct Inner {
+    config: Mutex<(TlsConfig, Stamps)>,
+    material: RwLock<Arc<Material>>,
+    handshakes: Handshakes,
+}
+
+impl Tls {
+    /// Reads certificates and keys, and starts the thread; nothing listens yet. `None` where TLS is off.
+    pub(super) fn start(config: &TlsConfig) -> anyhow::Result<Option<Self>> {
+        if !config.enabled {
+            return Ok(None);
+        }
+        let stamps = Stamps::of(config);
+        let material = Material::load(config)?;
+        let inner = Arc::new(Inner {
+            config: Mutex::new((config.clone(), stamps)),
+            material: RwLock::new(Arc::new(material)),
+            handshakes: Handshakes::default(),
+        });
+        inner.warn();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let watcher = Arc::clone(&inner);
+        std::thread::Builder::new()
+            .name("tls".into())
+            .spawn(move || runtime.block_on(watch(watcher)))
+            .context("the thread of TLS cannot be started")?;
+        Ok(Some(Self { inner, runtime: handle }))
+    }
+
+    /// Accepts on `listener` from now on; who has shaken hands goes to `queue`.
+    pub(super) fn listen(&self, listener: StdListener, queue: mpsc::Sender<Arrival>) {
+        let inner = Arc::clone(&self.inner);
+        self.runtime.spawn(async move {
+            match TcpListener::from_std(listener) {
+                Ok(listener) => inner.accept(listener, queue).await,
+                Err(error) => tracing::error!(%error, "SIP over TLS cannot be received"),
+            }
+        });
+    }
+
+    /// Connects to `remote` from our address `local` and shakes hands.
+    pub(super) async fn connect(&self, local: SocketAddr, remote: SocketAddr) -> Option<Secured> {
+        match streams::connect_in_time(local, remote).await {
+            Ok(stream) => self.inner.connected(stream, remote.ip()).await,
+            Err(error) => {
+                tracing::warn!(%remote, %error, "TLS: an SRC cannot be connected to");
+                None
+            }
+        }
+    }
+
+    /// Where the tasks of its streams run.
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// For the banner.
+    pub(super) fn words(&self) -> String {
+        self.inner.material().words()
+    }
+
+    /// Takes another configuration, or the same with other files. What cannot be used changes nothing, and is told.
+    pub(super) fn reload(&self, config: &TlsConfig) {
+        self.inner.lock().0 = config.clone();
+        self.inner.load_again();
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, (TlsConfig, Stamps)> {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn material(&self) -> Arc<Material> {
+        Arc::clone(&self.material.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads the files again, if they differ from when they were read last.
+    fn look(&self) {
+        let changed = {
+            let held = self.lock();
+            Stamps::of(&held.0) != held.1
+        };
+        if changed {
+            self.load_again();
+        }
+    }
+
+    fn load_again(&self) {
+        let mut held = self.lock();
+        // Of before the reading: what changes meanwhile is seen at the next look.
+        held.1 = Stamps::of(&held.0);
+        match Material::load(&held.0) {
+            Ok(material) => {
+                tracing::info!(now = material.words(), "TLS: certificate and key read again; new connections get them");
+                *self.material.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(material);
+                drop(held);
+                self.warn();
+            }
+            Err(error) => tracing::error!("TLS goes on with the certificate that it has: {error:#}"),
+        }
+    }
+
+    fn warn(&self) {
+        for warning in self.material().warnings(wall()) {
+            tracing::warn!("{warning}");
+        }
+    }
+
+    async fn accept(self: Arc<Self>, listener: TcpListener, queue: mpsc::Sender<Arrival>) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, remote)) => self.shake(stream, remote, &queue),
+                Err(error) => {
+                    tracing::warn!(%error, "TLS: a connection could not be accepted");
+                    tokio::time::sleep(super::arrivals::AFTER_ERROR).await;
+                }
+            }
+        }
+    }
+
+    fn shake(self: &Arc<Self>, stream: TcpStream, remote: SocketAddr, queue: &mpsc::Sender<Arrival>) {
+        let Some(turn) = self.handshakes.begin(remote) else { return };
+        let (inner, queue) = (Arc::clone(self), queue.clone());
+        tokio::spawn(async move {
+            let done = handshake::accept(&inner.handshakes, &inner.material(), stream, remote).await;
+            drop(turn);
+            if let Some(secured) = done {
+                let _ = queue.send(Arrival::Secured(Box::new(secured))).await;
+            }
+        });
+    }
+
+    async fn connected(&self, stream: TcpStream, server: IpAddr) -> Option<Secured> {
+        handshake::connect(&self.handshakes, &self.material(), stream, server).await
+    }
+}
+
+/// Looks at the files and at the calendar for as long as the process lives.
+async fn watch(inner: Arc<Inner>) {
+    let mut looks = tokio::time::interval(LOOK);
+    looks.tick().await;
+    for n in 1_u32.. {
+        looks.tick().await;
+        inner.look();
+        if n.is_multiple_of(LOOKS_A_DAY) {
+            inner.warn();
+        }
+    }
+}
+
+/// The machine's wall clock: certificates go by the calendar.
+fn wall() -> Wall {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Wall(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,105 @@
+//! What the SRS begins (RFC 7866 6.2, RFC 7245 3.2.3): the recorder as a part of a program that gives it orders.
+
+#![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
+
+#[path = "flows/document.rs"]
+mod document;
+#[path = "flows/embedded.rs"]
+mod embedded;
+#[path = "flows/story.rs"]
+mod story;
+mod support;
+
+use embedded::Embedded;
+use std::time::Duration;
+use story::{HEARD_WITHIN, assert_replays, bye, packets, recordings_of, row, session, speak};
+use support::recordings;
+use support::src::{Call, Src, Transport};
+use support::studio::Plan;
+use support::{becomes_true, pause};
+
+/// RFC 7245 3.2.3: pause, resume and stop by the SRS.
+#[test]
+fn the_srs_pauses_resumes_and_stops() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let server = Embedded::start();
+        let src = Src::new(server.sip, transport);
+        let call = Call::new(&src, 13);
+        call.must_invite();
+        call.talk(&Plan::seconds(6.0));
+        pause(Duration::from_secs(1));
+        let session = server.session();
+        let told = |direction: &str, times: usize| {
+            let offers =
+                || src.asked().iter().filter(|m| m.method() == "INVITE" && m.text().contains(direction)).count();
+            assert!(becomes_true(HEARD_WITHIN, || offers() >= times), "{direction} was not offered");
+        };
+        server.orders.pause(session, true);
+        told("a=inactive", 1);
+        pause(Duration::from_secs(1));
+        server.orders.resume(session);
+        told("a=recvonly", 1);
+        pause(Duration::from_secs(1));
+        server.orders.stop(session);
+        assert!(becomes_true(HEARD_WITHIN, || call.ended_by_server()), "no BYE");
+        call.hush();
+        let recording = recordings_of(&server.data, &call, 1).remove(0);
+        assert_eq!(recording.text("/ended_by"), "operator");
+        let pauses = recording.list("/proof/pauses");
+        assert!(!pauses.is_empty() && pauses.iter().all(|p| p["cause"] == "operator"), "{pauses:?}");
+        let sent: usize = call.transcript().legs.iter().map(|leg| leg.packets.len()).sum();
+        let kept = usize::try_from(packets(&recording)).unwrap();
+        assert!(kept + 60 < sent, "{kept} of {sent}: a second of both legs was not kept, though it was sent");
+        assert_replays(&recording);
+        let acks = src.asked().iter().filter(|m| m.method() == "ACK").count();
+        assert_eq!(acks, 2, "each of our re-INVITEs has its ACK");
+    }
+}
+
+/// RFC 7866 6.2, 7.2: the SRS asks the SRC for a recording session.
+#[test]
+fn the_srs_begins_a_recording_session() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let server = Embedded::start();
+        let src = Src::new(server.sip, transport);
+        let call = Call::expected(&src, 14);
+        server.orders.record(&format!("sip:src@{};transport={}", src.contact(), transport.name().to_ascii_lowercase()));
+        assert!(becomes_true(HEARD_WITHIN, || call.is_acknowledged()), "no ACK with an answer");
+        let asked = src.asked();
+        let invite = asked.iter().find(|m| m.method() == "INVITE").unwrap();
+        assert!(invite.body.is_empty(), "RFC 7866 7.2: no offer");
+        assert_eq!(invite.header("Require"), Some("siprec"));
+        assert!(invite.header("Contact").is_some_and(|contact| contact.contains("+sip.srs")));
+        let ack = asked.iter().find(|m| m.method() == "ACK").unwrap();
+        assert_eq!(
+            ack.media().iter().filter(|m| m.direction == "recvonly" && m.port != 0).count(),
+            2,
+            "{}",
+            ack.text()
+        );
+        speak(&call, 2.0);
+        if transport == Transport::Tcp {
+            bye(&call);
+        } else {
+            server.orders.stop(server.session());
+            assert!(becomes_true(HEARD_WITHIN, || call.ended_by_server()), "no BYE");
+        }
+        let recording = recordings_of(&server.data, &call, 1).remove(0);
+        assert_eq!(session(&recording), call.metadata.session);
+        assert_eq!(recording.text("/caller/aor"), call.metadata.people[0].aor);
+        assert_eq!(packets(&recording), 200);
+        assert_eq!(row(&recording).group.as_deref(), Some(call.metadata.group.as_str()));
+        assert_replays(&recording);
+    }
+}
+
+/// What cannot be established leaves nothing behind.
+#[test]
+fn an_src_that_declines_is_left_alone() {
+    let server = Embedded::start();
+    let src = Src::udp(server.sip);
+    server.orders.record(&format!("sip:src@{}", src.contact()));
+    assert!(becomes_true(HEARD_WITHIN, || src.asked().iter().any(|m| m.method() == "ACK")), "RFC 3261 17.1.1.3");
+    assert!(recordings::all(&server.data).is_empty());
+    assert_eq!(server.sessions(), 0);
+}

@@ -1,0 +1,256 @@
+//! The table of peers at the real binary's sockets: refusals, credentials, rates, strangers, scanners.
+
+#![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
+
+mod support;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use support::raw::{Draft, Raw, SOON};
+use support::server::{Server, Setup};
+use support::src::{Message, Transport};
+use support::{becomes_true, sipp};
+
+/// Longer than a server needs that answers at all.
+const SILENCE: Duration = Duration::from_millis(700);
+
+/// A UDP socket on another address of this machine.
+fn from(address: [u8; 4], server: SocketAddr) -> Raw {
+    let ip = IpAddr::V4(Ipv4Addr::from(address));
+    Raw::on(UdpSocket::bind((ip, 0)).unwrap(), server)
+}
+
+/// Begins a call and acknowledges the answer, whatever it is.
+#[track_caller]
+fn invite(raw: &Raw) -> (Draft, Message) {
+    let draft = Draft::invite(raw);
+    let answer = raw.ask(&draft);
+    raw.follow_up(&answer, "ACK", draft.cseq);
+    (draft, answer)
+}
+
+#[track_caller]
+fn hang_up(raw: &Raw, draft: &Draft, answer: &Message) {
+    assert_eq!(raw.ask(&draft.within(raw, answer, "BYE")).status(), 200);
+}
+
+#[test]
+fn each_peer_is_refused_over_capacity_as_it_wants() {
+    let server = Setup::default()
+        .set("server.max_connections=1")
+        .set(
+            "peers=[{address: 127.0.0.2, refusal: {status: 503}}, \
+             {address: 127.0.0.3, refusal: {status: 503, retry_after: 7s}}, \
+             {address: 127.0.0.4, refusal: {status: 486}}, \
+             {address: 127.0.0.5, refusal: {status: 302, contact: 'sip:srs2.example.com'}}]",
+        )
+        .start();
+    let first = Raw::new(server.sip, Transport::Udp);
+    let (draft, answer) = invite(&first);
+    assert_eq!(answer.status(), 200);
+    for (last, status, header, value) in [
+        (2, 503, "Retry-After", None),
+        (3, 503, "Retry-After", Some("7")),
+        (4, 486, "Retry-After", None),
+        (5, 302, "Contact", Some("<sip:srs2.example.com>")),
+        (6, 503, "Retry-After", None),
+    ] {
+        let (_, refused) = invite(&from([127, 0, 0, last], server.sip));
+        assert_eq!((refused.status(), refused.header(header)), (status, value), "127.0.0.{last}");
+    }
+    hang_up(&first, &draft, &answer);
+    let peer = from([127, 0, 0, 4], server.sip);
+    let (draft, answer) = invite(&peer);
+    assert_eq!(answer.status(), 200, "there is room again");
+    hang_up(&peer, &draft, &answer);
+}
+
+#[test]
+fn a_peer_has_its_own_limit_and_others_have_theirs() {
+    let server = Setup::default().set("peers=[{name: small, address: 127.0.0.2, max_sessions: 1}]").start();
+    let (small, other) = (from([127, 0, 0, 2], server.sip), from([127, 0, 0, 3], server.sip));
+    let (first, answer) = invite(&small);
+    assert_eq!(answer.status(), 200);
+    assert_eq!(invite(&small).1.status(), 503);
+    let (second, to_other) = invite(&other);
+    assert_eq!(to_other.status(), 200);
+    hang_up(&small, &first, &answer);
+    hang_up(&other, &second, &to_other);
+    let (again, answer) = invite(&small);
+    assert_eq!(answer.status(), 200);
+    hang_up(&small, &again, &answer);
+}
+
+#[test]
+fn what_a_row_asks_for_is_asked_for() {
+    let server = Setup::default()
+        .set(
+            "peers=[{address: 127.0.0.2, allow: false}, {address: 127.0.0.3, siprec: strict}, \
+             {address: 127.0.0.4, require_srtp: true}, {user_agent: 'Acme*', allow: false}]",
+        )
+        .start();
+    assert_eq!(invite(&from([127, 0, 0, 2], server.sip)).1.status(), 403);
+    let strict = from([127, 0, 0, 3], server.sip);
+    let (draft, answer) = invite(&strict);
+    assert_eq!(answer.status(), 200);
+    hang_up(&strict, &draft, &answer);
+    let lax = Draft { more: String::new(), ..Draft::invite(&strict) };
+    let refused = strict.ask(&lax);
+    assert_eq!((refused.status(), refused.header("Require")), (421, Some("siprec")));
+    let plain = invite(&from([127, 0, 0, 4], server.sip)).1;
+    assert_eq!(plain.status(), 488);
+    assert!(plain.header("Warning").is_some_and(|why| why.contains("SRTP is required")), "{:?}", plain.headers);
+    let named = from([127, 0, 0, 5], server.sip);
+    let draft = Draft { more: "Require: siprec\r\nUser-Agent: ACME SBC 9\r\n".into(), ..Draft::invite(&named) };
+    assert_eq!(named.ask(&draft).status(), 403);
+}
+
+/// Runs `testdata/sipp/digest.xml`.
+fn sipp_digest(server: SocketAddr, password: &str, scratch: &Path) -> bool {
+    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/sipp/digest.xml");
+    Command::new("sipp")
+        .arg(server.to_string())
+        .arg("-sf")
+        .arg(scenario)
+        .args(["-i", &server.ip().to_string(), "-au", "sbc-a", "-ap", password, "-m", "5", "-r", "10"])
+        .args(["-nostdin", "-trace_err", "-timeout", "30s", "-timeout_error"])
+        .current_dir(scratch)
+        .output()
+        .unwrap()
+        .status
+        .success()
+}
+
+#[test]
+fn a_foreign_client_authenticates_by_digest() {
+    if !sipp::present() {
+        return;
+    }
+    for algorithms in ["[MD5]", "[SHA-256]", "[SHA-256, MD5]"] {
+        let server = Setup::default()
+            .set("server.digest=true")
+            .set(&format!("auth.sip.algorithms={algorithms}"))
+            .set("auth.sip.users=[{name: sbc-a, password: 'open sesame'}]")
+            .start();
+        assert!(sipp_digest(server.sip, "open sesame", server.scratch()), "{algorithms}\n{}", server.tail());
+        assert!(!sipp_digest(server.sip, "wrong", server.scratch()), "{algorithms}");
+        assert!(server.tail().contains("Wrong Credentials"), "{}", server.tail());
+    }
+}
+
+#[test]
+fn a_challenge_is_one_field_an_algorithm_and_the_best_comes_first() {
+    let server = Setup::default()
+        .set("server.digest=true")
+        .set("auth.sip.realm=recorders")
+        .set("auth.sip.users=[{name: sbc-a, password: secret}]")
+        .start();
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let raw = Raw::new(server.sip, transport);
+        let (_, answer) = invite(&raw);
+        assert_eq!(answer.status(), 401);
+        let challenges: Vec<&str> = answer.all("WWW-Authenticate").collect();
+        assert_eq!(challenges.len(), 2, "{challenges:?}");
+        assert!(challenges[0].contains("algorithm=SHA-256") && challenges[1].contains("algorithm=MD5"));
+        assert!(challenges.iter().all(|c| c.starts_with("Digest realm=\"recorders\"") && c.contains("qop=\"auth\"")));
+        assert_eq!(raw.ask(&Draft::new(&raw, "OPTIONS")).status(), 200, "a health check needs no credentials");
+    }
+}
+
+#[test]
+fn a_flood_from_an_unknown_address_leaves_known_peers_their_answers() {
+    let server =
+        Setup::default().set("server.rate_limit.unknown=20").set("peers=[{name: sbc, address: 127.0.0.1}]").start();
+    let (stop, sent, answered) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let flood = from([127, 0, 0, 66], server.sip);
+            while !stop.load(Ordering::Relaxed) {
+                for _ in 0..50 {
+                    flood.send(&Draft::invite(&flood).bytes());
+                    sent.fetch_add(1, Ordering::Relaxed);
+                }
+                while flood.answer(Duration::ZERO).is_some() {
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        assert!(becomes_true(SOON, || sent.load(Ordering::Relaxed) > 2_000), "the flood is under way");
+        let known = Raw::new(server.sip, Transport::Udp);
+        let mut waits = Vec::new();
+        for _ in 0..10 {
+            let began = Instant::now();
+            let (draft, answer) = invite(&known);
+            waits.push(began.elapsed());
+            assert_eq!(answer.status(), 200);
+            hang_up(&known, &draft, &answer);
+        }
+        stop.store(true, Ordering::Relaxed);
+        waits.sort();
+        println!("{} INVITEs of a flood; a peer waited {waits:?}", sent.load(Ordering::Relaxed));
+        // Without a retransmission (RFC 3261 17.1.1.2: T1 is 500 ms).
+        assert!(waits[8] < Duration::from_millis(450), "{waits:?}");
+    });
+    let (sent, answered) = (sent.into_inner(), answered.into_inner());
+    assert!(answered < sent / 10, "{answered} of {sent} were answered");
+    assert!(server.tail().contains("more requests than it may make (server.rate_limit)"), "{}", server.tail());
+}
+
+#[test]
+fn who_is_not_on_the_list_is_refused_or_hears_nothing() {
+    for (unknown, heard) in [("refuse", true), ("silent", false)] {
+        let server = Setup::default()
+            .set("server.allowed_peers=127.0.0.1")
+            .set(&format!("server.unknown_peers={unknown}"))
+            .start();
+        let known = Raw::new(server.sip, Transport::Udp);
+        assert_eq!(known.ask(&Draft::new(&known, "OPTIONS")).status(), 200);
+        let stranger = from([127, 0, 0, 9], server.sip);
+        stranger.send(&Draft::new(&stranger, "OPTIONS").bytes());
+        let answer = stranger.answer(if heard { SOON } else { SILENCE });
+        assert_eq!(answer.map(|a| a.status()), heard.then_some(403), "{unknown}");
+        assert!(server.tail().contains("no peer of ours"), "{}", server.tail());
+    }
+}
+
+#[test]
+fn a_scanner_gets_silence_or_403_and_is_counted() {
+    for (scanners, heard) in [("refuse", true), ("silent", false)] {
+        let server = Setup::default().set(&format!("server.scanners={scanners}")).start();
+        let raw = Raw::new(server.sip, Transport::Udp);
+        let scan = Draft { more: "User-Agent: friendly-scanner\r\n".into(), ..Draft::new(&raw, "OPTIONS") };
+        raw.send(&scan.bytes());
+        let answer = raw.answer(if heard { SOON } else { SILENCE });
+        assert_eq!(answer.map(|a| a.status()), heard.then_some(403), "{scanners}");
+        assert!(server.tail().contains("a scanner (server.scanners)"), "{}", server.tail());
+        assert_eq!(raw.ask(&Draft::new(&raw, "OPTIONS")).status(), 200);
+    }
+}
+
+#[test]
+fn a_health_check_says_so_while_the_server_drains() {
+    for (set, status) in [("server.options_when_draining=503", 503), ("server.options_when_draining=200", 200)] {
+        let mut server = Setup::default().set(set).start();
+        let raw = Raw::new(server.sip, Transport::Udp);
+        let (draft, answer) = invite(&raw);
+        assert_eq!(answer.status(), 200);
+        drain(&server);
+        let is_draining = || raw.ask(&Draft::invite(&raw)).status() == 503;
+        assert!(becomes_true(SOON, is_draining), "a new call is refused");
+        assert_eq!(raw.ask(&Draft::new(&raw, "OPTIONS")).status(), status, "{set}");
+        let within = draft.within(&raw, &answer, "OPTIONS");
+        assert_eq!(raw.ask(&within).status(), 200, "in a dialog, it asks for the call");
+        let bye = Draft { cseq: within.cseq + 1, ..draft.within(&raw, &answer, "BYE") };
+        assert_eq!(raw.ask(&bye).status(), 200);
+        assert!(becomes_true(SOON, || !server.lives()), "drained");
+    }
+}
+
+/// SIGUSR1.
+fn drain(server: &Server) {
+    let status = Command::new("kill").args(["-USR1", &server.pid().to_string()]).status().unwrap();
+    assert!(status.success());
+}
