@@ -18,6 +18,7 @@ pub mod sdp;
 pub mod metadata;
 pub mod vendor;
 pub mod rtp;
+pub mod srtp;
 pub mod entry;
 pub mod journal;
 pub mod media;

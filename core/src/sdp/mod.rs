@@ -6,6 +6,7 @@
 //! Pure: ports and addresses come in as [`LocalMedia`], nothing is opened here.
 
 mod answer;
+pub mod crypto;
 mod encode;
 mod parse;
 mod payload;
