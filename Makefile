@@ -5,6 +5,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 # Passed on: make run ARGS="--set server.address=:5070"
 ARGS ?=
+# A slice of the mutants only: make soak MUTANTS="--shard 1/20"
+MUTANTS ?=
 
 # The table of vendors' messages that tests/corpus.rs leaves: tests that pass say nothing by themselves.
 CORPUS_RESULTS = $(or $(CARGO_TARGET_DIR),target)/corpus-results.txt
@@ -34,6 +36,7 @@ bench: compiler peers ## Benchmarks
 
 soak: compiler peers ## The tests that take hours
 	SIPREC_SOAK=1 $(CARGO) test --release --locked --test crash --test robustness $(ARGS) -- --nocapture --test-threads=1
+	.ci/mutants $(MUTANTS)
 
 build: compiler ## The release binary: target/release/siprec
 	$(CARGO) build --release --locked
@@ -56,4 +59,4 @@ compiler:
 	@.ci/need cc=gcc
 
 peers:
-	@.ci/need sipp=sip-tester tshark=tshark tcpdump=tcpdump sox=sox python3=python3 ip=iproute2 openssl=openssl
+	@.ci/need sipp=sip-tester tshark=tshark tcpdump=tcpdump sox=sox python3=python3 sipsak=sipsak ip=iproute2 openssl=openssl

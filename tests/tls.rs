@@ -15,9 +15,9 @@ use support::recordings::{self, Recording};
 use support::server::{Server, Setup};
 use support::src::{Call, Src, Transport};
 use support::studio::Plan;
-use support::tls::{Ca, Identity, Wanted, openssl};
+use support::tls::{Ca, Ends, Identity, Wanted, openssl, tunnel};
 use support::wav::{Allow, Tones};
-use support::{TempDir, assert_no_faults, becomes_true, process, tshark, wall_now};
+use support::{TempDir, assert_no_faults, becomes_true, process, sipp, tshark, wall_now};
 
 const RENDERED_WITHIN: Duration = Duration::from_secs(60);
 const SOON: Duration = Duration::from_secs(20);
@@ -78,7 +78,7 @@ fn asked(server: &Server, options_of_openssl: &[&str]) -> (bool, String) {
     (said.contains("SIP/2.0 200 OK"), said)
 }
 
-fn own<'a>(identity: &'a Identity) -> [&'a str; 4] {
+fn own(identity: &Identity) -> [&str; 4] {
     ["-cert", identity.cert.to_str().unwrap(), "-key", identity.key.to_str().unwrap()]
 }
 
@@ -120,6 +120,27 @@ fn a_call_over_tls_is_recorded_shown_in_clear_and_replayed() {
     assert!(digest(&recording).is_string());
     assert_eq!(digest(&replayed[0]), digest(&recording), "the same bytes");
     assert_no_faults(&faults);
+}
+
+#[test]
+fn sipp_is_recorded_over_tls_and_over_mutual_tls() {
+    if !sipp::present() {
+        return;
+    }
+    let world = World::new();
+    for (server, voice) in [(world.setup().start(), 7), (world.mutual().start(), 8)] {
+        let scratch = server.scratch().join("sipp");
+        std::fs::create_dir_all(&scratch).unwrap();
+        let run = sipp::Run { calls: 4, rate: 4, packets: 50, voice, tcp: true };
+        assert_eq!(sipp::record(tunnel(server.tls, Ends::with(&world.sbc)), &run, &scratch), Ok(()));
+        let done = |all: &Vec<Recording>| all.len() == 4;
+        let all = support::until(RENDERED_WITHIN, || Some(recordings::all(&server.data)).filter(done));
+        let all = all.unwrap_or_else(|| panic!("{} recordings of 4 calls", recordings::all(&server.data).len()));
+        for recording in all {
+            assert_eq!(recording.text("/recording_session/transport"), "tls");
+            assert_eq!(recording.sources().values().map(|source| source.packets).sum::<usize>(), 50, "{recording:?}");
+        }
+    }
 }
 
 #[test]
@@ -215,6 +236,22 @@ fn with_mutual_tls_only_those_with_a_right_certificate_get_in() {
 }
 
 #[test]
+fn peers_are_known_by_their_certificates() {
+    let world = World::new();
+    let pinned = Identity::self_signed(world.dir.path(), "pinned", &Wanted::default());
+    let rows = format!(
+        "[{{name: pinned, certificate_fingerprint: \"{}\"}}, {{certificate_name: sbc-a.example.com, allow: false}}]",
+        pinned.fingerprint
+    );
+    let server = world.mutual().set(&format!("peers={rows}")).start();
+    let let_in = Call::new(&Src::tls(server.tls, &pinned), 0);
+    assert_eq!(let_in.must_invite().status(), 200, "who is named by a fingerprint needs no pin besides");
+    assert_eq!(let_in.bye().unwrap().status(), 200);
+    let shut_out = Call::new(&Src::tls(server.tls, &world.sbc), 1);
+    assert_eq!(shut_out.invite().unwrap().status(), 403);
+}
+
+#[test]
 fn an_optional_certificate_must_be_right_if_it_is_shown() {
     let world = World::new();
     let stranger = Identity::self_signed(world.dir.path(), "stranger", &Wanted::default());
@@ -228,6 +265,8 @@ fn an_optional_certificate_must_be_right_if_it_is_shown() {
 fn who_speaks_something_else_on_the_port_is_told_apart() {
     let world = World::new();
     let server = world.setup().start();
+    // Whoever says nothing has ten seconds.
+    let silent = TcpStream::connect(server.tls).unwrap();
     let sip = options(server.tls);
     for (bytes, words) in [
         (sip.as_bytes(), "it speaks SIP without TLS"),
@@ -245,6 +284,8 @@ fn who_speaks_something_else_on_the_port_is_told_apart() {
     let raw = Raw::new(server.sip, Transport::Tcp);
     raw.send(&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]);
     assert!(asked(&server, &[]).0, "nobody else is harmed");
+    let silent = silent.local_addr().unwrap().to_string();
+    server.must_say(&["its handshake was not done within 10 s", &silent]);
 }
 
 #[test]

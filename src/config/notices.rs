@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::layers::Loaded;
 use super::model::{AuthProvider, CatalogKind, Config, StorageKind};
+use super::peers::Peer;
 use super::rules;
 use super::tls::ClientAuth;
 use super::values::PortRange;
@@ -121,7 +122,7 @@ fn not_available_warnings(loaded: &Loaded) -> Vec<Notice> {
 
 /// What of TLS would lock everybody out, or lacks a file.
 fn tls_errors(config: &Config) -> Vec<&'static str> {
-    let tls = &config.server.tls;
+    let tls = config.tls();
     let mut found = Vec::new();
     let mut say = |condition: bool, text: &'static str| {
         if condition {
@@ -131,6 +132,10 @@ fn tls_errors(config: &Config) -> Vec<&'static str> {
     say(
         config.server.require_tls && !tls.enabled,
         "server.require_tls: nobody can connect while server.tls.enabled is false: set it to true",
+    );
+    say(
+        !tls.enabled && config.peers.iter().any(|peer| peer.require_tls == Some(true)),
+        "peers: require_tls shuts a peer out while server.tls.enabled is false: set it to true",
     );
     if !tls.enabled {
         return found;
@@ -158,6 +163,13 @@ fn tls_warnings(config: &Config) -> Vec<&'static str> {
         found.push(
             "server.tls.client_auth: none asks nobody for a certificate, so allowed_names and pins keep nobody out: set \
              it to required",
+        );
+    }
+    let by_certificate = |peer: &Peer| !peer.certificate_name.is_empty() || !peer.certificate_fingerprint.is_empty();
+    if (!tls.enabled || tls.client_auth == ClientAuth::None) && config.peers.iter().any(by_certificate) {
+        found.push(
+            "peers: a row that knows its peer by a certificate fits nobody: set server.tls.enabled: true and \
+             server.tls.client_auth: required, or optional",
         );
     }
     if wildcard {
@@ -225,6 +237,13 @@ mod tests {
         assert!(blind[0].starts_with("error: server.tls.client_auth: "), "{blind:?}");
         let same = said(&[quiet, on, cert, key, ("server.tls.address", ":5060")]);
         assert!(same[0].starts_with("error: server.tls.address: "), "{same:?}");
+        let row = format!("[{{certificate_fingerprint: \"{}\"}}]", "AB".repeat(32));
+        let fits_nobody = said(&[quiet, on, cert, key, ("peers", &row)]);
+        assert!(fits_nobody.iter().any(|text| text.starts_with("warning: peers: a row")), "{fits_nobody:?}");
+        let required = ("server.tls.client_auth", "required");
+        assert!(said(&[quiet, on, cert, key, required, ("peers", &row)]).is_empty(), "the row is a pin");
+        let shut_out = said(&[quiet, ("peers", "[{address: 192.0.2.1, require_tls: true}]")]);
+        assert!(shut_out[0].starts_with("error: peers: require_tls"), "{shut_out:?}");
         let open = said(&[quiet, on, cert, key, ("server.tls.allowed_names", "sbc.example.com")]);
         assert!(open[0].starts_with("warning: server.tls.client_auth: none"), "{open:?}");
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::model::Config;
 use super::values::{Invalid, ListenAddress, text_value};
 
 /// `server.tls`.
@@ -47,6 +48,17 @@ impl Default for TlsConfig {
             pins: Vec::new(),
             verify_peers: true,
         }
+    }
+}
+
+impl Config {
+    /// `server.tls`, with the certificates among its pins that `peers` names by their fingerprint: who is named there is
+    /// let in.
+    pub fn tls(&self) -> TlsConfig {
+        let mut tls = self.server.tls.clone();
+        let named = self.peers.iter().filter(|peer| peer.allow).flat_map(|peer| &peer.certificate_fingerprint);
+        tls.pins.extend(named);
+        tls
     }
 }
 

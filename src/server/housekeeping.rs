@@ -110,7 +110,7 @@ pub(super) fn reload(signalling: &mut Signalling, options: &mut Options) {
     policy.show_framed = signalling.trace.is_some();
     signalling.srs.reconfigure(policy);
     if let Some(tls) = signalling.streams.tls().filter(|_| new.server.tls.enabled) {
-        tls.reload(&new.server.tls);
+        tls.reload(&new.tls());
     }
     signalling.advertised_media = new.media.advertised_address;
     signalling.digits = digits(new.media.dtmf);

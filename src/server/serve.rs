@@ -25,7 +25,7 @@ use super::orders::Wish;
 use super::signalling::Signalling;
 use super::tls::Tls;
 use super::{Options, banner, housekeeping, recovery, streams};
-use crate::config::{Config, ListenAddress, ServerConfig};
+use crate::config::{Config, ListenAddress};
 
 /// Disk space and the pool's state are looked at this often.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
@@ -65,7 +65,7 @@ async fn serve(mut options: Options) -> anyhow::Result<()> {
     let config = options.loaded.config.clone();
     let descriptors = Descriptors::raise(u64::from(config.server.max_connections))?;
     let mut signals = Signals::new()?;
-    let bound = bind(&config.server)?;
+    let bound = bind(&config)?;
     let (queue, arrivals) = mpsc::channel(arrivals::QUEUE);
     let (mut signalling, mut wakers, recovered) = recovery::start(&options, &bound, queue.clone(), arrivals)?;
     for socket in &bound.datagrams {
@@ -108,8 +108,9 @@ impl Addresses {
 }
 
 /// Reads what TLS needs, then binds UDP, TCP and TLS.
-fn bind(server: &ServerConfig) -> anyhow::Result<Bound> {
-    let tls = Tls::start(&server.tls)?;
+fn bind(config: &Config) -> anyhow::Result<Bound> {
+    let server = &config.server;
+    let tls = Tls::start(&config.tls())?;
     let mut bound = Bound { datagrams: Vec::new(), listeners: Vec::new(), tls_listeners: Vec::new(), tls };
     for address in all_of(server.address) {
         bound.datagrams.push(Arc::new(Datagrams::bind(address)?));

@@ -235,7 +235,11 @@ async fn read(id: ConnectionId, mut stream: impl AsyncRead + Unpin, events: mpsc
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         match stream.read(&mut chunk).await {
-            Ok(0) | Err(_) => break,
+            Ok(0) => break,
+            Err(error) => {
+                tracing::debug!(stream = id.0, %error, "a stream broke");
+                break;
+            }
             Ok(n) => {
                 if events.send(Arrival::Stream(StreamEvent::Bytes(id, chunk[..n].to_vec()))).await.is_err() {
                     return;

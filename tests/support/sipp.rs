@@ -27,25 +27,61 @@ pub struct Run {
     pub tcp: bool,
 }
 
+/// What carries SIPp's signalling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    Udp,
+    Tcp,
+}
+
+impl Carrier {
+    /// SIPp's name of it: one socket for all calls.
+    fn flag(self) -> &'static str {
+        match self {
+            Self::Udp => "u1",
+            Self::Tcp => "t1",
+        }
+    }
+}
+
+/// Plays `testdata/sipp/NAME.xml` so many times; gives what SIPp said when a call failed.
+pub fn play(name: &str, server: SocketAddr, carrier: Carrier, calls: u32, scratch: &Path) -> Result<(), String> {
+    let samples = 200 * PACKET;
+    std::fs::write(scratch.join("voice.alaw"), Voice::new(0, 0, samples).samples(0, samples)).unwrap();
+    let mut command = command(name, server, carrier, scratch);
+    command.args(["-m", &calls.to_string(), "-r", "1"]);
+    run(command, scratch)
+}
+
 /// Runs `testdata/sipp/record.xml`; gives what SIPp said when a call failed.
-pub fn record(server: SocketAddr, run: &Run, scratch: &Path) -> Result<(), String> {
+pub fn record(server: SocketAddr, run_of: &Run, scratch: &Path) -> Result<(), String> {
     // The scenario names it, and SIPp looks for it where it runs.
     let audio = scratch.join("voice.alaw");
-    let samples = run.packets * PACKET;
-    std::fs::write(&audio, Voice::new(run.voice, 0, samples).samples(0, samples)).unwrap();
-    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/sipp/record.xml");
-    let length = Duration::from_millis(20) * run.packets + Duration::from_millis(100);
-    let output = Command::new("sipp")
+    let samples = run_of.packets * PACKET;
+    std::fs::write(&audio, Voice::new(run_of.voice, 0, samples).samples(0, samples)).unwrap();
+    let length = Duration::from_millis(20) * run_of.packets + Duration::from_millis(100);
+    let carrier = if run_of.tcp { Carrier::Tcp } else { Carrier::Udp };
+    let mut command = command("record", server, carrier, scratch);
+    command.args(["-m", &run_of.calls.to_string(), "-r", &run_of.rate.to_string()]);
+    command.args(["-d", &length.as_millis().to_string()]);
+    run(command, scratch)
+}
+
+fn command(name: &str, server: SocketAddr, carrier: Carrier, scratch: &Path) -> Command {
+    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("testdata/sipp/{name}.xml"));
+    let mut command = Command::new("sipp");
+    command
         .arg(server.to_string())
         .arg("-sf")
         .arg(scenario)
-        .args(["-i", &server.ip().to_string(), "-t", if run.tcp { "t1" } else { "u1" }])
-        .args(["-m", &run.calls.to_string(), "-r", &run.rate.to_string(), "-d", &length.as_millis().to_string()])
+        .args(["-i", &server.ip().to_string(), "-t", carrier.flag()])
         .args(["-nostdin", "-trace_err", "-timeout", "60s", "-timeout_error"])
-        .current_dir(scratch)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|e| format!("sipp: {e}"))?;
+        .current_dir(scratch);
+    command
+}
+
+fn run(mut command: Command, scratch: &Path) -> Result<(), String> {
+    let output = command.stdin(Stdio::null()).output().map_err(|e| format!("sipp: {e}"))?;
     if output.status.success() {
         return Ok(());
     }

@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, Connection, DigitallySignedStruct, ServerConfig, ServerConnection};
 use sha2::{Digest, Sha256};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -299,4 +299,29 @@ pub fn openssl(server: SocketAddr, options: &[&str], request: &str) -> String {
     let _ = child.kill();
     let _ = child.wait();
     format!("{}{}", String::from_utf8_lossy(&said), errors.join().unwrap())
+}
+
+/// A TCP port whose connections go on to `server` under TLS: for those who speak none (Debian's SIPp).
+pub fn tunnel(server: SocketAddr, ends: Ends) -> SocketAddr {
+    let listener = TcpListener::bind((server.ip(), 0)).unwrap();
+    let local = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for near in listener.incoming().map_while(Result::ok) {
+            let far = Pipe::client(TcpStream::connect(server).unwrap(), &ends).unwrap();
+            let (far_too, near_too) = (far.try_clone().unwrap(), near.try_clone().unwrap());
+            std::thread::spawn(move || pump(near, far));
+            std::thread::spawn(move || pump(far_too, near_too));
+        }
+    });
+    local
+}
+
+/// Carries on until one side is closed.
+fn pump(mut from: impl Read, mut to: impl Write) {
+    let mut buffer = [0; 16 << 10];
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        if to.write_all(&buffer[..length]).is_err() {
+            return;
+        }
+    }
 }

@@ -269,6 +269,22 @@ fn reports_go_where_media_came_from_or_as_negotiated_and_nowhere_else() {
     assert_eq!(target("192.0.2.9:0", false, None), None);
 }
 
+/// RFC 8866 6.7: what is held is still spoken of, or the SRC takes the recorder for dead.
+#[test]
+fn a_held_stream_is_reported_on() {
+    let mut b = Bench::new(settings());
+    b.send("192.0.2.9:4000", 1, 0..50);
+    let mut held = settings();
+    held.stream.paused = Some(PauseCause::Inactive);
+    b.port.update(held, now(1));
+    for second in [10, 20, 60] {
+        assert!(b.port.next_report() <= now(second).monotonic, "at {second} s a report is due");
+        let (to, bytes) = b.report(second);
+        assert_eq!(to, Some(address("192.0.2.9:4001")));
+        assert!(!bytes.is_empty());
+    }
+}
+
 #[test]
 fn a_report_tells_of_the_streams_sources_and_not_of_strangers() {
     let mut b = Bench::new(settings());

@@ -72,6 +72,17 @@ fn hold_and_resume_by_partial_documents() {
 }
 
 #[test]
+fn who_comes_back_is_there_twice() {
+    let mut snapshot = basic_call();
+    for (seconds, update) in [(20, leaves("paul", "S")), (30, joins("paul", "S")), (40, leaves("paul", "S"))] {
+        snapshot.apply(&document("partial", &update), Wall(seconds));
+    }
+    let spans: Vec<_> = snapshot.participant("paul").unwrap().intervals.iter().map(|i| (i.from.0, i.to)).collect();
+    assert_eq!(spans, [(10, Some(Wall(20))), (30, Some(Wall(40)))]);
+    assert_eq!(senders(&snapshot, "1"), ["bob"], "what an update does not name stays as it was");
+}
+
+#[test]
 fn transfer_inside_a_session() {
     let mut snapshot = basic_call();
     let update = leaves("paul", "S") + &participant("carol") + &joins("carol", "S") + &sends("carol", "s2");

@@ -151,6 +151,44 @@ fn what_is_broken_costs_only_itself() {
     assert!(empty.document.is_some());
 }
 
+const NS: &str = "xmlns='urn:ietf:params:xml:ns:recording:1'";
+
+#[test]
+fn a_mode_that_is_left_out_is_complete_and_one_misspelt_is_told() {
+    let mode = |element: &str| {
+        let parsed = parsed(&format!("<recording {NS}>{element}<session session_id='S'/></recording>"));
+        let codes: Vec<String> = parsed.deviations.iter().map(|d| d.code.to_string()).collect();
+        (parsed.document.unwrap().mode, codes.iter().any(|code| code.starts_with("datamode")))
+    };
+    assert_eq!(mode(""), (DataMode::Complete, false));
+    assert_eq!(mode("<datamode>partial</datamode>"), (DataMode::Partial, false));
+    assert_eq!(mode("<datamode>Partial</datamode>"), (DataMode::Partial, true));
+    assert_eq!(mode("<datamode>whole</datamode>"), (DataMode::Partial, true), "what is unknown discards nothing");
+}
+
+#[test]
+fn of_two_roots_the_first_is_read_and_the_other_never_mixed_in() {
+    let one = format!("<recording {NS}><session session_id='hVpd7YQgRW2nD22h7q60JQ=='/></recording>");
+    let two = format!("{one}<recording {NS}><session session_id='7+OTCyoxTmqmqyA/1weDAg=='/></recording>");
+    let document = parsed(&two).document.unwrap();
+    let ids: Vec<_> = document.sessions.iter().map(|s| s.id.as_str()).collect();
+    assert_eq!(ids, ["hVpd7YQgRW2nD22h7q60JQ=="]);
+}
+
+#[test]
+fn what_may_be_left_out_may_be_left_out() {
+    let elements = "<session session_id='S'><sipSessionID>a</sipSessionID><sipSessionID>b</sipSessionID>
+        <sipSessionID>c</sipSessionID><group-ref>nowhere</group-ref></session><session session_id='T'/>
+        <participant participant_id='alone'><nameID aor='tel:+15550100'/></participant><stream stream_id='bare'/>
+        <sessionrecordingassoc session_id='S'/>";
+    let document = parsed(&format!("<recording {NS}>{elements}</recording>")).document.unwrap();
+    let [first, second] = &document.sessions[..] else { panic!("two sessions") };
+    assert_eq!((first.sip_session_ids.len(), first.group.as_deref()), (3, Some("nowhere")));
+    assert_eq!((second.sip_session_ids.len(), second.group.as_deref(), second.reasons.len()), (0, None, 0));
+    assert_eq!((document.participants[0].id.as_str(), document.participant_sessions.len()), ("alone", 0));
+    assert_eq!(document.streams[0].id, "bare");
+}
+
 #[test]
 fn encodings_are_honoured() {
     let body = |encoding: &str, name: &[u8]| {

@@ -70,6 +70,33 @@ impl Default for Health {
     }
 }
 
+/// That of a server without configuration, which asks nothing of anybody.
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            product: concat!("siprec/", env!("CARGO_PKG_VERSION")).into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            boot: String::new(),
+            journalled_config: serde_json::Value::Null,
+            max_sessions: usize::MAX,
+            rtp_timeout: Duration::from_secs(30),
+            digits: Digits::Keep,
+            answer: AnswerPolicy::default(),
+            advertised_signalling: None,
+            advertised_tls: None,
+            rules: Rules::default(),
+            peers: Vec::new(),
+            guard: Guard::default(),
+            realm: Realm::default(),
+            health: Health::default(),
+            session_timers: SessionTimers::default(),
+            probes: false,
+            show_framed: false,
+            adopt_foreign_tags: false,
+        }
+    }
+}
+
 impl Policy {
     /// The first row that is about `asker`.
     pub fn peer_for(&self, asker: &Asker<'_>) -> Option<&Peer> {

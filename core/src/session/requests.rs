@@ -82,7 +82,10 @@ impl Srs {
         let mut response = rejection.response(message);
         match rejection.status {
             405 | 501 => response.headers.set("Allow", ALLOW),
-            415 => response.headers.set("Accept", ACCEPT),
+            415 => {
+                response.headers.set("Accept", ACCEPT);
+                response.headers.set("Accept-Encoding", "identity");
+            }
             _ => {}
         }
         self.tag_and_respond(now, key, response);

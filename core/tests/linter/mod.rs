@@ -3,13 +3,9 @@
 #![allow(dead_code, reason = "each test crate uses its part")]
 #![allow(unreachable_pub, reason = "a test crate has no outside")]
 
-use std::time::Duration;
-
 use siprec_core::lint::{Report, lint};
-use siprec_core::sdp::AnswerPolicy;
-use siprec_core::session::{Guard, Health, Policy, Rules, SessionTimers};
+use siprec_core::session::Policy;
 use siprec_core::sip::Transport;
-use siprec_core::sip::digest::Realm;
 
 pub const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n\
     m=audio 4000 RTP/AVP 8\r\na=sendonly\r\na=label:1\r\nm=audio 4002 RTP/AVP 8\r\na=sendonly\r\na=label:2\r\n";
@@ -27,27 +23,7 @@ pub const METADATA: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n\
     </recording>\r\n";
 
 pub fn policy() -> Policy {
-    Policy {
-        product: "siprec/test".into(),
-        version: "test".into(),
-        boot: "boot".into(),
-        journalled_config: serde_json::Value::Null,
-        max_sessions: 10,
-        rtp_timeout: Duration::from_secs(30),
-        digits: siprec_core::media::Digits::Keep,
-        session_timers: SessionTimers::default(),
-        answer: AnswerPolicy::default(),
-        advertised_signalling: None,
-        rules: Rules::default(),
-        guard: Guard::default(),
-        realm: Realm::default(),
-        health: Health::default(),
-        peers: Vec::new(),
-        probes: false,
-        show_framed: false,
-        advertised_tls: None,
-        adopt_foreign_tags: false,
-    }
+    Policy { product: "siprec/test".into(), ..Policy::default() }
 }
 
 /// A message of which pieces are replaced; `LENGTH` becomes the body's length.

@@ -45,7 +45,7 @@ pub fn check(config: &Config) -> anyhow::Result<Vec<String>> {
     if !config.server.tls.enabled {
         return Ok(Vec::new());
     }
-    Ok(Material::load(&config.server.tls)?.warnings(wall()))
+    Ok(Material::load(&config.tls())?.warnings(wall()))
 }
 
 /// TLS of a server. Clones are of the same.

@@ -1,10 +1,13 @@
 //! The server as an SRC sees it: bytes in, bytes out, ports opened at once, a clock of the test's own.
 
+mod bodies;
 mod calling;
 mod calls;
 mod dialogs;
-mod peers;
+mod lines;
 mod offers;
+mod peers;
+mod responses;
 mod restart;
 mod secure;
 mod snapshots;
@@ -19,9 +22,7 @@ use core::time::Duration;
 use super::*;
 use crate::entry::Kind;
 use crate::media::PortStatistics;
-use crate::sdp::AnswerPolicy;
 use crate::seed::Seed;
-use crate::sip::digest::Realm;
 use crate::sip::message::Message;
 use crate::time::Now;
 
@@ -56,22 +57,10 @@ pub(crate) fn policy() -> Policy {
         product: "siprec/test".to_string(),
         version: "test".to_string(),
         boot: "boot-1".to_string(),
-        journalled_config: serde_json::Value::Null,
         max_sessions: 10,
-        rtp_timeout: Duration::from_secs(30),
-        digits: crate::media::Digits::Keep,
-        answer: AnswerPolicy::default(),
-        advertised_signalling: None,
         rules: Rules { refusal: Refusal { retry_after_seconds: Some(5), ..Refusal::default() }, ..Rules::default() },
-        peers: Vec::new(),
-        guard: Guard::default(),
-        realm: Realm::default(),
-        health: Health::default(),
-        session_timers: SessionTimers::default(),
         probes: true,
-        show_framed: false,
-        advertised_tls: None,
-        adopt_foreign_tags: false,
+        ..Policy::default()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What differs from peer to peer, and who is kept out.
 
 use super::*;
+use crate::sip::digest::Realm;
 use crate::sip::digest::{Password, User};
 use crate::sip::{ConnectionId, PeerCertificate};
 

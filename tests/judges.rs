@@ -1,0 +1,271 @@
+//! What others make of what we say: tshark dissects every message that the server sent, sipsak asks after its health.
+
+#![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv6Addr};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+use support::raw::{Draft, Raw, via};
+use support::server::{Server, Setup};
+use support::src::body::Body;
+use support::src::{Call, Direction, Src, Transport};
+use support::{becomes_true, tshark};
+
+/// `_ws.expert.severity` from which a note is a complaint: warnings and errors.
+const WARNING: u32 = 0x60_0000;
+
+/// A message of ours as tshark read it.
+#[derive(Debug)]
+struct Read {
+    frame: String,
+    method: String,
+    status: String,
+    content_type: String,
+    media: String,
+    malformed: bool,
+    severities: Vec<u32>,
+    notes: String,
+}
+
+const FIELDS: [&str; 8] = [
+    "frame.number",
+    "sip.Method",
+    "sip.Status-Code",
+    "sip.Content-Type",
+    "sdp.media.media",
+    "_ws.malformed",
+    "_ws.expert.severity",
+    "_ws.expert.message",
+];
+
+/// Every message that left the server's SIP port.
+fn sent(file: &Path, port: u16) -> Vec<Read> {
+    let mut command = Command::new("tshark");
+    command.arg("-r").arg(file).args(["-n", "-T", "fields", "-E", "separator=|", "-E", "occurrence=a"]);
+    command.args(["-d", &format!("udp.port=={port},sip"), "-Y", &format!("udp.srcport=={port}")]);
+    command.args(FIELDS.iter().flat_map(|field| ["-e", field]));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).lines().map(read).collect()
+}
+
+fn read(line: &str) -> Read {
+    let cells: Vec<&str> = line.split('|').collect();
+    assert!(cells.len() >= FIELDS.len(), "{line}");
+    let severity = |word: &str| {
+        let hex = word.strip_prefix("0x");
+        hex.map_or_else(|| word.parse(), |hex| u32::from_str_radix(hex, 16)).unwrap_or(0)
+    };
+    Read {
+        frame: cells[0].into(),
+        method: cells[1].into(),
+        status: cells[2].into(),
+        content_type: cells[3].into(),
+        media: cells[4].into(),
+        malformed: !cells[5].is_empty(),
+        severities: cells[6].split(',').map(severity).collect(),
+        notes: cells[7..].join("|"),
+    }
+}
+
+fn faults(read: &[Read]) -> Vec<String> {
+    let mut found = Vec::new();
+    for message in read {
+        let Read { frame, method, status, .. } = message;
+        let who = format!("frame {frame} ({method}{status})");
+        if message.malformed || message.severities.iter().any(|severity| *severity >= WARNING) {
+            found.push(format!("{who}: {}", message.notes));
+        }
+        if method.is_empty() == status.is_empty() {
+            found.push(format!("{who}: is no SIP to tshark"));
+        }
+        if message.content_type.contains("application/sdp") != !message.media.is_empty() {
+            found.push(format!("{who}: {} with media {:?}", message.content_type, message.media));
+        }
+    }
+    found
+}
+
+/// A call with everything that may happen in it, and each kind of refusal.
+fn talk(server: &Server, transport: Transport) {
+    let src = Src::new(server.sip, transport);
+    let call = Call::new(&src, 0);
+    call.must_invite();
+    for direction in [Direction::Inactive, Direction::SendOnly, Direction::ZeroAddress] {
+        assert_eq!(call.reinvite(&[direction; 2]).unwrap().status(), 200);
+    }
+    let offer = Body::sdp(call.offer_sdp(&[Direction::SendOnly, Direction::ZeroPort]));
+    let nothing = Body::sdp("this is no description".into());
+    for (method, body, status) in [
+        ("UPDATE", Some(&offer), 200),
+        ("UPDATE", None, 200),
+        ("UPDATE", Some(&nothing), 488),
+        ("OPTIONS", None, 200),
+        ("INFO", None, 200),
+        ("MESSAGE", None, 405),
+    ] {
+        assert_eq!(call.send_request(method, body).unwrap().status(), status, "{method}");
+    }
+    assert_eq!(call.bye().unwrap().status(), 200);
+    let delayed = Call::new(&src, 1);
+    let answer = delayed.invite_with(&Body::metadata(delayed.metadata.complete())).unwrap();
+    let description = Body::sdp(delayed.offer_sdp(&[Direction::SendOnly; 2]));
+    let (_, ack) = delayed.compose("ACK", Some(&description), Some(answer.cseq().0));
+    src.send(&ack);
+    delayed.bye().unwrap();
+    refusals(server, transport);
+    a_snapshot_is_asked_for(&src);
+}
+
+/// A partial document before any complete one: the server asks for the whole in an UPDATE of its own.
+fn a_snapshot_is_asked_for(src: &Src) {
+    let mut call = Call::new(src, 2);
+    call.headers = "Allow: INVITE, ACK, BYE, UPDATE\r\n".into();
+    let partial = call.metadata.complete().replace(">complete<", ">partial<");
+    let body = Body::both(&call.offer_sdp(&[Direction::SendOnly; 2]), &partial);
+    let answer = call.invite_with(&body).unwrap();
+    call.acknowledge(&answer);
+    let asked = || src.asked().iter().any(|request| request.method() == "UPDATE");
+    assert!(becomes_true(Duration::from_secs(10), asked), "no UPDATE came");
+    call.bye().unwrap();
+}
+
+fn refusals(server: &Server, transport: Transport) {
+    let raw = Raw::new(server.sip, transport);
+    let new = |method: &str| Draft::new(&raw, method);
+    let invite = |more: &str| Draft { more: more.into(), ..Draft::invite(&raw) };
+    let with = |content_type: &str, text: &str| {
+        let body = Body { content_type: content_type.into(), bytes: text.as_bytes().to_vec() };
+        Draft { body: Some(body), ..Draft::invite(&raw) }
+    };
+    let plain = Draft { contact: "<sip:phone@127.0.0.1>".into(), ..with("application/sdp", "v=0\r\n") };
+    let cases = [
+        (new("OPTIONS"), 200),
+        (new("REGISTER"), 405),
+        (new("FROBNICATE"), 501),
+        (new("BYE"), 481),
+        (Draft { uri: "nobody:knows".into(), ..new("OPTIONS") }, 416),
+        (Draft { cseq_method: Some("BYE".into()), ..new("OPTIONS") }, 400),
+        (invite("Require: siprec, \u{fc}nheard-of\r\n"), 420),
+        (invite("Content-Encoding: gzip\r\nRequire: siprec\r\n"), 415),
+        (with("application/foo", "\"quoted\" \\ and odd"), 415),
+        (with("application/sdp", "v=0\r\nm=audio 9 RTP/AVP 99\r\na=rtpmap:99 \"x\\y\"/8000\r\n"), 488),
+        (with("application/sdp", "not a description"), 488),
+        (Draft { more: String::new(), ..plain }, 403),
+    ];
+    for (draft, status) in cases {
+        raw.send(&draft.bytes());
+        let answer = raw.must_answer();
+        assert_eq!(answer.status(), status, "{}: {}", draft.method, answer.start);
+        if draft.method == "INVITE" {
+            let ack = Draft { vias: draft.vias.clone(), ..draft.within(&raw, &answer, "ACK") };
+            raw.send(&ack.bytes());
+        }
+    }
+    let first = Draft::invite(&raw);
+    let answer = raw.ask(&first);
+    let other = Draft { vias: vec![via(&raw, "by-another-way")], ..first.clone() };
+    raw.send(&first.within(&raw, &answer, "ACK").bytes());
+    assert_eq!(raw.ask(&other).status(), 482);
+    assert_eq!(raw.ask(&first.within(&raw, &answer, "BYE")).status(), 200);
+}
+
+#[test]
+fn tshark_finds_nothing_wrong_with_what_we_say() {
+    if !tshark::present() {
+        return;
+    }
+    let folder = support::TempDir::new("judged");
+    for (name, ip) in [("v4", IpAddr::from([127, 0, 0, 1])), ("v6", IpAddr::from(Ipv6Addr::LOCALHOST))] {
+        let file = folder.path().join(format!("{name}.pcap"));
+        let setup = Setup::on(ip).arg("--sip-trace-file").arg(file.to_str().unwrap());
+        let mut server = setup.start();
+        for transport in [Transport::Udp, Transport::Tcp] {
+            talk(&server, transport);
+        }
+        server.terminate();
+        let read = sent(&file, server.sip.port());
+        support::assert_no_faults(&faults(&read));
+        let statuses: BTreeSet<&str> = read.iter().map(|message| message.status.as_str()).collect();
+        for status in ["200", "400", "403", "405", "415", "416", "420", "481", "482", "488", "501"] {
+            assert!(statuses.contains(status), "no {status} was judged: {statuses:?}");
+        }
+        assert!(read.iter().any(|message| message.method == "UPDATE"), "no request of ours was judged");
+        assert!(read.iter().filter(|message| !message.media.is_empty()).count() >= 12, "too few descriptions");
+    }
+}
+
+/// A message that is wrong must be told, or the judge is blind.
+#[test]
+fn a_complaint_of_tshark_is_seen() {
+    let good = "1||200|application/sdp|audio|||";
+    assert_eq!(faults(&[read(good)]), [""; 0]);
+    for bad in [
+        "1||200|application/sdp|audio||6291456|odd",
+        "1||200|application/sdp|audio||4194304,0x00800000|worse",
+        "1||200|application/sdp|audio|malformed||",
+        "1||200|application/sdp||||",
+        "1||||||| ",
+    ] {
+        assert!(!faults(&[read(bad)]).is_empty(), "{bad}");
+    }
+}
+
+fn sipsak(args: &[&str]) -> Option<Output> {
+    match Command::new("sipsak").args(args).stdin(Stdio::null()).output() {
+        Ok(output) => Some(output),
+        Err(_) => {
+            support::lacking("sipsak is not installed");
+            None
+        }
+    }
+}
+
+#[test]
+fn sipsak_finds_the_server_well() {
+    let server = Server::start();
+    let uri = format!("sip:srs@{}", server.sip);
+    // A health check; and one that no proxy may hand on any more, which a UAS answers all the same (RFC 4475 3.3.11).
+    for more in [&[][..], &["-m", "0"]] {
+        let args = [&["-vv", "-s", uri.as_str()][..], more].concat();
+        let Some(output) = sipsak(&args) else { return };
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success() && said.contains("SIP/2.0 200 OK"),
+            "sipsak {args:?}: {}\n{said}",
+            output.status
+        );
+        assert!(said.contains("INVITE") && said.contains("application/rs-metadata+xml"), "{said}");
+    }
+    // A registration is none of a recorder's business, and it hears so.
+    let folder = support::TempDir::new("sipsak");
+    let file = folder.path().join("register.sip");
+    let text = format!(
+        "REGISTER {uri} SIP/2.0\r\nFrom: <{uri}>;tag=1\r\nTo: <{uri}>\r\nCall-ID: one\r\nCSeq: 1 REGISTER\r\n\
+         Contact: <sip:me@127.0.0.1>\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    let refused = sipsak(&["-f", file.to_str().unwrap(), "-s", uri.as_str(), "-vv"]).unwrap();
+    let said = String::from_utf8_lossy(&refused.stdout).into_owned() + &String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("SIP/2.0 405"), "{}: {said}", refused.status);
+}
+
+/// What an operator reads in the log names neither people nor keys (RFC 7866 12.3).
+#[test]
+fn the_log_names_nobody() {
+    let mut server = Server::start();
+    let src = Src::udp(server.sip);
+    let call = Call::new(&src, 0);
+    call.must_invite();
+    assert_eq!(call.bye().unwrap().status(), 200);
+    server.terminate();
+    let log = server.tail();
+    assert!(log.contains("session ended"), "{log}");
+    for person in &call.metadata.people {
+        assert!(!log.contains(&person.aor) && !log.contains(&person.name), "{} is in the log:\n{log}", person.aor);
+    }
+}
