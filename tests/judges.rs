@@ -83,7 +83,7 @@ fn faults(read: &[Read]) -> Vec<String> {
         if method.is_empty() == status.is_empty() {
             found.push(format!("{who}: is no SIP to tshark"));
         }
-        if message.content_type.contains("application/sdp") != !message.media.is_empty() {
+        if message.content_type.contains("application/sdp") == message.media.is_empty() {
             found.push(format!("{who}: {} with media {:?}", message.content_type, message.media));
         }
     }
