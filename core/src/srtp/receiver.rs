@@ -126,7 +126,8 @@ impl Receiver {
         self.sources.get(ssrc).map(|source| rollover(source.window.highest()))
     }
 
-    /// Sets a source's rollover counter, known by other means; what was known of the source is forgotten.
+    /// Sets a source's rollover counter, known by other means; what was known of the source is forgotten. No more than
+    /// [`MAX_SOURCES`] are waited for.
     pub fn expect(&mut self, ssrc: u32, rollover_counter: u32) {
         self.forget(ssrc);
         if self.expected.len() < MAX_SOURCES {
