@@ -6,7 +6,7 @@ use super::Severity::{Error, Note, Warning};
 macro_rules! codes {
     ($($constant:ident $name:literal $severity:ident $section:literal $remedy:literal)*) => {
         $(
-            #[doc = $remedy]
+            #[doc = concat!("`", $name, "` (", $section, ").")]
             pub static $constant: Code =
                 Code { name: $name, severity: $severity, section: $section, remedy: $remedy };
         )*
