@@ -5,7 +5,8 @@ use siprec_core::session::{Reason, Tell};
 /// Logs one thing.
 pub(super) fn tell(tell: &Tell) {
     match tell {
-        Tell::SessionStarted { session, remote, streams, vendor } => {
+        Tell::SessionStarted { session, remote, streams, shown } => {
+            let vendor = shown.vendor();
             let vendor = vendor.as_ref().map(tracing::field::display);
             tracing::info!(%session, src = %remote, streams, vendor, "recording");
         }

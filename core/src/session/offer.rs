@@ -5,7 +5,9 @@
 //! INVITE without SDP -> Pending -> our offer in the 2xx -> ACK with the answer -> acknowledged()
 //! ```
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
@@ -18,7 +20,7 @@ use super::limits::{DEFAULT_OFFERED_STREAMS, MAX_M_LINES};
 use super::reading::Bodies;
 use super::recording_session::{Context, RecordingSession};
 use super::session_timer::{Asked, Refresher};
-use super::{Tell, own_address};
+use super::{Shown, Tell, own_address};
 use crate::entry::{Alarm, EndCause, Event};
 use crate::metadata;
 use crate::sdp::{self, Accepted, AnswerPolicy, Decided, Decision, Description, Direction, LocalMedia, OfferedStream};
@@ -26,7 +28,6 @@ use crate::sip::check::{ACCEPT, ALLOW, Rejection, SUPPORTED};
 use crate::sip::message::Message;
 use crate::sip::transaction::ServerKey;
 use crate::sip::{Flow, Method, Transport};
-use crate::vendor::Evidence;
 
 /// A request whose answer waits for ports.
 pub(super) struct Pending {
@@ -50,7 +51,7 @@ impl RecordingSession {
     /// Looks at what an INVITE or UPDATE offers and asks for the ports that its answer needs.
     ///
     /// # Errors
-    /// An offer that can't be accepted; the session stays as it was (RFC 3261 14.2).
+    /// The request, where what it offers can't be accepted, and why; the session stays as it was (RFC 3261 14.2).
     pub(super) fn consider(
         &mut self,
         key: ServerKey,
@@ -58,14 +59,14 @@ impl RecordingSession {
         mut bodies: Bodies,
         first: Option<FirstInvite>,
         ctx: &mut Context<'_>,
-    ) -> Result<(), (ServerKey, Rejection)> {
+    ) -> Result<(), Box<(Message, Rejection)>> {
         let local = self.state.flow.local.ip();
         let (id, now) = (self.id(), ctx.now.wall);
         self.state.peer.learn(&request);
         let policy = self.answer_policy(ctx);
         let mut offer = match read_offer(&bodies, &policy) {
             Ok(offer) => offer,
-            Err(rejection) => return Err((key, rejection)),
+            Err(rejection) => return Err(Box::new((request, rejection))),
         };
         if ctx.policy.rules_of(self.state.peer_row.as_deref()).legacy && bodies.translate(&request) {
             let lines = offer.iter_mut().flat_map(|(_, decision)| &mut decision.media);
@@ -75,7 +76,8 @@ impl RecordingSession {
         }
         if policy.require_srtp && offer.is_none() && request.method() == Some(&Method::Invite) {
             // What we offer is plain.
-            return Err((key, not_acceptable("SRTP is required (require_srtp), and an offer of ours is plain RTP")));
+            let why = "SRTP is required (require_srtp), and an offer of ours is plain RTP";
+            return Err(Box::new((request, not_acceptable(why))));
         }
         self.state.streams.digits = ctx.policy.digits;
         if let Some((_, decision)) = &offer {
@@ -152,7 +154,6 @@ impl RecordingSession {
         if is_first {
             keep(id, now.wall, Event::Answered, ctx.out);
             self.take_first_metadata(&bodies, ctx);
-            self.tell_started(&request, ctx);
         } else {
             self.take_metadata(&bodies.metadata, ctx);
         }
@@ -160,6 +161,9 @@ impl RecordingSession {
         ctx.respond(&key, response);
         if !is_invite {
             self.ask_for_snapshot(ctx);
+        }
+        if is_first {
+            self.tell_started(request, ctx);
         }
     }
 
@@ -181,13 +185,10 @@ impl RecordingSession {
     }
 
     /// The operator's log hears of a session that begins. `message` is the SRC's: its INVITE, or its 2xx to ours.
-    pub(super) fn tell_started(&self, message: &Message, ctx: &mut Context<'_>) {
+    pub(super) fn tell_started(&self, message: Message, ctx: &mut Context<'_>) {
         let (remote, streams) = (self.state.flow.remote, self.state.streams.live().count());
-        let mut evidence = Evidence::default();
-        evidence.message(message);
-        evidence.snapshot(&self.state.snapshot);
-        let vendor = evidence.profile();
-        ctx.out.push_back(super::Output::Tell(Tell::SessionStarted { session: self.id(), remote, streams, vendor }));
+        let shown = Box::new(Shown { message, snapshot: Arc::clone(&self.state.snapshot) });
+        ctx.out.push_back(super::Output::Tell(Tell::SessionStarted { session: self.id(), remote, streams, shown }));
     }
 
     fn refuse_for_lack_of_ports(&mut self, key: &ServerKey, request: &Message, ctx: &mut Context<'_>) {
@@ -230,9 +231,11 @@ impl RecordingSession {
     /// A description under the version that it must have: a new one if it differs from the last (RFC 3264 8).
     fn describe(&mut self, encode: impl Fn(u64, u64) -> Vec<u8>) -> Vec<u8> {
         let state = &mut self.state;
-        let same = encode(state.description_id, state.description_version);
-        if state.described.as_bytes() == same {
-            return same;
+        if !state.described.is_empty() {
+            let same = encode(state.description_id, state.description_version);
+            if state.described.as_bytes() == same {
+                return same;
+            }
         }
         state.description_version += 1;
         let described = encode(state.description_id, state.description_version);
