@@ -205,7 +205,7 @@ impl RecordingSession {
     }
 
     /// Keys are agreed on once the answer is sure to leave: an offer that is refused or cancelled changes none.
-    fn agree_on_keys(&mut self, offer: Option<&(Description, Decision)>, ctx: &mut Context<'_>) {
+    pub(super) fn agree_on_keys(&mut self, offer: Option<&(Description, Decision)>, ctx: &mut Context<'_>) {
         let id = self.id();
         match offer {
             Some((_, decision)) => self.state.streams.agree(&decision.media, &mut ctx.keyring(id)),
