@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::deviation::{Deviations, codes, quote};
+use crate::sdp::crypto::Crypto;
 use crate::sdp::{AnswerPolicy, Description, Direction, Host, Media, decide};
 
 /// Payload types without a meaning of their own (RFC 3551 3).
@@ -68,6 +69,21 @@ fn lines(sdp: &[u8], deviations: &mut Deviations) {
     }
 }
 
+/// What is wrong with `a=crypto` lines, without a word of what stands in them.
+fn keys(number: usize, media: &Media, deviations: &mut Deviations) {
+    if media.crypto.is_empty() {
+        return;
+    }
+    if !media.proto.to_ascii_uppercase().contains("/SAVP") {
+        let told = format_args!("m-line {number} is {} and has a=crypto", quote(&media.proto));
+        deviations.add(&codes::CRYPTO_ON_PLAIN, told);
+        return;
+    }
+    if let Some(error) = media.crypto.iter().find_map(|line| Crypto::parse(line.as_ref()).err()) {
+        deviations.add(&codes::CRYPTO_INVALID, format_args!("m-line {number}: an a=crypto line is not taken: {error}"));
+    }
+}
+
 fn line(number: usize, media: &Media, deviations: &mut Deviations) {
     if media.label.is_none() {
         deviations.add(&codes::LABEL_MISSING, format_args!("m-line {number} has no label"));
@@ -84,6 +100,7 @@ fn line(number: usize, media: &Media, deviations: &mut Deviations) {
         }
         Direction::SendOnly | Direction::Inactive => {}
     }
+    keys(number, media, deviations);
     if media.host.as_ref().is_some_and(Host::is_zero) && media.direction != Direction::Inactive {
         deviations.add(&codes::HOLD_BY_ADDRESS, format_args!("m-line {number} is held by its address"));
     }

@@ -124,6 +124,22 @@ const CASES: &[Case] = &[
     ("sdp-no-connection", &[("c=IN IP4 192.0.2.9\r\n", "")], 200),
     ("sdp-no-timing", &[("t=0 0\r\n", "")], 200),
     ("sdp-closed", &[("audio 4000", "audio 0"), ("audio 4002", "audio 0")], 200),
+    (
+        "crypto-on-plain",
+        &[(
+            "a=label:2",
+            "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\na=label:2",
+        )],
+        200,
+    ),
+    (
+        "crypto-invalid",
+        &[
+            ("audio 4002 RTP/AVP", "audio 4002 RTP/SAVP"),
+            ("a=label:2", "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:c2hvcnQ=\r\na=label:2"),
+        ],
+        200,
+    ),
     ("label-missing", &[("a=label:2\r\n", "")], 200),
     ("label-twice", &[("a=label:2", "a=label:1")], 200),
     ("direction", &[("a=sendonly\r\na=label:2", "a=label:2")], 200),

@@ -22,6 +22,8 @@ use core::fmt;
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
+use crypto::CryptoLine;
+
 /// A payload type and what it means (RFC 8866 6.6, RFC 3551 6).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Format {
@@ -161,8 +163,8 @@ pub struct Media {
     /// `a=ptime`, ms.
     pub ptime: Option<u32>,
     /// Values of the `a=crypto` lines (RFC 4568).
-    pub crypto: Vec<String>,
-    /// All attributes of the m-line, in order.
+    pub crypto: Vec<CryptoLine>,
+    /// All attributes of the m-line, in order; those of `a=crypto` without their keys.
     pub attributes: Vec<(String, Option<String>)>,
 }
 

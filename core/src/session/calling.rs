@@ -237,8 +237,9 @@ impl RecordingSession {
             journalling::keep_message(id, *at, flow, *outbound, bytes, ctx.out);
         }
         self.state.answered = Some(now.wall);
+        self.state.streams.agree(&decision.media, &mut ctx.keyring(id));
         self.state.streams.publish(id, now.wall, ctx.out);
-        let sdp = self.describe_answer(&offer, &decision);
+        let sdp = self.describe_answer(&offer, &decision, ctx);
         self.acknowledge(&key, &response, Some(sdp), ctx);
         let timer = Asked::of(&response).granted(now.wall);
         self.set_timer(timer, ctx);

@@ -13,6 +13,8 @@ mod checkpoint;
 mod calling;
 mod connections;
 mod journalling;
+mod keys;
+mod guarded;
 mod judge;
 mod legacy;
 mod limits;
@@ -54,6 +56,7 @@ use crate::media::{MediaReport, PortSettings};
 use crate::metadata::Snapshot;
 use crate::seed::{RecordingId, SessionId};
 use crate::sip::{ConnectionId, Flow, Message, PeerCertificate, Transport};
+use crate::srtp::SenderState;
 use crate::time::{Monotonic, Wall};
 use crate::vendor::{Evidence, Profile};
 
@@ -223,6 +226,15 @@ pub enum Output {
         /// All of it.
         settings: PortSettings,
     },
+    /// These indices of a port's SRTCP may be used once all [`Output::Keep`]s so far are written.
+    Reserve {
+        /// The session.
+        session: SessionId,
+        /// The port.
+        port: PortIndex,
+        /// What is reserved.
+        reserved: SenderState,
+    },
     /// Give the port back.
     ClosePort {
         /// The session.
@@ -325,6 +337,11 @@ pub enum Tell {
         session: SessionId,
         /// Why.
         cause: EndCause,
+    },
+    /// A session goes on after a restart, and the keys of its SRTP could not be opened: what comes is kept sealed.
+    KeysLost {
+        /// The session.
+        session: SessionId,
     },
     /// An alarm was raised or cleared.
     Alarm {

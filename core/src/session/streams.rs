@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
+use super::keys::StreamKeys;
 use super::limits::MAX_PORTS;
 use super::{Outbox, Output};
 use crate::entry::{Event, PauseCause, PortIndex, Stream};
@@ -32,7 +33,7 @@ pub(super) struct Streams {
 /// A stream with a port.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Live {
-    settings: PortSettings,
+    pub(super) settings: PortSettings,
     /// What the SRC's own offer says of pausing, an operator's pause apart.
     offered_pause: Option<PauseCause>,
     /// The last packet, or the moment from which packets are expected.
@@ -42,6 +43,12 @@ pub(super) struct Live {
     /// What the journal and the workers know of it.
     #[serde(skip)]
     published: Option<PortSettings>,
+    /// Of its SRTP.
+    #[serde(default)]
+    pub(super) keys: Option<StreamKeys>,
+    /// The keys as the journal has them.
+    #[serde(skip)]
+    pub(super) published_keys: Option<String>,
 }
 
 impl Live {
@@ -150,8 +157,17 @@ impl Streams {
             rtcp_mux,
             seed: random.next_u64(),
             digits: self.digits,
+            srtp: None,
         };
-        self.lines[line] = Some(Live { settings, offered_pause, heard: now, alarmed: false, published: None });
+        self.lines[line] = Some(Live {
+            settings,
+            offered_pause,
+            heard: now,
+            alarmed: false,
+            published: None,
+            keys: None,
+            published_keys: None,
+        });
     }
 
     fn close(&mut self, session: SessionId, line: usize, now: Wall, out: &mut Outbox) {
@@ -270,6 +286,9 @@ impl Streams {
             live.published = Some(live.settings.clone());
             let kept = super::Kept::Event(Event::Stream(live.settings.stream.clone()));
             out.push_back(Output::Keep { session, at: now, kept });
+            if let Some(event) = live.keys_event() {
+                out.push_back(Output::Keep { session, at: now, kept: super::Kept::Event(event) });
+            }
             updates.push(Output::UpdatePort { session, settings: live.settings.clone() });
         }
         out.extend(updates);
@@ -282,6 +301,14 @@ impl Streams {
 
     pub(super) fn live_mut(&mut self) -> impl Iterator<Item = &mut Live> {
         self.lines.iter_mut().flatten()
+    }
+
+    pub(super) fn line_mut(&mut self, line: usize) -> Option<&mut Live> {
+        self.lines.get_mut(line)?.as_mut()
+    }
+
+    pub(super) fn each_line(&self) -> impl Iterator<Item = Option<&Live>> {
+        self.lines.iter().map(Option::as_ref)
     }
 
     /// Each m-line's ports (RTP, RTCP) for the answer.

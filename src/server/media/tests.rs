@@ -395,6 +395,7 @@ fn settings(port: u16, ssrc: u32, rtp: SocketAddr) -> PortSettings {
         rtcp_mux: false,
         seed,
         digits: Digits::Keep,
+        srtp: None,
     }
 }
 

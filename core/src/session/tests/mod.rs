@@ -10,6 +10,7 @@ mod peers;
 mod responses;
 mod restart;
 mod secure;
+mod srtp;
 mod snapshots;
 mod timers;
 
@@ -40,6 +41,8 @@ pub(super) struct Bench {
     pub(super) sent: Vec<Message>,
     pub(super) opened: Vec<(SessionId, PortIndex, Known)>,
     pub(super) closed: Vec<(SessionId, PortIndex)>,
+    /// Indices of SRTCP that were granted.
+    pub(super) reserved: Vec<(PortIndex, u32)>,
     pub(super) settings: Vec<PortSettings>,
     pub(super) begun: Vec<SegmentHeader>,
     pub(super) ended_recordings: Vec<RecordingId>,
@@ -78,6 +81,7 @@ impl Bench {
             sent: Vec::new(),
             opened: Vec::new(),
             closed: Vec::new(),
+            reserved: Vec::new(),
             settings: Vec::new(),
             begun: Vec::new(),
             ended_recordings: Vec::new(),
@@ -130,6 +134,7 @@ impl Bench {
                     }
                 }
                 Output::UpdatePort { settings, .. } => self.settings.push(settings),
+                Output::Reserve { port, reserved, .. } => self.reserved.push((port, reserved.reserved)),
                 Output::ClosePort { session, port } => self.closed.push((session, port)),
                 Output::Begin { header, .. } => self.begun.push(header),
                 Output::Keep { session, at, kept } => self.kept.push((session, at, kept)),
@@ -153,7 +158,13 @@ impl Bench {
     }
 
     pub(super) fn heard(&mut self, session: SessionId, port: u16) {
-        let statistics = PortStatistics {
+        let statistics = self.statistics(port);
+        self.input(Input::Media(MediaReport { session, event: None, statistics }));
+    }
+
+    /// Of a port that heard a packet just now.
+    pub(super) fn statistics(&self, port: u16) -> PortStatistics {
+        PortStatistics {
             port: PortIndex(port),
             packets: 1,
             octets: 172,
@@ -167,8 +178,8 @@ impl Bench {
             source: None,
             last_at: Some(self.now.wall),
             sources: Vec::new(),
-        };
-        self.input(Input::Media(MediaReport { session, event: None, statistics }));
+            srtp: None,
+        }
     }
 
     pub(super) fn events(&self) -> Vec<Event> {
