@@ -7,7 +7,9 @@
 
 mod answer;
 pub mod crypto;
+pub mod dtls;
 mod encode;
+pub mod fingerprint;
 mod parse;
 mod payload;
 
