@@ -12,6 +12,7 @@
 //! [`ROUND`], not at each packet: the kernel's timestamps tell when a packet arrived, and a wake-up shared by all streams
 //! costs each of them little. An order wakes it at once. Nothing is allocated a packet.
 
+pub mod dtls;
 pub mod ports;
 mod receive;
 mod slabs;
