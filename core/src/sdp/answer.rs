@@ -9,6 +9,8 @@ use core::fmt;
 use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
+use super::dtls::{DtlsError, Theirs, is_dtls};
+use super::fingerprint::Fingerprint;
 use super::payload::{is_known_audio, is_supplementary, matches_policy};
 use super::{Description, Direction, Format, Host, Media};
 
@@ -27,6 +29,9 @@ pub struct AnswerPolicy {
     /// The offer came over signalling that anybody can read, and keys in it (RFC 4568 6.1) count as known to anybody.
     #[serde(default)]
     pub clear_keys_refused: bool,
+    /// Our certificate's, where DTLS-SRTP is spoken.
+    #[serde(default)]
+    pub fingerprint: Option<Fingerprint>,
 }
 
 impl Default for AnswerPolicy {
@@ -37,6 +42,7 @@ impl Default for AnswerPolicy {
             accept_media: ["audio"].map(ToString::to_string).to_vec(),
             require_srtp: false,
             clear_keys_refused: false,
+            fingerprint: None,
         }
     }
 }
@@ -92,6 +98,9 @@ pub struct Accepted {
     pub remote: Option<SocketAddr>,
     /// Where its RTCP is (RFC 3605, RFC 5761, else the next port).
     pub remote_rtcp: Option<SocketAddr>,
+    /// What DTLS protects it, if that does.
+    #[serde(default)]
+    pub dtls: Option<Theirs>,
 }
 
 /// How an SRC pauses a stream.
@@ -118,6 +127,8 @@ pub enum NotRecorded {
     Proto(String),
     /// Secure RTP without keys that we could use.
     Secure(String),
+    /// DTLS-SRTP that cannot be shaken hands for.
+    Dtls(DtlsError),
     /// Plain RTP, where only SRTP may be taken.
     Plain(String),
     /// Secure RTP whose keys came over signalling that anybody can read.
@@ -133,6 +144,7 @@ impl fmt::Display for NotRecorded {
             Self::Media(kind) => write!(f, "{kind} is not recorded"),
             Self::Proto(proto) => write!(f, "the transport {proto} is not supported"),
             Self::Secure(proto) => write!(f, "{proto} is not supported, only plain RTP is"),
+            Self::Dtls(why) => write!(f, "no DTLS-SRTP: {why}"),
             Self::Plain(proto) => write!(f, "{proto} is plain, and SRTP is required (require_srtp)"),
             Self::ClearKeys(proto) => write!(
                 f,
@@ -190,6 +202,7 @@ fn accept(media: &Media, policy: &AnswerPolicy) -> Result<Accepted, NotRecorded>
     match media.proto.to_ascii_uppercase().as_str() {
         "RTP/AVP" | "RTP/AVPF" if policy.require_srtp => return Err(NotRecorded::Plain(media.proto.clone())),
         "RTP/AVP" | "RTP/AVPF" => {}
+        proto if is_dtls(proto) && policy.fingerprint.is_some() => {}
         proto if proto.contains("/SAVP") && policy.clear_keys_refused && !media.crypto.is_empty() => {
             return Err(NotRecorded::ClearKeys(media.proto.clone()));
         }
@@ -202,7 +215,9 @@ fn accept(media: &Media, policy: &AnswerPolicy) -> Result<Accepted, NotRecorded>
     }
     let (direction, paused) = direction(media);
     let remote = remote(media);
+    let dtls = is_dtls(&media.proto).then(|| Theirs::read(&media.dtls)).transpose().map_err(NotRecorded::Dtls)?;
     Ok(Accepted {
+        dtls,
         formats,
         direction,
         paused,
@@ -270,6 +285,7 @@ fn remote_rtcp(media: &Media, remote: Option<SocketAddr>) -> Option<SocketAddr> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sdp::dtls::Setup;
 
     fn offer(media: &str) -> Description {
         Description::parse(alloc::format!("v=0\r\nc=IN IP4 192.0.2.1\r\n{media}").as_bytes()).unwrap()
@@ -360,6 +376,32 @@ mod tests {
         assert_eq!(why(&clear, 2), Ok(Some(NotRecorded::Secure("RTP/SAVP".into()))), "no key was shown");
         let secure = AnswerPolicy { require_srtp: true, ..AnswerPolicy::default() };
         assert_eq!(why(&secure, 0), Err("RTP/AVP is plain, and SRTP is required (require_srtp)".into()));
+    }
+
+    #[test]
+    fn dtls_is_taken_where_we_have_a_certificate_and_the_peer_has_named_its_own() {
+        use crate::sdp::fingerprint::HashFunction;
+        let ours = Fingerprint::of(HashFunction::Sha256, b"ours");
+        let policy = AnswerPolicy {
+            fingerprint: Some(ours),
+            require_srtp: true,
+            clear_keys_refused: true,
+            ..AnswerPolicy::default()
+        };
+        let theirs = Fingerprint::of(HashFunction::Sha256, b"theirs");
+        let line = "m=audio 4 UDP/TLS/RTP/SAVPF 8\r\n";
+        let dtls = |sdp: &str, policy: &AnswerPolicy| {
+            decide_each(&offer(sdp), policy).media.remove(0).accepted.map(|accepted| accepted.dtls.unwrap())
+        };
+        let by_session = alloc::format!("a=fingerprint:{theirs}\r\na=setup:active\r\n{line}a=setup:passive\r\n");
+        let taken = dtls(&by_session, &policy).unwrap();
+        assert_eq!(taken.fingerprints, [theirs.clone()]);
+        assert_eq!(taken.setup.map(Setup::as_str), Some("passive"), "the m-line's word counts more than the session's");
+        assert_eq!(dtls(&by_session, &AnswerPolicy::default()), None);
+        let why = |sdp: &str| decide(&offer(sdp), &policy).map(|_| ()).map_err(|refusal| refusal.reason);
+        assert_eq!(why(line), Err("no DTLS-SRTP: there is no a=fingerprint".into()));
+        let held = alloc::format!("{line}a=fingerprint:{theirs}\r\na=setup:holdconn\r\n");
+        assert_eq!(why(&held), Err("no DTLS-SRTP: its a=setup is neither actpass, active nor passive".into()));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use core::fmt;
 use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
+use super::DtlsAttributes;
 use super::fingerprint::{Fingerprint, FingerprintError, HashFunction, MAX_FINGERPRINTS, verifies};
 use crate::seed::Random;
 
@@ -23,7 +24,8 @@ pub fn is_dtls(proto: &str) -> bool {
 }
 
 /// `a=setup` (RFC 4145 4): who begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Setup {
     /// Who writes it begins.
     Active,
@@ -102,7 +104,7 @@ impl fmt::Display for DtlsError {
 }
 
 /// What a peer's description says of DTLS for one m-line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Theirs {
     /// The certificates that it may show.
     pub fingerprints: Vec<Fingerprint>,
@@ -113,19 +115,14 @@ pub struct Theirs {
 }
 
 impl Theirs {
-    /// Reads the values of the m-line's attributes, or of the session's where the m-line has none (RFC 8122 5).
-    /// Fingerprints that cannot be used are passed over as long as one can; a malformed `tls-id` counts as none.
+    /// Reads an m-line's attributes. Fingerprints that cannot be used are passed over as long as one can; a malformed `tls-id` counts as none.
     ///
     /// # Errors
     /// [`DtlsError`].
-    pub fn read<S: AsRef<str>>(
-        fingerprints: &[S],
-        setup: Option<&str>,
-        tls_id: Option<&str>,
-    ) -> Result<Self, DtlsError> {
+    pub fn read(attributes: &DtlsAttributes) -> Result<Self, DtlsError> {
         let (mut usable, mut why) = (Vec::new(), DtlsError::NoFingerprint);
-        for value in fingerprints.iter().take(MAX_FINGERPRINTS) {
-            match Fingerprint::parse(value.as_ref()) {
+        for value in attributes.fingerprints.iter().take(MAX_FINGERPRINTS) {
+            match Fingerprint::parse(value) {
                 Ok(fingerprint) => usable.push(fingerprint),
                 Err(FingerprintError::UnknownHash) => why = DtlsError::Hash,
                 Err(FingerprintError::Malformed) => why = DtlsError::Fingerprint,
@@ -134,12 +131,12 @@ impl Theirs {
         if usable.is_empty() {
             return Err(why);
         }
-        let setup = match setup.map(Setup::from_name) {
+        let setup = match attributes.setup.as_deref().map(Setup::from_name) {
             None => None,
             Some(Some(Setup::HoldConn) | None) => return Err(DtlsError::Setup),
             Some(setup) => setup,
         };
-        Ok(Self { fingerprints: usable, setup, tls_id: tls_id.and_then(checked_tls_id) })
+        Ok(Self { fingerprints: usable, setup, tls_id: attributes.tls_id.as_deref().and_then(checked_tls_id) })
     }
 
     /// Whether nothing stronger than SHA-1 vouches for its certificate.
@@ -245,6 +242,33 @@ impl Association {
     }
 }
 
+/// What a description of ours says of DTLS for one m-line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnDtls {
+    /// Of our certificate.
+    pub fingerprint: Fingerprint,
+    /// What an answer says; an offer of ours says `actpass` (RFC 8842 5.2, 5.5).
+    pub role: Role,
+    /// Names the association, where the peer names it too.
+    pub tls_id: Option<String>,
+}
+
+impl OwnDtls {
+    /// The attributes, as lines without their ends.
+    pub(super) fn lines(&self, side: Side) -> Vec<String> {
+        let setup = match side {
+            Side::Answerer => self.role.setup(),
+            Side::Offerer => Setup::ActPass,
+        };
+        let mut lines = Vec::from([
+            alloc::format!("a=fingerprint:{}", self.fingerprint),
+            alloc::format!("a=setup:{}", setup.as_str()),
+        ]);
+        lines.extend(self.tls_id.iter().map(|id| alloc::format!("a=tls-id:{id}")));
+        lines
+    }
+}
+
 /// A fresh `tls-id`: 120 bits of randomness are asked for (RFC 8842 4), and a token has 64.
 fn own_tls_id(random: &mut Random) -> String {
     alloc::format!("{:016x}{:016x}", random.next_u64(), random.next_u64())
@@ -271,8 +295,14 @@ mod tests {
         Fingerprint::of(HashFunction::Sha256, certificate.as_bytes()).to_string()
     }
 
+    fn read(fingerprints: &[&str], setup: Option<&str>, tls_id: Option<&str>) -> Result<Theirs, DtlsError> {
+        let owned = |text: Option<&str>| text.map(ToString::to_string);
+        let fingerprints = fingerprints.iter().map(ToString::to_string).collect();
+        Theirs::read(&DtlsAttributes { fingerprints, setup: owned(setup), tls_id: owned(tls_id) })
+    }
+
     fn theirs(certificate: &str, setup: &str, tls_id: Option<&str>) -> Theirs {
-        Theirs::read(&[fingerprint(certificate)], Some(setup), tls_id).unwrap()
+        read(&[&fingerprint(certificate)], Some(setup), tls_id).unwrap()
     }
 
     fn agree(before: Option<&Association>, theirs: &Theirs, remote: &str) -> Association {
@@ -282,7 +312,7 @@ mod tests {
     #[test]
     fn we_wait_wherever_we_may() {
         let role = |setup: Option<&str>| {
-            let theirs = Theirs::read(&[fingerprint("a")], setup, None).unwrap();
+            let theirs = read(&[&fingerprint("a")], setup, None).unwrap();
             agree(None, &theirs, "").role.setup().as_str()
         };
         assert_eq!(role(Some("actpass")), "passive");
@@ -294,7 +324,7 @@ mod tests {
     #[test]
     fn an_answer_to_our_offer_must_settle_it() {
         let role = |setup: Option<&str>| {
-            let theirs = Theirs::read(&[fingerprint("a")], setup, None).unwrap();
+            let theirs = read(&[&fingerprint("a")], setup, None).unwrap();
             Association::agree(None, &theirs, Side::Offerer, None, &mut random()).map(|agreed| agreed.role)
         };
         assert_eq!(role(Some("active")), Ok(Role::Server));
@@ -305,7 +335,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_used_says_why() {
-        let why = |fingerprints: &[&str], setup| Theirs::read(fingerprints, setup, None).map(|_| ());
+        let why = |fingerprints: &[&str], setup| read(fingerprints, setup, None).map(|_| ());
         let good = fingerprint("a");
         assert_eq!(why(&[], None), Err(DtlsError::NoFingerprint));
         assert_eq!(why(&["sha-256 00"], None), Err(DtlsError::Fingerprint));
@@ -314,8 +344,8 @@ mod tests {
         assert_eq!(why(&[&good], Some("both")), Err(DtlsError::Setup));
         assert_eq!(why(&["sha-256 00", &good], Some("actpass")), Ok(()));
         let weak = Fingerprint::of(HashFunction::Sha1, b"a").to_string();
-        assert!(Theirs::read(&[&weak], None, None).unwrap().is_weak());
-        assert!(!Theirs::read(&[&weak, &good], None, None).unwrap().is_weak());
+        assert!(read(&[&weak], None, None).unwrap().is_weak());
+        assert!(!read(&[&weak, &good], None, None).unwrap().is_weak());
     }
 
     #[test]
@@ -356,13 +386,17 @@ mod tests {
     #[test]
     fn a_role_once_taken_is_kept() {
         let first = agree(None, &theirs("a", "passive", None), "");
-        assert_eq!((first.role, agree(Some(&first), &theirs("a", "actpass", None), "").role), (Role::Client, Role::Client));
+        assert_eq!(
+            (first.role, agree(Some(&first), &theirs("a", "actpass", None), "").role),
+            (Role::Client, Role::Client)
+        );
         assert!(first.verifies(b"a") && !first.verifies(b"b"));
     }
 
     #[test]
     fn malformed_tls_ids_count_as_none() {
-        for (text, kept) in [(ID, true), ("short", false), ("abc3de65cddef001be82;x", false), (&"a".repeat(256), false)] {
+        for (text, kept) in [(ID, true), ("short", false), ("abc3de65cddef001be82;x", false), (&"a".repeat(256), false)]
+        {
             assert_eq!(theirs("a", "active", Some(text)).tls_id.is_some(), kept, "{text}");
         }
     }

@@ -238,7 +238,7 @@ impl RecordingSession {
         }
         self.state.answered = Some(now.wall);
         self.state.streams.publish(id, now.wall, ctx.out);
-        let sdp = self.describe_answer(&offer, &decision);
+        let sdp = self.describe_answer(&offer, &decision, ctx);
         self.acknowledge(&key, &response, Some(sdp), ctx);
         let timer = Asked::of(&response).granted(now.wall);
         self.set_timer(timer, ctx);

@@ -21,6 +21,7 @@ use super::session_timer::{Asked, Refresher};
 use super::{Tell, own_address};
 use crate::entry::{Alarm, EndCause, Event};
 use crate::metadata;
+use crate::sdp::dtls::Side;
 use crate::sdp::{self, Accepted, AnswerPolicy, Decided, Decision, Description, Direction, LocalMedia, OfferedStream};
 use crate::sip::check::{ACCEPT, ALLOW, Rejection, SUPPORTED};
 use crate::sip::message::Message;
@@ -132,8 +133,8 @@ impl RecordingSession {
         }
         let timer = Asked::of(&request).grant(self.state.timer.as_ref(), ctx.policy.session_timers, now.wall);
         let sdp = match &offer {
-            Some((offer, decision)) => Some(self.describe_answer(offer, decision)),
-            None if is_invite => Some(self.describe_offer()),
+            Some((offer, decision)) => Some(self.describe_answer(offer, decision, ctx)),
+            None if is_invite => Some(self.describe_offer(ctx)),
             None => None,
         };
         self.set_timer(timer, ctx);
@@ -198,8 +199,8 @@ impl RecordingSession {
         self.state.ended = Some(EndCause::Failed);
     }
 
-    pub(super) fn describe_answer(&mut self, offer: &Description, decision: &Decision) -> Vec<u8> {
-        let local = self.local_media();
+    pub(super) fn describe_answer(&mut self, offer: &Description, decision: &Decision, ctx: &Context<'_>) -> Vec<u8> {
+        let local = self.local_media(ctx);
         self.state.offered = sdp::same_offer(offer, decision, false);
         // An SRC that was asked to stop is not asked to go on by the way (RFC 3264 6.1 lets any offer be answered so).
         let paused = self.state.pause_told.then(|| as_paused(decision));
@@ -219,8 +220,8 @@ impl RecordingSession {
     }
 
     /// What we would have: each stream that has a port, received unless the SRC was asked to stop.
-    pub(super) fn describe_offer(&mut self) -> Vec<u8> {
-        let local = self.local_media();
+    pub(super) fn describe_offer(&mut self, ctx: &Context<'_>) -> Vec<u8> {
+        let local = self.local_media(ctx);
         let direction = if self.state.pause_told { Direction::Inactive } else { Direction::RecvOnly };
         let as_wanted = |stream: &OfferedStream| OfferedStream { direction, ..stream.clone() };
         let offered: Vec<OfferedStream> = self.state.offered.iter().map(as_wanted).collect();
@@ -240,9 +241,13 @@ impl RecordingSession {
         described
     }
 
-    fn local_media(&self) -> LocalMedia {
+    fn local_media(&self, ctx: &Context<'_>) -> LocalMedia {
         let address: Option<IpAddr> = self.state.streams.live().next().map(|live| live.stream().local.ip());
-        LocalMedia { address: address.unwrap_or(self.state.flow.local.ip()), ports: self.state.streams.answer_ports() }
+        LocalMedia {
+            address: address.unwrap_or(self.state.flow.local.ip()),
+            ports: self.state.streams.answer_ports(),
+            dtls: self.state.streams.own_dtls(ctx.policy.answer.fingerprint.as_ref()),
+        }
     }
 
     /// The ACK of a 2xx; if that 2xx held our offer, it holds the answer.
@@ -273,6 +278,9 @@ impl RecordingSession {
         let decision = sdp::decide_each(&answer, &ctx.policy.answer);
         let (id, now) = (self.id(), ctx.now.wall);
         self.state.streams.take_answer(id, &decision.media, self.state.pause_told, now, ctx.out);
+        if let Err(port) = self.state.streams.agree_on_dtls(&decision.media, Side::Offerer, &mut self.random) {
+            self.alarm(Alarm::NoAnswer, Some(port), true, ctx);
+        }
         self.state.streams.publish(id, now, ctx.out);
     }
 
@@ -334,6 +342,7 @@ fn as_decided(offered: &[OfferedStream]) -> Vec<Decided> {
         rtcp_mux: stream.rtcp_mux,
         remote: None,
         remote_rtcp: None,
+        dtls: None,
     };
     let decided = |(m_line, stream): (u16, &OfferedStream)| Decided {
         m_line,

@@ -6,10 +6,12 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
+use super::dtls::Dtls;
 use super::limits::MAX_PORTS;
 use super::{Outbox, Output};
 use crate::entry::{Event, PauseCause, PortIndex, Stream};
 use crate::media::{Digits, PortSettings};
+use crate::sdp::dtls::Side;
 use crate::sdp::{Accepted, Decided, PauseKind};
 use crate::seed::{Random, SessionId};
 use crate::time::Wall;
@@ -33,6 +35,9 @@ pub(super) struct Streams {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Live {
     settings: PortSettings,
+    /// What protects its media, where DTLS does.
+    #[serde(default)]
+    pub(super) dtls: Option<Dtls>,
     /// What the SRC's own offer says of pausing, an operator's pause apart.
     offered_pause: Option<PauseCause>,
     /// The last packet, or the moment from which packets are expected.
@@ -51,6 +56,10 @@ impl Live {
 
     pub(super) fn stream(&self) -> &Stream {
         &self.settings.stream
+    }
+
+    pub(super) fn settings(&self) -> &PortSettings {
+        &self.settings
     }
 
     pub(super) fn is_paused(&self) -> bool {
@@ -88,6 +97,8 @@ impl Streams {
                 (None, false) => {}
             }
         }
+        // As the one who answers, we leave no role open.
+        let _ = self.agree_on_dtls(decided, Side::Answerer, random);
     }
 
     fn change(&mut self, line: usize, wanted: &Wanted<'_>, now: Wall) {
@@ -151,7 +162,8 @@ impl Streams {
             seed: random.next_u64(),
             digits: self.digits,
         };
-        self.lines[line] = Some(Live { settings, offered_pause, heard: now, alarmed: false, published: None });
+        self.lines[line] =
+            Some(Live { settings, dtls: None, offered_pause, heard: now, alarmed: false, published: None });
     }
 
     fn close(&mut self, session: SessionId, line: usize, now: Wall, out: &mut Outbox) {
@@ -265,6 +277,7 @@ impl Streams {
 
     /// The state of every port that has changed, for the journal and for the workers.
     pub(super) fn publish(&mut self, session: SessionId, now: Wall, out: &mut Outbox) {
+        self.expect_dtls(session, out);
         let mut updates = Vec::new();
         for live in self.live_mut().filter(|live| live.published.as_ref() != Some(&live.settings)) {
             live.published = Some(live.settings.clone());
@@ -273,6 +286,16 @@ impl Streams {
             updates.push(Output::UpdatePort { session, settings: live.settings.clone() });
         }
         out.extend(updates);
+    }
+
+    /// The stream of each m-line, where it has a port.
+    pub(super) fn lines(&self) -> impl Iterator<Item = Option<&Live>> {
+        self.lines.iter().map(Option::as_ref)
+    }
+
+    /// The stream of one m-line.
+    pub(super) fn line_mut(&mut self, line: usize) -> Option<&mut Live> {
+        self.lines.get_mut(line)?.as_mut()
     }
 
     /// Streams with a port, in the offer's order.

@@ -14,6 +14,7 @@ use siprec_core::media::{MediaReport, Port, PortSettings, Verdict};
 use siprec_core::seed::SessionId;
 use siprec_core::time::{Monotonic, Now, TimerTable, Wall};
 
+use super::dtls::{Component, Dtls};
 use super::ports::BoundPair;
 use super::receive::{Datagram, Outcome, Receiver};
 use super::slabs::{Place, Slabs};
@@ -87,6 +88,7 @@ pub(super) struct Worker {
     unfinished: Vec<Token>,
     news: Vec<MediaReport>,
     rtcp: Vec<u8>,
+    dtls: Option<Dtls>,
     is_over: bool,
 }
 
@@ -115,6 +117,7 @@ impl Worker {
             unfinished: vec![],
             news: vec![],
             rtcp: vec![],
+            dtls: None,
             is_over: false,
         }
     }
@@ -295,11 +298,23 @@ impl Worker {
                 }
                 self.tell_flushed(session);
             }
+            Order::Protect(dtls) => self.dtls = Some(dtls),
+            Order::Send { from, to, datagram } => self.send_handshake(from, to, &datagram),
             Order::FlushAll(_done) => {
                 (0..self.slots.len()).for_each(|index| self.drain(index));
                 self.hand_over();
             }
             Order::Stop => self.stop(),
+        }
+    }
+
+    /// A datagram of a handshake leaves from the socket at which the peer shakes hands.
+    fn send_handshake(&self, from: Component, to: SocketAddr, datagram: &[u8]) {
+        let slot = self.find(from.session, from.port).and_then(|index| self.slots.get(index)?.as_ref());
+        let Some(slot) = slot else { return };
+        let socket = if from.is_rtcp { &slot.rtcp } else { &slot.rtp };
+        if let Err(error) = socket.socket.send_to(datagram, to) {
+            tracing::debug!(%to, %error, "a datagram of DTLS was not sent");
         }
     }
 

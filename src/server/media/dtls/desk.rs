@@ -77,7 +77,7 @@ pub enum Act {
 }
 
 /// The desk.
-pub struct Desk {
+pub(super) struct Desk {
     identity: Identity,
     config: Arc<Config>,
     sockets: HashMap<Component, Association>,
@@ -124,7 +124,7 @@ impl Desk {
     ///
     /// # Errors
     /// The primitives do not compute what they should.
-    pub fn new(identity: Identity) -> Result<Self, dimpl::Error> {
+    pub(super) fn new(identity: Identity) -> Result<Self, dimpl::Error> {
         let config = Config::builder()
             .with_crypto_provider(provider())
             .require_client_certificate(true)
@@ -145,7 +145,13 @@ impl Desk {
     }
 
     /// A socket's media are protected under `association`. As the client we begin at once, with `remote`.
-    pub fn expect(&mut self, now: Instant, component: Component, association: &Association, remote: Option<SocketAddr>) {
+    pub(super) fn expect(
+        &mut self,
+        now: Instant,
+        component: Component,
+        association: &Association,
+        remote: Option<SocketAddr>,
+    ) {
         let known = self.sockets.insert(component, association.clone());
         let begins = association.role == Role::Client && known.is_none_or(|known| known.number != association.number);
         if let Some(peer) = remote.filter(|_| begins) {
@@ -155,14 +161,14 @@ impl Desk {
     }
 
     /// A session's socket is closed.
-    pub fn forget(&mut self, component: Component) {
+    pub(super) fn forget(&mut self, component: Component) {
         self.sockets.remove(&component);
         let attempts = self.attempts.remove(&component).unwrap_or_default();
         self.under_way -= attempts.iter().filter(|attempt| attempt.done.is_none()).count();
     }
 
     /// A datagram of DTLS arrived.
-    pub fn datagram(&mut self, now: Instant, component: Component, peer: SocketAddr, datagram: &[u8]) {
+    pub(super) fn datagram(&mut self, now: Instant, component: Component, peer: SocketAddr, datagram: &[u8]) {
         let Some(association) = self.sockets.get(&component) else { return };
         let attempts = self.attempts.get(&component).map(Vec::as_slice).unwrap_or_default();
         match client_hello(datagram).filter(|_| association.role == Role::Server) {
@@ -184,7 +190,7 @@ impl Desk {
     }
 
     /// Time has passed.
-    pub fn tick(&mut self, now: Instant) {
+    pub(super) fn tick(&mut self, now: Instant) {
         let is_due = |attempts: &[Attempt]| attempts.iter().any(|attempt| attempt.due() <= now);
         let due: Vec<Component> =
             self.attempts.iter().filter(|(_, attempts)| is_due(attempts)).map(|(component, _)| *component).collect();
@@ -195,17 +201,17 @@ impl Desk {
     }
 
     /// When [`Desk::tick`] is due.
-    pub fn due(&self) -> Option<Instant> {
+    pub(super) fn due(&self) -> Option<Instant> {
         self.attempts.values().flatten().map(Attempt::due).min()
     }
 
     /// What is to be done, oldest first. Call until `None` after each event.
-    pub fn poll(&mut self) -> Option<Act> {
+    pub(super) fn poll(&mut self) -> Option<Act> {
         self.acts.pop_front()
     }
 
     /// First messages dropped since this was asked last.
-    pub fn take_turned_away(&mut self) -> u64 {
+    pub(super) fn take_turned_away(&mut self) -> u64 {
         std::mem::take(&mut self.turned_away)
     }
 
@@ -239,13 +245,7 @@ impl Desk {
     }
 
     /// Carries on those attempts at a socket that `which` names, with a datagram or by time.
-    fn drive(
-        &mut self,
-        now: Instant,
-        component: Component,
-        which: impl Fn(&Attempt) -> bool,
-        datagram: Option<&[u8]>,
-    ) {
+    fn drive(&mut self, now: Instant, component: Component, which: impl Fn(&Attempt) -> bool, datagram: Option<&[u8]>) {
         let Some(association) = self.sockets.get(&component) else { return };
         let Some(attempts) = self.attempts.get_mut(&component) else { return };
         let (acts, under_way) = (&mut self.acts, &mut self.under_way);

@@ -57,9 +57,9 @@ impl fmt::Display for Refused {
             Self::Certificate(shown) => {
                 write!(f, "it showed a certificate that its SDP does not name: {shown}")
             }
-            Self::NoCertificate => {
-                f.write_str("it showed no certificate that can be used: one with an ECDSA key (P-256 or P-384) is needed")
-            }
+            Self::NoCertificate => f.write_str(
+                "it showed no certificate that can be used: one with an ECDSA key (P-256 or P-384) is needed",
+            ),
             Self::NoProfile => f.write_str(
                 "it offers none of SRTP_AEAD_AES_256_GCM, SRTP_AEAD_AES_128_GCM and SRTP_AES128_CM_HMAC_SHA1_80",
             ),
@@ -73,7 +73,7 @@ impl fmt::Display for Refused {
 
 /// What an event made of a handshake.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Progress {
+pub(super) enum Progress {
     /// It goes on, or nothing came of the event.
     Going,
     /// It is done. The handshake is kept for a while: a peer that missed our last message repeats its own.
@@ -81,7 +81,7 @@ pub enum Progress {
 }
 
 /// A handshake.
-pub struct Handshake {
+pub(super) struct Handshake {
     dtls: Dtls,
     role: Role,
     fingerprints: Vec<Fingerprint>,
@@ -94,7 +94,7 @@ pub struct Handshake {
 
 impl Handshake {
     /// Begins one; as a client, its first message comes of the first [`Handshake::tick`].
-    pub fn new(
+    pub(super) fn new(
         config: &Arc<Config>,
         identity: &Identity,
         role: Role,
@@ -119,7 +119,7 @@ impl Handshake {
     ///
     /// # Errors
     /// The handshake is over without keys: drop it.
-    pub fn datagram(
+    pub(super) fn datagram(
         &mut self,
         now: Instant,
         datagram: &[u8],
@@ -133,19 +133,14 @@ impl Handshake {
     ///
     /// # Errors
     /// The handshake is over without keys: drop it.
-    pub fn tick(&mut self, now: Instant, send: &mut dyn FnMut(&[u8])) -> Result<Progress, Refused> {
+    pub(super) fn tick(&mut self, now: Instant, send: &mut dyn FnMut(&[u8])) -> Result<Progress, Refused> {
         let went = self.dtls.handle_timeout(now);
         self.went(went, send)
     }
 
     /// When [`Handshake::tick`] is due.
-    pub fn due(&self) -> Option<Instant> {
+    pub(super) fn due(&self) -> Option<Instant> {
         self.due
-    }
-
-    /// Whether it has yielded its keys.
-    pub fn is_done(&self) -> bool {
-        self.is_done
     }
 
     /// What dimpl has to send leaves even where it gives up: alerts are among it.
@@ -230,14 +225,18 @@ fn split(role: Role, profile: SrtpProfile, material: &[u8], version: &'static st
 }
 
 fn refused(error: &Error) -> Refused {
-    match error {
-        Error::Timeout(_) => Refused::Timeout,
-        Error::CertificateError(
-            CertificateError::NoClientCertificateReceived | CertificateError::NoServerCertificateReceived,
-        ) => Refused::NoCertificate,
-        Error::SecurityError(SecurityError::ExtendedMasterSecretNotNegotiated) => Refused::NoExtendedMasterSecret,
-        Error::SecurityError(SecurityError::NoMutuallyAcceptableCipherSuite) => Refused::NoCipher,
-        other => Refused::Protocol(other.to_string()),
+    use CertificateError::{NoClientCertificateReceived, NoServerCertificateReceived};
+    use SecurityError::{ExtendedMasterSecretNotNegotiated, NoMutuallyAcceptableCipherSuite};
+    if let Error::CertificateError(NoClientCertificateReceived | NoServerCertificateReceived) = error {
+        Refused::NoCertificate
+    } else if let Error::SecurityError(ExtendedMasterSecretNotNegotiated) = error {
+        Refused::NoExtendedMasterSecret
+    } else if let Error::SecurityError(NoMutuallyAcceptableCipherSuite) = error {
+        Refused::NoCipher
+    } else if let Error::Timeout(_) = error {
+        Refused::Timeout
+    } else {
+        Refused::Protocol(error.to_string())
     }
 }
 
@@ -248,7 +247,7 @@ pub fn is_dtls(datagram: &[u8]) -> bool {
 
 /// The client's random, where a datagram begins with a ClientHello (RFC 6347 4.2.2): a client that begins anew is told
 /// by it from one that repeats itself, with a cookie or without.
-pub fn client_hello(datagram: &[u8]) -> Option<[u8; RANDOM]> {
+pub(super) fn client_hello(datagram: &[u8]) -> Option<[u8; RANDOM]> {
     /// Of the record, and of the handshake message behind it.
     const HEADERS: usize = 13 + 12;
     let is_handshake = datagram.first() == Some(&22) && datagram.get(3..5) == Some(&[0, 0]);

@@ -16,7 +16,7 @@ use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use siprec_core::sdp::fingerprint::{Fingerprint, HashFunction};
 
 /// Its file in the data directory: certificate and private key, readable for the server's user alone.
-pub const FILE: &str = "dtls.pem";
+const FILE: &str = "dtls.pem";
 
 /// Who we are in DTLS.
 #[derive(Clone)]

@@ -13,8 +13,11 @@ mod desk;
 mod handshake;
 mod identity;
 mod provider;
+mod thread;
 #[cfg(test)]
 mod tests;
 
-pub use handshake::is_dtls;
+pub use desk::{Act, Component};
+pub use handshake::{Keys, Refused, is_dtls};
 pub use identity::Identity;
+pub use thread::{Dtls, Perform};

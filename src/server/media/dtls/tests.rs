@@ -44,7 +44,8 @@ impl Peer {
         let identity = identity();
         let config = Arc::new(Config::builder().with_crypto_provider(provider()).build().unwrap());
         let certificate = identity.certificate.clone();
-        let mut dtls = if newest { Dtls::new_auto(config, certificate, now) } else { Dtls::new_12(config, certificate, now) };
+        let mut dtls =
+            if newest { Dtls::new_auto(config, certificate, now) } else { Dtls::new_12(config, certificate, now) };
         dtls.set_active(role == Role::Client);
         dtls.handle_timeout(now).unwrap();
         Self { dtls, identity, material: None }
@@ -113,8 +114,7 @@ fn keys(acts: &[Act]) -> &Keys {
 
 /// Both ends have the same octets, theirs first (RFC 5764 4.2).
 fn assert_same(keys: &Keys, role: Role, material: &[u8]) {
-    let (client, server) =
-        if role == Role::Server { (&keys.theirs, &keys.ours) } else { (&keys.ours, &keys.theirs) };
+    let (client, server) = if role == Role::Server { (&keys.theirs, &keys.ours) } else { (&keys.ours, &keys.theirs) };
     let ours = [client.key(), server.key(), client.salt(), server.salt()].concat();
     assert_eq!(ours, material);
 }
@@ -301,7 +301,9 @@ impl OpenSsl {
     fn new(key: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let made = Command::new("openssl")
-            .args(["req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=src", "-keyout", "key.pem", "-out", "cert.pem"])
+            .args([
+                "req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=src", "-keyout", "key.pem", "-out", "cert.pem",
+            ])
             .args(["-newkey"].into_iter().chain(key.split(' ')))
             .current_dir(&directory)
             .stderr(Stdio::null())
