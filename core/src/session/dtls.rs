@@ -9,6 +9,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
+use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::journalling;
@@ -20,6 +21,10 @@ use crate::sdp::Decided;
 use crate::sdp::dtls::{Association, OwnDtls, Role, Side};
 use crate::sdp::fingerprint::Fingerprint;
 use crate::seed::{Random, SessionId};
+use crate::time::Wall;
+
+/// Anybody can knock: of handshakes that come to nothing, one a stream is told in this time.
+const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// What DTLS is to a stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +36,9 @@ pub(super) struct Dtls {
     /// Somebody shook hands who may not.
     #[serde(default)]
     alarmed: bool,
+    /// When a handshake that came to nothing was told last.
+    #[serde(skip)]
+    told: Option<Wall>,
     /// What the shell was told to expect: the association's number, and where the peer says it is.
     #[serde(skip)]
     expected: Option<(u32, [Remote; 2])>,
@@ -57,7 +65,10 @@ impl Streams {
             match Association::agree(before, theirs, side, accepted.remote, random) {
                 Ok(association) => match &mut live.dtls {
                     Some(dtls) => dtls.association = association,
-                    None => live.dtls = Some(Dtls { association, keyed: [None; 2], alarmed: false, expected: None }),
+                    None => {
+                        live.dtls =
+                            Some(Dtls { association, keyed: [None; 2], alarmed: false, told: None, expected: None })
+                    }
                 },
                 Err(_) => went = Err(live.port()),
             }
@@ -140,7 +151,10 @@ impl RecordingSession {
         let Some(live) = self.state.streams.live_mut().find(|live| live.port() == port) else { return };
         let Some(dtls) = live.dtls.as_mut() else { return };
         let is_news = !core::mem::replace(&mut dtls.alarmed, true);
-        ctx.out.push_back(Output::Tell(Tell::NotSecured { session, port, peer, why }));
+        if dtls.told.is_none_or(|told| told.after(TOLD_AGAIN_AFTER) <= ctx.now.wall) {
+            dtls.told = Some(ctx.now.wall);
+            ctx.out.push_back(Output::Tell(Tell::NotSecured { session, port, peer, why }));
+        }
         if is_news {
             self.alarm(Alarm::NotSecured, Some(port), true, ctx);
         }

@@ -299,6 +299,7 @@ impl Bench {
                 }
             }
             News::Flushed { session } => heard.flushed.push(session),
+            News::Dtls(_) => {}
             News::Closed { report, .. } => heard.closed.push(report),
             News::Failed { why, .. } => panic!("{why}"),
         }

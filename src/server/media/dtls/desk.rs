@@ -153,6 +153,14 @@ impl Desk {
         remote: Option<SocketAddr>,
     ) {
         let known = self.sockets.insert(component, association.clone());
+        if known
+            .as_ref()
+            .is_some_and(|known| known.fingerprints != association.fingerprints || known.role != association.role)
+        {
+            // What was begun under the certificate of before could end under it.
+            let attempts = self.attempts.remove(&component).unwrap_or_default();
+            self.under_way -= attempts.iter().filter(|attempt| attempt.done.is_none()).count();
+        }
         let begins = association.role == Role::Client && known.is_none_or(|known| known.number != association.number);
         if let Some(peer) = remote.filter(|_| begins) {
             self.begin(now, component, peer, None);
@@ -259,10 +267,10 @@ impl Desk {
                 is_met |= answers_a_known_address(sent);
                 acts.push_back(Act::Send { from: component, to: peer, datagram: sent.to_vec() });
             };
-            let went = match datagram {
+            let went = contained(|| match datagram {
                 Some(datagram) => attempt.handshake.datagram(now, datagram, &mut send),
                 None => attempt.handshake.tick(now, &mut send),
-            };
+            });
             attempt.is_met |= is_met;
             match went {
                 Ok(Progress::Going) => true,
@@ -310,6 +318,12 @@ impl Desk {
             self.attempts.remove(&component);
         }
     }
+}
+
+/// A fault of the library costs the handshake that it befell, which is dropped, and nobody else's.
+fn contained(drive: impl FnOnce() -> Result<Progress, Refused>) -> Result<Progress, Refused> {
+    let went = std::panic::catch_unwind(std::panic::AssertUnwindSafe(drive));
+    went.unwrap_or_else(|_| Err(Refused::Protocol("a fault of ours, told above".into())))
 }
 
 /// Whether a datagram of ours is more than the demand for a cookie, so that who answers it is where it says it is:

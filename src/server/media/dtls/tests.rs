@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use dimpl::{Config, Dtls, Output};
 use siprec_core::entry::PortIndex;
+use siprec_core::sdp::DtlsAttributes;
 use siprec_core::sdp::crypto::Suite;
 use siprec_core::sdp::dtls::{Association, Role, Side, Theirs};
 use siprec_core::seed::{Random, Seed, SessionId};
@@ -26,9 +27,16 @@ fn identity() -> Identity {
     Identity::load(tempfile::tempdir().unwrap().path()).unwrap()
 }
 
+/// One for many rounds: keys are made slowly.
+fn identity_of_all() -> Identity {
+    static IDENTITY: std::sync::OnceLock<Identity> = std::sync::OnceLock::new();
+    IDENTITY.get_or_init(identity).clone()
+}
+
 /// What a peer with this certificate offered, and we answered.
 fn association(fingerprint: &str, setup: &str) -> Association {
-    let theirs = Theirs::read(&[fingerprint], Some(setup), None).unwrap();
+    let (fingerprints, setup) = (vec![fingerprint.to_owned()], Some(setup.to_owned()));
+    let theirs = Theirs::read(&DtlsAttributes { fingerprints, setup, tls_id: None }).unwrap();
     Association::agree(None, &theirs, Side::Answerer, None, &mut Random::new(Seed([1; 32]))).unwrap()
 }
 
@@ -259,6 +267,55 @@ fn junk_is_no_handshake() {
     assert_same(keys(&told), Role::Server, them.material.as_ref().unwrap());
     desk.forget(HERE);
     assert_eq!(desk.due(), None);
+}
+
+/// Whatever a peer's messages are bent to, nothing panics, nothing is agreed on, and the next handshake is done.
+#[test]
+fn bent_messages_break_nothing() {
+    let mut random = Random::new(Seed([5; 32]));
+    let mut below = |n: usize| usize::try_from(random.next_u64() % n.max(1) as u64).unwrap();
+    for round in 0..400 {
+        let mut now = Instant::now();
+        let mut them = Peer::new(now, Role::Client, round % 2 == 0);
+        let mut desk = Desk::new(identity_of_all()).unwrap();
+        desk.expect(now, HERE, &association(&them.fingerprint(), "actpass"), None);
+        let bent_at = 1 + below(9);
+        let mut count = 0;
+        for _ in 0..12 {
+            for mut datagram in them.poll() {
+                count += 1;
+                if count == bent_at {
+                    for _ in 0..=below(4) {
+                        let at = below(datagram.len());
+                        match below(4) {
+                            0 => datagram[at] ^= 1 << below(8),
+                            1 => datagram[at] = u8::try_from(below(256)).unwrap(),
+                            2 => datagram.truncate(at.max(1)),
+                            _ => datagram.extend(std::iter::repeat_n(0x16, below(60))),
+                        }
+                    }
+                }
+                desk.datagram(now, HERE, peer(1), &datagram);
+            }
+            while let Some(act) = desk.poll() {
+                if let Act::Send { datagram, .. } = act {
+                    let _ = them.dtls.handle_packet(&datagram);
+                } else if let Act::Refused { why: Refused::Protocol(why), .. } = &act {
+                    assert!(!why.contains("fault of ours"), "{why}");
+                }
+            }
+            now += Duration::from_millis(200);
+            desk.tick(now);
+            if them.dtls.handle_timeout(now).is_err() {
+                break;
+            }
+        }
+        let mut another = Peer::new(now, Role::Client, false);
+        desk.expect(now, HERE, &association(&another.fingerprint(), "actpass"), None);
+        let told = shake(&mut desk, &mut another, &mut now, |_| false);
+        let done = told.iter().any(|act| matches!(act, Act::Done { .. }));
+        assert!(done, "round {round}: {told:?}");
+    }
 }
 
 /// OpenSSL as the client, over real sockets: what it says it exported is what we have.
