@@ -34,8 +34,9 @@ pub const GCM_256: Profile =
 const SHAKEN_WITHIN: Duration = Duration::from_secs(20);
 
 /// A certificate with its key, made by openssl, in a folder.
+#[derive(Clone)]
 pub struct Certificate {
-    dir: TempDir,
+    dir: Arc<TempDir>,
     /// As `a=fingerprint` has it.
     pub fingerprint: String,
 }
@@ -55,7 +56,7 @@ impl Certificate {
         );
         assert!(dir.path().join("cert.pem").exists(), "{told}");
         let fingerprint = fingerprint_of(&dir.path().join("cert.pem"));
-        Self { dir, fingerprint }
+        Self { dir: Arc::new(dir), fingerprint }
     }
 
     /// Both in one text.
@@ -86,7 +87,7 @@ struct Inner {
     front: UdpSocket,
     /// Where all of it leaves from.
     back: UdpSocket,
-    server: Mutex<Option<SocketAddr>>,
+    server: SocketAddr,
     /// Where the server's datagrams of DTLS go: whoever sent the last, unless it is said.
     program: Mutex<Option<SocketAddr>>,
     is_fixed: bool,
@@ -118,7 +119,7 @@ impl Relay {
         let inner = Arc::new(Inner {
             front: bind(),
             back: bind(),
-            server: Mutex::new(Some(server)),
+            server,
             program: Mutex::new(program),
             is_fixed: program.is_some(),
             ours: Mutex::default(),
@@ -158,11 +159,6 @@ impl Relay {
     pub fn sent(&self) -> u32 {
         self.0.srtp.load(Ordering::Relaxed)
     }
-
-    /// What the peer's program sends is sent on to another port.
-    pub fn redirect(&self, server: SocketAddr) {
-        *lock(&self.0.server) = Some(server);
-    }
 }
 
 impl Drop for Relay {
@@ -175,20 +171,19 @@ impl Inner {
     fn outwards(&self) {
         let mut buffer = [0; 4096];
         let Ok((length, from)) = self.front.recv_from(&mut buffer) else { return };
-        let Some(server) = *lock(&self.server) else { return };
         let datagram = &buffer[..length];
         if is_dtls(datagram) {
             if !self.is_fixed {
                 *lock(&self.program) = Some(from);
             }
-            let _ = self.back.send_to(datagram, server);
+            let _ = self.back.send_to(datagram, self.server);
             return;
         }
         self.srtp.fetch_add(1, Ordering::Relaxed);
         if self.is_fixed {
-            let _ = self.back.send_to(datagram, server);
+            let _ = self.back.send_to(datagram, self.server);
         } else if let Some(ours) = lock(&self.ours).as_mut() {
-            let _ = self.back.send_to(&ours.encrypt_rtp(datagram).unwrap(), server);
+            let _ = self.back.send_to(&ours.encrypt_rtp(datagram).unwrap(), self.server);
         }
     }
 
@@ -218,6 +213,11 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// What the peer protects with.
+    pub fn secret(&self) -> &[u8] {
+        &self.client.0
+    }
+
     /// Of what an exporter told (RFC 5764 4.2).
     fn new(profile: Profile, material: &[u8]) -> Self {
         let Profile { key, salt, .. } = profile;
@@ -244,8 +244,36 @@ impl Drop for Program {
     }
 }
 
-/// `openssl s_client` shakes hands through `relay`; the program must be kept for as long as it should not vanish.
-pub fn openssl_client(relay: &Relay, own: &Certificate, profile: Profile) -> Option<(Program, Keys)> {
+/// `openssl s_client`, which shakes hands.
+pub struct OpenSsl {
+    _program: Program,
+    said: Arc<Mutex<Vec<String>>>,
+    profile: Profile,
+}
+
+impl OpenSsl {
+    /// What it exports once it is done.
+    pub fn keys(&self, within: Duration) -> Option<Keys> {
+        let length = 2 * (self.profile.key + self.profile.salt);
+        let exported = || {
+            let said = lock(&self.said);
+            let line = said.iter().find_map(|line| line.trim().strip_prefix("Keying material: ").map(str::to_owned));
+            line.filter(|digits| digits.len() == 2 * length)
+        };
+        let digits = until(within, exported)?;
+        let octet = |n: usize| u8::from_str_radix(&digits[2 * n..2 * n + 2], 16).unwrap();
+        Some(Keys::new(self.profile, &(0..length).map(octet).collect::<Vec<u8>>()))
+    }
+
+    /// The same, or a failed test.
+    #[track_caller]
+    pub fn must_have_keys(&self) -> Keys {
+        self.keys(SHAKEN_WITHIN).unwrap_or_else(|| panic!("openssl exported no keys: {:?}", lock(&self.said)))
+    }
+}
+
+/// `openssl s_client` shakes hands through `relay`; it must be kept for as long as it should not vanish.
+pub fn openssl_client(relay: &Relay, own: &Certificate, profile: Profile) -> OpenSsl {
     let length = 2 * (profile.key + profile.salt);
     let mut command = Command::new("openssl");
     command.args(["s_client", "-dtls1_2", "-ign_eof", "-connect", &relay.front().to_string()]);
@@ -260,15 +288,7 @@ pub fn openssl_client(relay: &Relay, own: &Certificate, profile: Profile) -> Opt
             lock(&into).push(line);
         }
     });
-    let program = Program(child);
-    let exported = || {
-        let said = lock(&said);
-        let line = said.iter().find_map(|line| line.trim().strip_prefix("Keying material: ").map(str::to_owned));
-        line.filter(|digits| digits.len() == 2 * length)
-    };
-    let digits = until(SHAKEN_WITHIN, exported)?;
-    let octets: Vec<u8> = (0..length).map(|n| u8::from_str_radix(&digits[2 * n..2 * n + 2], 16).unwrap()).collect();
-    Some((program, Keys::new(profile, &octets)))
+    OpenSsl { _program: Program(child), said, profile }
 }
 
 /// GStreamer says a tone of `hertz` as PCMA, under DTLS-SRTP that it begins itself, through a relay to `server`.

@@ -395,7 +395,7 @@ mod tests {
         };
         let by_session = alloc::format!("a=fingerprint:{theirs}\r\na=setup:active\r\n{line}a=setup:passive\r\n");
         let taken = dtls(&by_session, &policy).unwrap();
-        assert_eq!(taken.fingerprints, [theirs.clone()]);
+        assert_eq!(taken.fingerprints, core::slice::from_ref(&theirs));
         assert_eq!(taken.setup.map(Setup::as_str), Some("passive"), "the m-line's word counts more than the session's");
         assert_eq!(dtls(&by_session, &AnswerPolicy::default()), None);
         let why = |sdp: &str| decide(&offer(sdp), &policy).map(|_| ()).map_err(|refusal| refusal.reason);

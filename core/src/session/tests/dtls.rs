@@ -55,10 +55,8 @@ fn secured(bench: &mut Bench, port: u16, is_rtcp: bool, association: u32) {
 }
 
 fn alarms(bench: &Bench) -> Vec<bool> {
-    let raised = |event| match event {
-        Event::Alarm { alarm: Alarm::NotSecured, raised, .. } => Some(raised),
-        _ => None,
-    };
+    let raised =
+        |event| if let Event::Alarm { alarm: Alarm::NotSecured, raised, .. } = event { Some(raised) } else { None };
     bench.events().into_iter().filter_map(raised).collect()
 }
 

@@ -70,7 +70,12 @@ impl Peer {
                 Output::Packet(datagram) => sent.push(datagram.to_vec()),
                 Output::KeyingMaterial(material, _) => self.material = Some(material.to_vec()),
                 Output::Timeout(_) => return sent,
-                _ => {}
+                Output::BufferTooSmall { .. }
+                | Output::Connected
+                | Output::PeerCert(_)
+                | Output::ApplicationData(_)
+                | Output::CloseNotify
+                | _ => {}
             }
         }
     }
@@ -174,7 +179,7 @@ fn a_flight_that_comes_backwards_is_put_in_order() {
         for act in acts.into_iter().rev() {
             match act {
                 Act::Send { datagram, .. } => them.dtls.handle_packet(&datagram).unwrap(),
-                other => told.push(other),
+                other @ (Act::Done { .. } | Act::Refused { .. }) => told.push(other),
             }
         }
         now += Duration::from_millis(100);
@@ -407,7 +412,7 @@ impl OpenSsl {
             while let Some(act) = desk.poll() {
                 match act {
                     Act::Send { to, datagram, .. } => drop(socket.send_to(&datagram, to)),
-                    other => {
+                    other @ (Act::Done { .. } | Act::Refused { .. }) => {
                         told.push(other);
                         // Its last words.
                         until = Instant::now() + Duration::from_millis(500);
