@@ -31,6 +31,7 @@ use crate::archive::finish::{Finished, Finisher};
 use crate::archive::journal::{Found, Live, Writer};
 use crate::archive::lock::DirectoryLock;
 use crate::archive::node::{self, Node};
+use crate::archive::node_key;
 use crate::archive::recordings;
 use crate::archive::recovery::{Files, ForSession, Journal, Row, action};
 use crate::archive::renderers::Renderers;
@@ -125,9 +126,12 @@ pub(super) fn start(
     let dtls = handshakes(identity, &workers, tell)?;
     let renderers = renderers(config, &disk, &data, Arc::clone(&catalog))?;
     let mut policy = policy(config, &boot);
+    policy.answer.fingerprint = Some(dtls.fingerprint().clone());
     policy.show_framed = options.sip_trace.is_some();
+    let mut srs = Srs::new(policy, node::fresh_seed()?);
+    srs.keep_keys_with(node_key::load(&data)?);
     let mut signalling = Signalling {
-        srs: Srs::new(policy, node::fresh_seed()?),
+        srs,
         clock,
         datagrams: bound.datagrams.clone(),
         streams: Streams::new(queue, bound.tls.clone()),
@@ -144,6 +148,7 @@ pub(super) fn start(
         outgoing: Vec::new(),
         held: VecDeque::new(),
         answers: VecDeque::new(),
+        reservations: VecDeque::new(),
         ticket: 0,
         steps: StepWatch::new(&clock),
         space: Space::new(config.archive.min_free.0),

@@ -16,6 +16,7 @@ use siprec_core::media::Digits;
 use siprec_core::seed::SessionId;
 use siprec_core::session::{DtlsKeys, Input, Order, Output, Secured, Srs, without_digits};
 use siprec_core::sip::{Flow, Transport};
+use siprec_core::srtp::SenderState;
 use siprec_core::time::{Monotonic, Now};
 
 use super::arrivals::Arrival;
@@ -62,6 +63,8 @@ pub(super) struct Signalling {
     pub(super) held: VecDeque<Held>,
     /// Answers of this thread to the core, to be given once its outputs are drained.
     pub(super) answers: VecDeque<Answer>,
+    /// Indices of SRTCP that may be used once this ticket is on the disk itself.
+    pub(super) reservations: VecDeque<(u64, SessionId, PortIndex, SenderState)>,
     /// The newest ticket of the journal.
     pub(super) ticket: u64,
     pub(super) steps: StepWatch,
@@ -259,6 +262,10 @@ impl Signalling {
                     None => self.workers.update(session, settings),
                 }
             }
+            Output::Reserve { session, port, reserved } => {
+                self.hand_over();
+                self.reservations.push_back((self.ticket, session, port, reserved));
+            }
             Output::ClosePort { session, port } => {
                 if let Some(pair) = self.bound.remove(&(session, port)) {
                     self.ports.release(pair.rtp_port(), now.monotonic);
@@ -327,6 +334,19 @@ impl Signalling {
         let written = self.writer.written_of_signalling();
         while let Some(held) = self.held.pop_front_if(|held| held.ticket <= written || held.until <= now) {
             self.send_now(&held.flow, held.bytes);
+        }
+        self.grant();
+    }
+
+    /// Indices of SRTCP are used once no crash of the machine can make us forget it: no nonce ever comes twice.
+    fn grant(&mut self) {
+        if self.reservations.is_empty() {
+            return;
+        }
+        let durable = self.writer.durable();
+        while let Some((_, session, port, reserved)) = self.reservations.pop_front_if(|(ticket, ..)| *ticket <= durable)
+        {
+            self.workers.reserve(session, port, reserved);
         }
     }
 

@@ -10,6 +10,10 @@ pub(super) fn tell(tell: &Tell) {
             tracing::info!(%session, src = %remote, streams, vendor, "recording");
         }
         Tell::SessionEnded { session, cause } => tracing::info!(%session, ?cause, "session ended"),
+        Tell::KeysLost { session } => tracing::error!(
+            %session,
+            "the session's SRTP keys were wrapped by another node.key: what comes is kept sealed until the SRC sends new ones"
+        ),
         Tell::Alarm { session, alarm, port, raised: true } => {
             tracing::warn!(%session, ?alarm, stream = port.map(|p| p.0), "alarm");
         }

@@ -108,6 +108,8 @@ codes! {
         "Pause a stream with a=inactive; c=0.0.0.0 is the way of RFC 2543."
     PAYLOAD_UNMAPPED "payload-unmapped" Warning "RFC 8866 6.6"
         "Send a=rtpmap for each dynamic payload type: one without it cannot be turned into sound."
+    WEAK_FINGERPRINT "weak-fingerprint" Warning "RFC 8122 5"
+        "Send a=fingerprint with SHA-256: SHA-1 is taken, and is no longer thought safe."
     MEDIA_NOT_RECORDED "media-not-recorded" Warning "RFC 3264 6"
         "This m-line is answered with port 0: offer audio over RTP with a codec that the recorder takes."
     NO_USABLE_CODEC "no-usable-codec" Error "RFC 3264 6"

@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::sdp::Description;
-use crate::sdp::fingerprint::{Fingerprint, HashFunction};
 use crate::seed::Seed;
 use crate::session::{Bodies, Input, Output, Policy, Srs, Tell};
 use crate::sip::{ConnectionId, Message, Method, Transport};
@@ -46,8 +45,7 @@ pub(super) fn answer(bytes: &[u8], transport: Transport, from: SocketAddr, polic
     policy.max_sessions = policy.max_sessions.max(2);
     // The dialog is made up, and so is its tag.
     policy.adopt_foreign_tags = true;
-    // Any certificate will do: the answer's length and words are the same.
-    policy.answer.fingerprint.get_or_insert_with(|| Fingerprint::of(HashFunction::Sha256, b""));
+    policy.answer = policy.answer.with_any_certificate();
     let ours: IpAddr = match from {
         SocketAddr::V4(_) => Ipv4Addr::new(192, 0, 2, 1).into(),
         SocketAddr::V6(_) => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),

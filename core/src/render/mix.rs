@@ -17,7 +17,7 @@ use super::plan::Plan;
 use super::scope::Scope;
 use super::sheet::ChannelName;
 use super::track::{Audio, Tracker};
-use crate::entry::{Entry, Event, Kind, PortIndex};
+use crate::entry::{Entry, Event, Kind, PortIndex, Protected};
 
 /// Packets that come later than this after their place are left out.
 const LATE_NS: i64 = 2_000_000_000;
@@ -85,6 +85,7 @@ impl<'p> Mixer<'p> {
     pub fn entry(&mut self, entry: &Entry<'_>) {
         let at = entry.at.0;
         match &entry.kind {
+            Kind::Rtp { protected: Some(Protected::Sealed), .. } => {}
             Kind::Rtp { port, from, packet, .. } => {
                 self.settled = self.settled.max(self.frame(at.saturating_sub(LATE_NS)).min(self.frames));
                 if let Some(heard) = self.tracker.packet(at, *port, *from, packet)
@@ -105,6 +106,8 @@ impl<'p> Mixer<'p> {
                     | Event::RecordingStarted { .. }
                     | Event::RecordingBound { .. }
                     | Event::RecordingEnded { .. }
+                    | Event::SrtpKeys { .. }
+                    | Event::SrtcpReserved { .. }
                     | Event::Gap { .. }
                     | Event::Dropped { .. }
                     | Event::ClockStep { .. }

@@ -17,7 +17,7 @@ use super::signalling::Signalling;
 use super::track::{Heard, Tracker};
 use super::wav::WavFormat;
 use crate::deviation::Deviation;
-use crate::entry::{Alarm, Entry, Event, Kind, PortIndex, SegmentHeader};
+use crate::entry::{Alarm, Entry, Event, Kind, PortIndex, Protected, SegmentHeader};
 use crate::seed::{RecordingId, SessionId};
 
 /// Gaps, drops, alarms, steps and deviations that are listed, each.
@@ -112,6 +112,7 @@ impl Planner {
     pub fn entry(&mut self, entry: &Entry<'_>) {
         let at = entry.at.0;
         match &entry.kind {
+            Kind::Rtp { protected: Some(Protected::Sealed), .. } => {}
             Kind::Rtp { port, from, packet, .. } => {
                 if let Some(heard) = self.tracker.packet(at, *port, *from, packet) {
                     self.packet(at, *port, &heard);
@@ -203,6 +204,8 @@ impl Planner {
                 list(&mut self.notes.alarms, (at, *alarm, *port, *raised));
             }
             Event::Metadata { .. }
+            | Event::SrtpKeys { .. }
+            | Event::SrtcpReserved { .. }
             | Event::Gap { .. }
             | Event::Dropped { .. }
             | Event::ClockStep { .. }

@@ -24,6 +24,8 @@ use core::fmt;
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
+use crypto::CryptoLine;
+
 /// A payload type and what it means (RFC 8866 6.6, RFC 3551 6).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Format {
@@ -163,11 +165,11 @@ pub struct Media {
     /// `a=ptime`, ms.
     pub ptime: Option<u32>,
     /// Values of the `a=crypto` lines (RFC 4568).
-    pub crypto: Vec<String>,
+    pub crypto: Vec<CryptoLine>,
     /// Of DTLS-SRTP: values of the m-line's, else of the session's attributes.
     #[serde(default)]
     pub dtls: DtlsAttributes,
-    /// All attributes of the m-line, in order.
+    /// All attributes of the m-line, in order; those of `a=crypto` without their keys.
     pub attributes: Vec<(String, Option<String>)>,
 }
 

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
 
+use super::crypto::CryptoLine;
 use super::payload::{canonical_encoding, static_format};
 use super::{Description, Direction, DtlsAttributes, Format, Host, Media, Origin};
 
@@ -105,7 +106,8 @@ impl Description {
 
 impl Media {
     fn resolve_attributes(&mut self) {
-        let attributes = core::mem::take(&mut self.attributes);
+        let mut attributes = core::mem::take(&mut self.attributes);
+        self.take_keys(&mut attributes);
         let mut maps: Vec<(u8, &str)> = Vec::new();
         let mut params: Vec<(u8, &str)> = Vec::new();
         for (name, value) in &attributes {
@@ -117,7 +119,6 @@ impl Media {
                 "rtcp-mux" => self.rtcp_mux = true,
                 "rtcp" => self.rtcp = rtcp(value).or(self.rtcp),
                 "ptime" => self.ptime = leading_number(value).or(self.ptime),
-                "crypto" => self.crypto.push(value.to_string()),
                 _ => {}
             }
         }
@@ -135,6 +136,15 @@ impl Media {
             }
         }
         self.attributes = attributes;
+    }
+
+    /// Keys stand in one place only.
+    fn take_keys(&mut self, attributes: &mut [(String, Option<String>)]) {
+        for (_, value) in attributes.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case("crypto")) {
+            let line = CryptoLine::from(value.as_deref().unwrap_or("").trim());
+            *value = Some(line.blanked());
+            self.crypto.push(line);
+        }
     }
 
     /// Fingerprints and setup may be said once for the whole session (RFC 8122 5, RFC 4145 4).

@@ -7,6 +7,7 @@ use core::fmt;
 use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
+use super::guarded::Guarded;
 use super::peer::Abilities;
 use super::recordings::Recordings;
 use super::session_timer::SessionTimer;
@@ -47,7 +48,7 @@ pub struct Checkpoint {
     pub(super) peer_row: Option<String>,
     /// Our last description, offer or answer: what is the same again keeps its version (RFC 3264 8).
     #[serde(default)]
-    pub(super) described: String,
+    pub(super) described: Guarded,
     /// RFC 4028.
     #[serde(default)]
     pub(super) timer: Option<SessionTimer>,
@@ -67,7 +68,7 @@ pub struct Checkpoint {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct LastInvite {
     pub(super) cseq: u32,
-    pub(super) sdp: String,
+    pub(super) sdp: Guarded,
     /// Our 2xx held an offer; the ACK holds the answer.
     pub(super) awaits_answer: bool,
 }
@@ -112,7 +113,7 @@ impl Checkpoint {
             description_id,
             description_version: 0,
             peer_row: None,
-            described: String::new(),
+            described: Guarded::default(),
             timer: None,
             peer: Abilities::default(),
             initiated: false,

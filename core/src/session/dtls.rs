@@ -44,6 +44,12 @@ pub(super) struct Dtls {
     expected: Option<(u32, [Remote; 2])>,
 }
 
+impl Dtls {
+    fn new(association: Association) -> Self {
+        Self { association, keyed: [None; 2], alarmed: false, told: None, expected: None }
+    }
+}
+
 impl Streams {
     /// What an exchange of descriptions says of DTLS, once it has been applied. The lines of which it leaves the roles open
     /// keep what they had.
@@ -57,6 +63,7 @@ impl Streams {
         for (line, decided) in decided.iter().enumerate() {
             let Some(live) = self.line_mut(line) else { continue };
             let Some(accepted) = &decided.accepted else { continue };
+            live.settings.dtls = accepted.dtls.is_some();
             let Some(theirs) = &accepted.dtls else {
                 live.dtls = None;
                 continue;
@@ -66,8 +73,9 @@ impl Streams {
                 Ok(association) => match &mut live.dtls {
                     Some(dtls) => dtls.association = association,
                     None => {
-                        live.dtls =
-                            Some(Dtls { association, keyed: [None; 2], alarmed: false, told: None, expected: None })
+                        // Keys that stood in signalling end with it.
+                        live.keys = None;
+                        live.dtls = Some(Dtls::new(association));
                     }
                 },
                 Err(_) => went = Err(live.port()),
@@ -84,7 +92,7 @@ impl Streams {
             role: dtls.association.role,
             tls_id: dtls.association.our_tls_id.clone(),
         };
-        self.lines().map(|live| live.and_then(|live| live.dtls.as_ref()).map(of)).collect()
+        self.each_line().map(|live| live.and_then(|live| live.dtls.as_ref()).map(of)).collect()
     }
 
     /// Tells the shell whose handshakes to expect, where that has changed.
@@ -119,7 +127,7 @@ pub(super) struct Remote {
 
 impl Live {
     fn remotes(&self) -> [Remote; 2] {
-        let settings = self.settings();
+        let settings = &self.settings;
         [
             Remote { remote: settings.stream.remote, shakes_hands: true },
             Remote { remote: settings.remote_rtcp, shakes_hands: !settings.rtcp_mux },
@@ -130,18 +138,20 @@ impl Live {
 impl RecordingSession {
     /// A handshake is done: its keys protect the stream from now on. Those of an association that is no more are dropped.
     pub(super) fn secured(&mut self, done: Secured, ctx: &mut Context<'_>) {
-        let Secured { session: _, port, is_rtcp, association, peer, keys } = done;
+        let Secured { session, port, is_rtcp, association, peer, keys } = done;
         let Some(live) = self.state.streams.live_mut().find(|live| live.port() == port) else { return };
         let Some(dtls) = live.dtls.as_mut().filter(|dtls| dtls.association.number == association) else { return };
         if let Some(keyed) = dtls.keyed.get_mut(usize::from(is_rtcp)) {
             *keyed = Some(association);
         }
         let is_cleared = core::mem::take(&mut dtls.alarmed);
-        let (session, suite, version) = (self.id(), keys.theirs.suite(), keys.version);
+        let (suite, version) = (keys.theirs.suite(), keys.version);
+        live.take_dtls_keys(keys.theirs, keys.ours, &ctx.keyring(session));
         ctx.out.push_back(Output::Tell(Tell::Secured { session, port, peer, suite, version }));
         if is_cleared {
             self.alarm(Alarm::NotSecured, Some(port), false, ctx);
         }
+        self.state.streams.publish(session, ctx.now.wall, ctx.out);
         journalling::checkpoint(&self.state, ctx.now, ctx.out);
     }
 

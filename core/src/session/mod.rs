@@ -14,6 +14,8 @@ mod calling;
 mod connections;
 mod dtls;
 mod journalling;
+mod keys;
+mod guarded;
 mod judge;
 mod legacy;
 mod limits;
@@ -54,6 +56,7 @@ use crate::sdp::crypto::{MasterKey, Suite};
 use crate::sdp::dtls::Association;
 use crate::seed::{RecordingId, SessionId};
 use crate::sip::{ConnectionId, Flow, PeerCertificate, Transport};
+use crate::srtp::SenderState;
 use crate::time::{Monotonic, Wall};
 use crate::vendor::Profile;
 
@@ -264,6 +267,15 @@ pub enum Output {
         /// All of it.
         settings: PortSettings,
     },
+    /// These indices of a port's SRTCP may be used once all [`Output::Keep`]s so far are written.
+    Reserve {
+        /// The session.
+        session: SessionId,
+        /// The port.
+        port: PortIndex,
+        /// What is reserved.
+        reserved: SenderState,
+    },
     /// At a socket of a port a peer may shake hands from now on.
     ExpectDtls {
         /// The session.
@@ -362,6 +374,11 @@ pub enum Tell {
         session: SessionId,
         /// Why.
         cause: EndCause,
+    },
+    /// A session goes on after a restart, and the keys of its SRTP could not be opened: what comes is kept sealed.
+    KeysLost {
+        /// The session.
+        session: SessionId,
     },
     /// An alarm was raised or cleared.
     Alarm {

@@ -11,6 +11,7 @@ use core::net::IpAddr;
 
 use super::admission::busy;
 use super::checkpoint::LastInvite;
+use super::guarded::Guarded;
 use super::journalling::{self, keep};
 use super::judge::warning;
 use super::legacy::own_label;
@@ -74,9 +75,13 @@ impl RecordingSession {
                 decided.label.get_or_insert_with(|| own_label(line));
             });
         }
-        if policy.require_srtp && offer.is_none() && request.method() == Some(&Method::Invite) {
-            // What we offer is plain.
-            return Err((key, not_acceptable("SRTP is required (require_srtp), and an offer of ours is plain RTP")));
+        if policy.require_srtp
+            && policy.clear_keys_refused
+            && offer.is_none()
+            && request.method() == Some(&Method::Invite)
+        {
+            let why = "SRTP is required (require_srtp), and keys of ours are not shown over signalling without TLS (sdes_over_clear)";
+            return Err((key, not_acceptable(why)));
         }
         self.state.streams.digits = ctx.policy.digits;
         if let Some((_, decision)) = &offer {
@@ -109,7 +114,7 @@ impl RecordingSession {
         if labels.is_empty() {
             labels = (1..=DEFAULT_OFFERED_STREAMS).map(|n| n.to_string()).collect();
         }
-        let offered = sdp::fresh_offer(&ctx.policy.answer, labels.len());
+        let offered = sdp::fresh_offer(&self.answer_policy(ctx), labels.len());
         offered.into_iter().zip(labels).map(|(stream, label)| OfferedStream { label: Some(label), ..stream }).collect()
     }
 
@@ -129,6 +134,7 @@ impl RecordingSession {
         }
         let is_invite = request.method() == Some(&Method::Invite);
         if is_invite || offer.is_some() {
+            self.agree_on_keys(offer.as_ref(), ctx);
             self.state.streams.publish(id, now.wall, ctx.out);
         }
         let timer = Asked::of(&request).grant(self.state.timer.as_ref(), ctx.policy.session_timers, now.wall);
@@ -145,7 +151,7 @@ impl RecordingSession {
             response.body.clone_from(sdp);
         }
         if is_invite {
-            let sdp = sdp.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+            let sdp = sdp.map(|bytes| Guarded::new(&bytes, &ctx.keyring(id))).unwrap_or_default();
             let cseq = request.cseq().map(|cseq| cseq.number).unwrap_or(0);
             self.state.last_invite = LastInvite { cseq, sdp, awaits_answer: offer.is_none() };
             self.own.unacknowledged = true;
@@ -199,13 +205,36 @@ impl RecordingSession {
         self.state.ended = Some(EndCause::Failed);
     }
 
-    pub(super) fn describe_answer(&mut self, offer: &Description, decision: &Decision, ctx: &Context<'_>) -> Vec<u8> {
+    /// Keys are agreed on once the answer is sure to leave: an offer that is refused or cancelled changes none.
+    fn agree_on_keys(&mut self, offer: Option<&(Description, Decision)>, ctx: &mut Context<'_>) {
+        let id = self.id();
+        match offer {
+            Some((_, decision)) => {
+                // As the one who answers, we leave no role open.
+                let _ = self.state.streams.agree_on_dtls(&decision.media, Side::Answerer, &mut self.random);
+                self.state.streams.agree(&decision.media, &mut ctx.keyring(id));
+            }
+            None => {
+                let policy = self.answer_policy(ctx).srtp;
+                let offered = &self.state.offered;
+                let secure = |line: usize| offered.get(line).is_some_and(|stream| stream.is_by_sdes());
+                self.state.streams.offer_keys(&policy, secure, &mut ctx.keyring(id));
+            }
+        }
+    }
+
+    pub(super) fn describe_answer(
+        &mut self,
+        offer: &Description,
+        decision: &Decision,
+        ctx: &mut Context<'_>,
+    ) -> Vec<u8> {
         let local = self.local_media(ctx);
         self.state.offered = sdp::same_offer(offer, decision, false);
         // An SRC that was asked to stop is not asked to go on by the way (RFC 3264 6.1 lets any offer be answered so).
         let paused = self.state.pause_told.then(|| as_paused(decision));
         let decision = paused.as_ref().unwrap_or(decision);
-        self.describe(|id, version| sdp::encode_answer(offer, decision, &local, id, version))
+        self.describe(ctx, |id, version| sdp::encode_answer(offer, decision, &local, id, version))
     }
 
     /// How offers of this peer, over this transport, are answered.
@@ -215,21 +244,23 @@ impl RecordingSession {
         AnswerPolicy {
             require_srtp: rules.require_srtp,
             clear_keys_refused: clear && !rules.sdes_over_clear,
+            srtp: rules.srtp.clone(),
             ..ctx.policy.answer.clone()
         }
     }
 
     /// What we would have: each stream that has a port, received unless the SRC was asked to stop.
-    pub(super) fn describe_offer(&mut self, ctx: &Context<'_>) -> Vec<u8> {
+    pub(super) fn describe_offer(&mut self, ctx: &mut Context<'_>) -> Vec<u8> {
         let local = self.local_media(ctx);
         let direction = if self.state.pause_told { Direction::Inactive } else { Direction::RecvOnly };
         let as_wanted = |stream: &OfferedStream| OfferedStream { direction, ..stream.clone() };
         let offered: Vec<OfferedStream> = self.state.offered.iter().map(as_wanted).collect();
-        self.describe(|id, version| sdp::encode_offer(&offered, &local, id, version))
+        self.describe(ctx, |id, version| sdp::encode_offer(&offered, &local, id, version))
     }
 
     /// A description under the version that it must have: a new one if it differs from the last (RFC 3264 8).
-    fn describe(&mut self, encode: impl Fn(u64, u64) -> Vec<u8>) -> Vec<u8> {
+    fn describe(&mut self, ctx: &mut Context<'_>, encode: impl Fn(u64, u64) -> Vec<u8>) -> Vec<u8> {
+        let id = self.id();
         let state = &mut self.state;
         let same = encode(state.description_id, state.description_version);
         if state.described.as_bytes() == same {
@@ -237,7 +268,7 @@ impl RecordingSession {
         }
         state.description_version += 1;
         let described = encode(state.description_id, state.description_version);
-        state.described = String::from_utf8_lossy(&described).into_owned();
+        state.described = Guarded::new(&described, &ctx.keyring(id));
         described
     }
 
@@ -246,6 +277,7 @@ impl RecordingSession {
         LocalMedia {
             address: address.unwrap_or(self.state.flow.local.ip()),
             ports: self.state.streams.answer_ports(),
+            crypto: self.state.streams.own_lines(),
             dtls: self.state.streams.own_dtls(ctx.policy.answer.fingerprint.as_ref()),
         }
     }
@@ -275,12 +307,13 @@ impl RecordingSession {
             return;
         };
         // An answer that rejects every stream is an answer all the same.
-        let decision = sdp::decide_each(&answer, &ctx.policy.answer);
+        let decision = sdp::decide_each(&answer, &self.answer_policy(ctx));
         let (id, now) = (self.id(), ctx.now.wall);
         self.state.streams.take_answer(id, &decision.media, self.state.pause_told, now, ctx.out);
         if let Err(port) = self.state.streams.agree_on_dtls(&decision.media, Side::Offerer, &mut self.random) {
             self.alarm(Alarm::NoAnswer, Some(port), true, ctx);
         }
+        self.state.streams.take_answered_keys(&decision.media, &ctx.keyring(id));
         self.state.streams.publish(id, now, ctx.out);
     }
 
@@ -304,7 +337,7 @@ impl RecordingSession {
         self.tell_timer(request, &mut response);
         if !self.state.last_invite.sdp.is_empty() {
             response.headers.push("Content-Type", "application/sdp");
-            response.body = self.state.last_invite.sdp.clone().into_bytes();
+            response.body = self.state.last_invite.sdp.as_bytes().to_vec();
         }
         ctx.respond(key, response);
     }
@@ -342,6 +375,7 @@ fn as_decided(offered: &[OfferedStream]) -> Vec<Decided> {
         rtcp_mux: stream.rtcp_mux,
         remote: None,
         remote_rtcp: None,
+        crypto: None,
         dtls: None,
     };
     let decided = |(m_line, stream): (u16, &OfferedStream)| Decided {

@@ -188,7 +188,7 @@ impl RecordingSession {
             self.send(request, Purpose::Refresh, ctx);
         } else {
             self.own.inviting = Some(Offering::Refresh);
-            let described = self.state.described.clone().into_bytes();
+            let described = self.state.described.as_bytes().to_vec();
             let sdp = if described.is_empty() { self.describe_offer(ctx) } else { described };
             self.invite_again(sdp, ctx);
         }

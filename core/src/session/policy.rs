@@ -113,7 +113,14 @@ impl Policy {
     pub fn let_everybody_in(&mut self) {
         self.guard = Guard::default();
         for rules in self.peers.iter_mut().map(|peer| &mut peer.rules).chain([&mut self.rules]) {
-            *rules = Rules { allow: true, require_tls: false, digest: None, max_sessions: None, ..rules.clone() };
+            *rules = Rules {
+                allow: true,
+                require_tls: false,
+                sdes_over_clear: true,
+                digest: None,
+                max_sessions: None,
+                ..rules.clone()
+            };
         }
     }
 }

@@ -8,6 +8,7 @@ use core::net::SocketAddr;
 
 use super::calling::Calling;
 use super::journalling::{self, keep};
+use super::keys::Keyring;
 use super::legacy::TRANSLATED;
 use super::offer::Pending;
 use super::own_address;
@@ -17,6 +18,7 @@ use super::{Checkpoint, Outbox, Output, Policy, Tell};
 use crate::entry::{Alarm, EndCause, Event, PortIndex};
 use crate::media::{MediaReport, PortEvent};
 use crate::metadata::{self, DataMode, Deviation};
+use crate::node_key::NodeKey;
 use crate::seed::{Random, Seed, SessionId};
 use crate::sip::message::Message;
 use crate::sip::transaction::{ClientKey, ServerKey, Transactions};
@@ -32,10 +34,18 @@ pub(super) struct Context<'a> {
     pub(super) policy: &'a Policy,
     pub(super) transactions: &'a mut Transactions,
     pub(super) requests: &'a mut BTreeMap<ClientKey, (SessionId, Purpose)>,
+    /// What keys are drawn from, and what they are wrapped with.
+    pub(super) secrets: &'a mut Random,
+    pub(super) node_key: &'a NodeKey,
     pub(super) out: &'a mut Outbox,
 }
 
 impl Context<'_> {
+    /// For the keys of a session.
+    pub(super) fn keyring(&mut self, session: SessionId) -> Keyring<'_> {
+        Keyring { random: self.secrets, node: self.node_key, session }
+    }
+
     pub(super) fn respond(&mut self, key: &ServerKey, response: Message) {
         self.transactions.respond(self.now.monotonic, key, response);
     }
@@ -106,6 +116,7 @@ impl RecordingSession {
         let mut session = Self::new(state);
         session.restoring = Some(Restoring { gap_from, rebooted, moved: BTreeSet::new() });
         let id = session.id();
+        session.open_secrets(ctx);
         session.state.streams.reopen(id, ctx.now.wall, ctx.out);
         if session.state.streams.is_ready() {
             session.finish_restore(ctx);
@@ -161,6 +172,18 @@ impl RecordingSession {
         }
     }
 
+    /// What stood wrapped in the checkpoint. Keys that another node wrapped are lost: what comes is kept sealed, and the
+    /// SRC's next offer brings new ones.
+    fn open_secrets(&mut self, ctx: &mut Context<'_>) {
+        let session = self.id();
+        let keyring = ctx.keyring(session);
+        let streams = self.state.streams.unwrap_keys(&keyring);
+        let described = self.state.described.open(&keyring) & self.state.last_invite.sdp.open(&keyring);
+        if !streams || !described {
+            ctx.out.push_back(Output::Tell(Tell::KeysLost { session }));
+        }
+    }
+
     fn finish_restore(&mut self, ctx: &mut Context<'_>) {
         let Some(restoring) = self.restoring.take() else { return };
         let (id, now) = (self.id(), ctx.now);
@@ -168,7 +191,9 @@ impl RecordingSession {
         let gap = Event::Gap { from: restoring.gap_from, to: now.wall, rebooted: restoring.rebooted };
         keep(id, now.wall, gap, ctx.out);
         self.state.streams.publish(id, now.wall, ctx.out);
+        self.state.streams.reserve_anew(id, now.wall, ctx.out);
         journalling::checkpoint(&self.state, now, ctx.out);
+        self.state.streams.grant_all(id, ctx.out);
         if !restoring.moved.is_empty() {
             self.offer_change(ctx);
         }
@@ -219,6 +244,12 @@ impl RecordingSession {
         let (id, port) = (self.id(), report.statistics.port);
         if let Some(PortEvent::Source { ssrc, from, change, at }) = report.event {
             keep(id, at, Event::Source { port, ssrc, from, change }, ctx.out);
+        }
+        if let Some(srtp) = &report.statistics.srtp
+            && self.state.streams.heard_srtp(id, port, ctx.now.wall, srtp, ctx.out)
+        {
+            journalling::checkpoint(&self.state, ctx.now, ctx.out);
+            self.state.streams.grant(id, port, ctx.out);
         }
         let Some(last) = report.statistics.last_at else { return };
         if watch::heard(&mut self.state.streams, port, last) {

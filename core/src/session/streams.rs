@@ -7,11 +7,11 @@ use core::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::dtls::Dtls;
+use super::keys::StreamKeys;
 use super::limits::MAX_PORTS;
 use super::{Outbox, Output};
 use crate::entry::{Event, PauseCause, PortIndex, Stream};
 use crate::media::{Digits, PortSettings};
-use crate::sdp::dtls::Side;
 use crate::sdp::{Accepted, Decided, PauseKind};
 use crate::seed::{Random, SessionId};
 use crate::time::Wall;
@@ -34,7 +34,7 @@ pub(super) struct Streams {
 /// A stream with a port.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Live {
-    settings: PortSettings,
+    pub(super) settings: PortSettings,
     /// What protects its media, where DTLS does.
     #[serde(default)]
     pub(super) dtls: Option<Dtls>,
@@ -47,6 +47,12 @@ pub(super) struct Live {
     /// What the journal and the workers know of it.
     #[serde(skip)]
     published: Option<PortSettings>,
+    /// Of its SRTP.
+    #[serde(default)]
+    pub(super) keys: Option<StreamKeys>,
+    /// The keys as the journal has them.
+    #[serde(skip)]
+    pub(super) published_keys: Option<String>,
 }
 
 impl Live {
@@ -56,10 +62,6 @@ impl Live {
 
     pub(super) fn stream(&self) -> &Stream {
         &self.settings.stream
-    }
-
-    pub(super) fn settings(&self) -> &PortSettings {
-        &self.settings
     }
 
     pub(super) fn is_paused(&self) -> bool {
@@ -97,8 +99,6 @@ impl Streams {
                 (None, false) => {}
             }
         }
-        // As the one who answers, we leave no role open.
-        let _ = self.agree_on_dtls(decided, Side::Answerer, random);
     }
 
     fn change(&mut self, line: usize, wanted: &Wanted<'_>, now: Wall) {
@@ -161,9 +161,19 @@ impl Streams {
             rtcp_mux,
             seed: random.next_u64(),
             digits: self.digits,
+            srtp: None,
+            dtls: false,
         };
-        self.lines[line] =
-            Some(Live { settings, dtls: None, offered_pause, heard: now, alarmed: false, published: None });
+        self.lines[line] = Some(Live {
+            settings,
+            offered_pause,
+            heard: now,
+            alarmed: false,
+            published: None,
+            dtls: None,
+            keys: None,
+            published_keys: None,
+        });
     }
 
     fn close(&mut self, session: SessionId, line: usize, now: Wall, out: &mut Outbox) {
@@ -283,19 +293,12 @@ impl Streams {
             live.published = Some(live.settings.clone());
             let kept = super::Kept::Event(Event::Stream(live.settings.stream.clone()));
             out.push_back(Output::Keep { session, at: now, kept });
+            if let Some(event) = live.keys_event() {
+                out.push_back(Output::Keep { session, at: now, kept: super::Kept::Event(event) });
+            }
             updates.push(Output::UpdatePort { session, settings: live.settings.clone() });
         }
         out.extend(updates);
-    }
-
-    /// The stream of each m-line, where it has a port.
-    pub(super) fn lines(&self) -> impl Iterator<Item = Option<&Live>> {
-        self.lines.iter().map(Option::as_ref)
-    }
-
-    /// The stream of one m-line.
-    pub(super) fn line_mut(&mut self, line: usize) -> Option<&mut Live> {
-        self.lines.get_mut(line)?.as_mut()
     }
 
     /// Streams with a port, in the offer's order.
@@ -305,6 +308,14 @@ impl Streams {
 
     pub(super) fn live_mut(&mut self) -> impl Iterator<Item = &mut Live> {
         self.lines.iter_mut().flatten()
+    }
+
+    pub(super) fn line_mut(&mut self, line: usize) -> Option<&mut Live> {
+        self.lines.get_mut(line)?.as_mut()
+    }
+
+    pub(super) fn each_line(&self) -> impl Iterator<Item = Option<&Live>> {
+        self.lines.iter().map(Option::as_ref)
     }
 
     /// Each m-line's ports (RTP, RTCP) for the answer.

@@ -30,6 +30,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socket, so
 use siprec_core::entry::PortIndex;
 use siprec_core::media::{MediaReport, PortSettings};
 use siprec_core::seed::SessionId;
+use siprec_core::srtp::SenderState;
 
 use self::dtls::{Act, Component, Dtls};
 use self::ports::BoundPair;
@@ -112,6 +113,11 @@ enum Order {
         session: SessionId,
         settings: Box<PortSettings>,
     },
+    Reserve {
+        session: SessionId,
+        port: PortIndex,
+        reserved: SenderState,
+    },
     Close {
         session: SessionId,
         port: PortIndex,
@@ -166,6 +172,11 @@ impl Workers {
     /// A port's settings change; what arrived before is judged by those of before.
     pub fn update(&self, session: SessionId, settings: PortSettings) {
         self.order(session, Order::Update { session, settings: Box::new(settings) });
+    }
+
+    /// Indices of a port's SRTCP are kept where no crash can reach them: they may be used.
+    pub fn reserve(&self, session: SessionId, port: PortIndex, reserved: SenderState) {
+        self.order(session, Order::Reserve { session, port, reserved });
     }
 
     /// A port ends, after all that has arrived on it is received. [`News::Closed`] follows if it was open.
@@ -240,6 +251,7 @@ impl Workers {
             }),
             Order::CloseSession { session } | Order::Flush { session } => (self.tell)(News::Flushed { session }),
             Order::Update { .. }
+            | Order::Reserve { .. }
             | Order::Close { .. }
             | Order::Protect(_)
             | Order::Send { .. }

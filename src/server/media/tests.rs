@@ -396,6 +396,8 @@ fn settings(port: u16, ssrc: u32, rtp: SocketAddr) -> PortSettings {
         rtcp_mux: false,
         seed,
         digits: Digits::Keep,
+        srtp: None,
+        dtls: false,
     }
 }
 
