@@ -299,7 +299,7 @@ pub fn gstreamer(server: SocketAddr, own: &Certificate, hertz: u32) -> (Program,
     let front = relay.front();
     let (host, port) = (front.ip(), front.port());
     let pipeline = format!(
-        "dtlssrtpdec name=dec pem=\"{}\" connection-id=leg dec.rtp_src ! fakesink async=false \
+        "dtlssrtpdec name=dec pem=\"{}\" connection-id=leg dec.rtp_src ! fakesink async=false dec.rtcp_src ! fakesink async=false \
          udpsrc address={host} port={} ! dec.sink \
          dtlssrtpenc name=enc connection-id=leg is-client=true enc.src ! udpsink host={host} port={port} sync=false async=false \
          audiotestsrc is-live=true freq={hertz} volume=0.5 samplesperbuffer=160 ! audio/x-raw,rate=8000,channels=1 \
