@@ -83,7 +83,7 @@ fn header(session: SessionId) -> SegmentHeader {
         seed: Seed([0; 32]),
         anchor: (Monotonic(0), Wall(AT)),
         boot: "this".into(),
-        config: serde_json::json!({ "codecs": ["G.711", "G.729", "opus"] }),
+        config: serde_json::json!({ "codecs": ["G.711", "G.729", "opus"] }).into(),
     }
 }
 

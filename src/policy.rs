@@ -23,7 +23,7 @@ pub fn policy(config: &Config, boot: &str) -> Policy {
         product: format!("siprec/{VERSION}"),
         version: VERSION.to_owned(),
         boot: boot.to_owned(),
-        journalled_config: journalled(config),
+        journalled_config: journalled(config).into(),
         max_sessions: usize::try_from(config.server.max_connections).unwrap_or(usize::MAX),
         rtp_timeout: config.media.rtp_timeout.0,
         digits: digits(config.media.dtmf),

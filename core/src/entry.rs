@@ -111,7 +111,7 @@ pub struct SegmentHeader {
     /// The machine's boot, as the kernel names it: a torn tail of another boot is trusted less.
     pub boot: String,
     /// What of the configuration bears on the session (JSON object).
-    pub config: serde_json::Value,
+    pub config: Arc<serde_json::Value>,
 }
 
 /// Why nothing of a stream is recorded for a while.

@@ -60,7 +60,7 @@ fn journal() -> Vec<u8> {
         seed: Seed([3; 32]),
         anchor: (Monotonic(5), Wall(START)),
         boot: "b".to_owned(),
-        config: serde_json::Value::Null,
+        config: serde_json::Value::Null.into(),
     };
     let mut out = Vec::new();
     let streams = [(PortIndex(0), Some("1")), (PortIndex(1), Some("2"))];

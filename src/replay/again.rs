@@ -268,7 +268,7 @@ impl Again {
     /// The server was killed here, and came back.
     fn restart(&mut self, from: Wall, to: Wall, rebooted: bool) {
         let (Some(header), Some(session)) = (self.restarted.take(), self.session) else { return };
-        let Some(checkpoint) = self.recorder.checkpoint(session).and_then(|json| Checkpoint::read(json).ok()) else {
+        let Some(checkpoint) = self.recorder.checkpoint(session).and_then(|bytes| Checkpoint::read(bytes).ok()) else {
             return;
         };
         self.recorder.srs.forget(session);

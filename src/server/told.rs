@@ -5,14 +5,15 @@ use siprec_core::session::{Reason, Tell};
 /// Logs one thing.
 pub(super) fn tell(tell: &Tell) {
     match tell {
-        Tell::SessionStarted { session, remote, streams, vendor } => {
+        Tell::SessionStarted { session, remote, streams, shown } => {
+            let vendor = shown.vendor();
             let vendor = vendor.as_ref().map(tracing::field::display);
             tracing::info!(%session, src = %remote, streams, vendor, "recording");
         }
         Tell::SessionEnded { session, cause } => tracing::info!(%session, ?cause, "session ended"),
         Tell::KeysLost { session } => tracing::error!(
             %session,
-            "the session's SRTP keys were wrapped by another node.key: what comes is kept sealed until the SRC sends new ones"
+            "the session's SRTP keys were wrapped by another node.key: what comes is kept sealed until the SRC answers our re-INVITE"
         ),
         Tell::Alarm { session, alarm, port, raised: true } => {
             tracing::warn!(%session, ?alarm, stream = port.map(|p| p.0), "alarm");

@@ -28,7 +28,7 @@ fn header() -> SegmentHeader {
         seed: Seed([3; 32]),
         anchor: (Monotonic(5), START),
         boot: "b".to_string(),
-        config: serde_json::json!({ "codecs": ["PCMA"] }),
+        config: serde_json::json!({ "codecs": ["PCMA"] }).into(),
     }
 }
 

@@ -22,6 +22,7 @@ mod plan;
 mod ports;
 mod proof;
 mod scope;
+mod sealed;
 mod sheet;
 mod signalling;
 mod track;

@@ -12,6 +12,7 @@ use super::finish;
 use super::lanes::Seat;
 use super::ports::PortRecord;
 use super::scope::Scope;
+use super::sealed::SealedPackets;
 use super::sheet::{AlarmSheet, ClockStep, DiskStall, Sidecar};
 use super::signalling::Signalling;
 use super::track::{Heard, Tracker};
@@ -87,6 +88,7 @@ pub(super) struct Notes {
     pub(super) steps: Vec<(i64, i64)>,
     pub(super) stalls: Vec<(i64, u64)>,
     pub(super) deviations: Vec<Deviation>,
+    pub(super) sealed: SealedPackets,
 }
 
 impl Planner {
@@ -112,8 +114,15 @@ impl Planner {
     pub fn entry(&mut self, entry: &Entry<'_>) {
         let at = entry.at.0;
         match &entry.kind {
-            Kind::Rtp { protected: Some(Protected::Sealed), .. } => {}
-            Kind::Rtp { port, from, packet, .. } => {
+            Kind::Rtp { port, packet, protected: Some(Protected::Sealed), .. } => {
+                if self.scope.is_open() {
+                    self.notes.sealed.take(*port, packet, Protected::Sealed);
+                }
+            }
+            Kind::Rtp { port, from, packet, protected, .. } => {
+                if let Some(protected) = protected {
+                    self.notes.sealed.take(*port, packet, *protected);
+                }
                 if let Some(heard) = self.tracker.packet(at, *port, *from, packet) {
                     self.packet(at, *port, &heard);
                 }

@@ -247,9 +247,9 @@ impl RecordingSession {
         self.set_timer(timer, ctx);
         keep(id, now.wall, Event::Answered, ctx.out);
         self.take_first_metadata(&bodies, ctx);
-        self.tell_started(&response, ctx);
         journalling::checkpoint(&self.state, now, ctx.out);
         self.ask_for_snapshot(ctx);
+        self.tell_started(response, ctx);
     }
 
     /// The dialog is of no use: acknowledged, and ended (RFC 3261 13.2.2.4).

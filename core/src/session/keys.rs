@@ -174,7 +174,7 @@ impl Streams {
         self.each_line().map(|line| line.filter(by_sdes).map(own).unwrap_or_default()).collect()
     }
 
-    /// Opens the keys of before a restart, and reserves anew. `false`: some cannot be opened, and what comes is kept sealed.
+    /// Opens the keys of before a restart. `false`: some cannot be opened, and are forgotten.
     pub(super) fn unwrap_keys(&mut self, keyring: &Keyring<'_>) -> bool {
         let mut whole = true;
         for live in self.live_mut() {
@@ -182,7 +182,10 @@ impl Streams {
             let Some(keys) = live.keys.as_mut() else { continue };
             match Open::unwrap(&keys.wrapped, port, keyring) {
                 Some(open) => keys.open = open,
-                None => whole = false,
+                None => {
+                    live.keys = None;
+                    whole = false;
+                }
             }
             live.protect();
         }

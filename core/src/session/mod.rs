@@ -45,20 +45,23 @@ pub use secrets::{blank_secrets, without_digits};
 pub use session_timer::{SHORTEST_INTERVAL, SessionTimers};
 pub use srs::Srs;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
 use crate::entry::{Alarm, EndCause, Event, PortIndex, SegmentHeader};
 use crate::media::{MediaReport, PortSettings};
+use crate::metadata::Snapshot;
 use crate::sdp::crypto::{MasterKey, Suite};
 use crate::sdp::dtls::Association;
 use crate::seed::{RecordingId, SessionId};
-use crate::sip::{ConnectionId, Flow, PeerCertificate, Transport};
+use crate::sip::{ConnectionId, Flow, Message, PeerCertificate, Transport};
 use crate::srtp::SenderState;
 use crate::time::{Monotonic, Wall};
-use crate::vendor::Profile;
+use crate::vendor::{Evidence, Profile};
 
 /// What the shell tells the core.
 #[derive(Debug)]
@@ -354,6 +357,23 @@ pub enum Kept {
     Checkpoint(Vec<u8>),
 }
 
+/// What an SRC shows of who made it. Looked at by who tells it, once the answer has left.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shown {
+    message: Message,
+    snapshot: Arc<Snapshot>,
+}
+
+impl Shown {
+    /// Who made the SRC, by the signs it gives.
+    pub fn vendor(&self) -> Option<Profile> {
+        let mut evidence = Evidence::default();
+        evidence.message(&self.message);
+        evidence.snapshot(&self.snapshot);
+        evidence.profile()
+    }
+}
+
 /// What an operator would tell a colleague. No numbers of parties, no secrets.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Tell {
@@ -365,8 +385,8 @@ pub enum Tell {
         remote: SocketAddr,
         /// Streams that are recorded.
         streams: usize,
-        /// Who made the SRC, by the signs it gives.
-        vendor: Option<Profile>,
+        /// What the SRC shows of who made it.
+        shown: Box<Shown>,
     },
     /// A session ended.
     SessionEnded {

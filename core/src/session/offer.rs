@@ -5,7 +5,9 @@
 //! INVITE without SDP -> Pending -> our offer in the 2xx -> ACK with the answer -> acknowledged()
 //! ```
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
@@ -19,7 +21,7 @@ use super::limits::{DEFAULT_OFFERED_STREAMS, MAX_M_LINES};
 use super::reading::Bodies;
 use super::recording_session::{Context, RecordingSession};
 use super::session_timer::{Asked, Refresher};
-use super::{Tell, own_address};
+use super::{Shown, Tell, own_address};
 use crate::entry::{Alarm, EndCause, Event};
 use crate::metadata;
 use crate::sdp::dtls::Side;
@@ -28,7 +30,6 @@ use crate::sip::check::{ACCEPT, ALLOW, Rejection, SUPPORTED};
 use crate::sip::message::Message;
 use crate::sip::transaction::ServerKey;
 use crate::sip::{Flow, Method, Transport};
-use crate::vendor::Evidence;
 
 /// A request whose answer waits for ports.
 pub(super) struct Pending {
@@ -52,7 +53,7 @@ impl RecordingSession {
     /// Looks at what an INVITE or UPDATE offers and asks for the ports that its answer needs.
     ///
     /// # Errors
-    /// An offer that can't be accepted; the session stays as it was (RFC 3261 14.2).
+    /// The request, where what it offers can't be accepted, and why; the session stays as it was (RFC 3261 14.2).
     pub(super) fn consider(
         &mut self,
         key: ServerKey,
@@ -60,14 +61,14 @@ impl RecordingSession {
         mut bodies: Bodies,
         first: Option<FirstInvite>,
         ctx: &mut Context<'_>,
-    ) -> Result<(), (ServerKey, Rejection)> {
+    ) -> Result<(), Box<(Message, Rejection)>> {
         let local = self.state.flow.local.ip();
         let (id, now) = (self.id(), ctx.now.wall);
         self.state.peer.learn(&request);
         let policy = self.answer_policy(ctx);
         let mut offer = match read_offer(&bodies, &policy) {
             Ok(offer) => offer,
-            Err(rejection) => return Err((key, rejection)),
+            Err(rejection) => return Err(Box::new((request, rejection))),
         };
         if ctx.policy.rules_of(self.state.peer_row.as_deref()).legacy && bodies.translate(&request) {
             let lines = offer.iter_mut().flat_map(|(_, decision)| &mut decision.media);
@@ -81,7 +82,7 @@ impl RecordingSession {
             && request.method() == Some(&Method::Invite)
         {
             let why = "SRTP is required (require_srtp), and keys of ours are not shown over signalling without TLS (sdes_over_clear)";
-            return Err((key, not_acceptable(why)));
+            return Err(Box::new((request, not_acceptable(why))));
         }
         self.state.streams.digits = ctx.policy.digits;
         if let Some((_, decision)) = &offer {
@@ -159,7 +160,6 @@ impl RecordingSession {
         if is_first {
             keep(id, now.wall, Event::Answered, ctx.out);
             self.take_first_metadata(&bodies, ctx);
-            self.tell_started(&request, ctx);
         } else {
             self.take_metadata(&bodies.metadata, ctx);
         }
@@ -167,6 +167,9 @@ impl RecordingSession {
         ctx.respond(&key, response);
         if !is_invite {
             self.ask_for_snapshot(ctx);
+        }
+        if is_first {
+            self.tell_started(request, ctx);
         }
     }
 
@@ -188,13 +191,10 @@ impl RecordingSession {
     }
 
     /// The operator's log hears of a session that begins. `message` is the SRC's: its INVITE, or its 2xx to ours.
-    pub(super) fn tell_started(&self, message: &Message, ctx: &mut Context<'_>) {
+    pub(super) fn tell_started(&self, message: Message, ctx: &mut Context<'_>) {
         let (remote, streams) = (self.state.flow.remote, self.state.streams.live().count());
-        let mut evidence = Evidence::default();
-        evidence.message(message);
-        evidence.snapshot(&self.state.snapshot);
-        let vendor = evidence.profile();
-        ctx.out.push_back(super::Output::Tell(Tell::SessionStarted { session: self.id(), remote, streams, vendor }));
+        let shown = Box::new(Shown { message, snapshot: Arc::clone(&self.state.snapshot) });
+        ctx.out.push_back(super::Output::Tell(Tell::SessionStarted { session: self.id(), remote, streams, shown }));
     }
 
     fn refuse_for_lack_of_ports(&mut self, key: &ServerKey, request: &Message, ctx: &mut Context<'_>) {
@@ -206,7 +206,7 @@ impl RecordingSession {
     }
 
     /// Keys are agreed on once the answer is sure to leave: an offer that is refused or cancelled changes none.
-    fn agree_on_keys(&mut self, offer: Option<&(Description, Decision)>, ctx: &mut Context<'_>) {
+    pub(super) fn agree_on_keys(&mut self, offer: Option<&(Description, Decision)>, ctx: &mut Context<'_>) {
         let id = self.id();
         match offer {
             Some((_, decision)) => {
@@ -262,9 +262,11 @@ impl RecordingSession {
     fn describe(&mut self, ctx: &mut Context<'_>, encode: impl Fn(u64, u64) -> Vec<u8>) -> Vec<u8> {
         let id = self.id();
         let state = &mut self.state;
-        let same = encode(state.description_id, state.description_version);
-        if state.described.as_bytes() == same {
-            return same;
+        if !state.described.is_empty() {
+            let same = encode(state.description_id, state.description_version);
+            if state.described.as_bytes() == same {
+                return same;
+            }
         }
         state.description_version += 1;
         let described = encode(state.description_id, state.description_version);

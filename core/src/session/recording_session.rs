@@ -91,6 +91,8 @@ struct Restoring {
     rebooted: bool,
     /// Ports that come back under another number, if at all: the SRC must be told.
     moved: BTreeSet<PortIndex>,
+    /// Another node wrapped the keys: the SRC must tell its own once more.
+    keys_lost: bool,
 }
 
 impl RecordingSession {
@@ -114,9 +116,12 @@ impl RecordingSession {
     /// A session of before a restart. Its ports are asked for by number.
     pub(super) fn restore(state: Checkpoint, gap_from: Wall, rebooted: bool, ctx: &mut Context<'_>) -> Self {
         let mut session = Self::new(state);
-        session.restoring = Some(Restoring { gap_from, rebooted, moved: BTreeSet::new() });
+        session.restoring = Some(Restoring { gap_from, rebooted, moved: BTreeSet::new(), keys_lost: false });
         let id = session.id();
-        session.open_secrets(ctx);
+        let keys_lost = !session.open_secrets(ctx);
+        if let Some(restoring) = session.restoring.as_mut() {
+            restoring.keys_lost = keys_lost;
+        }
         session.state.streams.reopen(id, ctx.now.wall, ctx.out);
         if session.state.streams.is_ready() {
             session.finish_restore(ctx);
@@ -172,9 +177,9 @@ impl RecordingSession {
         }
     }
 
-    /// What stood wrapped in the checkpoint. Keys that another node wrapped are lost: what comes is kept sealed, and the
-    /// SRC's next offer brings new ones.
-    fn open_secrets(&mut self, ctx: &mut Context<'_>) {
+    /// What stood wrapped in the checkpoint. `false`: another node wrapped it, and keys are lost. What comes is kept sealed
+    /// until the SRC answers an offer of ours with its own.
+    fn open_secrets(&mut self, ctx: &mut Context<'_>) -> bool {
         let session = self.id();
         let keyring = ctx.keyring(session);
         let streams = self.state.streams.unwrap_keys(&keyring);
@@ -182,6 +187,7 @@ impl RecordingSession {
         if !streams || !described {
             ctx.out.push_back(Output::Tell(Tell::KeysLost { session }));
         }
+        streams
     }
 
     fn finish_restore(&mut self, ctx: &mut Context<'_>) {
@@ -190,11 +196,14 @@ impl RecordingSession {
         journalling::begin_segment(&self.state, now, ctx.out);
         let gap = Event::Gap { from: restoring.gap_from, to: now.wall, rebooted: restoring.rebooted };
         keep(id, now.wall, gap, ctx.out);
+        if restoring.keys_lost {
+            self.agree_on_keys(None, ctx);
+        }
         self.state.streams.publish(id, now.wall, ctx.out);
         self.state.streams.reserve_anew(id, now.wall, ctx.out);
         journalling::checkpoint(&self.state, now, ctx.out);
         self.state.streams.grant_all(id, ctx.out);
-        if !restoring.moved.is_empty() {
+        if !restoring.moved.is_empty() || restoring.keys_lost {
             self.offer_change(ctx);
         }
     }

@@ -271,7 +271,7 @@ fn journal(ended: &[Ended]) -> Vec<u8> {
         seed: Seed([1; 32]),
         anchor: (Monotonic(0), Wall(BEGAN)),
         boot: "boot".to_owned(),
-        config: serde_json::Value::Null,
+        config: std::sync::Arc::default(),
     };
     let mut out = Vec::new();
     encoder::Encoder::begin(&mut out, Wall(BEGAN), &header, &[(PortIndex(0), Some("1"))]);

@@ -28,7 +28,7 @@ fn header(session: SessionId, segment: u32, boot: &str) -> SegmentHeader {
         seed: Seed([0; 32]),
         anchor: (Monotonic(0), Wall(0)),
         boot: boot.into(),
-        config: serde_json::Value::Null,
+        config: std::sync::Arc::default(),
     }
 }
 

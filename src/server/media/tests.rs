@@ -345,7 +345,7 @@ impl Memory {
             seed: Seed([0; 32]),
             anchor: (Now { monotonic: Default::default(), wall: start }.monotonic, start),
             boot: String::new(),
-            config: serde_json::Value::Null,
+            config: std::sync::Arc::default(),
         };
         Encoder::begin(&mut segment, start, &header, &[(PortIndex(0), None), (PortIndex(1), None)]);
         segment.extend(lock(&self.0).get(&session).into_iter().flatten());
