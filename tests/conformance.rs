@@ -6,7 +6,7 @@ use std::path::Path;
 
 const LEVELS: [&str; 6] = ["MUST", "SHOULD", "MAY", "must", "should", "PROJ"];
 /// Sections of the checklist that the table answers.
-const SECTIONS: [&str; 5] = ["## 1.", "## 2.", "## 3.", "## 4.", "## 7."];
+const SECTIONS: [&str; 6] = ["## 1.", "## 2.", "## 3.", "## 4.", "## 6.", "## 7."];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
