@@ -185,6 +185,7 @@ fn settings(n: usize, rtp_port: u16) -> PortSettings {
         seed: n as u64,
         digits: Digits::Keep,
         srtp: None,
+        dtls: false,
     }
 }
 

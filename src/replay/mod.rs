@@ -112,9 +112,19 @@ struct Replay {
 }
 
 impl Replay {
+    /// Of a journal, whose packets are plain: DTLS is taken then, and nobody has to shake hands.
+    fn recorder_of_a_journal(&self) -> anyhow::Result<Offline> {
+        let answer = self.policy.answer.clone().with_any_certificate();
+        self.recorder_by(Policy { answer, ..self.policy.clone() })
+    }
+
     fn recorder(&self) -> anyhow::Result<Offline> {
+        self.recorder_by(self.policy.clone())
+    }
+
+    fn recorder_by(&self, policy: Policy) -> anyhow::Result<Offline> {
         let writer = Writer::start(Arc::clone(&self.disk), &self.data, Arc::new(|| ()))?;
-        let mut offline = Offline::new(self.policy.clone(), node::fresh_seed()?, writer);
+        let mut offline = Offline::new(policy, node::fresh_seed()?, writer);
         offline.srs.keep_keys_with(self.node_key.clone());
         Ok(offline)
     }
@@ -133,7 +143,7 @@ impl Replay {
         }
         if let Some(session) = session {
             if self.journal.is_none() {
-                self.journal = Some((session, Again::new(self.recorder()?)));
+                self.journal = Some((session, Again::new(self.recorder_of_a_journal()?)));
             }
             return self.journal.as_mut().map_or(Ok(()), |(_, again)| again.replay(file));
         }

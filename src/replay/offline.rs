@@ -172,7 +172,9 @@ impl Offline {
             Output::SessionEnded { session, .. } if self.keeps_late => self.ending.push(session),
             Output::SessionEnded { session, .. } => self.end(session),
             Output::Tell(tell) => tracing::debug!(?tell),
-            Output::ClosePort { .. }
+            // Nobody shakes hands with a recording: its packets are plain, or their keys are kept.
+            Output::ExpectDtls { .. }
+            | Output::ClosePort { .. }
             | Output::Reserve { .. }
             | Output::RecordingEnded { .. }
             | Output::CloseConnection { .. }

@@ -21,6 +21,12 @@ pub(super) fn tell(tell: &Tell) {
         Tell::Alarm { session, alarm, port, raised: false } => {
             tracing::info!(%session, ?alarm, stream = port.map(|p| p.0), "alarm cleared");
         }
+        Tell::Secured { session, port, peer, suite, version } => {
+            tracing::info!(%session, stream = port.0, %peer, %suite, version, "DTLS: media are protected");
+        }
+        Tell::NotSecured { session, port, peer, why } => {
+            tracing::warn!(%session, stream = port.0, %peer, "DTLS: no handshake: {why}");
+        }
         Tell::Refused { remote, status, reason } => tracing::info!(%remote, status, reason, "refused"),
         Tell::KeptOut { remote, reason, untold } => {
             let why = match reason {

@@ -146,6 +146,25 @@ const CASES: &[Case] = &[
     ("direction-recvonly", &[("a=sendonly\r\na=label:2", "a=recvonly\r\na=label:2")], 200),
     ("hold-by-address", &[("c=IN IP4 192.0.2.9", "c=IN IP4 0.0.0.0")], 200),
     ("payload-unmapped", &[("RTP/AVP 8\r\na=sendonly\r\na=label:2", "RTP/AVP 8 97\r\na=sendonly\r\na=label:2")], 200),
+    (
+        "weak-fingerprint",
+        &[(
+            "RTP/AVP 8\r\na=sendonly\r\na=label:2",
+            "UDP/TLS/RTP/SAVP 8\r\na=setup:actpass\r\na=fingerprint:sha-1 \
+             4A:AD:B9:B1:3F:82:18:3B:54:02:12:DF:3E:5D:49:6B:19:E5:7C:AB\r\na=sendonly\r\na=label:2",
+        )],
+        200,
+    ),
+    (
+        "fingerprint-in-clear",
+        &[(
+            "RTP/AVP 8\r\na=sendonly\r\na=label:2",
+            "UDP/TLS/RTP/SAVP 8\r\na=setup:actpass\r\na=fingerprint:sha-256 \
+             4A:AD:B9:B1:3F:82:18:3B:54:02:12:DF:3E:5D:49:6B:19:E5:7C:AB:4A:AD:B9:B1:3F:82:18:3B:54:02:12:DF\r\n\
+             a=sendonly\r\na=label:2",
+        )],
+        200,
+    ),
     ("media-not-recorded", &[("m=audio 4002 RTP/AVP 8", "m=message 4002 TCP/MSRP *")], 200),
     ("no-usable-codec", &[("RTP/AVP 8", "RTP/AVP 96")], 488),
     // The metadata.

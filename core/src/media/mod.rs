@@ -60,6 +60,9 @@ pub struct PortSettings {
     /// The keys, where it is SRTP. They are never written down with the rest.
     #[serde(skip)]
     pub srtp: Option<Arc<Protection>>,
+    /// Handshakes of DTLS come on its sockets as well.
+    #[serde(default)]
+    pub dtls: bool,
 }
 
 /// What becomes of a datagram.

@@ -37,6 +37,7 @@ fn settings() -> PortSettings {
         seed: 1,
         digits: Digits::Keep,
         srtp: None,
+        dtls: false,
     }
 }
 

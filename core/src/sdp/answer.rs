@@ -11,6 +11,8 @@ use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::crypto::{self, Crypto, CryptoPolicy};
+use super::dtls::{DtlsError, Theirs, is_dtls};
+use super::fingerprint::{Fingerprint, HashFunction};
 use super::payload::{is_known_audio, is_supplementary, matches_policy};
 use super::{Description, Direction, Format, Host, Media};
 
@@ -32,6 +34,9 @@ pub struct AnswerPolicy {
     /// Which `a=crypto` lines are taken.
     #[serde(default)]
     pub srtp: CryptoPolicy,
+    /// Our certificate's, where DTLS-SRTP is spoken.
+    #[serde(default)]
+    pub fingerprint: Option<Fingerprint>,
 }
 
 impl Default for AnswerPolicy {
@@ -43,7 +48,17 @@ impl Default for AnswerPolicy {
             require_srtp: false,
             clear_keys_refused: false,
             srtp: CryptoPolicy::default(),
+            fingerprint: None,
         }
+    }
+}
+
+impl AnswerPolicy {
+    /// For who answers dry: as if we had a certificate, where it does not matter which.
+    #[must_use]
+    pub fn with_any_certificate(mut self) -> Self {
+        self.fingerprint.get_or_insert_with(|| Fingerprint::of(HashFunction::Sha256, b""));
+        self
     }
 }
 
@@ -101,6 +116,9 @@ pub struct Accepted {
     /// The `a=crypto` line that is taken (RFC 4568), on RTP/SAVP and RTP/SAVPF. It holds keys, so it is never written down.
     #[serde(skip)]
     pub crypto: Option<Crypto>,
+    /// What DTLS protects it, if that does.
+    #[serde(default)]
+    pub dtls: Option<Theirs>,
 }
 
 /// How an SRC pauses a stream.
@@ -127,6 +145,8 @@ pub enum NotRecorded {
     Proto(String),
     /// Secure RTP without keys that we could use; the transport, and what is wrong with its keys.
     Secure(String),
+    /// DTLS-SRTP that cannot be shaken hands for.
+    Dtls(DtlsError),
     /// Plain RTP, where only SRTP may be taken.
     Plain(String),
     /// Secure RTP whose keys came over signalling that anybody can read.
@@ -142,6 +162,7 @@ impl fmt::Display for NotRecorded {
             Self::Media(kind) => write!(f, "{kind} is not recorded"),
             Self::Proto(proto) => write!(f, "the transport {proto} is not supported"),
             Self::Secure(proto) => write!(f, "no a=crypto line that can be taken for {proto}"),
+            Self::Dtls(why) => write!(f, "no DTLS-SRTP: {why}"),
             Self::Plain(proto) => write!(f, "{proto} is plain, and SRTP is required (require_srtp)"),
             Self::ClearKeys(proto) => write!(
                 f,
@@ -201,6 +222,7 @@ fn accept(media: &Media, policy: &AnswerPolicy) -> Result<Accepted, NotRecorded>
     match media.proto.to_ascii_uppercase().as_str() {
         "RTP/AVP" | "RTP/AVPF" if policy.require_srtp => return Err(NotRecorded::Plain(media.proto.clone())),
         "RTP/AVP" | "RTP/AVPF" => {}
+        proto if is_dtls(proto) && policy.fingerprint.is_some() => {}
         proto if proto.contains("/SAVP") && policy.clear_keys_refused && !media.crypto.is_empty() => {
             return Err(NotRecorded::ClearKeys(media.proto.clone()));
         }
@@ -214,7 +236,9 @@ fn accept(media: &Media, policy: &AnswerPolicy) -> Result<Accepted, NotRecorded>
     }
     let (direction, paused) = direction(media);
     let remote = remote(media);
+    let dtls = is_dtls(&media.proto).then(|| Theirs::read(&media.dtls)).transpose().map_err(NotRecorded::Dtls)?;
     Ok(Accepted {
+        dtls,
         formats,
         direction,
         paused,
@@ -291,6 +315,7 @@ fn remote_rtcp(media: &Media, remote: Option<SocketAddr>) -> Option<SocketAddr> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sdp::dtls::Setup;
 
     fn offer(media: &str) -> Description {
         Description::parse(alloc::format!("v=0\r\nc=IN IP4 192.0.2.1\r\n{media}").as_bytes()).unwrap()
@@ -406,6 +431,32 @@ mod tests {
         assert_eq!(why.to_string(), "no a=crypto line that can be taken for RTP/SAVP: suite not allowed here");
         let shown = alloc::format!("{:?}", offer(&alloc::format!("m=audio 1 RTP/SAVP 0\r\n{lines}")));
         assert!(shown.contains("HMAC_SHA1_80 inline:xxxx") && !shown.contains(key), "{shown}");
+    }
+
+    #[test]
+    fn dtls_is_taken_where_we_have_a_certificate_and_the_peer_has_named_its_own() {
+        use crate::sdp::fingerprint::HashFunction;
+        let ours = Fingerprint::of(HashFunction::Sha256, b"ours");
+        let policy = AnswerPolicy {
+            fingerprint: Some(ours),
+            require_srtp: true,
+            clear_keys_refused: true,
+            ..AnswerPolicy::default()
+        };
+        let theirs = Fingerprint::of(HashFunction::Sha256, b"theirs");
+        let line = "m=audio 4 UDP/TLS/RTP/SAVPF 8\r\n";
+        let dtls = |sdp: &str, policy: &AnswerPolicy| {
+            decide_each(&offer(sdp), policy).media.remove(0).accepted.map(|accepted| accepted.dtls.unwrap())
+        };
+        let by_session = alloc::format!("a=fingerprint:{theirs}\r\na=setup:active\r\n{line}a=setup:passive\r\n");
+        let taken = dtls(&by_session, &policy).unwrap();
+        assert_eq!(taken.fingerprints, core::slice::from_ref(&theirs));
+        assert_eq!(taken.setup.map(Setup::as_str), Some("passive"), "the m-line's word counts more than the session's");
+        assert_eq!(dtls(&by_session, &AnswerPolicy::default()), None);
+        let why = |sdp: &str| decide(&offer(sdp), &policy).map(|_| ()).map_err(|refusal| refusal.reason);
+        assert_eq!(why(line), Err("no DTLS-SRTP: there is no a=fingerprint".into()));
+        let held = alloc::format!("{line}a=fingerprint:{theirs}\r\na=setup:holdconn\r\n");
+        assert_eq!(why(&held), Err("no DTLS-SRTP: its a=setup is neither actpass, active nor passive".into()));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use core::net::IpAddr;
 
 use super::crypto::CryptoLine;
 use super::payload::{canonical_encoding, static_format};
-use super::{Description, Direction, Format, Host, Media, Origin};
+use super::{Description, Direction, DtlsAttributes, Format, Host, Media, Origin};
 
 /// M-lines in one description; SRCs send up to 16.
 pub const MAX_MEDIA: usize = 64;
@@ -97,6 +97,7 @@ impl Description {
             let own = media.attributes.iter().rev().find_map(|(name, _)| Direction::from_name(name));
             media.direction = own.or(direction).unwrap_or(Direction::SendRecv);
             media.rtcp_mux |= rtcp_mux;
+            media.resolve_dtls(&self.attributes);
             media.host = media.host.take().or_else(|| self.connection.clone());
             media.connection = media.host.as_ref().and_then(Host::address);
         }
@@ -145,6 +146,19 @@ impl Media {
             self.crypto.push(line);
         }
     }
+
+    /// Fingerprints and setup may be said once for the whole session (RFC 8122 5, RFC 4145 4).
+    fn resolve_dtls(&mut self, session: &[(String, Option<String>)]) {
+        let of = |attributes: &[(String, Option<String>)], name: &str| -> Vec<String> {
+            let named = attributes.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
+            named.filter_map(|(_, value)| value.as_deref()).map(|value| value.trim().to_string()).collect()
+        };
+        let either = |name: &str| {
+            Some(of(&self.attributes, name)).filter(|own| !own.is_empty()).unwrap_or_else(|| of(session, name))
+        };
+        let fingerprints = either("fingerprint");
+        self.dtls = DtlsAttributes { setup: either("setup").pop(), tls_id: either("tls-id").pop(), fingerprints };
+    }
 }
 
 /// `x=value`, with blanks around the `=` forgiven.
@@ -179,6 +193,7 @@ fn media_line(value: &str) -> Option<Media> {
         rtcp_mux: false,
         ptime: None,
         crypto: Vec::new(),
+        dtls: DtlsAttributes::default(),
         attributes: Vec::new(),
     })
 }

@@ -23,6 +23,7 @@ use super::srs::Srs;
 use super::{Checkpoint, Output, Tell};
 use crate::entry::{EndCause, Event};
 use crate::metadata::Snapshot;
+use crate::sdp::dtls::Side;
 use crate::sdp::{Decision, Description};
 use crate::seed::{Random, SessionId};
 use crate::sip::check::{ACCEPT, ALLOW};
@@ -237,6 +238,7 @@ impl RecordingSession {
             journalling::keep_message(id, *at, flow, *outbound, bytes, ctx.out);
         }
         self.state.answered = Some(now.wall);
+        let _ = self.state.streams.agree_on_dtls(&decision.media, Side::Answerer, &mut self.random);
         self.state.streams.agree(&decision.media, &mut ctx.keyring(id));
         self.state.streams.publish(id, now.wall, ctx.out);
         let sdp = self.describe_answer(&offer, &decision, ctx);

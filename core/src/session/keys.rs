@@ -127,6 +127,7 @@ impl Streams {
             let Some(live) = self.line_mut(line) else { continue };
             match crypto {
                 Some(theirs) => live.answer_keys(theirs, keyring),
+                None if live.dtls.is_some() => live.await_keys(keyring),
                 None => live.keys = None,
             }
             live.protect();
@@ -157,6 +158,7 @@ impl Streams {
             let Some(live) = self.line_mut(line) else { continue };
             match crypto {
                 Some(theirs) => live.take_answered_keys(theirs, keyring),
+                None if live.dtls.is_some() => live.await_keys(keyring),
                 None if decided.accepted.is_some() => live.keys = None,
                 None => {}
             }
@@ -167,7 +169,9 @@ impl Streams {
     /// Our lines of each m-line, for a description.
     pub(super) fn own_lines(&self) -> Vec<Vec<Crypto>> {
         let own = |live: &Live| live.keys.as_ref().map(|keys| keys.open.ours.clone()).unwrap_or_default();
-        self.each_line().map(|line| line.map(own).unwrap_or_default()).collect()
+        // What a handshake yielded is never told.
+        let by_sdes = |line: &&Live| line.dtls.is_none();
+        self.each_line().map(|line| line.filter(by_sdes).map(own).unwrap_or_default()).collect()
     }
 
     /// Opens the keys of before a restart. `false`: some cannot be opened, and are forgotten.
@@ -233,6 +237,20 @@ impl Streams {
 }
 
 impl Live {
+    /// A handshake of DTLS is to bring them.
+    fn await_keys(&mut self, keyring: &Keyring<'_>) {
+        let port = self.port();
+        self.keys.get_or_insert_with(|| StreamKeys::new(Open::default(), port, keyring));
+    }
+
+    /// A handshake of DTLS has brought them.
+    pub(super) fn take_dtls_keys(&mut self, theirs: MasterKey, ours: MasterKey, keyring: &Keyring<'_>) {
+        let line = |key: MasterKey| Crypto::offer(1, key.into());
+        let open = Open { theirs: Some(line(theirs)), ours: [line(ours)].to_vec(), resumed: false };
+        self.keys = Some(StreamKeys::new(open, self.port(), keyring));
+        self.protect();
+    }
+
     fn answer_keys(&mut self, theirs: &Crypto, keyring: &mut Keyring<'_>) {
         let port = self.port();
         if let Some(keys) = self.keys.as_mut() {

@@ -12,6 +12,7 @@ mod admission;
 mod checkpoint;
 mod calling;
 mod connections;
+mod dtls;
 mod journalling;
 mod keys;
 mod guarded;
@@ -54,6 +55,8 @@ use core::net::{IpAddr, SocketAddr};
 use crate::entry::{Alarm, EndCause, Event, PortIndex, SegmentHeader};
 use crate::media::{MediaReport, PortSettings};
 use crate::metadata::Snapshot;
+use crate::sdp::crypto::{MasterKey, Suite};
+use crate::sdp::dtls::Association;
 use crate::seed::{RecordingId, SessionId};
 use crate::sip::{ConnectionId, Flow, Message, PeerCertificate, Transport};
 use crate::srtp::SenderState;
@@ -119,6 +122,19 @@ pub enum Input<'a> {
     },
     /// What a media worker saw on a port.
     Media(MediaReport),
+    /// A handshake of DTLS is done.
+    Secured(Secured),
+    /// A handshake of DTLS came to nothing.
+    NotSecured {
+        /// The session.
+        session: SessionId,
+        /// The port at which somebody tried.
+        port: PortIndex,
+        /// From where.
+        peer: SocketAddr,
+        /// Why, in words.
+        why: String,
+    },
     /// Packets of a session reached us and could not be kept.
     Dropped {
         /// The session.
@@ -144,6 +160,34 @@ pub enum Input<'a> {
     Pressure(Option<&'static str>),
     /// Time has passed.
     Timeout,
+}
+
+/// What a handshake of DTLS yielded (RFC 5764 4.2).
+#[derive(Debug)]
+pub struct Secured {
+    /// The session.
+    pub session: SessionId,
+    /// The port.
+    pub port: PortIndex,
+    /// Its RTCP socket's handshake, which has one of its own without rtcp-mux.
+    pub is_rtcp: bool,
+    /// The association it was for.
+    pub association: u32,
+    /// With whom.
+    pub peer: SocketAddr,
+    /// Its keys.
+    pub keys: DtlsKeys,
+}
+
+/// Keys of a handshake.
+#[derive(Debug)]
+pub struct DtlsKeys {
+    /// What the peer protects with.
+    pub theirs: MasterKey,
+    /// What we protect with.
+    pub ours: MasterKey,
+    /// `DTLS 1.2`.
+    pub version: &'static str,
 }
 
 /// An order to the server.
@@ -234,6 +278,19 @@ pub enum Output {
         port: PortIndex,
         /// What is reserved.
         reserved: SenderState,
+    },
+    /// At a socket of a port a peer may shake hands from now on.
+    ExpectDtls {
+        /// The session.
+        session: SessionId,
+        /// The port.
+        port: PortIndex,
+        /// Its RTCP socket.
+        is_rtcp: bool,
+        /// Who may, and in which role.
+        association: Association,
+        /// We begin, with whoever is there.
+        begin_with: Option<SocketAddr>,
     },
     /// Give the port back.
     ClosePort {
@@ -353,6 +410,30 @@ pub enum Tell {
         port: Option<PortIndex>,
         /// `false`: it is over.
         raised: bool,
+    },
+    /// A handshake of DTLS is done: media are protected by its keys.
+    Secured {
+        /// The session.
+        session: SessionId,
+        /// The port.
+        port: PortIndex,
+        /// With whom.
+        peer: SocketAddr,
+        /// What protects its packets.
+        suite: Suite,
+        /// The DTLS version.
+        version: &'static str,
+    },
+    /// A handshake of DTLS came to nothing.
+    NotSecured {
+        /// The session.
+        session: SessionId,
+        /// The port.
+        port: PortIndex,
+        /// Who tried.
+        peer: SocketAddr,
+        /// Why, in words.
+        why: String,
     },
     /// A request was refused.
     Refused {

@@ -24,6 +24,7 @@ use super::session_timer::{Asked, Refresher};
 use super::{Shown, Tell, own_address};
 use crate::entry::{Alarm, EndCause, Event};
 use crate::metadata;
+use crate::sdp::dtls::Side;
 use crate::sdp::{self, Accepted, AnswerPolicy, Decided, Decision, Description, Direction, LocalMedia, OfferedStream};
 use crate::sip::check::{ACCEPT, ALLOW, Rejection, SUPPORTED};
 use crate::sip::message::Message;
@@ -208,7 +209,11 @@ impl RecordingSession {
     pub(super) fn agree_on_keys(&mut self, offer: Option<&(Description, Decision)>, ctx: &mut Context<'_>) {
         let id = self.id();
         match offer {
-            Some((_, decision)) => self.state.streams.agree(&decision.media, &mut ctx.keyring(id)),
+            Some((_, decision)) => {
+                // As the one who answers, we leave no role open.
+                let _ = self.state.streams.agree_on_dtls(&decision.media, Side::Answerer, &mut self.random);
+                self.state.streams.agree(&decision.media, &mut ctx.keyring(id));
+            }
             None => {
                 let policy = self.answer_policy(ctx).srtp;
                 let offered = &self.state.offered;
@@ -224,7 +229,7 @@ impl RecordingSession {
         decision: &Decision,
         ctx: &mut Context<'_>,
     ) -> Vec<u8> {
-        let local = self.local_media();
+        let local = self.local_media(ctx);
         self.state.offered = sdp::same_offer(offer, decision, false);
         // An SRC that was asked to stop is not asked to go on by the way (RFC 3264 6.1 lets any offer be answered so).
         let paused = self.state.pause_told.then(|| as_paused(decision));
@@ -246,7 +251,7 @@ impl RecordingSession {
 
     /// What we would have: each stream that has a port, received unless the SRC was asked to stop.
     pub(super) fn describe_offer(&mut self, ctx: &mut Context<'_>) -> Vec<u8> {
-        let local = self.local_media();
+        let local = self.local_media(ctx);
         let direction = if self.state.pause_told { Direction::Inactive } else { Direction::RecvOnly };
         let as_wanted = |stream: &OfferedStream| OfferedStream { direction, ..stream.clone() };
         let offered: Vec<OfferedStream> = self.state.offered.iter().map(as_wanted).collect();
@@ -269,12 +274,13 @@ impl RecordingSession {
         described
     }
 
-    fn local_media(&self) -> LocalMedia {
+    fn local_media(&self, ctx: &Context<'_>) -> LocalMedia {
         let address: Option<IpAddr> = self.state.streams.live().next().map(|live| live.stream().local.ip());
         LocalMedia {
             address: address.unwrap_or(self.state.flow.local.ip()),
             ports: self.state.streams.answer_ports(),
             crypto: self.state.streams.own_lines(),
+            dtls: self.state.streams.own_dtls(ctx.policy.answer.fingerprint.as_ref()),
         }
     }
 
@@ -306,6 +312,9 @@ impl RecordingSession {
         let decision = sdp::decide_each(&answer, &self.answer_policy(ctx));
         let (id, now) = (self.id(), ctx.now.wall);
         self.state.streams.take_answer(id, &decision.media, self.state.pause_told, now, ctx.out);
+        if let Err(port) = self.state.streams.agree_on_dtls(&decision.media, Side::Offerer, &mut self.random) {
+            self.alarm(Alarm::NoAnswer, Some(port), true, ctx);
+        }
         self.state.streams.take_answered_keys(&decision.media, &ctx.keyring(id));
         self.state.streams.publish(id, now, ctx.out);
     }
@@ -369,6 +378,7 @@ fn as_decided(offered: &[OfferedStream]) -> Vec<Decided> {
         remote: None,
         remote_rtcp: None,
         crypto: None,
+        dtls: None,
     };
     let decided = |(m_line, stream): (u16, &OfferedStream)| Decided {
         m_line,

@@ -189,6 +189,12 @@ impl Srs {
             Input::Media(report) => {
                 self.with_session(now, report.session, |s, ctx| s.media(&report, ctx));
             }
+            Input::Secured(done) => {
+                self.with_session(now, done.session, |s, ctx| s.secured(done, ctx));
+            }
+            Input::NotSecured { session, port, peer, why } => {
+                self.with_session(now, session, |s, ctx| s.not_secured(port, peer, why, ctx));
+            }
             Input::Dropped { session, packets, cause } => {
                 self.with_session(now, session, |s, ctx| s.dropped(packets, cause, ctx));
             }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
+use super::dtls::Dtls;
 use super::keys::StreamKeys;
 use super::limits::MAX_PORTS;
 use super::{Outbox, Output};
@@ -34,6 +35,9 @@ pub(super) struct Streams {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Live {
     pub(super) settings: PortSettings,
+    /// What protects its media, where DTLS does.
+    #[serde(default)]
+    pub(super) dtls: Option<Dtls>,
     /// What the SRC's own offer says of pausing, an operator's pause apart.
     offered_pause: Option<PauseCause>,
     /// The last packet, or the moment from which packets are expected.
@@ -158,6 +162,7 @@ impl Streams {
             seed: random.next_u64(),
             digits: self.digits,
             srtp: None,
+            dtls: false,
         };
         self.lines[line] = Some(Live {
             settings,
@@ -165,6 +170,7 @@ impl Streams {
             heard: now,
             alarmed: false,
             published: None,
+            dtls: None,
             keys: None,
             published_keys: None,
         });
@@ -281,6 +287,7 @@ impl Streams {
 
     /// The state of every port that has changed, for the journal and for the workers.
     pub(super) fn publish(&mut self, session: SessionId, now: Wall, out: &mut Outbox) {
+        self.expect_dtls(session, out);
         let mut updates = Vec::new();
         for live in self.live_mut().filter(|live| live.published.as_ref() != Some(&live.settings)) {
             live.published = Some(live.settings.clone());

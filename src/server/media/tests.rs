@@ -299,6 +299,7 @@ impl Bench {
                 }
             }
             News::Flushed { session } => heard.flushed.push(session),
+            News::Dtls(_) => {}
             News::Closed { report, .. } => heard.closed.push(report),
             News::Failed { why, .. } => panic!("{why}"),
         }
@@ -396,6 +397,7 @@ fn settings(port: u16, ssrc: u32, rtp: SocketAddr) -> PortSettings {
         seed,
         digits: Digits::Keep,
         srtp: None,
+        dtls: false,
     }
 }
 

@@ -14,6 +14,7 @@ use siprec_core::media::{MediaReport, Port, PortSettings};
 use siprec_core::seed::SessionId;
 use siprec_core::time::{Monotonic, Now, TimerTable, Wall};
 
+use super::dtls::{Component, Dtls, is_dtls};
 use super::ports::BoundPair;
 use super::receive::{Datagram, Outcome, Receiver};
 use super::slabs::{Place, Slabs};
@@ -90,6 +91,7 @@ pub(super) struct Worker {
     /// A report as it is sent, and a packet that waited for a key.
     protected: Vec<u8>,
     sealed: Vec<u8>,
+    dtls: Option<Dtls>,
     is_over: bool,
 }
 
@@ -120,6 +122,7 @@ impl Worker {
             rtcp: vec![],
             protected: vec![],
             sealed: vec![],
+            dtls: None,
             is_over: false,
         }
     }
@@ -198,7 +201,7 @@ impl Worker {
 
     /// Fetches what is in a socket, `limit` datagrams or a few more.
     fn receive(&mut self, token: Token, limit: usize) {
-        let Self { slots, receiver, slabs, stamps, .. } = self;
+        let Self { slots, receiver, slabs, stamps, dtls, .. } = self;
         let Some(Some(slot)) = slots.get_mut(token.slot()) else { return };
         let Slot { port, place, rtp, rtcp, is_changed, .. } = slot;
         let socket = if token.is_rtcp() { rtcp } else { rtp };
@@ -206,6 +209,10 @@ impl Worker {
         let mut is_empty = false;
         while !is_empty && fetched < limit {
             let mut each = |datagram: Datagram<'_>| {
+                if port.settings().dtls && is_dtls(datagram.bytes) {
+                    pass_on(dtls.as_ref(), port, slabs.session(*place), token.is_rtcp(), &datagram);
+                    return;
+                }
                 let at = stamps.arrival(datagram.stamp);
                 keep(port, slabs, *place, token.is_rtcp(), at, &datagram);
             };
@@ -312,11 +319,23 @@ impl Worker {
                 }
                 self.tell_flushed(session);
             }
+            Order::Protect(dtls) => self.dtls = Some(dtls),
+            Order::Send { from, to, datagram } => self.send_handshake(from, to, &datagram),
             Order::FlushAll(_done) => {
                 (0..self.slots.len()).for_each(|index| self.drain(index));
                 self.hand_over();
             }
             Order::Stop => self.stop(),
+        }
+    }
+
+    /// A datagram of a handshake leaves from the socket at which the peer shakes hands.
+    fn send_handshake(&self, from: Component, to: SocketAddr, datagram: &[u8]) {
+        let slot = self.find(from.session, from.port).and_then(|index| self.slots.get(index)?.as_ref());
+        let Some(slot) = slot else { return };
+        let socket = if from.is_rtcp { &slot.rtcp } else { &slot.rtp };
+        if let Err(error) = socket.socket.send_to(datagram, to) {
+            tracing::debug!(%to, %error, "a datagram of DTLS was not sent");
         }
     }
 
@@ -395,6 +414,14 @@ impl Socket {
     fn new(socket: UdpSocket) -> Self {
         let is_ipv4 = socket.local_addr().is_ok_and(|address| address.is_ipv4());
         Self { socket, is_ipv4, dropped: 0, has_dropped: false }
+    }
+}
+
+/// A handshake's datagram goes to the thread of the handshakes.
+fn pass_on(dtls: Option<&Dtls>, port: &Port, session: Option<SessionId>, is_rtcp: bool, datagram: &Datagram<'_>) {
+    if let (Some(dtls), Some(session)) = (dtls, session) {
+        let component = Component { session, port: port.settings().stream.port, is_rtcp };
+        dtls.datagram(component, datagram.from, datagram.bytes);
     }
 }
 

@@ -4,6 +4,7 @@ mod bodies;
 mod calling;
 mod calls;
 mod dialogs;
+mod dtls;
 mod lines;
 mod offers;
 mod peers;
@@ -44,6 +45,8 @@ pub(super) struct Bench {
     /// Indices of SRTCP that were granted.
     pub(super) reserved: Vec<(PortIndex, u32)>,
     pub(super) settings: Vec<PortSettings>,
+    /// Handshakes of DTLS that may come: the port, whether its RTCP socket, the association, with whom we begin.
+    pub(super) expected: Vec<(u16, bool, Association, Option<SocketAddr>)>,
     pub(super) begun: Vec<SegmentHeader>,
     pub(super) ended_recordings: Vec<RecordingId>,
     pub(super) ended: Vec<(SessionId, EndCause)>,
@@ -83,6 +86,7 @@ impl Bench {
             closed: Vec::new(),
             reserved: Vec::new(),
             settings: Vec::new(),
+            expected: Vec::new(),
             begun: Vec::new(),
             ended_recordings: Vec::new(),
             ended: Vec::new(),
@@ -134,13 +138,18 @@ impl Bench {
                     }
                 }
                 Output::UpdatePort { settings, .. } => self.settings.push(settings),
+                Output::ExpectDtls { port, is_rtcp, association, begin_with, .. } => {
+                    self.expected.push((port.0, is_rtcp, association, begin_with));
+                }
                 Output::Reserve { port, reserved, .. } => self.reserved.push((port, reserved.reserved)),
                 Output::ClosePort { session, port } => self.closed.push((session, port)),
                 Output::Begin { header, .. } => self.begun.push(header),
                 Output::Keep { session, at, kept } => self.kept.push((session, at, kept)),
                 Output::RecordingEnded { recording, .. } => self.ended_recordings.push(recording),
                 Output::SessionEnded { session, cause } => self.ended.push((session, cause)),
-                Output::Tell(tell @ Tell::KeptOut { .. }) => self.told.push(tell),
+                Output::Tell(tell @ (Tell::KeptOut { .. } | Tell::Secured { .. } | Tell::NotSecured { .. })) => {
+                    self.told.push(tell)
+                }
                 Output::CloseConnection { .. } | Output::Framed { .. } | Output::Tell(_) => {}
             }
         }
