@@ -10,6 +10,12 @@ pub(super) fn tell(tell: &Tell) {
             tracing::info!(%session, src = %remote, streams, vendor, "recording");
         }
         Tell::SessionEnded { session, cause } => tracing::info!(%session, ?cause, "session ended"),
+        Tell::DialogJoined { session, remote, streams } => {
+            tracing::info!(%session, src = %remote, streams, "the call's other end joined the recording");
+        }
+        Tell::DialogEnded { session, cause } => {
+            tracing::info!(%session, ?cause, "one of two dialogs ended; the recording goes on");
+        }
         Tell::Alarm { session, alarm, port, raised: true } => {
             tracing::warn!(%session, ?alarm, stream = port.map(|p| p.0), "alarm");
         }

@@ -7,6 +7,7 @@ use core::fmt;
 use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
+use super::legacy::Bridge;
 use super::peer::Abilities;
 use super::recordings::Recordings;
 use super::session_timer::SessionTimer;
@@ -59,6 +60,12 @@ pub struct Checkpoint {
     /// The SRC was asked to stop sending.
     #[serde(default)]
     pub(super) pause_told: bool,
+    /// Which dialog of a phone's bridge this is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) bridge: Option<Bridge>,
+    /// The session's other dialogs, without what all have in common. Set while it is this dialog's turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) joined: Vec<Checkpoint>,
     /// Set once the session is over.
     pub(super) ended: Option<EndCause>,
 }
@@ -117,6 +124,8 @@ impl Checkpoint {
             peer: Abilities::default(),
             initiated: false,
             pause_told: false,
+            bridge: None,
+            joined: Vec::new(),
             ended: None,
         }
     }

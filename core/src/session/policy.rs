@@ -113,7 +113,8 @@ impl Policy {
     pub fn let_everybody_in(&mut self) {
         self.guard = Guard::default();
         for rules in self.peers.iter_mut().map(|peer| &mut peer.rules).chain([&mut self.rules]) {
-            *rules = Rules { allow: true, require_tls: false, digest: None, max_sessions: None, ..rules.clone() };
+            let (require_tls, digest, max_sessions) = (false, None, None);
+            *rules = Rules { allow: true, legacy: true, require_tls, digest, max_sessions, ..rules.clone() };
         }
     }
 }

@@ -60,6 +60,8 @@ pub(super) enum Purpose {
 
 /// A dialog with an SRC.
 pub(super) struct RecordingSession {
+    /// What the server knows it by: the session's id, or one of its own where another dialog was before it.
+    pub(super) key: SessionId,
     pub(super) state: Checkpoint,
     pub(super) random: Random,
     /// An INVITE or UPDATE that waits for ports.
@@ -81,6 +83,8 @@ struct Restoring {
     rebooted: bool,
     /// Ports that come back under another number, if at all: the SRC must be told.
     moved: BTreeSet<PortIndex>,
+    /// Another dialog of the session begins the journal's next segment.
+    beside: bool,
 }
 
 impl RecordingSession {
@@ -89,6 +93,7 @@ impl RecordingSession {
         let Seed(seed) = state.header.seed;
         let (random, branches) = (Random::new(Seed(seed)), Random::new(Seed(seed.map(|byte| byte ^ BRANCHES))));
         Self {
+            key: state.session(),
             state,
             random,
             branches,
@@ -104,7 +109,7 @@ impl RecordingSession {
     /// A session of before a restart. Its ports are asked for by number.
     pub(super) fn restore(state: Checkpoint, gap_from: Wall, rebooted: bool, ctx: &mut Context<'_>) -> Self {
         let mut session = Self::new(state);
-        session.restoring = Some(Restoring { gap_from, rebooted, moved: BTreeSet::new() });
+        session.restoring = Some(Restoring { gap_from, rebooted, moved: BTreeSet::new(), beside: false });
         let id = session.id();
         session.state.streams.reopen(id, ctx.now.wall, ctx.out);
         if session.state.streams.is_ready() {
@@ -152,8 +157,10 @@ impl RecordingSession {
         if !self.state.streams.is_ready() {
             return;
         }
-        if self.restoring.is_some() {
-            self.finish_restore(ctx);
+        if let Some(restoring) = &self.restoring {
+            if !restoring.beside {
+                self.finish_restore(ctx);
+            }
         } else if self.calling.is_some() {
             self.answer_in_ack(ctx);
         } else if let Some(pending) = self.pending.take() {
@@ -161,12 +168,29 @@ impl RecordingSession {
         }
     }
 
+    /// Goes on with ports of before a restart, once another dialog of the session has begun the journal's next segment.
+    pub(super) fn wait_beside(&mut self) {
+        let (gap_from, moved) = (Wall::default(), BTreeSet::new());
+        self.restoring = Some(Restoring { gap_from, rebooted: false, moved, beside: true });
+    }
+
+    /// Whether that has yet to be, and its ports are there.
+    pub(super) fn waits_beside(&self) -> bool {
+        self.restoring.as_ref().is_some_and(|restoring| restoring.beside) && self.state.streams.is_ready()
+    }
+
+    pub(super) fn go_on_beside(&mut self, ctx: &mut Context<'_>) {
+        self.finish_restore(ctx);
+    }
+
     fn finish_restore(&mut self, ctx: &mut Context<'_>) {
         let Some(restoring) = self.restoring.take() else { return };
         let (id, now) = (self.id(), ctx.now);
-        journalling::begin_segment(&self.state, now, ctx.out);
-        let gap = Event::Gap { from: restoring.gap_from, to: now.wall, rebooted: restoring.rebooted };
-        keep(id, now.wall, gap, ctx.out);
+        if !restoring.beside {
+            journalling::begin_segment(&self.state, now, ctx.out);
+            let gap = Event::Gap { from: restoring.gap_from, to: now.wall, rebooted: restoring.rebooted };
+            keep(id, now.wall, gap, ctx.out);
+        }
         self.state.streams.publish(id, now.wall, ctx.out);
         journalling::checkpoint(&self.state, now, ctx.out);
         if !restoring.moved.is_empty() {
@@ -294,7 +318,7 @@ impl RecordingSession {
         let branch = alloc::format!("z9hG4bK{}", self.branches.token());
         let sent_by = own_address::sent_by(flow, ctx.policy);
         let key = ctx.transactions.request(ctx.now.monotonic, flow, request, branch, &sent_by);
-        ctx.requests.insert(key, (self.id(), purpose));
+        ctx.requests.insert(key, (self.key, purpose));
         key
     }
 

@@ -4,6 +4,7 @@ mod bodies;
 mod calling;
 mod calls;
 mod dialogs;
+mod joined;
 mod lines;
 mod offers;
 mod peers;
