@@ -21,7 +21,7 @@ use super::{Checkpoint, Output, Tell, journalling};
 use crate::entry::{EndCause, PortIndex};
 use crate::seed::{Random, Seed, SessionId};
 use crate::sip::message::Message;
-use crate::time::{Now, Wall};
+use crate::time::Now;
 
 /// Which dialogs are of which session, where they are more than one or may become so.
 #[derive(Debug, Default)]
@@ -78,7 +78,7 @@ impl Srs {
             state.header = journalling::header(&self.policy, key, 1, seed, now);
             let mut dialog = RecordingSession::new(state);
             self.join(&mut dialog, session);
-            dialog.restore_beside(now.wall, &mut self.out);
+            dialog.restore_beside(&mut self.parts(now).1);
             self.add(now, call_id, dialog);
         }
         self.go_on_beside(now, session);
@@ -201,7 +201,6 @@ impl Checkpoint {
         let mut alone = self.clone();
         alone.snapshot = Arc::default();
         alone.recordings = Recordings::default();
-        alone.header.config = serde_json::Value::Null;
         alone
     }
 }
@@ -215,13 +214,6 @@ impl RecordingSession {
     /// Whether another dialog of the session was before it.
     pub(super) fn is_joined(&self) -> bool {
         self.key != self.id()
-    }
-
-    /// The ports of before a restart are asked for; the journal is begun by another.
-    fn restore_beside(&mut self, now: Wall, out: &mut super::Outbox) {
-        let id = self.id();
-        self.wait_beside();
-        self.state.streams.reopen(id, now, out);
     }
 
     /// The dialog is over and its session is not: what it sent ends, the recordings go on.
