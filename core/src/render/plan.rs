@@ -9,15 +9,17 @@ use super::account::Ledger;
 use super::digits::Digits;
 use super::epochs::{Clocks, EpochRecord};
 use super::finish;
+use super::holes::Holes;
 use super::lanes::Seat;
 use super::ports::PortRecord;
 use super::scope::Scope;
+use super::sealed::SealedPackets;
 use super::sheet::{AlarmSheet, ClockStep, DiskStall, Sidecar};
 use super::signalling::Signalling;
 use super::track::{Heard, Tracker};
 use super::wav::WavFormat;
 use crate::deviation::Deviation;
-use crate::entry::{Alarm, Entry, Event, Kind, PortIndex, SegmentHeader};
+use crate::entry::{Alarm, Entry, Event, Kind, PortIndex, Protected, SegmentHeader};
 use crate::seed::{RecordingId, SessionId};
 
 /// Gaps, drops, alarms, steps and deviations that are listed, each.
@@ -71,6 +73,7 @@ pub struct Planner {
     pub(super) ports: BTreeMap<PortIndex, PortRecord>,
     pub(super) signalling: Signalling,
     pub(super) digits: Digits,
+    pub(super) holes: Holes,
     pub(super) notes: Notes,
     /// The last entry of the recording.
     pub(super) last_at: Option<i64>,
@@ -87,6 +90,7 @@ pub(super) struct Notes {
     pub(super) steps: Vec<(i64, i64)>,
     pub(super) stalls: Vec<(i64, u64)>,
     pub(super) deviations: Vec<Deviation>,
+    pub(super) sealed: SealedPackets,
 }
 
 impl Planner {
@@ -103,6 +107,7 @@ impl Planner {
             ports: BTreeMap::new(),
             signalling: Signalling::default(),
             digits: Digits::default(),
+            holes: Holes::default(),
             notes: Notes::default(),
             last_at: None,
         }
@@ -112,7 +117,15 @@ impl Planner {
     pub fn entry(&mut self, entry: &Entry<'_>) {
         let at = entry.at.0;
         match &entry.kind {
-            Kind::Rtp { port, from, packet, .. } => {
+            Kind::Rtp { port, packet, protected: Some(Protected::Sealed), .. } => {
+                if self.scope.is_open() {
+                    self.notes.sealed.take(*port, packet, Protected::Sealed);
+                }
+            }
+            Kind::Rtp { port, from, packet, protected, .. } => {
+                if let Some(protected) = protected {
+                    self.notes.sealed.take(*port, packet, *protected);
+                }
                 if let Some(heard) = self.tracker.packet(at, *port, *from, packet) {
                     self.packet(at, *port, &heard);
                 }
@@ -135,12 +148,15 @@ impl Planner {
     }
 
     /// Ends pass 1.
-    pub fn finish(self) -> Plan {
+    pub fn finish(mut self) -> Plan {
+        while self.holes.due(i64::MAX).is_some() {}
         finish::finish(&self)
     }
 
     fn packet(&mut self, at: i64, port: PortIndex, heard: &Heard<'_>) {
         let in_scope = self.scope.takes(port);
+        self.holes.packet(at, port, heard, in_scope);
+        while self.holes.due(at).is_some() {}
         if let Some(audio) = &heard.audio {
             if audio.epoch == self.epochs.len() {
                 self.epochs.push(EpochRecord::new(heard.source, audio));
@@ -171,6 +187,7 @@ impl Planner {
     fn event(&mut self, at: i64, event: &Event) {
         let over = self.scope.ended().is_some();
         self.scope.event(at, event);
+        self.holes.event(event);
         match event {
             Event::Segment(header) => self.segment(header),
             Event::Stream(stream) => {
@@ -203,6 +220,8 @@ impl Planner {
                 list(&mut self.notes.alarms, (at, *alarm, *port, *raised));
             }
             Event::Metadata { .. }
+            | Event::SrtpKeys { .. }
+            | Event::SrtcpReserved { .. }
             | Event::Gap { .. }
             | Event::Dropped { .. }
             | Event::ClockStep { .. }

@@ -79,6 +79,7 @@ fn pause_words(cause: PauseCause) -> &'static str {
         PauseCause::ZeroAddress => "the SRC offered the address 0.0.0.0",
         PauseCause::ZeroPort => "the SRC offered port 0",
         PauseCause::Operator => "an operator paused it",
+        PauseCause::DialogEnded => "its dialog was over",
     }
 }
 
@@ -179,9 +180,11 @@ fn words(findings: &Findings<'_>) -> Vec<String> {
         words.extend(undecoded(findings, line));
         words.extend(line.sources.iter().filter_map(|&source| guest(findings, line, source)));
     }
+    words.extend(planner.signalling.bridge_words());
     for (_, packets, cause) in &planner.notes.drops {
         words.push(format!("{packets} packets arrived and could not be kept: {cause}"));
     }
+    words.extend(planner.notes.sealed.words());
     if planner.tracker.unattributed > 0 {
         let count = planner.tracker.unattributed;
         words.push(format!("{count} packets on the session's ports are not RTP or of too many sources"));

@@ -4,9 +4,12 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt::{self, Write};
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
+use super::crypto::Crypto;
+use super::dtls::{OwnDtls, Side};
 use super::payload::{static_format, static_payload_type};
 use super::{AnswerPolicy, Decided, Decision, Description, Direction, Format, Media};
 
@@ -22,11 +25,32 @@ pub struct LocalMedia {
     pub address: IpAddr,
     /// RTP and RTCP port of each m-line (the same twice with rtcp-mux); `None` closes it.
     pub ports: Vec<Option<(u16, u16)>>,
+    /// Our `a=crypto` lines for each m-line: none on plain RTP, one in an answer, one or more in an offer.
+    #[serde(skip)]
+    pub crypto: Vec<Vec<Crypto>>,
+    /// What is said of DTLS for each m-line; nothing for those without it.
+    #[serde(default)]
+    pub dtls: Vec<Option<OwnDtls>>,
+}
+
+impl OfferedStream {
+    /// Whether its keys stand in `a=crypto` lines (RFC 4568 4).
+    pub fn is_by_sdes(&self) -> bool {
+        self.proto.eq_ignore_ascii_case("RTP/SAVP") || self.proto.eq_ignore_ascii_case("RTP/SAVPF")
+    }
 }
 
 impl LocalMedia {
     fn port(&self, m_line: usize) -> Option<(u16, u16)> {
         self.ports.get(m_line).copied().flatten()
+    }
+
+    fn crypto(&self, m_line: usize) -> &[Crypto] {
+        self.crypto.get(m_line).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    fn dtls_lines(&self, m_line: usize, side: Side) -> Vec<String> {
+        self.dtls.get(m_line).and_then(Option::as_ref).map(|dtls| dtls.lines(side)).unwrap_or_default()
     }
 }
 
@@ -71,6 +95,8 @@ pub fn encode_answer(
                     rtcp_mux: accepted.rtcp_mux,
                 };
                 open_lines(&mut out, &stream, Some(media), ports);
+                crypto_lines(&mut out, local.crypto(index));
+                local.dtls_lines(index, Side::Answerer).iter().for_each(|text| line(&mut out, format_args!("{text}")));
             }
             (_, _) => closed_lines(&mut out, &media.kind, &media.proto, &media.formats_raw, media.label.as_deref()),
         }
@@ -84,7 +110,11 @@ pub fn encode_offer(streams: &[OfferedStream], local: &LocalMedia, session_id: u
     let mut out = session_lines(local.address, session_id, version, &[]);
     for (index, stream) in streams.iter().enumerate() {
         match local.port(index) {
-            Some(ports) => open_lines(&mut out, stream, None, ports),
+            Some(ports) => {
+                open_lines(&mut out, stream, None, ports);
+                crypto_lines(&mut out, local.crypto(index));
+                local.dtls_lines(index, Side::Offerer).iter().for_each(|text| line(&mut out, format_args!("{text}")));
+            }
             None => {
                 let formats: Vec<String> = stream.formats.iter().map(|f| f.payload_type.to_string()).collect();
                 closed_lines(&mut out, &stream.kind, &stream.proto, &formats, stream.label.as_deref());
@@ -95,7 +125,7 @@ pub fn encode_offer(streams: &[OfferedStream], local: &LocalMedia, session_id: u
 }
 
 /// The m-lines of an offer made before anything was offered to us: `lines` audio streams with the policy's codecs
-/// and DTMF (RFC 4733).
+/// and DTMF (RFC 4733); secure where nothing else may be taken.
 pub fn fresh_offer(policy: &AnswerPolicy, lines: usize) -> Vec<OfferedStream> {
     let mut formats: Vec<Format> = Vec::new();
     let mut dynamic = FIRST_DYNAMIC..=LAST_DYNAMIC;
@@ -116,7 +146,7 @@ pub fn fresh_offer(policy: &AnswerPolicy, lines: usize) -> Vec<OfferedStream> {
     let stream = OfferedStream {
         kind: "audio".to_string(),
         label: None,
-        proto: "RTP/AVP".to_string(),
+        proto: if policy.require_srtp { "RTP/SAVP" } else { "RTP/AVP" }.to_string(),
         formats,
         direction: Direction::RecvOnly,
         rtcp_mux: false,
@@ -163,82 +193,108 @@ fn session_lines(address: IpAddr, session_id: u64, version: u64, timing: &[Strin
     };
     let mut out = format!("v=0\r\no=- {session_id} {version} {host}\r\ns=-\r\nc={host}\r\n");
     for value in timing {
-        line(&mut out, &format!("t={value}"));
+        line(&mut out, format_args!("t={value}"));
     }
     if timing.is_empty() {
-        line(&mut out, "t=0 0");
+        line(&mut out, format_args!("t=0 0"));
     }
     out
 }
 
 /// `offered` lends its rtpmap lines, so that the peer reads the names as it wrote them.
 fn open_lines(out: &mut String, stream: &OfferedStream, offered: Option<&Media>, (rtp, rtcp): (u16, u16)) {
-    let mut first = format!("m={} {rtp} {}", stream.kind, stream.proto);
+    let payload_types = stream.formats.iter().map(|format| format.payload_type);
+    media_line(out, &stream.kind, rtp, &stream.proto, payload_types);
     for format in &stream.formats {
-        first.push_str(&format!(" {}", format.payload_type));
-    }
-    line(out, &first);
-    for format in &stream.formats {
-        line(out, &format!("a=rtpmap:{}", offered_map(format, offered).unwrap_or_else(|| map(format))));
+        match offered_map(format, offered) {
+            Some(map) => line(out, format_args!("a=rtpmap:{map}")),
+            None => line(out, format_args!("a=rtpmap:{}", Map(format))),
+        }
         if let Some(fmtp) = &format.fmtp {
-            line(out, &format!("a=fmtp:{} {fmtp}", format.payload_type));
+            line(out, format_args!("a=fmtp:{} {fmtp}", format.payload_type));
         }
     }
     if let Some(ptime) = offered.and_then(|media| media.ptime) {
-        line(out, &format!("a=ptime:{ptime}"));
+        line(out, format_args!("a=ptime:{ptime}"));
     }
     if stream.rtcp_mux {
-        line(out, "a=rtcp-mux");
+        line(out, format_args!("a=rtcp-mux"));
     } else if rtp.checked_add(1) != Some(rtcp) {
-        line(out, &format!("a=rtcp:{rtcp}"));
+        line(out, format_args!("a=rtcp:{rtcp}"));
     }
     label_line(out, stream.label.as_deref());
-    line(out, &format!("a={}", stream.direction));
+    line(out, format_args!("a={}", stream.direction));
+}
+
+/// RFC 4568 4. What is written holds our keys.
+fn crypto_lines(out: &mut String, lines: &[Crypto]) {
+    lines.iter().for_each(|crypto| line(out, format_args!("a=crypto:{}", crypto.encode())));
 }
 
 /// RFC 3264 6: port 0, and at least one format.
 fn closed_lines(out: &mut String, kind: &str, proto: &str, formats: &[String], label: Option<&str>) {
-    let mut first = format!("m={kind} 0 {proto}");
-    for format in formats {
-        first.push_str(&format!(" {format}"));
+    match formats {
+        [] => media_line(out, kind, 0, proto, ["0"]),
+        formats => media_line(out, kind, 0, proto, formats),
     }
-    if formats.is_empty() {
-        first.push_str(" 0");
-    }
-    line(out, &first);
     label_line(out, label);
-    line(out, "a=inactive");
+    line(out, format_args!("a=inactive"));
 }
 
 fn label_line(out: &mut String, label: Option<&str>) {
     if let Some(label) = label {
-        line(out, &format!("a=label:{label}"));
+        line(out, format_args!("a=label:{label}"));
     }
 }
 
-fn offered_map(format: &Format, offered: Option<&Media>) -> Option<String> {
-    let prefix = format.payload_type.to_string();
+fn offered_map<'m>(format: &Format, offered: Option<&'m Media>) -> Option<&'m str> {
     let maps = offered?.attributes.iter().filter(|(name, _)| name.eq_ignore_ascii_case("rtpmap"));
     let mut values = maps.filter_map(|(_, value)| value.as_deref()).map(str::trim);
-    let found = values.find(|value| value.split_ascii_whitespace().next() == Some(&prefix) && value.contains('/'));
-    found.map(ToString::to_string)
+    let is_of = |value: &str| value.split_ascii_whitespace().next().and_then(|first| first.parse().ok());
+    values.find(|value| is_of(value) == Some(format.payload_type) && value.contains('/'))
 }
 
-fn map(format: &Format) -> String {
-    let Format { payload_type, encoding, clock_rate, channels, .. } = format;
-    if *channels > 1 {
-        format!("{payload_type} {encoding}/{clock_rate}/{channels}")
-    } else {
-        format!("{payload_type} {encoding}/{clock_rate}")
+/// The value of a format's `rtpmap`.
+struct Map<'f>(&'f Format);
+
+impl fmt::Display for Map<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Format { payload_type, encoding, clock_rate, channels, .. } = self.0;
+        write!(f, "{payload_type} {encoding}/{clock_rate}")?;
+        if *channels > 1 { write!(f, "/{channels}") } else { Ok(()) }
     }
 }
 
-/// One line. What came from the wire cannot hold a line end; a configured value cannot smuggle one in.
-fn line(out: &mut String, text: &str) {
-    if text.contains(['\r', '\n']) {
-        out.extend(text.chars().filter(|c| *c != '\r' && *c != '\n'));
-    } else {
-        out.push_str(text);
+fn media_line<F: fmt::Display>(
+    out: &mut String,
+    kind: &str,
+    port: u16,
+    proto: &str,
+    formats: impl IntoIterator<Item = F>,
+) {
+    let start = out.len();
+    write(out, format_args!("m={kind} {port} {proto}"));
+    formats.into_iter().for_each(|format| write(out, format_args!(" {format}")));
+    end_line(out, start);
+}
+
+fn line(out: &mut String, text: fmt::Arguments<'_>) {
+    let start = out.len();
+    write(out, text);
+    end_line(out, start);
+}
+
+fn write(out: &mut String, text: fmt::Arguments<'_>) {
+    // Memory takes all that is written to it.
+    let _ = out.write_fmt(text);
+}
+
+/// Ends the line that began at `start`. What came from the wire cannot hold a line end; a configured value cannot
+/// smuggle one in.
+fn end_line(out: &mut String, start: usize) {
+    if out.get(start..).is_some_and(|line| line.contains(['\r', '\n'])) {
+        let line = out.split_off(start);
+        out.extend(line.chars().filter(|c| *c != '\r' && *c != '\n'));
     }
     out.push_str("\r\n");
 }
@@ -246,6 +302,8 @@ fn line(out: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::super::decide;
+    use super::super::dtls::Role;
+    use super::super::fingerprint::{Fingerprint, HashFunction};
     use super::*;
 
     fn text(bytes: Vec<u8>) -> String {
@@ -260,7 +318,7 @@ mod tests {
         let offer = Description::parse(offer.as_bytes()).unwrap();
         let decision = decide(&offer, &AnswerPolicy::default()).unwrap();
         let ports = [Some((10_000, 10_007)), Some((1, 2)), Some((10_002, 10_002))].to_vec();
-        let local = LocalMedia { address: "192.0.2.9".parse().unwrap(), ports };
+        let local = LocalMedia { address: "192.0.2.9".parse().unwrap(), ports, crypto: Vec::new(), dtls: Vec::new() };
         let answer = text(encode_answer(&offer, &decision, &local, 7, 3));
         let expected = "v=0\r\no=- 7 3 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=5 6\r\n\
             m=audio 10000 RTP/AVP 8 0 111 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:111 OPUS/48000/2\r\n\
@@ -271,10 +329,42 @@ mod tests {
     }
 
     #[test]
+    fn dtls_is_said_of_the_lines_that_have_it() {
+        let fingerprint = Fingerprint::of(HashFunction::Sha256, b"ours");
+        let attributes =
+            alloc::format!("a=fingerprint:{fingerprint}\r\na=setup:actpass\r\na=tls-id:abc3de65cddef001be82\r\n");
+        let offer = alloc::format!("v=0\r\nm=audio 4 RTP/AVP 8\r\nm=audio 6 UDP/TLS/RTP/SAVP 8\r\n{attributes}");
+        let offer = Description::parse(offer.as_bytes()).unwrap();
+        let policy = AnswerPolicy { fingerprint: Some(fingerprint.clone()), ..AnswerPolicy::default() };
+        let decision = decide(&offer, &policy).unwrap();
+        let ports = [Some((10, 11)), Some((12, 13))].to_vec();
+        let own = OwnDtls { fingerprint: fingerprint.clone(), role: Role::Server, tls_id: Some("ours".into()) };
+        let local = LocalMedia {
+            address: "192.0.2.9".parse().unwrap(),
+            ports,
+            crypto: Vec::new(),
+            dtls: [None, Some(own)].to_vec(),
+        };
+        let answer = text(encode_answer(&offer, &decision, &local, 1, 1));
+        let said = alloc::format!(
+            "m=audio 10 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\na=recvonly\r\nm=audio 12 UDP/TLS/RTP/SAVP 8\r\n\
+             a=rtpmap:8 PCMA/8000\r\na=recvonly\r\na=fingerprint:{fingerprint}\r\na=setup:passive\r\na=tls-id:ours\r\n"
+        );
+        assert!(answer.ends_with(&said), "{answer}");
+        let again = text(encode_offer(&same_offer(&offer, &decision, true), &local, 1, 2));
+        assert!(again.contains("a=inactive\r\na=fingerprint:") && again.contains("a=setup:actpass\r\n"), "{again}");
+    }
+
+    #[test]
     fn a_port_that_is_not_there_closes_the_line() {
         let offer = Description::parse(b"v=0\r\nm=audio 4000 RTP/AVP 0\r\n").unwrap();
         let decision = decide(&offer, &AnswerPolicy::default()).unwrap();
-        let local = LocalMedia { address: "2001:db8::1".parse().unwrap(), ports: Vec::new() };
+        let local = LocalMedia {
+            address: "2001:db8::1".parse().unwrap(),
+            ports: Vec::new(),
+            crypto: Vec::new(),
+            dtls: Vec::new(),
+        };
         let answer = text(encode_answer(&offer, &decision, &local, 1, 1));
         assert!(answer.contains("c=IN IP6 2001:db8::1\r\nt=0 0\r\nm=audio 0 RTP/AVP 0\r\n"), "{answer}");
     }
@@ -283,7 +373,8 @@ mod tests {
     fn a_fresh_offer_can_be_read_and_taken() {
         let codecs = ["opus", "G.711", "G722"].map(ToString::to_string).to_vec();
         let policy = AnswerPolicy { codecs, ..AnswerPolicy::default() };
-        let local = LocalMedia { address: "192.0.2.9".parse().unwrap(), ports: [Some((4, 5)), Some((6, 7))].to_vec() };
+        let ports = [Some((4, 5)), Some((6, 7))].to_vec();
+        let local = LocalMedia { address: "192.0.2.9".parse().unwrap(), ports, crypto: Vec::new(), dtls: Vec::new() };
         let offer = encode_offer(&fresh_offer(&policy, 2), &local, 1, 1);
         let offer = Description::parse(&offer).unwrap();
         let named: Vec<_> = offer.media[1].formats.iter().map(|f| (f.payload_type, f.encoding.as_str())).collect();
@@ -297,7 +388,8 @@ mod tests {
         let offer = Description::parse(offer).unwrap();
         let decision = decide(&offer, &AnswerPolicy::default()).unwrap();
         let streams = same_offer(&offer, &decision, true);
-        let local = LocalMedia { address: "192.0.2.9".parse().unwrap(), ports: [Some((4, 5)), None].to_vec() };
+        let ports = [Some((4, 5)), None].to_vec();
+        let local = LocalMedia { address: "192.0.2.9".parse().unwrap(), ports, crypto: Vec::new(), dtls: Vec::new() };
         let ours = text(encode_offer(&streams, &local, 1, 2));
         assert!(ours.contains("m=audio 4 RTP/AVP 8 101\r\n") && ours.contains("a=label:1\r\na=inactive\r\n"), "{ours}");
         assert!(ours.contains("m=video 0 RTP/AVP 0\r\n"), "a format is needed even if none was named: {ours}");

@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
+use super::dtls::Dtls;
+use super::keys::StreamKeys;
 use super::limits::MAX_PORTS;
 use super::{Outbox, Output};
 use crate::entry::{Event, PauseCause, PortIndex, Stream};
@@ -32,7 +34,10 @@ pub(super) struct Streams {
 /// A stream with a port.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Live {
-    settings: PortSettings,
+    pub(super) settings: PortSettings,
+    /// What protects its media, where DTLS does.
+    #[serde(default)]
+    pub(super) dtls: Option<Dtls>,
     /// What the SRC's own offer says of pausing, an operator's pause apart.
     offered_pause: Option<PauseCause>,
     /// The last packet, or the moment from which packets are expected.
@@ -42,6 +47,12 @@ pub(super) struct Live {
     /// What the journal and the workers know of it.
     #[serde(skip)]
     published: Option<PortSettings>,
+    /// Of its SRTP.
+    #[serde(default)]
+    pub(super) keys: Option<StreamKeys>,
+    /// The keys as the journal has them.
+    #[serde(skip)]
+    pub(super) published_keys: Option<String>,
 }
 
 impl Live {
@@ -84,7 +95,7 @@ impl Streams {
             match (wanted, self.lines[line].is_some()) {
                 (Some(wanted), true) => self.change(line, &wanted, now),
                 (Some(wanted), false) => self.open(session, line, &wanted, local, now, random, out),
-                (None, true) => self.close(session, line, now, out),
+                (None, true) => self.close(session, line, PauseCause::ZeroPort, now, out),
                 (None, false) => {}
             }
         }
@@ -150,16 +161,40 @@ impl Streams {
             rtcp_mux,
             seed: random.next_u64(),
             digits: self.digits,
+            srtp: None,
+            dtls: false,
         };
-        self.lines[line] = Some(Live { settings, offered_pause, heard: now, alarmed: false, published: None });
+        self.lines[line] = Some(Live {
+            settings,
+            offered_pause,
+            heard: now,
+            alarmed: false,
+            published: None,
+            dtls: None,
+            keys: None,
+            published_keys: None,
+        });
     }
 
-    fn close(&mut self, session: SessionId, line: usize, now: Wall, out: &mut Outbox) {
+    fn close(&mut self, session: SessionId, line: usize, why: PauseCause, now: Wall, out: &mut Outbox) {
         let Some(mut live) = self.lines.get_mut(line).and_then(Option::take) else { return };
-        live.settings.stream.paused = Some(PauseCause::ZeroPort);
+        live.settings.stream.paused = Some(why);
         let kept = super::Kept::Event(Event::Stream(live.settings.stream.clone()));
         out.push_back(Output::Keep { session, at: now, kept });
         out.push_back(Output::ClosePort { session, port: live.port() });
+    }
+
+    /// Closes all ports; the dialog is over, and the session's journal goes on.
+    pub(super) fn leave(&mut self, session: SessionId, now: Wall, out: &mut Outbox) {
+        for line in 0..self.lines.len() {
+            self.close(session, line, PauseCause::DialogEnded, now, out);
+        }
+        self.waiting.clear();
+    }
+
+    /// Goes on with port numbers where another dialog of the session is: none is used twice in a journal.
+    pub(super) fn follow(&mut self, other: &Self) {
+        self.next_port = self.next_port.max(other.next_port);
     }
 
     /// Closes all ports; the session is over.
@@ -187,6 +222,16 @@ impl Streams {
                 *line = None;
             }
         }
+    }
+
+    /// Whether a stream has this label.
+    pub(super) fn has_label(&self, label: &str) -> bool {
+        self.live().any(|live| live.stream().label.as_deref() == Some(label))
+    }
+
+    /// Whether a stream is received on `port`.
+    pub(super) fn has(&self, port: PortIndex) -> bool {
+        self.live().any(|live| live.port() == port)
     }
 
     /// Whether every port that was asked for is there, or is known not to be.
@@ -258,18 +303,22 @@ impl Streams {
                     self.change(line, &Wanted { decided, accepted }, now);
                 }
                 Some(accepted) => self.change(line, &Wanted { decided, accepted }, now),
-                None => self.close(session, line, now, out),
+                None => self.close(session, line, PauseCause::ZeroPort, now, out),
             }
         }
     }
 
     /// The state of every port that has changed, for the journal and for the workers.
     pub(super) fn publish(&mut self, session: SessionId, now: Wall, out: &mut Outbox) {
+        self.expect_dtls(session, out);
         let mut updates = Vec::new();
         for live in self.live_mut().filter(|live| live.published.as_ref() != Some(&live.settings)) {
             live.published = Some(live.settings.clone());
             let kept = super::Kept::Event(Event::Stream(live.settings.stream.clone()));
             out.push_back(Output::Keep { session, at: now, kept });
+            if let Some(event) = live.keys_event() {
+                out.push_back(Output::Keep { session, at: now, kept: super::Kept::Event(event) });
+            }
             updates.push(Output::UpdatePort { session, settings: live.settings.clone() });
         }
         out.extend(updates);
@@ -282,6 +331,14 @@ impl Streams {
 
     pub(super) fn live_mut(&mut self) -> impl Iterator<Item = &mut Live> {
         self.lines.iter_mut().flatten()
+    }
+
+    pub(super) fn line_mut(&mut self, line: usize) -> Option<&mut Live> {
+        self.lines.get_mut(line)?.as_mut()
+    }
+
+    pub(super) fn each_line(&self) -> impl Iterator<Item = Option<&Live>> {
+        self.lines.iter().map(Option::as_ref)
     }
 
     /// Each m-line's ports (RTP, RTCP) for the answer.

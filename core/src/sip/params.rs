@@ -1,7 +1,7 @@
 //! Parameters (`;name=value`), and the splitting of lists: what URIs, addresses, Via and media types share.
 
 use alloc::string::String;
-use core::fmt;
+use core::fmt::{self, Write};
 use serde::{Deserialize, Serialize};
 
 /// Parameters, kept as they were written; looked up by scanning, so that a header of 30,000 semicolons costs no
@@ -35,20 +35,31 @@ impl Params {
     /// Sets `name`, in place of an older value, else at the end. `None` is a name alone.
     pub fn set(&mut self, name: &str, value: Option<&str>) {
         self.remove(name);
+        match value {
+            Some(value) => self.push(name, format_args!("{value}")),
+            None => self.name(name),
+        }
+    }
+
+    /// Adds `name`, which is not there yet, at the end.
+    pub(super) fn push(&mut self, name: &str, value: fmt::Arguments<'_>) {
+        self.name(name);
+        self.0.push('=');
+        // Memory takes all that is written to it.
+        let _ = self.0.write_fmt(value);
+    }
+
+    fn name(&mut self, name: &str) {
         if !self.0.is_empty() {
             self.0.push(';');
         }
         self.0.push_str(name);
-        if let Some(value) = value {
-            self.0.push('=');
-            self.0.push_str(value);
-        }
     }
 
-    /// Takes `name` out, each time it is there.
-    pub fn remove(&mut self, name: &str) {
+    /// Takes `name` out, each time it is there; whether it was.
+    pub fn remove(&mut self, name: &str) -> bool {
         if !self.has(name) {
-            return;
+            return false;
         }
         let mut kept = String::with_capacity(self.0.len());
         for piece in split(&self.0, b';') {
@@ -62,6 +73,7 @@ impl Params {
             kept.push_str(piece.trim());
         }
         self.0 = kept;
+        true
     }
 
     /// Whether there are none.
@@ -79,11 +91,22 @@ impl fmt::Display for Params {
 
 /// Looks `name` up in the text of parameters.
 pub(super) fn find<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    iterate(text).find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.unwrap_or(""))
+    split(text, b';').find_map(|piece| value_of(piece, name))
 }
 
 fn iterate(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     split(text, b';').map(pair).filter(|(name, _)| !name.is_empty())
+}
+
+/// The value in `piece` if its name is `name`; empty where it has none.
+fn value_of<'a>(piece: &'a str, name: &str) -> Option<&'a str> {
+    let piece = piece.trim_ascii_start();
+    // Most pieces are another parameter's, and show it at once.
+    if !piece.as_bytes().get(..name.len())?.eq_ignore_ascii_case(name.as_bytes()) {
+        return None;
+    }
+    let (key, value) = pair(piece);
+    key.eq_ignore_ascii_case(name).then(|| value.unwrap_or(""))
 }
 
 fn pair(piece: &str) -> (&str, Option<&str>) {
