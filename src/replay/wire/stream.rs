@@ -187,7 +187,7 @@ impl Stream {
             self.sent.failed += 1;
             return Step::Nothing;
         }
-        self.sent.octets += octets - 12;
+        self.sent.octets += octets.saturating_sub(12);
         self.impair(at, packet)
     }
 
@@ -226,7 +226,7 @@ impl Stream {
     /// The moment of the next report.
     pub(super) fn next_report(&mut self, now: u64) -> Option<u64> {
         match self.source {
-            Source::Made { .. } => Some(now + REPORT_NS / 2 + u64::from(self.random.next_u32()) * REPORT_NS / u64::from(u32::MAX)),
+            Source::Made { .. } => Some(now + REPORT_NS / 2 + self.random.next_u64() % REPORT_NS),
             // The file has reports of its own.
             Source::File(_) => None,
         }
