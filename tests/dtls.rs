@@ -5,7 +5,7 @@
 
 mod support;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::process::Command;
 use std::time::Duration;
 use support::dtls::{
@@ -120,6 +120,44 @@ fn the_answer_names_our_certificate_and_srtp_is_what_dtls_yields() {
     assert!(said(&answer, "m=").iter().all(|line| line.contains("UDP/TLS/RTP/SAVP ")), "{answer:?}");
     let plain = Call::new(&Src::udp(server.sip), 1).invite().unwrap();
     assert_eq!(plain.status(), 488, "plain RTP where SRTP is required");
+}
+
+/// Without rtcp-mux RTCP has a socket, and a handshake, of its own (RFC 5764 4).
+#[test]
+fn reports_without_rtcp_mux_have_keys_of_their_own() {
+    let server = Server::start();
+    let certificate = Certificate::new();
+    let mut call = Call::new(&Src::udp(server.sip), 6);
+    let own = certificate.clone();
+    call.bend_offer = Box::new(move |offer| secure(&offer, &own, "actpass").replace("a=rtcp-mux\r\n", ""));
+    let answer = call.must_invite();
+    let sockets = |port: u16| [port, port + 1].map(|port| Relay::new(SocketAddr::new(server.sip.ip(), port)));
+    let relays: Vec<Relay> = answer.media().iter().flat_map(|media| sockets(media.port)).collect();
+    let shaken: Vec<_> = relays
+        .iter()
+        .map(|relay| {
+            let program = openssl_client(relay, &certificate, GCM_128);
+            let keys = program.must_have_keys();
+            relay.protect(&keys);
+            (program, keys)
+        })
+        .collect();
+    call.talk(&Plan::seconds(6.0));
+    for (leg, relay) in call.legs().iter().zip(relays.iter().step_by(2)) {
+        lock(&leg.speech).as_ref().unwrap().redirect(relay.front());
+    }
+    // Who reports is reported to.
+    let report = [0x80, 201, 0, 1, 0, 0, 0, 9];
+    for relay in relays.iter().skip(1).step_by(2) {
+        UdpSocket::bind((server.sip.ip(), 0)).unwrap().send_to(&report, relay.front()).unwrap();
+    }
+    let transcript = call.finish();
+    let recording = recordings::wait(&server.data, call.call_id(), RENDERED_WITHIN);
+    assert_no_faults(&recording.judge(&transcript, &allow()));
+    for (relay, (_, keys)) in relays.iter().zip(&shaken).skip(1).step_by(2) {
+        let reports = relay.reports(keys);
+        assert!(!reports.is_empty() && reports.iter().all(Result::is_ok), "{reports:?}");
+    }
 }
 
 #[test]
