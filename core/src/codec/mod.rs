@@ -2,15 +2,28 @@
 //!
 //! | encoding | rendered |
 //! | --- | --- |
-//! | `PCMU`, `PCMA` (ITU-T G.711), any clock rate, any number of channels | yes |
-//! | `L16` (RFC 3551 4.5.11), any clock rate, any number of channels | yes |
+//! | `PCMU`, `PCMA` (ITU-T G.711), any clock rate, any number of channels | packet by packet |
+//! | `L16` (RFC 3551 4.5.11), any clock rate, any number of channels | packet by packet |
+//! | `G722` (RFC 3551 4.5.2), 16 kHz by a clock of 8 kHz | in order |
+//! | `GSM` (RFC 3551 4.5.8) | in order |
+//! | `opus` (RFC 7587), as one channel | in order |
 //! | `telephone-event` (RFC 4733), `CN` (RFC 3389) | nothing to hear |
 //! | anything else | captured, not rendered |
+//!
+//! What is decoded packet by packet needs no memory. The others have a [`State`] a source, which wants its packets in the
+//! order of sequence numbers. How long a packet is can be told of each without decoding it.
 
 mod g711;
+mod g722;
+mod gsm;
 mod l16;
+mod loss;
+mod opus;
+mod state;
 
 pub use g711::{ALAW, MULAW};
+pub use loss::{LONGEST_MS, bridge, reach};
+pub use state::State;
 
 use alloc::format;
 use alloc::string::String;
@@ -20,6 +33,9 @@ use crate::sdp::Format;
 
 /// Clock rates that a timeline can carry.
 const CLOCK_RATES: core::ops::RangeInclusive<u32> = 1_000..=192_000;
+/// Sampling rate of telephony, and of G.722.
+const NARROW_RATE: u32 = 8_000;
+const G722_RATE: u32 = 16_000;
 
 /// What a payload type's packets hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,21 +48,33 @@ pub enum Coding {
     Unknown,
 }
 
-/// A decoder without state: each packet stands for itself.
+/// How a format's packets become samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decoder {
-    law: Law,
-    /// RTP clock rate and sampling rate, Hz.
+    scheme: Scheme,
+    /// RTP clock rate, Hz.
     pub clock_rate: u32,
     channels: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Law {
-    A,
-    Mu,
+enum Scheme {
+    ALaw,
+    MuLaw,
     Linear16,
+    G722,
+    Gsm,
+    Opus,
 }
+
+const SCHEMES: [(&str, Scheme); 6] = [
+    ("PCMA", Scheme::ALaw),
+    ("PCMU", Scheme::MuLaw),
+    ("L16", Scheme::Linear16),
+    ("G722", Scheme::G722),
+    ("GSM", Scheme::Gsm),
+    ("opus", Scheme::Opus),
+];
 
 impl Coding {
     /// What the packets of `format` hold.
@@ -55,46 +83,107 @@ impl Coding {
         if is("telephone-event") || is("CN") {
             return Self::Inaudible;
         }
-        let law = if is("PCMA") {
-            Law::A
-        } else if is("PCMU") {
-            Law::Mu
-        } else if is("L16") {
-            Law::Linear16
-        } else {
-            return Self::Unknown;
-        };
+        let Some((_, scheme)) = SCHEMES.into_iter().find(|(name, _)| is(name)) else { return Self::Unknown };
         if !CLOCK_RATES.contains(&format.clock_rate) {
             return Self::Unknown;
         }
-        Self::Audio(Decoder { law, clock_rate: format.clock_rate, channels: format.channels.max(1) })
+        Self::Audio(Decoder { scheme, clock_rate: format.clock_rate, channels: format.channels.max(1) })
     }
 }
 
 impl Decoder {
-    /// Samples a channel in a payload of `bytes` bytes; what does not fill a sample of every channel is left out.
-    pub fn frames(&self, bytes: usize) -> usize {
-        bytes / self.frame_bytes()
+    /// The same packets by another clock than was announced.
+    #[must_use]
+    pub fn with_clock_rate(self, clock_rate: u32) -> Self {
+        Self { clock_rate, ..self }
     }
 
-    /// Appends the payload's samples, several channels mixed to one.
+    /// How long a payload lasts, in ticks of the RTP clock; what is no whole sample or frame is left out.
+    pub fn ticks(&self, payload: &[u8]) -> u32 {
+        let of = |samples: usize, rate: u32| {
+            let ticks = samples as u64 * u64::from(self.clock_rate) / u64::from(rate);
+            u32::try_from(ticks).unwrap_or(0)
+        };
+        match self.scheme {
+            Scheme::ALaw | Scheme::MuLaw | Scheme::Linear16 => {
+                u32::try_from(payload.len() / self.frame_bytes()).unwrap_or(0)
+            }
+            Scheme::G722 => of(payload.len(), NARROW_RATE),
+            Scheme::Gsm => of(payload.len() / gsm::FRAME_BYTES * gsm::FRAME_SAMPLES, NARROW_RATE),
+            Scheme::Opus => of(opus::samples(payload) as usize, opus::RATE),
+        }
+    }
+
+    /// The least sampling rate that holds what is heard in a payload, Hz.
+    pub fn sample_rate(&self, payload: &[u8]) -> u32 {
+        match self.scheme {
+            Scheme::ALaw | Scheme::MuLaw | Scheme::Linear16 => self.clock_rate,
+            Scheme::G722 => G722_RATE,
+            Scheme::Gsm => NARROW_RATE,
+            Scheme::Opus => opus::bandwidth_rate(payload),
+        }
+    }
+
+    /// Whether a payload says that speech pauses: what follows it in time was not sent.
+    pub fn is_pause(&self, payload: &[u8]) -> bool {
+        self.scheme == Scheme::Opus && payload.len() <= opus::LONGEST_PAUSE
+    }
+
+    /// Whether the codec itself makes up what did not come.
+    pub fn conceals(&self) -> bool {
+        matches!(self.scheme, Scheme::Gsm | Scheme::Opus)
+    }
+
+    /// Samples of the last lost packet that `payload`, which came after it, brings once more (ticks of the RTP clock).
+    pub fn ticks_recovered(&self, payload: &[u8]) -> u32 {
+        if self.scheme == Scheme::Opus && opus::carries_fec(payload) {
+            return u32::try_from(
+                u64::from(opus::frame_samples(payload)) * u64::from(self.clock_rate) / u64::from(opus::RATE),
+            )
+            .unwrap_or(0);
+        }
+        0
+    }
+
+    /// Whether `other` reads the same packets, by whatever clock.
+    pub fn reads_as(&self, other: &Self) -> bool {
+        self.with_clock_rate(0) == other.with_clock_rate(0)
+    }
+
+    /// Whether a packet stands for itself.
+    pub fn is_stateless(&self) -> bool {
+        matches!(self.scheme, Scheme::ALaw | Scheme::MuLaw | Scheme::Linear16)
+    }
+
+    /// The memory that its packets need, for a file of `sample_rate`; none of what stands for itself.
+    pub fn state(&self, sample_rate: u32) -> Option<State> {
+        match self.scheme {
+            Scheme::ALaw | Scheme::MuLaw | Scheme::Linear16 => None,
+            Scheme::G722 => Some(State::g722()),
+            Scheme::Gsm => Some(State::gsm()),
+            Scheme::Opus => State::opus(opus::decoder_rate(sample_rate)),
+        }
+    }
+
+    /// Appends the samples of a payload that stands for itself, several channels mixed to one.
     pub fn decode(&self, payload: &[u8], out: &mut Vec<i16>) {
-        match (self.law, self.channels) {
-            (Law::A, 1) => out.extend(payload.iter().map(|&byte| ALAW[usize::from(byte)])),
-            (Law::Mu, 1) => out.extend(payload.iter().map(|&byte| MULAW[usize::from(byte)])),
-            (Law::Linear16, 1) => l16::decode(payload, out),
-            (Law::A, _) => self.mix_down(payload.iter().map(|&byte| ALAW[usize::from(byte)]), out),
-            (Law::Mu, _) => self.mix_down(payload.iter().map(|&byte| MULAW[usize::from(byte)]), out),
-            (Law::Linear16, _) => self.mix_down(l16::samples(payload), out),
+        match (self.scheme, self.channels) {
+            (Scheme::ALaw, 1) => out.extend(payload.iter().map(|&byte| ALAW[usize::from(byte)])),
+            (Scheme::MuLaw, 1) => out.extend(payload.iter().map(|&byte| MULAW[usize::from(byte)])),
+            (Scheme::Linear16, 1) => l16::decode(payload, out),
+            (Scheme::ALaw, _) => self.mix_down(payload.iter().map(|&byte| ALAW[usize::from(byte)]), out),
+            (Scheme::MuLaw, _) => self.mix_down(payload.iter().map(|&byte| MULAW[usize::from(byte)]), out),
+            (Scheme::Linear16, _) => self.mix_down(l16::samples(payload), out),
+            (Scheme::G722 | Scheme::Gsm | Scheme::Opus, _) => {}
         }
     }
 
     /// Writes one sample a byte of payload to `slots`, where that is all there is to decoding; else says `false`.
     pub fn decode_bytes<'s>(&self, payload: &[u8], slots: impl Iterator<Item = &'s mut i16>) -> bool {
-        let table = match (self.law, self.channels) {
-            (Law::A, 1) => &ALAW,
-            (Law::Mu, 1) => &MULAW,
-            (Law::A | Law::Mu | Law::Linear16, _) => return false,
+        let table = match (self.scheme, self.channels) {
+            (Scheme::ALaw, 1) => &ALAW,
+            (Scheme::MuLaw, 1) => &MULAW,
+            _ => return false,
         };
         for (slot, &byte) in slots.zip(payload) {
             *slot = table[usize::from(byte)];
@@ -103,10 +192,7 @@ impl Decoder {
     }
 
     fn frame_bytes(&self) -> usize {
-        let sample = match self.law {
-            Law::A | Law::Mu => 1,
-            Law::Linear16 => 2,
-        };
+        let sample = if self.scheme == Scheme::Linear16 { 2 } else { 1 };
         sample * usize::from(self.channels)
     }
 
@@ -133,19 +219,6 @@ pub fn name(format: &Format) -> String {
     }
 }
 
-/// The formats whose payload type needs no rtpmap (RFC 3551 6), as far as something here decodes them.
-pub fn static_format(payload_type: u8) -> Option<Format> {
-    let (encoding, clock_rate, channels) = match payload_type {
-        0 => ("PCMU", 8_000, 1),
-        8 => ("PCMA", 8_000, 1),
-        10 => ("L16", 44_100, 2),
-        11 => ("L16", 44_100, 1),
-        13 => ("CN", 8_000, 1),
-        _ => return None,
-    };
-    Some(Format { payload_type, encoding: encoding.into(), clock_rate, channels, fmtp: None })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,7 +239,8 @@ mod tests {
     fn names_say_what_can_be_heard() {
         assert_eq!(Coding::of(&format("telephone-event", 8000, 1)), Coding::Inaudible);
         assert_eq!(Coding::of(&format("cn", 8000, 1)), Coding::Inaudible);
-        assert_eq!(Coding::of(&format("opus", 48000, 2)), Coding::Unknown);
+        assert_eq!(Coding::of(&format("iLBC", 8000, 1)), Coding::Unknown);
+        assert!(matches!(Coding::of(&format("OPUS", 48000, 2)), Coding::Audio(_)));
         assert_eq!(Coding::of(&format("L16", 0, 1)), Coding::Unknown);
         assert_eq!(decoder("pcma", 16_000, 1).clock_rate, 16_000);
         assert_eq!(name(&format("L16", 44_100, 2)), "L16/44100/2");
@@ -178,7 +252,7 @@ mod tests {
         let mut out = Vec::new();
         let stereo = decoder("L16", 16_000, 2);
         let payload = [0x00, 0x10, 0x00, 0x20, 0x80, 0x00, 0x80, 0x00, 0x11];
-        assert_eq!(stereo.frames(payload.len()), 2);
+        assert_eq!(stereo.ticks(&payload), 2);
         stereo.decode(&payload, &mut out);
         assert_eq!(out, vec![0x18, i16::MIN]);
         out.clear();
@@ -187,10 +261,13 @@ mod tests {
     }
 
     #[test]
-    fn static_payload_types_are_those_of_rfc_3551() {
-        assert_eq!(static_format(0).map(|f| f.encoding), Some("PCMU".into()));
-        assert_eq!(static_format(8).map(|f| f.encoding), Some("PCMA".into()));
-        assert_eq!(static_format(10).map(|f| (f.clock_rate, f.channels)), Some((44_100, 2)));
-        assert_eq!(static_format(96), None);
+    fn lengths_are_told_without_decoding() {
+        let ticks = |encoding, clock_rate, payload: &[u8]| decoder(encoding, clock_rate, 1).ticks(payload);
+        assert_eq!((ticks("G722", 8_000, &[0; 160]), ticks("g722", 16_000, &[0; 160])), (160, 320));
+        assert_eq!((ticks("GSM", 8_000, &[0; 66]), ticks("GSM", 8_000, &[0; 32])), (320, 0));
+        assert_eq!((ticks("opus", 48_000, &[0x78]), ticks("opus", 48_000, &[])), (960, 0));
+        let rate = |encoding, payload: &[u8]| decoder(encoding, 8_000, 1).sample_rate(payload);
+        assert_eq!((rate("G722", &[0]), rate("GSM", &[0]), rate("PCMA", &[0])), (16_000, 8_000, 8_000));
+        assert_eq!((rate("opus", &[0x08]), rate("opus", &[0x78])), (8_000, 48_000));
     }
 }

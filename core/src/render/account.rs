@@ -26,6 +26,8 @@ pub(super) struct Account {
     pub(super) loss_runs: u64,
     /// Packets with something to hear.
     pub(super) audible: u64,
+    /// The highest sampling rate of what is heard, Hz.
+    pub(super) sample_rate: u32,
     /// Interarrival jitter (RFC 3550 A.8), ns.
     pub(super) jitter: u64,
     pub(super) first_at: Option<i64>,
@@ -98,7 +100,10 @@ impl Ledger {
         }
         account.packets += 1;
         account.first_at = account.first_at.or(Some(at));
-        account.audible += u64::from(heard.audio.is_some());
+        if let Some(audio) = &heard.audio {
+            account.audible += 1;
+            account.sample_rate = account.sample_rate.max(audio.decoder.sample_rate(audio.payload));
+        }
         let newest = account.newest;
         if heard.place.is_newest() {
             account.last_at = at;

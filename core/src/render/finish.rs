@@ -204,19 +204,11 @@ fn files(findings: &Findings<'_>) -> Vec<FilePlan> {
     (0..count).map(plan).collect()
 }
 
-/// The highest clock rate among what is heard in a file.
+/// The highest sampling rate among what is heard in a file.
 fn rate(findings: &Findings<'_>, file: usize) -> Option<u32> {
-    let sources = findings.planner.tracker.sources().iter().zip(&findings.seats);
-    let seated = sources.filter(|(_, seat)| seat.is_some_and(|seat| seat.file == file)).map(|(source, _)| source.port);
-    let rates = seated.flat_map(|port| {
-        let record = findings.planner.ports.get(&port);
-        let formats = findings.planner.tracker.port(port).map_or(&[][..], |track| &track.formats);
-        formats.iter().enumerate().filter_map(move |(index, format)| match format.coding {
-            Coding::Audio(decoder) => record.filter(|record| record.packets_of(index) > 0).map(|_| decoder.clock_rate),
-            Coding::Inaudible | Coding::Unknown => None,
-        })
-    });
-    rates.max()
+    let seated = findings.seats.iter().enumerate().filter(|(_, seat)| seat.is_some_and(|seat| seat.file == file));
+    let accounts = seated.filter_map(|(source, _)| findings.planner.ledger.account(source));
+    accounts.map(|account| account.sample_rate).filter(|&rate| rate > 0).max()
 }
 
 fn sidecar(findings: &Findings<'_>, files: &[FilePlan]) -> Sidecar {
@@ -333,6 +325,7 @@ fn source_sheet(findings: &Findings<'_>, line: &Line<'_>, index: usize) -> Optio
         expected: account.expected,
         lost: account.lost(),
         late: account.late,
+        concealed_ms: findings.planner.holes.concealed_ms(index),
         duplicates: account.duplicates,
         jitter_us: account.jitter / 1_000,
         first_at: Wall(account.first_at?).rfc3339(),

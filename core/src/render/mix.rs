@@ -1,35 +1,42 @@
 //! Pass 2: the entries once more become the samples of one file.
 //!
 //! ```text
-//!   arrival - LATE_NS                       arrival
+//!   arrival - SETTLED_NS                    arrival
 //!  ------|----------------------------------|---------
 //!  final | late and reordered packets still | what comes next
 //! ```
 //!
 //! A packet's place depends on its timestamp alone, so its order of arrival does not matter, and a second copy
-//! writes what is there already. A packet fills the samples from its own start to its end on our clock: where that
-//! is a sample more or less than it holds (drift, another rate) it is interpolated, else it is copied as it is.
+//! writes what is there already. What needs the packets before it waits for them in a [`Queue`]. A packet fills the
+//! samples from its own start to its end on our clock: where that is a sample more or less than it holds (drift,
+//! another rate) it is interpolated, else it is copied as it is.
 
 use alloc::vec::Vec;
 
+use super::holes::{End, Hole, Holes, LONGEST_NS, WAIT_NS, interrupts};
 use super::lanes::Seat;
+use super::order::Place;
 use super::plan::Plan;
+use super::queue::{Queue, Turn};
 use super::scope::Scope;
 use super::sheet::ChannelName;
-use super::track::{Audio, Tracker};
+use super::track::{Audio, Heard, Tracker, ticks_to_nanos};
+use super::window::Window;
+use crate::codec::{self, Decoder, State};
 use crate::entry::{Entry, Event, Kind, PortIndex, Protected};
 
-/// Packets that come later than this after their place are left out.
-const LATE_NS: i64 = 2_000_000_000;
+/// Packets that come later than this after their place are left out: those that wait for others need their time too.
+const SETTLED_NS: i64 = WAIT_NS + 1_000_000_000;
 /// Room ahead of the last arrival: the longest packet, and clocks that are not straight.
 const AHEAD_NS: i64 = 3_000_000_000;
 /// Seconds handed out at a time.
 const BLOCK_SECONDS: u32 = 2;
-/// Blocks handed out between two moves of the window.
-const WINDOW_BLOCKS: usize = 6;
 /// A packet is stretched to no more than so many times its samples.
 const MAX_STRETCH: usize = 64;
-const CHANNELS: usize = 2;
+/// Sources whose decoders are remembered at a time.
+const MAX_VOICES: usize = 64;
+/// What a codec makes up fades out over this time, where the loss goes on.
+const FADE_NS: i64 = 10_000_000;
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
 /// Pass 2: takes the same entries as pass 1, in the same order, and gives the samples of one file.
@@ -37,47 +44,64 @@ const NANOS_PER_SECOND: i64 = 1_000_000_000;
 pub struct Mixer<'p> {
     plan: &'p Plan,
     file: usize,
-    sample_rate: i64,
     frames: i64,
     scope: Scope,
     tracker: Tracker,
-    /// Interleaved samples; those of frame `base` are at `start`, and what was handed out lies before.
-    window: Vec<i16>,
-    base: i64,
-    start: usize,
-    block: usize,
-    /// Samples that have to lie in the window after `start`.
-    room: usize,
+    holes: Holes,
+    voices: Vec<Voice>,
+    canvas: Canvas<'p>,
     /// Frames before this one do not change any more.
     settled: i64,
+}
+
+/// A source whose packets are played in order.
+#[derive(Debug)]
+struct Voice {
+    source: usize,
+    port: PortIndex,
+    used_at: i64,
+    queue: Queue<Held>,
+    state: Option<(Decoder, State)>,
+    end: Option<End>,
+}
+
+/// A packet that waits.
+#[derive(Debug)]
+struct Held {
+    sequence: i64,
+    channel: ChannelName,
+    /// Epoch, start, end, decoder and payload of its audio.
+    audio: Option<(usize, i64, i64, Decoder, Vec<u8>)>,
+}
+
+/// Where samples are written.
+#[derive(Debug)]
+struct Canvas<'p> {
+    plan: &'p Plan,
+    rate: u32,
+    window: Window,
     decoded: Vec<i16>,
-    /// First frame and channel of what was decoded, while blocks before it are still to be handed out.
-    waiting: Option<(i64, ChannelName)>,
+    /// First frame, channel and samples of what lies beyond the window until blocks before it are handed out.
+    beyond: Vec<(i64, ChannelName, Vec<i16>)>,
 }
 
 impl<'p> Mixer<'p> {
     /// A mixer of `plan.files[file]`; of no samples if there is no such file.
     pub fn new(plan: &'p Plan, file: usize) -> Self {
         let (rate, frames) = plan.files.get(file).map_or((1, 0), |file| (file.sample_rate.max(1), file.frames));
-        let sample_rate = i64::from(rate);
         let block = usize::try_from(rate.saturating_mul(BLOCK_SECONDS)).unwrap_or(1);
-        let ahead = usize::try_from((LATE_NS + AHEAD_NS) / NANOS_PER_SECOND * sample_rate).unwrap_or(0);
-        let room = (ahead + block) * CHANNELS;
+        let ahead = (SETTLED_NS + AHEAD_NS) / NANOS_PER_SECOND * i64::from(rate);
+        let window = Window::new(block, usize::try_from(ahead).unwrap_or(0));
         Self {
             plan,
             file,
-            sample_rate,
             frames: i64::try_from(frames).unwrap_or(i64::MAX),
             scope: Scope::new(plan.recording),
             tracker: Tracker::default(),
-            window: alloc::vec![0; room + WINDOW_BLOCKS * block * CHANNELS],
-            base: 0,
-            start: 0,
-            block,
-            room,
+            holes: Holes::default(),
+            voices: Vec::new(),
+            canvas: Canvas { plan, rate, window, decoded: Vec::new(), beyond: Vec::new() },
             settled: 0,
-            decoded: Vec::new(),
-            waiting: None,
         }
     }
 
@@ -87,144 +111,302 @@ impl<'p> Mixer<'p> {
         match &entry.kind {
             Kind::Rtp { protected: Some(Protected::Sealed), .. } => {}
             Kind::Rtp { port, from, packet, .. } => {
-                self.settled = self.settled.max(self.frame(at.saturating_sub(LATE_NS)).min(self.frames));
-                if let Some(heard) = self.tracker.packet(at, *port, *from, packet)
-                    && let Some(audio) = &heard.audio
-                    && let Some(seat) = self.seat(*port, heard.source)
-                {
-                    self.place(audio, seat.channel);
+                self.settled = self.settled.max(self.canvas.frame(at.saturating_sub(SETTLED_NS)).min(self.frames));
+                self.play_waiting(at);
+                if let Some(heard) = self.tracker.packet(at, *port, *from, packet) {
+                    let in_scope = self.scope.takes(*port);
+                    self.holes.packet(at, *port, &heard, in_scope);
+                    if let Some(seat) = self.seat(heard.source).filter(|_| in_scope) {
+                        self.packet(at, *port, &heard, seat.channel);
+                    }
                 }
+                self.bridge_holes(at);
             }
-            Kind::Event(event) => {
-                self.scope.event(at, event);
-                match event {
-                    Event::Stream(stream) => self.tracker.stream(stream),
-                    Event::Source { port, ssrc, from, change } => self.tracker.appeared(*port, *ssrc, *from, *change),
-                    Event::Segment(_)
-                    | Event::Answered
-                    | Event::Metadata { .. }
-                    | Event::RecordingStarted { .. }
-                    | Event::RecordingBound { .. }
-                    | Event::RecordingEnded { .. }
-                    | Event::SrtpKeys { .. }
-                    | Event::SrtcpReserved { .. }
-                    | Event::Gap { .. }
-                    | Event::Dropped { .. }
-                    | Event::ClockStep { .. }
-                    | Event::DiskStalled { .. }
-                    | Event::Alarm { .. }
-                    | Event::Ended { .. } => {}
-                }
-            }
+            Kind::Event(event) => self.event(at, event),
             Kind::Sip { .. } | Kind::Rtcp { .. } | Kind::Checkpoint(_) => {}
+        }
+    }
+
+    fn event(&mut self, at: i64, event: &Event) {
+        self.scope.event(at, event);
+        self.holes.event(event);
+        for voice in self.voices.iter_mut().filter(|voice| interrupts(event, Some(voice.port))) {
+            voice.play_all(&mut self.canvas);
+            voice.end = None;
+        }
+        match event {
+            Event::Stream(stream) => self.tracker.stream(stream),
+            Event::Source { port, ssrc, from, change } => self.tracker.appeared(*port, *ssrc, *from, *change),
+            Event::Segment(_)
+            | Event::Answered
+            | Event::Metadata { .. }
+            | Event::RecordingStarted { .. }
+            | Event::RecordingBound { .. }
+            | Event::RecordingEnded { .. }
+            | Event::SrtpKeys { .. }
+            | Event::SrtcpReserved { .. }
+            | Event::Gap { .. }
+            | Event::Dropped { .. }
+            | Event::ClockStep { .. }
+            | Event::DiskStalled { .. }
+            | Event::Alarm { .. }
+            | Event::Ended { .. } => {}
         }
     }
 
     /// Says that there are no more entries. Call [`Mixer::poll_block`] until `None` afterwards.
     pub fn finish(&mut self) {
+        for voice in &mut self.voices {
+            voice.play_all(&mut self.canvas);
+        }
+        self.bridge_holes(i64::MAX);
         self.settled = self.frames;
     }
 
     /// The next interleaved samples, when a block of them is final.
     pub fn poll_block(&mut self) -> Option<&[i16]> {
-        let block = i64::try_from(self.block).unwrap_or(i64::MAX);
-        let ready = self.settled.saturating_sub(self.base).min(block);
-        if ready <= 0 || (ready < block && self.settled < self.frames) {
-            if let Some((from, channel)) = self.waiting.take() {
-                self.write(from, channel);
-            }
+        if self.canvas.window.ready(self.settled, self.frames).is_none() {
+            self.canvas.write_beyond();
             return None;
         }
-        let samples = usize::try_from(ready).unwrap_or(0) * CHANNELS;
-        if self.window.len() - self.start < self.room {
-            self.move_window();
+        self.canvas.window.take(self.settled, self.frames)
+    }
+
+    /// Where a source is heard in this file.
+    fn seat(&self, source: usize) -> Option<Seat> {
+        (*self.plan.seats.get(source)?).filter(|seat| seat.file == self.file)
+    }
+
+    /// Plays a packet, or lets it wait.
+    fn packet(&mut self, at: i64, port: PortIndex, heard: &Heard<'_>, channel: ChannelName) {
+        let known = self.voices.iter().position(|voice| voice.source == heard.source);
+        let needs_order = heard.audio.as_ref().is_some_and(|audio| !audio.decoder.is_stateless());
+        let index = match known {
+            Some(index) => index,
+            None if needs_order => self.new_voice(heard.source, port),
+            None => {
+                if let Some(audio) = &heard.audio {
+                    self.canvas.place(audio, channel);
+                }
+                return;
+            }
+        };
+        let Some(voice) = self.voices.get_mut(index) else { return };
+        voice.used_at = at;
+        if heard.place == Place::Restart {
+            voice.play_all(&mut self.canvas);
+            voice.end = None;
         }
-        let from = self.start;
-        self.start += samples;
-        self.base += ready;
-        self.window.get(from..self.start)
-    }
-
-    /// Makes room at the end: what is still to be handed out goes to the front, silence behind it.
-    fn move_window(&mut self) {
-        self.window.copy_within(self.start.., 0);
-        let kept = self.window.len() - self.start;
-        if let Some(emptied) = self.window.get_mut(kept..) {
-            emptied.fill(0);
+        match voice.queue.turn(heard) {
+            Turn::Now => {
+                voice.play(heard.sequence, heard.audio.as_ref(), channel, &mut self.canvas);
+                voice.play_waiting(at, &mut self.canvas);
+            }
+            Turn::Wait => {
+                let audio = heard.audio.as_ref();
+                let audio = audio.map(|a| (a.epoch, a.from, a.to, a.decoder, a.payload.to_vec()));
+                let held = Held { sequence: heard.sequence, channel, audio };
+                voice.queue.push(at, heard.sequence, heard.payload.len(), held);
+                voice.play_waiting(at, &mut self.canvas);
+            }
+            Turn::Never => {}
         }
-        self.start = 0;
     }
 
-    /// Where a source is heard in this file, now.
-    fn seat(&self, port: PortIndex, source: usize) -> Option<Seat> {
-        let seat = (*self.plan.seats.get(source)?)?;
-        (seat.file == self.file && self.scope.takes(port)).then_some(seat)
+    /// Of too many voices, that which was silent for longest is forgotten.
+    fn new_voice(&mut self, source: usize, port: PortIndex) -> usize {
+        let voice = Voice { source, port, used_at: 0, queue: Queue::default(), state: None, end: None };
+        if self.voices.len() < MAX_VOICES {
+            self.voices.push(voice);
+            return self.voices.len() - 1;
+        }
+        let oldest =
+            self.voices.iter().enumerate().min_by_key(|(_, voice)| voice.used_at).map_or(0, |(index, _)| index);
+        if let Some(slot) = self.voices.get_mut(oldest) {
+            slot.play_all(&mut self.canvas);
+            *slot = voice;
+        }
+        oldest
     }
 
+    fn play_waiting(&mut self, at: i64) {
+        for voice in &mut self.voices {
+            voice.play_waiting(at, &mut self.canvas);
+        }
+    }
+
+    /// Fills holes of codecs that do not do so themselves.
+    fn bridge_holes(&mut self, at: i64) {
+        while let Some(hole) = self.holes.due(at) {
+            if let Some(seat) = self.seat(hole.source).filter(|_| !hole.decoder.conceals()) {
+                self.canvas.bridge(&hole, seat.channel);
+            }
+        }
+    }
+}
+
+impl Voice {
+    fn play_all(&mut self, canvas: &mut Canvas<'_>) {
+        self.play_waiting(i64::MAX, canvas);
+    }
+
+    /// Plays those that waited long enough by `now`.
+    fn play_waiting(&mut self, now: i64, canvas: &mut Canvas<'_>) {
+        while let Some(Held { sequence, channel, audio }) = self.queue.pop(now) {
+            let audio = audio.as_ref().map(|(epoch, from, to, decoder, payload)| Audio {
+                epoch: *epoch,
+                from: *from,
+                to: *to,
+                decoder: *decoder,
+                payload,
+            });
+            self.play(sequence, audio.as_ref(), channel, canvas);
+        }
+    }
+
+    /// Plays the next packet, and before it what is lost.
+    fn play(&mut self, sequence: i64, audio: Option<&Audio<'_>>, channel: ChannelName, canvas: &mut Canvas<'_>) {
+        let end = core::mem::replace(&mut self.end, End::of(sequence, audio));
+        let Some(audio) = audio else { return };
+        if audio.decoder.is_stateless() {
+            canvas.place(audio, channel);
+            return;
+        }
+        let lost = end.and_then(|end| end.lost_before(sequence, audio));
+        if !self.state.as_ref().is_some_and(|(decoder, _)| decoder.reads_as(&audio.decoder)) {
+            self.state = audio.decoder.state(canvas.rate).map(|state| (audio.decoder, state));
+        }
+        let Some((_, state)) = &mut self.state else { return };
+        if let Some((from, to)) = lost.filter(|_| audio.decoder.conceals()) {
+            conceal(state, audio, (from, to), channel, canvas);
+        }
+        canvas.decoded.clear();
+        state.decode(audio.payload, &mut canvas.decoded);
+        canvas.place_decoded(audio.epoch, audio.from, audio.to, channel);
+    }
+}
+
+/// Makes up what is lost before `audio`: all of a short loss; of a longer one the beginning, and the end where the packet
+/// brings it once more.
+fn conceal(
+    state: &mut State,
+    audio: &Audio<'_>,
+    (from, to): (i64, i64),
+    channel: ChannelName,
+    canvas: &mut Canvas<'_>,
+) {
+    let rate = i64::from(state.sample_rate());
+    let samples = |ns: i64| usize::try_from((ns * rate + NANOS_PER_SECOND / 2) / NANOS_PER_SECOND).unwrap_or(0);
+    let mut make = |from: i64, to: i64, next: Option<&[u8]>, fade: usize| {
+        canvas.decoded.clear();
+        if state.conceal(samples(to - from), next, &mut canvas.decoded) {
+            fade_out(&mut canvas.decoded, fade);
+            canvas.place_decoded(audio.epoch, from, to, channel);
+        }
+    };
+    if to.saturating_sub(from) <= LONGEST_NS {
+        make(from, to, Some(audio.payload), 0);
+        return;
+    }
+    make(from, from.saturating_add(LONGEST_NS), None, samples(FADE_NS));
+    let recovered = ticks_to_nanos(i64::from(audio.decoder.ticks_recovered(audio.payload)), audio.decoder.clock_rate);
+    if (1..=LONGEST_NS).contains(&recovered) {
+        make(to.saturating_sub(recovered).max(from), to, Some(audio.payload), 0);
+    }
+}
+
+/// To nothing over the last `length` samples.
+fn fade_out(samples: &mut [i16], length: usize) {
+    let from = samples.len().saturating_sub(length);
+    let steps = i32::try_from(length).unwrap_or(1).max(1);
+    for (n, sample) in (1..).zip(samples.iter_mut().skip(from)) {
+        *sample = i16::try_from(i32::from(*sample) * (steps - n).max(0) / steps).unwrap_or(0);
+    }
+}
+
+impl Canvas<'_> {
     /// The frame at nanosecond `at`, to the nearest; negative before t = 0.
     fn frame(&self, at: i64) -> i64 {
+        let rate = i64::from(self.rate);
         let since = at.saturating_sub(self.plan.zero);
         let (seconds, rest) = (since.div_euclid(NANOS_PER_SECOND), since.rem_euclid(NANOS_PER_SECOND));
-        let part = (rest * self.sample_rate + NANOS_PER_SECOND / 2) / NANOS_PER_SECOND;
-        seconds.saturating_mul(self.sample_rate).saturating_add(part)
+        let part = (rest * rate + NANOS_PER_SECOND / 2) / NANOS_PER_SECOND;
+        seconds.saturating_mul(rate).saturating_add(part)
     }
 
-    /// Writes a packet's samples to where they belong.
-    fn place(&mut self, audio: &Audio<'_>, channel: ChannelName) {
+    /// First frame and end of a stretch of media time.
+    fn frames(&self, epoch: usize, from: i64, to: i64) -> Option<(i64, i64)> {
         let clocks = &self.plan.clocks;
-        let played = clocks.played_at(audio.epoch, audio.from).zip(clocks.played_at(audio.epoch, audio.to));
-        let Some((from, to)) = played else { return };
-        let (from, to) = (self.frame(from), self.frame(to));
-        let Ok(length) = usize::try_from(to.saturating_sub(from)) else { return };
-        self.waiting = None;
-        if length == audio.payload.len() && self.copy(from, audio, channel) {
+        let (from, to) = clocks.played_at(epoch, from).zip(clocks.played_at(epoch, to))?;
+        Some((self.frame(from), self.frame(to)))
+    }
+
+    /// Writes a packet that stands for itself to where it belongs.
+    fn place(&mut self, audio: &Audio<'_>, channel: ChannelName) {
+        let Some((from, to)) = self.frames(audio.epoch, audio.from, audio.to) else { return };
+        // The usual case, straight into the window: one channel, one byte a sample.
+        let length = audio.payload.len();
+        if usize::try_from(to.saturating_sub(from)) == Ok(length)
+            && let Some(places) = self.window.places(from, length, channel)
+            && audio.decoder.decode_bytes(audio.payload, places)
+        {
             return;
         }
         self.decoded.clear();
         audio.decoder.decode(audio.payload, &mut self.decoded);
+        self.write(from, to, channel);
+    }
+
+    /// Writes what was decoded to a stretch of media time.
+    fn place_decoded(&mut self, epoch: usize, from: i64, to: i64, channel: ChannelName) {
+        if let Some((from, to)) = self.frames(epoch, from, to) {
+            self.write(from, to, channel);
+        }
+    }
+
+    /// Writes what was decoded, stretched to the frames there are.
+    fn write(&mut self, from: i64, to: i64, channel: ChannelName) {
+        let Ok(length) = usize::try_from(to.saturating_sub(from)) else { return };
         if length > self.decoded.len().saturating_mul(MAX_STRETCH) {
             return;
         }
         if length != self.decoded.len() {
             stretch(&mut self.decoded, length);
         }
-        let room = i64::try_from((self.window.len() - self.start) / CHANNELS).unwrap_or(0);
-        if to.saturating_sub(self.base) > room {
-            self.waiting = Some((from, channel));
+        if self.window.is_beyond(to) {
+            self.beyond.push((from, channel, core::mem::take(&mut self.decoded)));
         } else {
-            self.write(from, channel);
+            self.window.write(from, &self.decoded, channel);
         }
     }
 
-    /// The usual case, straight into the window: one channel, one byte a sample, all of it in the window.
-    fn copy(&mut self, from: i64, audio: &Audio<'_>, channel: ChannelName) -> bool {
-        let right = match channel {
-            ChannelName::Left => 0,
-            ChannelName::Right => 1,
-            ChannelName::Both | ChannelName::None => return false,
-        };
-        let Ok(start) = usize::try_from(from.saturating_sub(self.base)) else { return false };
-        let first = start.saturating_mul(CHANNELS).saturating_add(self.start);
-        let end = first.saturating_add(audio.payload.len().saturating_mul(CHANNELS));
-        let Some(frames) = self.window.get_mut(first..end) else { return false };
-        let slots = frames.chunks_exact_mut(CHANNELS).map(|frame| &mut frame[right]);
-        audio.decoder.decode_bytes(audio.payload, slots)
+    fn write_beyond(&mut self) {
+        for (from, channel, samples) in self.beyond.drain(..) {
+            self.window.write(from, &samples, channel);
+        }
     }
 
-    /// Writes what was decoded, as far as it lies in the window.
-    fn write(&mut self, from: i64, channel: ChannelName) {
-        let Ok(skip) = usize::try_from(self.base.saturating_sub(from).max(0)) else { return };
-        let Ok(start) = usize::try_from(from.saturating_sub(self.base).max(0)) else { return };
-        let samples = self.decoded.get(skip..).unwrap_or_default();
-        let first = start.saturating_mul(CHANNELS).saturating_add(self.start);
-        let room = self.window.get_mut(first..).unwrap_or_default();
-        let frames = room.chunks_exact_mut(CHANNELS).zip(samples);
-        match channel {
-            ChannelName::Left => frames.for_each(|(frame, &sample)| frame[0] = sample),
-            ChannelName::Right => frames.for_each(|(frame, &sample)| frame[1] = sample),
-            ChannelName::Both => frames.for_each(|(frame, &sample)| frame.fill(sample)),
-            ChannelName::None => {}
+    /// Fills a hole from what is heard before it, unless something else is heard there.
+    fn bridge(&mut self, hole: &Hole, channel: ChannelName) {
+        let longest = hole.from.saturating_add(LONGEST_NS);
+        let Some((from, to)) = self.frames(hole.epoch, hole.from, hole.to.min(longest)) else { return };
+        let (reach, Ok(gap)) = (codec::reach(self.rate), usize::try_from(to.saturating_sub(from))) else { return };
+        // Where the loss goes on there is nothing to lead into.
+        let after = if hole.to > longest { 0 } else { usize::try_from(self.rate / 100).unwrap_or(0) };
+        let mut samples = core::mem::take(&mut self.decoded);
+        samples.clear();
+        let begin = from.saturating_sub(i64::try_from(reach).unwrap_or(0));
+        let missing = self.window.read(begin, reach + gap + after, channel, &mut samples);
+        let before = reach.saturating_sub(missing);
+        if samples.len() >= before + gap && self.window.base() <= from {
+            let (before_gap, rest) = samples.split_at_mut(before);
+            let (in_gap, after_gap) = rest.split_at_mut(gap);
+            if in_gap.iter().all(|&sample| sample == 0) {
+                codec::bridge(before_gap, in_gap, after_gap, self.rate);
+                self.window.write(from.saturating_sub(i64::try_from(before).unwrap_or(0)), &samples, channel);
+            }
         }
+        self.decoded = samples;
     }
 }
 

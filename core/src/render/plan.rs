@@ -9,6 +9,7 @@ use super::account::Ledger;
 use super::digits::Digits;
 use super::epochs::{Clocks, EpochRecord};
 use super::finish;
+use super::holes::Holes;
 use super::lanes::Seat;
 use super::ports::PortRecord;
 use super::scope::Scope;
@@ -72,6 +73,7 @@ pub struct Planner {
     pub(super) ports: BTreeMap<PortIndex, PortRecord>,
     pub(super) signalling: Signalling,
     pub(super) digits: Digits,
+    pub(super) holes: Holes,
     pub(super) notes: Notes,
     /// The last entry of the recording.
     pub(super) last_at: Option<i64>,
@@ -105,6 +107,7 @@ impl Planner {
             ports: BTreeMap::new(),
             signalling: Signalling::default(),
             digits: Digits::default(),
+            holes: Holes::default(),
             notes: Notes::default(),
             last_at: None,
         }
@@ -145,12 +148,15 @@ impl Planner {
     }
 
     /// Ends pass 1.
-    pub fn finish(self) -> Plan {
+    pub fn finish(mut self) -> Plan {
+        while self.holes.due(i64::MAX).is_some() {}
         finish::finish(&self)
     }
 
     fn packet(&mut self, at: i64, port: PortIndex, heard: &Heard<'_>) {
         let in_scope = self.scope.takes(port);
+        self.holes.packet(at, port, heard, in_scope);
+        while self.holes.due(at).is_some() {}
         if let Some(audio) = &heard.audio {
             if audio.epoch == self.epochs.len() {
                 self.epochs.push(EpochRecord::new(heard.source, audio));
@@ -181,6 +187,7 @@ impl Planner {
     fn event(&mut self, at: i64, event: &Event) {
         let over = self.scope.ended().is_some();
         self.scope.event(at, event);
+        self.holes.event(event);
         match event {
             Event::Segment(header) => self.segment(header),
             Event::Stream(stream) => {

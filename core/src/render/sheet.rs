@@ -186,6 +186,9 @@ pub struct SourceSheet {
     pub late: u64,
     /// Received more than once.
     pub duplicates: u64,
+    /// How much of what was lost is made of what came before or after it.
+    #[serde(default)]
+    pub concealed_ms: u64,
     /// Interarrival jitter (RFC 3550 6.4.1) at its end, microseconds.
     pub jitter_us: u64,
     /// Arrival of its first packet.

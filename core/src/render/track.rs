@@ -11,9 +11,11 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use super::order::{Place, Sequence};
+use super::pace::Pace;
 use crate::codec::{self, Coding, Decoder};
 use crate::entry::{PortIndex, SourceChange, Stream};
 use crate::rtp::Packet;
+use crate::sdp::static_format;
 
 /// Sources of a session that are told apart; packets of further ones are counted together.
 const MAX_SOURCES: usize = 1024;
@@ -102,6 +104,7 @@ pub(super) struct Source {
     packets: u64,
     last_at: i64,
     sequence: Sequence,
+    pace: Pace,
     epoch: Option<Epoch>,
     previous: Option<Epoch>,
 }
@@ -206,7 +209,8 @@ impl Tracker {
         let is_event = use_of_format.is_some_and(|format| format.coding == Coding::Inaudible);
         let audio = match use_of_format.map(|format| format.coding) {
             Some(Coding::Audio(decoder)) => {
-                let frames = i64::try_from(decoder.frames(packet.payload.len())).unwrap_or(0);
+                let decoder = source.pace.clock(decoder, &packet, place);
+                let frames = i64::from(decoder.ticks(packet.payload));
                 let arrival = Arrival { at, sequence: extended, place, timestamp: packet.timestamp, frames };
                 source.audio(&arrival, &packet, decoder, &mut self.epochs)
             }
@@ -254,7 +258,7 @@ impl PortTrack {
     fn format(&mut self, payload_type: u8) -> Option<usize> {
         let slot = usize::from(payload_type);
         if self.by_payload_type.get(slot) == Some(&NO_FORMAT) {
-            self.learn(&codec::static_format(payload_type)?);
+            self.learn(&static_format(payload_type)?);
         }
         self.by_payload_type.get(slot).filter(|&&index| index != NO_FORMAT).map(|&index| usize::from(index))
     }
@@ -303,6 +307,7 @@ impl Source {
             packets: 0,
             last_at: 0,
             sequence: Sequence::default(),
+            pace: Pace::default(),
             epoch: None,
             previous: None,
         }
