@@ -59,4 +59,4 @@ compiler:
 	@.ci/need cc=gcc
 
 peers:
-	@.ci/need sipp=sip-tester tshark=tshark tcpdump=tcpdump sox=sox python3=python3 sipsak=sipsak ip=iproute2 openssl=openssl ffmpeg=ffmpeg
+	@.ci/need sipp=sip-tester tshark=tshark tcpdump=tcpdump sox=sox python3=python3 sipsak=sipsak ip=iproute2 openssl=openssl ffmpeg=ffmpeg libbcg729.so.0=libbcg729-0

@@ -11,6 +11,10 @@ use siprec_core::sdp::Format;
 const SOURCE: &str = "aevalsrc='(0.25*sin(2*PI*(180+60*sin(2*PI*0.7*t))*t)+0.15*sin(2*PI*(900+500*sin(2*PI*0.3*t))*t)\
     +0.04*(random(0)-0.5))*(0.55+0.45*sin(2*PI*1.7*t))*gt(mod(t,3),0.4)':d=10:s=48000";
 
+/// The same with a room's noise under it, for encoders that do not send silence.
+const ROOM: &str = "aevalsrc='(0.25*sin(2*PI*(180+60*sin(2*PI*0.7*t))*t)+0.15*sin(2*PI*(900+500*sin(2*PI*0.3*t))*t))\
+    *gt(mod(t,3),1.5)+0.02*(random(0)-0.5)':d=12:s=48000";
+
 /// Runs ffmpeg; its absence fails the test.
 fn ffmpeg(folder: &Path, arguments: &[&str]) {
     let run = Command::new("ffmpeg").current_dir(folder).args(["-v", "error", "-y"]).args(arguments).output();
@@ -117,4 +121,61 @@ fn opus_is_libopus_by_at_least_60_db() {
         println!("{name}: {ratio:.1} dB, {} of {} samples", ours.len(), theirs.len());
         assert!(ours.len() >= theirs.len() && ratio >= 60.0, "{name}: {ratio:.1} dB");
     }
+}
+
+/// Frames and their decoding by libbcg729 (a peer of the tests only), from the source at 8 kHz.
+fn g729_of_a_peer(folder: &Path, dtx: bool) -> (Vec<Vec<u8>>, Vec<i16>) {
+    ffmpeg(folder, &["-f", "lavfi", "-i", if dtx { ROOM } else { SOURCE }, "-ar", "8000", "-f", "s16le", "in.raw"]);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/bcg729.py");
+    let mut command = Command::new("python3");
+    command.current_dir(folder).arg(script).args(["in.raw", "frames", "out.raw"]).args(dtx.then_some("dtx"));
+    let output = command.output().expect("python3 is needed: `make peers`");
+    assert!(output.status.success(), "libbcg729 is needed (`make peers`): {}", String::from_utf8_lossy(&output.stderr));
+    let bytes = std::fs::read(folder.join("frames")).expect("frames");
+    let (mut frames, mut rest) = (Vec::new(), bytes.as_slice());
+    while let Some((&length, tail)) = rest.split_first() {
+        let (frame, tail) = tail.split_at(length.into());
+        frames.push(frame.to_vec());
+        rest = tail;
+    }
+    (frames, samples(&folder.join("out.raw")))
+}
+
+#[test]
+fn g729_is_like_two_other_decoders() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (frames, theirs) = g729_of_a_peer(folder.path(), false);
+    let mut ours = Vec::new();
+    let mut state = state("G729", 8_000, 1, 8_000);
+    frames.iter().for_each(|frame| state.decode(frame, &mut ours));
+    assert_eq!(ours.len(), theirs.len());
+    let annex_a = snr(&theirs, &ours);
+    std::fs::write(folder.path().join("a.g729"), frames.concat()).expect("written");
+    ffmpeg(folder.path(), &["-c:a", "g729", "-f", "g729", "-i", "a.g729", "-f", "s16le", "ffmpeg.raw"]);
+    let main_body = snr(&samples(&folder.path().join("ffmpeg.raw")), &ours);
+    let of_theirs = snr(&samples(&folder.path().join("ffmpeg.raw")), &theirs);
+    println!(
+        "G.729: {annex_a:.1} dB to libbcg729 (Annex A), {main_body:.1} dB to ffmpeg; these two: {of_theirs:.1} dB"
+    );
+    assert!(annex_a >= 30.0, "{annex_a:.1} dB to libbcg729");
+    assert!(main_body >= of_theirs - 3.0, "{main_body:.1} dB to ffmpeg, they themselves {of_theirs:.1} dB");
+}
+
+#[test]
+fn g729_comfort_noise_is_as_loud_as_another_decoders() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (frames, theirs) = g729_of_a_peer(folder.path(), true);
+    let mut ours = Vec::new();
+    let mut state = state("G729", 8_000, 1, 8_000);
+    for frame in &frames {
+        if frame.is_empty() { assert!(state.conceal(80, None, &mut ours)) } else { state.decode(frame, &mut ours) }
+    }
+    let level = |samples: &[i16]| {
+        let noise = samples.chunks(80).zip(&frames).filter(|(_, frame)| frame.len() < 10).flat_map(|(part, _)| part);
+        let squares: Vec<f64> = noise.map(|&s| f64::from(s) * f64::from(s)).collect();
+        10.0 * (squares.iter().sum::<f64>() / squares.len() as f64).log10()
+    };
+    let sid = frames.iter().filter(|frame| frame.len() == 2).count();
+    println!("{sid} frames of noise; {:.1} dB, theirs {:.1} dB", level(&ours), level(&theirs));
+    assert!(sid > 3 && (level(&ours) - level(&theirs)).abs() < 3.0, "{sid}: {} {}", level(&ours), level(&theirs));
 }
