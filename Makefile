@@ -59,4 +59,6 @@ compiler:
 	@.ci/need cc=gcc
 
 peers:
-	@.ci/need sipp=sip-tester tshark=tshark tcpdump=tcpdump sox=sox python3=python3 sipsak=sipsak ip=iproute2 openssl=openssl ffmpeg=ffmpeg libbcg729.so.0=libbcg729-0
+	@.ci/need sipp=sip-tester tshark=tshark tcpdump=tcpdump sox=sox python3=python3 sipsak=sipsak ip=iproute2 openssl=openssl \
+		gst-launch-1.0=gstreamer1.0-tools gst-launch-1.0=gstreamer1.0-plugins-base \
+		gst-launch-1.0=gstreamer1.0-plugins-good gst-launch-1.0=gstreamer1.0-plugins-bad ffmpeg=ffmpeg

@@ -41,7 +41,7 @@ fn main() -> anyhow::Result<()> {
 
 fn entry<'a>(packet: &'a [u8], from: &str, at: i64) -> Entry<'a> {
     let (from, to) = (from.parse().unwrap_or(([0; 4], 1).into()), ([192, 0, 2, 2], 10_000).into());
-    Entry { at: Wall(at), kind: Kind::Rtp { port: PortIndex(0), from, to, packet } }
+    Entry { at: Wall(at), kind: Kind::Rtp { port: PortIndex(0), from, to, packet, protected: None } }
 }
 
 /// Nanoseconds a packet, encoded and read.
@@ -83,7 +83,7 @@ fn header(session: SessionId) -> SegmentHeader {
         seed: Seed([0; 32]),
         anchor: (Monotonic(0), Wall(AT)),
         boot: "this".into(),
-        config: serde_json::json!({ "codecs": ["G.711", "G.729", "opus"] }),
+        config: serde_json::json!({ "codecs": ["G.711", "G.729", "opus"] }).into(),
     }
 }
 

@@ -184,6 +184,8 @@ fn settings(n: usize, rtp_port: u16) -> PortSettings {
         rtcp_mux: false,
         seed: n as u64,
         digits: Digits::Keep,
+        srtp: None,
+        dtls: false,
     }
 }
 

@@ -19,6 +19,10 @@ use siprec_core::sip::{Message, Transport, multipart};
 use siprec_core::time::{Monotonic, Now, Wall};
 use siprec_core::vendor::{CallIds, Evidence};
 
+/// The binary's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Calls of a round: their transactions are forgotten before the next.
 const CALLS: usize = 500;
 const BUDGET: Duration = Duration::from_micros(25);

@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// Embedders choose their own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     siprec::cmd::main()
 }

@@ -7,7 +7,7 @@ use siprec_core::sip::digest::{Algorithm, Password, Realm, User};
 
 use crate::config::{
     Config, DigestAlgorithm, Dtmf, Network, Peer, Refusal, Scanners, ServerConfig, SessionTimersConfig, SipAuthConfig,
-    SipUser, Span, Strictness, Unknown,
+    SipUser, Span, SrtpConfig, Strictness, Unknown,
 };
 
 /// This build, as it calls itself in SIP and in journals.
@@ -23,7 +23,7 @@ pub fn policy(config: &Config, boot: &str) -> Policy {
         product: format!("siprec/{VERSION}"),
         version: VERSION.to_owned(),
         boot: boot.to_owned(),
-        journalled_config: journalled(config),
+        journalled_config: journalled(config).into(),
         max_sessions: usize::try_from(config.server.max_connections).unwrap_or(usize::MAX),
         rtp_timeout: config.media.rtp_timeout.0,
         digits: digits(config.media.dtmf),
@@ -61,6 +61,7 @@ fn rules(config: &Config) -> Rules {
         require_tls: server.require_tls,
         require_srtp: config.media.require_srtp,
         sdes_over_clear: config.media.sdes_over_clear,
+        srtp: config.media.srtp.policy(),
         digest: server.digest.then_some(DigestUsers::Any),
         strict_siprec: server.siprec == Strictness::Strict,
         strict_dialogs: server.strict_dialogs,
@@ -92,6 +93,7 @@ fn peer(row: &Peer, config: &Config) -> session::Peer {
             require_tls: row.require_tls.unwrap_or(general.require_tls),
             require_srtp: row.require_srtp.unwrap_or(general.require_srtp),
             sdes_over_clear: row.sdes_over_clear.unwrap_or(general.sdes_over_clear),
+            srtp: row.srtp.as_ref().map_or(general.srtp, SrtpConfig::policy),
             digest: row.digest.unwrap_or(general.digest.is_some()).then_some(users),
             strict_siprec: row.siprec.map_or(general.strict_siprec, |siprec| siprec == Strictness::Strict),
             strict_dialogs: row.strict_dialogs.unwrap_or(general.strict_dialogs),

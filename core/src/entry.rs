@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::metadata::{Deviation, Snapshot};
 use crate::sdp::Format;
+use crate::sdp::crypto::Suite;
 use crate::seed::{RecordingId, Seed, SessionId};
 use crate::sip::Transport;
 use crate::time::{Monotonic, Wall};
@@ -57,6 +58,8 @@ pub enum Kind<'a> {
         to: SocketAddr,
         /// The UDP payload.
         packet: &'a [u8],
+        /// How it was protected when it came, if it was.
+        protected: Option<Protected>,
     },
     /// An RTCP compound packet, plain, received or sent.
     Rtcp {
@@ -77,6 +80,19 @@ pub enum Kind<'a> {
     Checkpoint(&'a [u8]),
 }
 
+/// What SRTP said of a packet (RFC 3711).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protected {
+    /// It was authentic, and is kept plain.
+    Authentic {
+        /// Its index: the rollover counter above the sequence number, 48 bits.
+        index: u64,
+    },
+    /// No key that was known had made it: it is kept as it came. If a later key did, it stands in the journal once more,
+    /// plain and with the time at which it came.
+    Sealed,
+}
+
 /// The first block of every segment of a journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SegmentHeader {
@@ -95,7 +111,7 @@ pub struct SegmentHeader {
     /// The machine's boot, as the kernel names it: a torn tail of another boot is trusted less.
     pub boot: String,
     /// What of the configuration bears on the session (JSON object).
-    pub config: serde_json::Value,
+    pub config: Arc<serde_json::Value>,
 }
 
 /// Why nothing of a stream is recorded for a while.
@@ -187,6 +203,8 @@ pub enum Alarm {
     NoAnswer,
     /// The session was not refreshed in time (RFC 4028 10) while its RTP still flows.
     SessionExpired,
+    /// A handshake of DTLS came to nothing: a certificate that the SDP does not name, or no common ground.
+    NotSecured,
 }
 
 /// Decisions and observations that are not packets.
@@ -237,6 +255,22 @@ pub enum Event {
         from: SocketAddr,
         /// What kind of appearance.
         change: SourceChange,
+    },
+    /// The keys of a port's SRTP, from now on.
+    SrtpKeys {
+        /// The port.
+        port: PortIndex,
+        /// The suite that was agreed on; none: the SRC's key is not known yet.
+        suite: Option<Suite>,
+        /// Both sides' keys, wrapped by the node key.
+        wrapped: String,
+    },
+    /// Indices of our SRTCP below this one may have been used from now on: nothing is sent with one that is not reserved.
+    SrtcpReserved {
+        /// The port.
+        port: PortIndex,
+        /// The first that is not reserved.
+        reserved: u32,
     },
     /// Nothing was received between these moments, because we were not there.
     Gap {

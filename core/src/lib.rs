@@ -12,6 +12,7 @@ extern crate std;
 
 pub mod time;
 pub mod seed;
+pub mod node_key;
 pub mod deviation;
 pub mod sip;
 pub mod sdp;

@@ -60,7 +60,7 @@ fn journal() -> Vec<u8> {
         seed: Seed([3; 32]),
         anchor: (Monotonic(5), Wall(START)),
         boot: "b".to_owned(),
-        config: serde_json::Value::Null,
+        config: serde_json::Value::Null.into(),
     };
     let mut out = Vec::new();
     let streams = [(PortIndex(0), Some("1")), (PortIndex(1), Some("2"))];
@@ -91,8 +91,14 @@ fn journal() -> Vec<u8> {
         if sequence % 10 == 0 {
             continue; // lost on the way: a tenth of them
         }
-        keep(&mut out, Kind::Rtp { port: PortIndex(0), from: rtp4, to: to4, packet: &rtp(sequence, 0x1111) });
-        keep(&mut out, Kind::Rtp { port: PortIndex(1), from: rtp6, to: to6, packet: &rtp(sequence, 0x2222) });
+        keep(
+            &mut out,
+            Kind::Rtp { port: PortIndex(0), from: rtp4, to: to4, packet: &rtp(sequence, 0x1111), protected: None },
+        );
+        keep(
+            &mut out,
+            Kind::Rtp { port: PortIndex(1), from: rtp6, to: to6, packet: &rtp(sequence, 0x2222), protected: None },
+        );
     }
     let report = receiver_report();
     keep(&mut out, Kind::Rtcp { port: PortIndex(0), outbound: true, from: rtcp_to4, to: rtcp4, packet: &report });

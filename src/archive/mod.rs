@@ -6,6 +6,7 @@ pub mod finish;
 pub mod journal;
 pub mod lock;
 pub mod node;
+pub mod node_key;
 pub mod recordings;
 pub mod recovery;
 pub mod renderers;

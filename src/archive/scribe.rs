@@ -113,7 +113,7 @@ mod tests {
             seed: Seed([0; 32]),
             anchor: (Monotonic(0), Wall(0)),
             boot: String::new(),
-            config: serde_json::Value::Null,
+            config: std::sync::Arc::default(),
         }
     }
 

@@ -11,6 +11,7 @@ mod notices;
 mod peers;
 mod rules;
 mod show;
+mod srtp;
 mod tls;
 mod values;
 mod yaml;
@@ -26,6 +27,7 @@ pub use peers::{
     DigestAlgorithm, Peer, RateLimit, Refusal, Scanners, SipAuthConfig, SipUri, SipUser, Strictness, Unknown,
 };
 pub use show::{show_json, show_text};
+pub use srtp::{MinimumBits, SrtpConfig, SrtpSuite};
 pub use tls::{ClientAuth, Pin, TlsConfig, TlsVersion};
 pub use values::{ByteSize, Codec, Invalid, ListenAddress, LogOutput, Network, PortRange, Secret, Span};
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::peers::{Peer, RateLimit, Refusal, Scanners, SipAuthConfig, Strictness, Unknown};
+use super::srtp::SrtpConfig;
 use super::tls::TlsConfig;
 use super::values::{ByteSize, Codec, ListenAddress, LogOutput, Network, PortRange, Secret, Span};
 
@@ -134,6 +135,8 @@ pub struct MediaConfig {
     pub require_srtp: bool,
     /// SRTP keys in SDP are taken from signalling without TLS, where anybody can read them.
     pub sdes_over_clear: bool,
+    /// Which keys of SRTP are taken, and which of them first.
+    pub srtp: SrtpConfig,
     /// Packets a stream may be out of order by, as the product's guide counts them.
     pub buffer_size: u32,
     /// Threads that receive media; 0: one a core.
@@ -164,6 +167,7 @@ impl Default for MediaConfig {
             rtp_timeout: Span(Duration::from_secs(30)),
             require_srtp: false,
             sdes_over_clear: false,
+            srtp: SrtpConfig::default(),
             buffer_size: 160,
             workers: 0,
             dtmf: Dtmf::Keep,

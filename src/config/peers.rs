@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
+use super::srtp::SrtpConfig;
 use super::tls::Pin;
 use super::values::{Invalid, Network, Secret, Span, text_value};
 
@@ -33,6 +34,8 @@ pub struct Peer {
     pub require_srtp: Option<bool>,
     /// `media.sdes_over_clear`.
     pub sdes_over_clear: Option<bool>,
+    /// `media.srtp`, the whole of it.
+    pub srtp: Option<SrtpConfig>,
     /// `server.digest`.
     pub digest: Option<bool>,
     /// As which of `auth.sip.users` it may authenticate; empty: as any.
@@ -64,6 +67,7 @@ impl Default for Peer {
             require_tls: None,
             require_srtp: None,
             sdes_over_clear: None,
+            srtp: None,
             digest: None,
             digest_users: Vec::new(),
             siprec: None,

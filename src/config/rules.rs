@@ -60,10 +60,25 @@ fn digest(config: &Config, found: &mut Vec<Notice>) {
 }
 
 fn media(config: &Config, found: &mut Vec<Notice>) {
-    let required = |peer: &Peer| peer.require_srtp.unwrap_or(config.media.require_srtp);
-    if config.media.require_srtp || config.peers.iter().any(required) {
+    let rows = config.peers.iter().filter_map(|peer| Some((peer.called(), peer.srtp.as_ref()?)));
+    let all = std::iter::once((String::from("media"), &config.media.srtp)).chain(rows);
+    for (whose, _) in all.filter(|(_, srtp)| !srtp.allows_any()) {
+        found.push(error(&format!(
+            "{whose}: srtp: none of its suites resists minimum_bits: every SRTP stream is refused"
+        )));
+    }
+    let offers_in_clear = |tls: bool, srtp: bool, sdes: bool| srtp && !tls && !sdes;
+    let general = (config.server.require_tls, config.media.require_srtp, config.media.sdes_over_clear);
+    let blocked = |peer: &Peer| {
+        offers_in_clear(
+            peer.require_tls.unwrap_or(general.0),
+            peer.require_srtp.unwrap_or(general.1),
+            peer.sdes_over_clear.unwrap_or(general.2),
+        )
+    };
+    if offers_in_clear(general.0, general.1, general.2) || config.peers.iter().any(blocked) {
         found.push(warning(
-            "require_srtp: SRTP is not available in this version: where it is required, every call is refused with 488"
+            "require_srtp: without TLS, keys are not taken (sdes_over_clear), so calls over UDP and TCP are refused with 488"
                 .into(),
         ));
     }
@@ -128,8 +143,15 @@ mod tests {
         for (yaml, start) in [
             ("server: {allowed_peers: [10.0.0.0/8]}", "error: server.allowed_peers: keeps nobody out"),
             ("server: {unknown_peers: silent}", "error: server.unknown_peers: keeps everybody out"),
-            ("media: {require_srtp: true}", "warning: require_srtp: SRTP is not available"),
-            ("peers: [{address: 10.0.0.1, require_srtp: true}]", "warning: require_srtp: SRTP is not available"),
+            ("media: {require_srtp: true}", "warning: require_srtp: without TLS, keys are not taken"),
+            (
+                "media: {srtp: {suites: [AES_CM_128_HMAC_SHA1_32], minimum_bits: 128}}",
+                "error: media: srtp: none of its suites",
+            ),
+            (
+                "peers: [{address: 10.0.0.1, require_srtp: true}]",
+                "warning: require_srtp: without TLS, keys are not taken",
+            ),
             ("media: {sdes_over_clear: true}", "warning: sdes_over_clear: SRTP keys are taken"),
             ("server: {refusal: {status: 302}}", "error: server.refusal: status 302 needs a contact"),
             (

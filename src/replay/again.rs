@@ -7,7 +7,7 @@ use std::io::{BufRead, Read};
 use std::net::SocketAddr;
 
 use anyhow::bail;
-use siprec_core::entry::{EndCause, Entry, Event, Kind, PauseCause, PortIndex, SegmentHeader, Stream};
+use siprec_core::entry::{EndCause, Entry, Event, Kind, PauseCause, PortIndex, Protected, SegmentHeader, Stream};
 use siprec_core::journal::Reader;
 use siprec_core::seed::SessionId;
 use siprec_core::session::{Checkpoint, Input, Order};
@@ -102,12 +102,18 @@ impl Again {
         let at = entry.at;
         self.last = self.last.max(at);
         match &entry.kind {
-            Kind::Rtp { port, from, packet, .. } => self.packet(at, *port, false, *from, packet),
-            Kind::Rtcp { port, outbound: false, from, packet, .. } => self.packet(at, *port, true, *from, packet),
-            Kind::Rtcp { outbound: true, .. } => {
-                if let Some(session) = self.session {
-                    self.recorder.keep_media(session, entry);
-                }
+            // It waits for a key, or was made plain later.
+            Kind::Rtp { protected: Some(Protected::Sealed), .. } => self.pass_on(entry),
+            Kind::Rtp { port, from, packet, protected, .. } => {
+                self.packet(at, *port, *from, packet, Arrived { rtcp: false, judged: true, protected: *protected });
+            }
+            Kind::Rtcp { port, outbound: false, from, packet, .. } => {
+                self.packet(at, *port, *from, packet, Arrived { rtcp: true, judged: true, protected: None });
+            }
+            Kind::Rtcp { outbound: true, .. } => self.pass_on(entry),
+            Kind::Event(Event::SrtpKeys { .. } | Event::SrtcpReserved { .. }) => {
+                self.recorder.wake(at);
+                self.pass_on(entry);
             }
             Kind::Sip { transport, outbound: false, from, to, message } => {
                 self.recorder.wake(at);
@@ -150,9 +156,16 @@ impl Again {
         }
     }
 
-    fn packet(&mut self, at: Wall, port: PortIndex, rtcp: bool, from: SocketAddr, packet: &[u8]) {
+    fn packet(&mut self, at: Wall, port: PortIndex, from: SocketAddr, packet: &[u8], arrived: Arrived) {
         if let Some(session) = self.session {
-            self.recorder.packet(at, (session, port), from, packet, Arrived { rtcp, judged: true });
+            self.recorder.packet(at, (session, port), from, packet, arrived);
+        }
+    }
+
+    /// What is taken over as it stands.
+    fn pass_on(&mut self, entry: &Entry<'_>) {
+        if let Some(session) = self.session {
+            self.recorder.keep_media(session, entry);
         }
     }
 
@@ -175,6 +188,8 @@ impl Again {
             | Event::RecordingBound { .. }
             | Event::RecordingEnded { .. }
             | Event::Source { .. }
+            | Event::SrtpKeys { .. }
+            | Event::SrtcpReserved { .. }
             | Event::Dropped { .. }
             | Event::Alarm { .. } => self.recorder.wake(at),
         }
@@ -253,7 +268,7 @@ impl Again {
     /// The server was killed here, and came back.
     fn restart(&mut self, from: Wall, to: Wall, rebooted: bool) {
         let (Some(header), Some(session)) = (self.restarted.take(), self.session) else { return };
-        let Some(checkpoint) = self.recorder.checkpoint(session).and_then(|json| Checkpoint::read(json).ok()) else {
+        let Some(checkpoint) = self.recorder.checkpoint(session).and_then(|bytes| Checkpoint::read(bytes).ok()) else {
             return;
         };
         self.recorder.srs.forget(session);

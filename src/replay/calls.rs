@@ -81,7 +81,7 @@ impl Calls {
             Content::Udp(payload) => {
                 let target = self.by_destination.get(&packet.to).or_else(|| self.by_source.get(&packet.from));
                 if let Some((id, rtcp)) = target.copied() {
-                    let is = Arrived { rtcp, judged: false };
+                    let is = Arrived { rtcp, judged: false, protected: None };
                     self.recorder.packet(packet.at, id, packet.from, &payload, is);
                 } else if looks_like_sip(&payload) {
                     self.message(at, Transport::Udp, packet.from, packet.to, &payload);

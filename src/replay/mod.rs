@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use siprec_core::node_key::NodeKey;
 use siprec_core::seed::SessionId;
 use siprec_core::session::Policy;
 
@@ -37,7 +38,7 @@ use crate::archive::disk::{Disk, RealDisk};
 use crate::archive::finish::Finisher;
 use crate::archive::journal::Writer;
 use crate::archive::lock::DirectoryLock;
-use crate::archive::{node, recordings};
+use crate::archive::{node, node_key, recordings};
 use crate::policy::policy;
 
 /// Bytes read from a file at a time.
@@ -59,7 +60,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     policy.let_everybody_in();
     let files = segments_of_folders(&options.files)?;
     let mut report = Report::new(options.json, options.progress, total_bytes(&files));
-    let mut replay = Replay { disk, data, policy, finisher, journal: None, failures: Vec::new() };
+    let node_key = node_key::load(&data)?;
+    let mut replay = Replay { disk, data, policy, node_key, finisher, journal: None, failures: Vec::new() };
     for path in &files {
         if let Err(error) = replay.file(path, &mut report) {
             replay.failures.push(format!("{}: {error:#}", path.display()));
@@ -102,6 +104,7 @@ struct Replay {
     disk: Arc<dyn Disk>,
     data: PathBuf,
     policy: Policy,
+    node_key: NodeKey,
     finisher: Finisher,
     /// A journal, as long as its segments come.
     journal: Option<(SessionId, Again)>,
@@ -109,9 +112,21 @@ struct Replay {
 }
 
 impl Replay {
+    /// Of a journal, whose packets are plain: DTLS is taken then, and nobody has to shake hands.
+    fn recorder_of_a_journal(&self) -> anyhow::Result<Offline> {
+        let answer = self.policy.answer.clone().with_any_certificate();
+        self.recorder_by(Policy { answer, ..self.policy.clone() })
+    }
+
     fn recorder(&self) -> anyhow::Result<Offline> {
+        self.recorder_by(self.policy.clone())
+    }
+
+    fn recorder_by(&self, policy: Policy) -> anyhow::Result<Offline> {
         let writer = Writer::start(Arc::clone(&self.disk), &self.data, Arc::new(|| ()))?;
-        Ok(Offline::new(self.policy.clone(), node::fresh_seed()?, writer))
+        let mut offline = Offline::new(policy, node::fresh_seed()?, writer);
+        offline.srs.keep_keys_with(self.node_key.clone());
+        Ok(offline)
     }
 
     /// Replays one file; what could be read of a damaged one is recorded before the damage is told.
@@ -128,7 +143,7 @@ impl Replay {
         }
         if let Some(session) = session {
             if self.journal.is_none() {
-                self.journal = Some((session, Again::new(self.recorder()?)));
+                self.journal = Some((session, Again::new(self.recorder_of_a_journal()?)));
             }
             return self.journal.as_mut().map_or(Ok(()), |(_, again)| again.replay(file));
         }

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use siprec_core::entry::{Entry, Kind, PortIndex};
+use siprec_core::entry::{Entry, Event, Kind, PortIndex, Protected};
 use siprec_core::journal::encoder;
-use siprec_core::media::{MediaReport, Port, Verdict};
+use siprec_core::media::{MediaReport, Port, PortSettings};
 use siprec_core::seed::{Seed, SessionId};
 use siprec_core::session::{Input, Kept, Output, Policy, Srs};
 use siprec_core::time::{Monotonic, Now, Wall};
@@ -35,6 +35,8 @@ pub(super) struct Arrived {
     pub(super) rtcp: bool,
     /// A journal holds it.
     pub(super) judged: bool,
+    /// As a journal has it.
+    pub(super) protected: Option<Protected>,
 }
 
 /// The recorder, its ports and what it writes.
@@ -59,7 +61,6 @@ pub(super) struct Offline {
 
 struct Receiving {
     port: Port,
-    local: SocketAddr,
     told: Option<Wall>,
 }
 
@@ -140,23 +141,28 @@ impl Offline {
                 self.wanted.push(Wanted { session, port, m_line, before: wanted });
             }
             Output::UpdatePort { session, settings } => {
-                let (index, local) = (settings.stream.port, settings.stream.local);
+                let index = settings.stream.port;
+                // What a journal holds is plain already.
+                let settings = if self.keeps_late { PortSettings { srtp: None, ..settings } } else { settings };
                 self.scribe.name_port(session, index, settings.stream.label.as_deref());
                 match self.ports.get_mut(&(session, index)) {
                     Some(receiving) => {
-                        receiving.local = local;
                         receiving.port.update(settings, now);
                     }
                     None => {
-                        let receiving = Receiving { port: Port::new(settings, now), local, told: None };
+                        let receiving = Receiving { port: Port::new(settings, now), told: None };
                         self.ports.insert((session, index), receiving);
                     }
                 }
+                self.unseal((session, index));
             }
             Output::ClosePort { session, port } if !self.keeps_late => {
                 self.ports.remove(&(session, port));
             }
             Output::Begin { at, header, ports } => self.scribe.begin(at, &header, &ports),
+            // What a journal says of keys is taken over as it stands: the messages that brought them are blanked.
+            Output::Keep { kept: Kept::Event(Event::SrtpKeys { .. } | Event::SrtcpReserved { .. }), .. }
+                if self.keeps_late => {}
             Output::Keep { session, at, kept } => {
                 self.scribe.keep(session, at, &kept);
                 if let Kept::Checkpoint(json) = kept {
@@ -166,7 +172,10 @@ impl Offline {
             Output::SessionEnded { session, .. } if self.keeps_late => self.ending.push(session),
             Output::SessionEnded { session, .. } => self.end(session),
             Output::Tell(tell) => tracing::debug!(?tell),
-            Output::ClosePort { .. }
+            // Nobody shakes hands with a recording: its packets are plain, or their keys are kept.
+            Output::ExpectDtls { .. }
+            | Output::ClosePort { .. }
+            | Output::Reserve { .. }
             | Output::RecordingEnded { .. }
             | Output::CloseConnection { .. }
             | Output::Framed { .. } => {}
@@ -189,6 +198,15 @@ impl Offline {
         self.over.push(session);
     }
 
+    /// Packets that waited for a key, as if they came just then.
+    fn unseal(&mut self, id: (SessionId, PortIndex)) {
+        let mut packet = Vec::new();
+        let is = Arrived { rtcp: false, judged: false, protected: None };
+        while let Some((at, from)) = self.ports.get_mut(&id).and_then(|r| r.port.poll_sealed(&mut packet)) {
+            self.take_packet(at, id, from, &packet, is);
+        }
+    }
+
     /// An RTP or RTCP packet arrived at a port. One that a journal holds was judged when it arrived, and is kept.
     pub(super) fn packet(
         &mut self,
@@ -198,28 +216,40 @@ impl Offline {
         payload: &[u8],
         is: Arrived,
     ) {
+        self.take_packet(at, id, from, payload, is);
+        self.unseal(id);
+    }
+
+    fn take_packet(&mut self, at: Wall, id: (SessionId, PortIndex), from: SocketAddr, payload: &[u8], is: Arrived) {
         let rtcp = is.rtcp;
         let Some(receiving) = self.ports.get_mut(&id) else { return };
         let (session, port) = id;
-        let to = receiving.local;
+        let to = receiving.port.settings().stream.local;
         let verdict = match rtcp {
             true => receiving.port.handle_rtcp(at, from, payload),
             false => receiving.port.handle_rtp(at, from, payload),
         };
-        let is_rtcp = match verdict {
-            Verdict::Keep => rtcp,
-            Verdict::KeepEdited => false,
-            Verdict::KeepAsRtcp => true,
-            Verdict::Discard(_) if is.judged => rtcp,
-            Verdict::Discard(_) => return,
-        };
-        let edited = if verdict == Verdict::KeepEdited { receiving.port.edited().to_vec() } else { Vec::new() };
-        let kind = if is_rtcp {
-            Kind::Rtcp { port, outbound: false, from, to, packet: payload }
-        } else {
-            let packet = if verdict == Verdict::KeepEdited { &edited } else { payload };
-            Kind::Rtp { port, from, to, packet }
-        };
+        let slab = self.media.entry(session).or_default();
+        let mut is_rtcp = rtcp;
+        match receiving.port.kept(verdict, rtcp, from, payload) {
+            Some(Kind::Rtp { port, from, to, packet, protected }) => {
+                let protected = is.protected.or(protected);
+                encoder::entry(slab, &Entry { at, kind: Kind::Rtp { port, from, to, packet, protected } });
+            }
+            Some(kind) => {
+                is_rtcp = true;
+                encoder::entry(slab, &Entry { at, kind });
+            }
+            None if is.judged && rtcp => {
+                let kind = Kind::Rtcp { port, outbound: false, from, to, packet: payload };
+                encoder::entry(slab, &Entry { at, kind });
+            }
+            None if is.judged => {
+                let kind = Kind::Rtp { port, from, to, packet: payload, protected: is.protected };
+                encoder::entry(slab, &Entry { at, kind });
+            }
+            None => return,
+        }
         let mut reports = Vec::new();
         let due = !is_rtcp && receiving.told.is_none_or(|told| at.nanos_since(told) >= HEARD_EVERY_NS);
         while let Some(event) = receiving.port.poll_event() {
@@ -231,7 +261,9 @@ impl Offline {
                 reports.push(MediaReport { session, event: None, statistics: receiving.port.statistics() });
             }
         }
-        self.keep_media(session, &Entry { at, kind });
+        if slab.len() >= SLAB_BYTES {
+            self.flush_media(session);
+        }
         for report in reports {
             self.input(at, Input::Media(report));
         }

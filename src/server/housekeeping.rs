@@ -108,6 +108,7 @@ pub(super) fn reload(signalling: &mut Signalling, options: &mut Options) {
     }
     let mut policy = policy(new, &signalling.boot);
     policy.show_framed = signalling.trace.is_some();
+    policy.answer.fingerprint = Some(signalling.dtls.fingerprint().clone());
     signalling.srs.reconfigure(policy);
     if let Some(tls) = signalling.streams.tls().filter(|_| new.server.tls.enabled) {
         tls.reload(&new.tls());

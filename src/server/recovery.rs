@@ -19,8 +19,9 @@ use super::Options;
 use super::arrivals::Arrival;
 use super::clock::{Clock, StepWatch};
 use super::finishing::Finishing;
+use super::media::dtls::{Act, Dtls, Identity, Perform};
 use super::media::ports::Ports;
-use super::media::{News, SlabSink, Workers};
+use super::media::{News, SlabSink, Tell, Workers};
 use super::serve::{Bound, Wakers, data_dir};
 use super::signalling::Signalling;
 use super::streams::Streams;
@@ -30,6 +31,7 @@ use crate::archive::finish::{Finished, Finisher};
 use crate::archive::journal::{Found, Live, Writer};
 use crate::archive::lock::DirectoryLock;
 use crate::archive::node::{self, Node};
+use crate::archive::node_key;
 use crate::archive::recordings;
 use crate::archive::recovery::{Files, ForSession, Journal, Row, action};
 use crate::archive::renderers::Renderers;
@@ -119,17 +121,23 @@ pub(super) fn start(
         let _ = tell.send(news);
     });
     let sink: Arc<dyn SlabSink> = Arc::new(ToJournal(Arc::clone(&writer)));
-    let workers = Workers::start(usize::from(config.media.workers), clock, &sink, tell)?;
+    let identity = Identity::load(&data)?;
+    let workers = Workers::start(usize::from(config.media.workers), clock, &sink, Arc::clone(&tell) as Tell)?;
+    let dtls = handshakes(identity, &workers, tell)?;
     let renderers = renderers(config, &disk, &data, Arc::clone(&catalog))?;
     let mut policy = policy(config, &boot);
+    policy.answer.fingerprint = Some(dtls.fingerprint().clone());
     policy.show_framed = options.sip_trace.is_some();
+    let mut srs = Srs::new(policy, node::fresh_seed()?);
+    srs.keep_keys_with(node_key::load(&data)?);
     let mut signalling = Signalling {
-        srs: Srs::new(policy, node::fresh_seed()?),
+        srs,
         clock,
         datagrams: bound.datagrams.clone(),
         streams: Streams::new(queue, bound.tls.clone()),
         ports: Ports::new(config.media.port_range.first..=config.media.port_range.last, None),
         workers,
+        dtls,
         writer,
         scribe: Scribe::default(),
         finishing: Finishing::new(renderers),
@@ -140,6 +148,7 @@ pub(super) fn start(
         outgoing: Vec::new(),
         held: VecDeque::new(),
         answers: VecDeque::new(),
+        reservations: VecDeque::new(),
         ticket: 0,
         steps: StepWatch::new(&clock),
         space: Space::new(config.archive.min_free.0),
@@ -243,6 +252,18 @@ fn clock_of(disk: &Arc<dyn Disk>, data: &std::path::Path, boot: &str) -> anyhow:
     node.write(&**disk, data)
         .with_context(|| format!("cannot write {}: archive.data_dir must be writable", data.display()))?;
     Ok(clock)
+}
+
+/// DTLS: what it sends leaves from the workers' sockets, what comes of it is news.
+fn handshakes(identity: Identity, workers: &Workers, tell: Tell) -> anyhow::Result<Dtls> {
+    let post = workers.post();
+    let perform: Perform = Arc::new(move |act| match act {
+        Act::Send { from, to, datagram } => post.send(from, to, datagram),
+        Act::Done { .. } | Act::Refused { .. } => tell(News::Dtls(act)),
+    });
+    let dtls = Dtls::start(identity, perform)?;
+    workers.protect(&dtls);
+    Ok(dtls)
 }
 
 fn renderers(

@@ -14,14 +14,16 @@ use std::time::Duration;
 use siprec_core::entry::PortIndex;
 use siprec_core::media::Digits;
 use siprec_core::seed::SessionId;
-use siprec_core::session::{Input, Order, Output, Srs, without_digits};
+use siprec_core::session::{DtlsKeys, Input, Order, Output, Secured, Srs, without_digits};
 use siprec_core::sip::{Flow, Transport};
+use siprec_core::srtp::SenderState;
 use siprec_core::time::{Monotonic, Now};
 
 use super::arrivals::Arrival;
 use super::clock::{Clock, StepWatch};
 use super::datagrams::Datagrams;
 use super::finishing::Finishing;
+use super::media::dtls::{Act, Component, Dtls, Keys};
 use super::media::ports::{BoundPair, Ports};
 use super::media::{News, Workers};
 use super::streams::{StreamEvent, Streams};
@@ -45,6 +47,7 @@ pub(super) struct Signalling {
     pub(super) streams: Streams,
     pub(super) ports: Ports,
     pub(super) workers: Workers,
+    pub(super) dtls: Dtls,
     pub(super) writer: Arc<Writer>,
     pub(super) scribe: Scribe,
     pub(super) finishing: Finishing,
@@ -60,6 +63,8 @@ pub(super) struct Signalling {
     pub(super) held: VecDeque<Held>,
     /// Answers of this thread to the core, to be given once its outputs are drained.
     pub(super) answers: VecDeque<Answer>,
+    /// Indices of SRTCP that may be used once this ticket is on the disk itself.
+    pub(super) reservations: VecDeque<(u64, SessionId, PortIndex, SenderState)>,
     /// The newest ticket of the journal.
     pub(super) ticket: u64,
     pub(super) steps: StepWatch,
@@ -153,12 +158,29 @@ impl Signalling {
                 self.ports.release(rtp_port, now.monotonic);
                 self.input(Input::Media(report));
             }
+            News::Dtls(act) => self.handshake(act),
             News::Failed { session, port, rtp_port, why } => {
                 tracing::error!(%session, stream = port.0, why, "a stream cannot be received");
                 let now = self.now();
                 self.ports.release(rtp_port, now.monotonic);
                 self.input(Input::PortRefused { session, port, why });
             }
+        }
+    }
+
+    /// A handshake of DTLS was done, or came to nothing.
+    fn handshake(&mut self, came_of_it: Act) {
+        match came_of_it {
+            Act::Done { component: Component { session, port, is_rtcp }, association, peer, keys } => {
+                let Keys { theirs, ours, version } = *keys;
+                let keys = DtlsKeys { theirs, ours, version };
+                self.input(Input::Secured(Secured { session, port, is_rtcp, association, peer, keys }));
+            }
+            Act::Refused { component: Component { session, port, .. }, peer, why } => {
+                self.input(Input::NotSecured { session, port, peer, why: why.to_string() });
+            }
+            // These leave from the ports' own sockets.
+            Act::Send { .. } => {}
         }
     }
 
@@ -240,11 +262,21 @@ impl Signalling {
                     None => self.workers.update(session, settings),
                 }
             }
+            Output::Reserve { session, port, reserved } => {
+                self.hand_over();
+                self.reservations.push_back((self.ticket, session, port, reserved));
+            }
             Output::ClosePort { session, port } => {
                 if let Some(pair) = self.bound.remove(&(session, port)) {
                     self.ports.release(pair.rtp_port(), now.monotonic);
                 }
+                for is_rtcp in [false, true] {
+                    self.dtls.forget(Component { session, port, is_rtcp });
+                }
                 self.workers.close(session, port);
+            }
+            Output::ExpectDtls { session, port, is_rtcp, association, begin_with } => {
+                self.dtls.expect(Component { session, port, is_rtcp }, association, begin_with);
             }
             Output::Begin { at, header, ports } => self.scribe.begin(at, &header, &ports),
             Output::Keep { session, at, kept } => self.scribe.keep(session, at, &kept),
@@ -302,6 +334,19 @@ impl Signalling {
         let written = self.writer.written_of_signalling();
         while let Some(held) = self.held.pop_front_if(|held| held.ticket <= written || held.until <= now) {
             self.send_now(&held.flow, held.bytes);
+        }
+        self.grant();
+    }
+
+    /// Indices of SRTCP are used once no crash of the machine can make us forget it: no nonce ever comes twice.
+    fn grant(&mut self) {
+        if self.reservations.is_empty() {
+            return;
+        }
+        let durable = self.writer.durable();
+        while let Some((_, session, port, reserved)) = self.reservations.pop_front_if(|(ticket, ..)| *ticket <= durable)
+        {
+            self.workers.reserve(session, port, reserved);
         }
     }
 

@@ -5,16 +5,27 @@ use siprec_core::session::{Reason, Tell};
 /// Logs one thing.
 pub(super) fn tell(tell: &Tell) {
     match tell {
-        Tell::SessionStarted { session, remote, streams, vendor } => {
+        Tell::SessionStarted { session, remote, streams, shown } => {
+            let vendor = shown.vendor();
             let vendor = vendor.as_ref().map(tracing::field::display);
             tracing::info!(%session, src = %remote, streams, vendor, "recording");
         }
         Tell::SessionEnded { session, cause } => tracing::info!(%session, ?cause, "session ended"),
+        Tell::KeysLost { session } => tracing::error!(
+            %session,
+            "the session's SRTP keys were wrapped by another node.key: what comes is kept sealed until the SRC answers our re-INVITE"
+        ),
         Tell::Alarm { session, alarm, port, raised: true } => {
             tracing::warn!(%session, ?alarm, stream = port.map(|p| p.0), "alarm");
         }
         Tell::Alarm { session, alarm, port, raised: false } => {
             tracing::info!(%session, ?alarm, stream = port.map(|p| p.0), "alarm cleared");
+        }
+        Tell::Secured { session, port, peer, suite, version } => {
+            tracing::info!(%session, stream = port.0, %peer, %suite, version, "DTLS: media are protected");
+        }
+        Tell::NotSecured { session, port, peer, why } => {
+            tracing::warn!(%session, stream = port.0, %peer, "DTLS: no handshake: {why}");
         }
         Tell::Refused { remote, status, reason } => tracing::info!(%remote, status, reason, "refused"),
         Tell::KeptOut { remote, reason, untold } => {

@@ -13,6 +13,7 @@
     reason = "what a test cannot go on without ends it, with its place"
 )]
 
+pub mod dtls;
 pub mod fake;
 pub mod namespace;
 pub mod pcap;

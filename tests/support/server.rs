@@ -211,6 +211,11 @@ impl Server {
         super::src::lock(&self.said).stdout.clone()
     }
 
+    /// Everything printed on stderr, since the first start.
+    pub fn log(&self) -> String {
+        super::src::lock(&self.said).stderr.iter().map(|line| format!("{}\n", line.text)).collect()
+    }
+
     /// Waits for a line of the log that has all of `words`.
     #[track_caller]
     pub fn must_say(&self, words: &[&str]) -> String {

@@ -114,6 +114,12 @@ struct Limited {
 
 impl Write for Limited {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        // Octets are at least as many as characters.
+        if text.len() <= self.left {
+            self.left -= text.chars().count();
+            self.text.push_str(text);
+            return Ok(());
+        }
         for c in text.chars() {
             self.left = self.left.checked_sub(1).ok_or(fmt::Error)?;
             self.text.push(c);
@@ -132,7 +138,8 @@ pub(crate) struct Quote<'a>(&'a str);
 
 impl fmt::Display for Quote<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().take(MAX_QUOTE).try_for_each(|c| f.write_char(c))
+        let end = self.0.char_indices().nth(MAX_QUOTE).map_or(self.0.len(), |(at, _)| at);
+        f.write_str(self.0.get(..end).unwrap_or_default())
     }
 }
 

@@ -8,10 +8,11 @@ use super::checksum::Sum;
 use super::format::{
     BLOCK_CUSTOM, BLOCK_INTERFACE, BLOCK_PACKET, BLOCK_SECTION, BYTE_ORDER_MAGIC, CUSTOM_CHECKED, CUSTOM_HEADER,
     CUSTOM_TRAILER, ENTERPRISE, FLAGS_OUTBOUND, FRAME, IPV4_HEADER, IPV6_HEADER, Interface, KIND_CHECKPOINT,
-    KIND_EVENT, KIND_MARK, LAYOUT, MAGIC, MAX_BLOCK, MAX_PLAIN_BLOCK, Mark, OPTION_END, OPTION_PACKET_FLAGS,
-    PACKET_HEADER, PROTOCOL_UDP, UDP_HEADER, padding, u16_at, u16_be_at, u32_at, u64_at,
+    KIND_EVENT, KIND_MARK, LAYOUT, MAGIC, MAX_BLOCK, MAX_PLAIN_BLOCK, Mark, OPTION_CUSTOM_BINARY, OPTION_END,
+    OPTION_PACKET_FLAGS, PACKET_HEADER, PROTECTED_AUTHENTIC, PROTECTED_SEALED, PROTOCOL_UDP, UDP_HEADER, padding,
+    u16_at, u16_be_at, u32_at, u64_at,
 };
-use crate::entry::{Entry, Event, Kind, PortIndex};
+use crate::entry::{Entry, Event, Kind, PortIndex, Protected};
 use crate::sip::Transport;
 use crate::time::Wall;
 
@@ -50,6 +51,7 @@ pub(super) enum What {
         port: PortIndex,
         from: SocketAddr,
         to: SocketAddr,
+        protected: Option<Protected>,
     },
     Rtcp {
         port: PortIndex,
@@ -69,7 +71,7 @@ impl Shape {
             Kind::Sip { transport, outbound, from, to, message } => {
                 (What::Sip { transport, outbound, from, to }, message)
             }
-            Kind::Rtp { port, from, to, packet } => (What::Rtp { port, from, to }, packet),
+            Kind::Rtp { port, from, to, packet, protected } => (What::Rtp { port, from, to, protected }, packet),
             Kind::Rtcp { port, outbound, from, to, packet } => (What::Rtcp { port, outbound, from, to }, packet),
             Kind::Event(event) => (What::Event(Box::new(event)), &[]),
             Kind::Checkpoint(json) => (What::Checkpoint, json),
@@ -82,7 +84,7 @@ impl Shape {
         let bytes = block.get(self.bytes).unwrap_or_default();
         let kind = match self.what {
             What::Sip { transport, outbound, from, to } => Kind::Sip { transport, outbound, from, to, message: bytes },
-            What::Rtp { port, from, to } => Kind::Rtp { port, from, to, packet: bytes },
+            What::Rtp { port, from, to, protected } => Kind::Rtp { port, from, to, packet: bytes, protected },
             What::Rtcp { port, outbound, from, to } => Kind::Rtcp { port, outbound, from, to, packet: bytes },
             What::Event(event) => Kind::Event(*event),
             What::Checkpoint => Kind::Checkpoint(bytes),
@@ -184,10 +186,10 @@ fn packet(block: &[u8]) -> Option<Shape> {
     }
     let ip = block.get(PACKET_HEADER..PACKET_HEADER + captured)?;
     let (from, to, headers) = addresses(ip)?;
-    let outbound = is_outbound(block.get(options..block.len() - 4)?);
+    let (outbound, protected) = told_of(block.get(options..block.len() - 4)?);
     let what = match interface {
         Interface::Sip(transport) => What::Sip { transport, outbound, from, to },
-        Interface::Rtp(port) => What::Rtp { port, from, to },
+        Interface::Rtp(port) => What::Rtp { port, from, to, protected },
         Interface::Rtcp(port) => What::Rtcp { port, outbound, from, to },
     };
     Some(Shape { at, what, bytes: PACKET_HEADER + headers..PACKET_HEADER + captured })
@@ -224,17 +226,31 @@ fn addresses(ip: &[u8]) -> Option<(SocketAddr, SocketAddr, usize)> {
     Some((SocketAddr::new(from, from_port), SocketAddr::new(to, to_port), headers + UDP_HEADER))
 }
 
-fn is_outbound(mut options: &[u8]) -> bool {
+/// What a packet's options say: whether we sent it, and how it was protected.
+fn told_of(mut options: &[u8]) -> (bool, Option<Protected>) {
+    let (mut outbound, mut protected) = (false, None);
     while let (Some(code), Some(length)) = (u16_at(options, 0), u16_at(options, 2)) {
-        if code == OPTION_END {
-            return false;
-        }
-        if code == OPTION_PACKET_FLAGS {
-            return u32_at(options, 4).is_some_and(|flags| flags & 3 == FLAGS_OUTBOUND);
-        }
         let length = usize::from(length);
-        let Some(rest) = options.get(4 + length + padding(length)..) else { return false };
+        match code {
+            OPTION_END => break,
+            OPTION_PACKET_FLAGS => outbound = u32_at(options, 4).is_some_and(|flags| flags & 3 == FLAGS_OUTBOUND),
+            OPTION_CUSTOM_BINARY if length == 12 && u32_at(options, 4) == Some(ENTERPRISE) => {
+                protected = options.get(8..).and_then(|data| protection(data.first_chunk()?));
+            }
+            _ => {}
+        }
+        let Some(rest) = options.get(4 + length + padding(length)..) else { break };
         options = rest;
     }
-    false
+    (outbound, protected)
+}
+
+fn protection(data: &[u8; 8]) -> Option<Protected> {
+    match data.first() {
+        Some(&PROTECTED_AUTHENTIC) => {
+            Some(Protected::Authentic { index: u64::from_be_bytes(*data) & 0xffff_ffff_ffff })
+        }
+        Some(&PROTECTED_SEALED) => Some(Protected::Sealed),
+        _ => None,
+    }
 }

@@ -8,11 +8,11 @@ use super::datagram::{HEADERS_V6, headers};
 use super::format::{
     BLOCK_CUSTOM, BLOCK_INTERFACE, BLOCK_PACKET, BLOCK_SECTION, BYTE_ORDER_MAGIC, CUSTOM_CHECKED, CUSTOM_HEADER,
     CUSTOM_TIME, CUSTOM_TRAILER, ENTERPRISE, FLAGS_OUTBOUND, FRAME, Interface, KIND_CHECKPOINT, KIND_EVENT, KIND_MARK,
-    LAYOUT, LINK_TYPE_RAW, MAGIC, MAX_DATAGRAM, MAX_LABEL, MAX_PAYLOAD, Mark, OPTION_END, OPTION_INTERFACE_NAME,
-    OPTION_INTERFACE_RESOLUTION, OPTION_PACKET_FLAGS, OPTION_SECTION_APPLICATION, PACKET_HEADER,
-    RESOLUTION_NANOSECONDS, padding, u32_at, u64_at,
+    LAYOUT, LINK_TYPE_RAW, MAGIC, MAX_DATAGRAM, MAX_LABEL, MAX_OPTIONS, MAX_PAYLOAD, Mark, OPTION_CUSTOM_BINARY,
+    OPTION_END, OPTION_INTERFACE_NAME, OPTION_INTERFACE_RESOLUTION, OPTION_PACKET_FLAGS, OPTION_SECTION_APPLICATION,
+    PACKET_HEADER, PROTECTED_AUTHENTIC, PROTECTED_SEALED, RESOLUTION_NANOSECONDS, padding, u32_at, u64_at,
 };
-use crate::entry::{Entry, Event, Kind, PortIndex, SegmentHeader};
+use crate::entry::{Entry, Event, Kind, PortIndex, Protected, SegmentHeader};
 use crate::time::Wall;
 
 /// A segment's beginning, and the ports it has named so far.
@@ -65,14 +65,15 @@ impl Encoder {
 pub fn entry(out: &mut Vec<u8>, entry: &Entry<'_>) {
     let at = entry.at;
     match &entry.kind {
-        Kind::Rtp { port, from, to, packet: payload } => {
-            packet(out, Interface::Rtp(*port), at, false, (*from, *to), payload);
+        Kind::Rtp { port, from, to, packet: payload, protected } => {
+            let options = protected.as_ref().map_or(Options::None, |protected| Options::Protected(*protected));
+            packet(out, Interface::Rtp(*port), at, options, (*from, *to), payload);
         }
         Kind::Rtcp { port, outbound, from, to, packet: payload } => {
-            packet(out, Interface::Rtcp(*port), at, *outbound, (*from, *to), payload);
+            packet(out, Interface::Rtcp(*port), at, Options::of(*outbound), (*from, *to), payload);
         }
         Kind::Sip { transport, outbound, from, to, message } => {
-            packet(out, Interface::Sip(*transport), at, *outbound, (*from, *to), message);
+            packet(out, Interface::Sip(*transport), at, Options::of(*outbound), (*from, *to), message);
         }
         Kind::Event(e) => event(out, at, e),
         Kind::Checkpoint(json) => sized(out, at, KIND_CHECKPOINT, json),
@@ -192,18 +193,58 @@ fn shortened(text: &str) -> &str {
     &text[..end]
 }
 
+/// What stands behind a packet.
+#[derive(Clone, Copy)]
+enum Options {
+    None,
+    Outbound,
+    Protected(Protected),
+}
+
+impl Options {
+    fn of(outbound: bool) -> Self {
+        if outbound { Self::Outbound } else { Self::None }
+    }
+
+    /// The option that there is, if any, with the end of options behind it.
+    fn write(self, out: &mut [u8]) -> usize {
+        let mut put = |at: usize, bytes: &[u8]| out[at..at + bytes.len()].copy_from_slice(bytes);
+        match self {
+            Self::None => 0,
+            Self::Outbound => {
+                put(0, &OPTION_PACKET_FLAGS.to_le_bytes());
+                put(2, &4u16.to_le_bytes());
+                put(4, &FLAGS_OUTBOUND.to_le_bytes());
+                12
+            }
+            Self::Protected(protected) => {
+                let (verdict, index) = match protected {
+                    Protected::Authentic { index } => (PROTECTED_AUTHENTIC, index),
+                    Protected::Sealed => (PROTECTED_SEALED, 0),
+                };
+                put(0, &OPTION_CUSTOM_BINARY.to_le_bytes());
+                put(2, &12u16.to_le_bytes());
+                put(4, &ENTERPRISE.to_le_bytes());
+                // The index has 48 bits; the verdict stands above it.
+                put(8, &(index & 0xffff_ffff_ffff | u64::from(verdict) << 56).to_be_bytes());
+                20
+            }
+        }
+    }
+}
+
 fn packet(
     out: &mut Vec<u8>,
     interface: Interface,
     at: Wall,
-    outbound: bool,
+    options: Options,
     (from, to): (SocketAddr, SocketAddr),
     payload: &[u8],
 ) {
     let kept = payload.get(..MAX_DATAGRAM).unwrap_or(payload);
     let mut head = [0; PACKET_HEADER + HEADERS_V6];
     let headers = headers(&mut head[PACKET_HEADER..], from, to, kept);
-    block(out, &mut head[..PACKET_HEADER + headers], interface, at, outbound, (kept, payload.len()));
+    block(out, &mut head[..PACKET_HEADER + headers], interface, at, options, (kept, payload.len()));
 }
 
 /// Completes `head` and appends it, what is kept of the payload, and the block's end.
@@ -212,12 +253,13 @@ fn block(
     head: &mut [u8],
     interface: Interface,
     at: Wall,
-    outbound: bool,
+    options: Options,
     (kept, original): (&[u8], usize),
 ) {
     let headers = head.len() - PACKET_HEADER;
     let padding = padding(headers + kept.len());
-    let end = if outbound { 16 } else { 4 };
+    let mut tail = [0; 3 + MAX_OPTIONS + 4];
+    let end = options.write(&mut tail[padding..]) + 4;
     let total = head.len() + kept.len() + padding + end;
     // The bits of an i64, which a reader takes back; before 1970 no packet arrives.
     let time = at.0.cast_unsigned();
@@ -228,12 +270,6 @@ fn block(
     head[16..20].copy_from_slice(&time.to_le_bytes()[..4]);
     head[20..24].copy_from_slice(&length32(headers + kept.len()));
     head[24..28].copy_from_slice(&length32(headers + original));
-    let mut tail = [0; 3 + 16];
-    if outbound {
-        tail[padding..padding + 2].copy_from_slice(&OPTION_PACKET_FLAGS.to_le_bytes());
-        tail[padding + 2..padding + 4].copy_from_slice(&4u16.to_le_bytes());
-        tail[padding + 4..padding + 8].copy_from_slice(&FLAGS_OUTBOUND.to_le_bytes());
-    }
     tail[padding + end - 4..padding + end].copy_from_slice(&length32(total));
     out.reserve(total);
     out.extend_from_slice(head);

@@ -21,6 +21,13 @@ pub(super) const OPTION_SECTION_APPLICATION: u16 = 4;
 pub(super) const OPTION_INTERFACE_NAME: u16 = 2;
 pub(super) const OPTION_INTERFACE_RESOLUTION: u16 = 9;
 pub(super) const OPTION_PACKET_FLAGS: u16 = 2;
+/// Octets of a private enterprise that other tools may copy.
+pub(super) const OPTION_CUSTOM_BINARY: u16 = 2989;
+/// Octets of a packet's options at most, their end included.
+pub(super) const MAX_OPTIONS: usize = 20;
+/// What SRTP said of a packet: the first octet of its custom option. The last six are its index.
+pub(super) const PROTECTED_AUTHENTIC: u8 = 1;
+pub(super) const PROTECTED_SEALED: u8 = 2;
 /// `epb_flags`, bits 0 and 1: 2 = outbound.
 pub(super) const FLAGS_OUTBOUND: u32 = 2;
 /// `if_tsresol`: 10 to the power of -9 s.

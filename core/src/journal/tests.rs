@@ -28,7 +28,7 @@ fn header() -> SegmentHeader {
         seed: Seed([3; 32]),
         anchor: (Monotonic(5), START),
         boot: "b".to_string(),
-        config: serde_json::json!({ "codecs": ["PCMA"] }),
+        config: serde_json::json!({ "codecs": ["PCMA"] }).into(),
     }
 }
 
@@ -38,7 +38,7 @@ fn at(ms: i64) -> Wall {
 
 fn rtp(ms: i64, packet: &[u8]) -> Entry<'_> {
     let (from, to) = (address("192.0.2.1:4000"), address("198.51.100.7:10000"));
-    Entry { at: at(ms), kind: Kind::Rtp { port: PortIndex(0), from, to, packet } }
+    Entry { at: at(ms), kind: Kind::Rtp { port: PortIndex(0), from, to, packet, protected: None } }
 }
 
 /// One entry of each kind, of both address families, of every length modulo four.
@@ -61,7 +61,8 @@ fn all_kinds<'a>(bytes: &'a [u8], json: &'a [u8]) -> Vec<Entry<'a>> {
                 }
                 entries.push(Entry { at: at(11), kind: Kind::Rtcp { port: PortIndex(2), outbound, from, to, packet } });
             }
-            entries.push(Entry { at: at(12), kind: Kind::Rtp { port: PortIndex(1), from, to, packet } });
+            entries
+                .push(Entry { at: at(12), kind: Kind::Rtp { port: PortIndex(1), from, to, packet, protected: None } });
         }
     }
     entries
@@ -142,6 +143,7 @@ fn addresses_of_a_dual_stack_socket_are_written_as_what_they_are() {
             from: address("[::ffff:192.0.2.1]:4000"),
             to: address("[::ffff:198.51.100.7]:10000"),
             packet: b"x",
+            protected: None,
         },
     };
     let mut bytes = Vec::new();
@@ -156,6 +158,7 @@ fn addresses_of_a_dual_stack_socket_are_written_as_what_they_are() {
             from: address("192.0.2.1:4000"),
             to: address("[::]:10000"),
             packet: b"x",
+            protected: None,
         },
     };
     bytes.clear();

@@ -3,12 +3,15 @@
 use alloc::vec::Vec;
 
 use crate::deviation::{Deviations, codes, quote};
+use crate::sdp::crypto::Crypto;
+use crate::sdp::dtls::{Theirs, is_dtls};
 use crate::sdp::{AnswerPolicy, Description, Direction, Host, Media, decide};
+use crate::sip::Transport;
 
 /// Payload types without a meaning of their own (RFC 3551 3).
 const DYNAMIC: core::ops::RangeInclusive<u8> = 96..=127;
 
-pub(super) fn inspect(sdp: &[u8], deviations: &mut Deviations) {
+pub(super) fn inspect(sdp: &[u8], transport: Transport, deviations: &mut Deviations) {
     lines(sdp, deviations);
     let offer = match Description::parse(sdp) {
         Ok(offer) => offer,
@@ -25,6 +28,9 @@ pub(super) fn inspect(sdp: &[u8], deviations: &mut Deviations) {
     if offer.media.iter().any(|media| media.host.is_none() && media.port != 0) {
         deviations.add(&codes::SDP_NO_CONNECTION, format_args!("an m-line has no c= line, and the session none"));
     }
+    if transport != Transport::Tls && offer.media.iter().any(|media| is_dtls(&media.proto)) {
+        deviations.add(&codes::FINGERPRINT_IN_CLEAR, format_args!("a fingerprint came over signalling without TLS"));
+    }
     for (place, media) in offer.media.iter().enumerate() {
         line(place + 1, media, deviations);
     }
@@ -38,7 +44,7 @@ pub(super) fn inspect(sdp: &[u8], deviations: &mut Deviations) {
 /// What of an offer is not recorded, and why: as the server decides it.
 pub(super) fn not_recorded(sdp: &[u8], policy: &AnswerPolicy, deviations: &mut Deviations) {
     let Ok(offer) = Description::parse(sdp) else { return };
-    match decide(&offer, policy) {
+    match decide(&offer, &policy.clone().with_any_certificate()) {
         Ok(decision) => {
             for decided in &decision.media {
                 if let Some(reason) = &decided.reason_if_not
@@ -68,6 +74,21 @@ fn lines(sdp: &[u8], deviations: &mut Deviations) {
     }
 }
 
+/// What is wrong with `a=crypto` lines, without a word of what stands in them.
+fn keys(number: usize, media: &Media, deviations: &mut Deviations) {
+    if media.crypto.is_empty() {
+        return;
+    }
+    if !media.proto.to_ascii_uppercase().contains("/SAVP") {
+        let told = format_args!("m-line {number} is {} and has a=crypto", quote(&media.proto));
+        deviations.add(&codes::CRYPTO_ON_PLAIN, told);
+        return;
+    }
+    if let Some(error) = media.crypto.iter().find_map(|line| Crypto::parse(line.as_ref()).err()) {
+        deviations.add(&codes::CRYPTO_INVALID, format_args!("m-line {number}: an a=crypto line is not taken: {error}"));
+    }
+}
+
 fn line(number: usize, media: &Media, deviations: &mut Deviations) {
     if media.label.is_none() {
         deviations.add(&codes::LABEL_MISSING, format_args!("m-line {number} has no label"));
@@ -84,8 +105,13 @@ fn line(number: usize, media: &Media, deviations: &mut Deviations) {
         }
         Direction::SendOnly | Direction::Inactive => {}
     }
+    keys(number, media, deviations);
     if media.host.as_ref().is_some_and(Host::is_zero) && media.direction != Direction::Inactive {
         deviations.add(&codes::HOLD_BY_ADDRESS, format_args!("m-line {number} is held by its address"));
+    }
+    if is_dtls(&media.proto) && Theirs::read(&media.dtls).is_ok_and(|theirs| theirs.is_weak()) {
+        let told = format_args!("m-line {number}: nothing stronger than SHA-1 names its certificate");
+        deviations.add(&codes::WEAK_FINGERPRINT, told);
     }
     let dynamic = media.formats_raw.iter().filter_map(|format| format.parse().ok()).filter(|pt| DYNAMIC.contains(pt));
     if media.proto.to_ascii_uppercase().contains("RTP/")

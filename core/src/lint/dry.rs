@@ -45,6 +45,7 @@ pub(super) fn answer(bytes: &[u8], transport: Transport, from: SocketAddr, polic
     policy.max_sessions = policy.max_sessions.max(2);
     // The dialog is made up, and so is its tag.
     policy.adopt_foreign_tags = true;
+    policy.answer = policy.answer.with_any_certificate();
     let ours: IpAddr = match from {
         SocketAddr::V4(_) => Ipv4Addr::new(192, 0, 2, 1).into(),
         SocketAddr::V6(_) => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),

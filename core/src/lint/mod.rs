@@ -32,7 +32,7 @@ pub fn inspect(message: &Message, bytes: &[u8], transport: Transport) -> Vec<Dev
     head::inspect(message, bytes, transport, &mut deviations);
     body::inspect(message, &mut deviations);
     if let Ok(Bodies { sdp: Some(sdp), .. }) = Bodies::read(message) {
-        description::inspect(&sdp, &mut deviations);
+        description::inspect(&sdp, transport, &mut deviations);
     }
     deviations.0
 }

@@ -124,12 +124,47 @@ const CASES: &[Case] = &[
     ("sdp-no-connection", &[("c=IN IP4 192.0.2.9\r\n", "")], 200),
     ("sdp-no-timing", &[("t=0 0\r\n", "")], 200),
     ("sdp-closed", &[("audio 4000", "audio 0"), ("audio 4002", "audio 0")], 200),
+    (
+        "crypto-on-plain",
+        &[(
+            "a=label:2",
+            "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\na=label:2",
+        )],
+        200,
+    ),
+    (
+        "crypto-invalid",
+        &[
+            ("audio 4002 RTP/AVP", "audio 4002 RTP/SAVP"),
+            ("a=label:2", "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:c2hvcnQ=\r\na=label:2"),
+        ],
+        200,
+    ),
     ("label-missing", &[("a=label:2\r\n", "")], 200),
     ("label-twice", &[("a=label:2", "a=label:1")], 200),
     ("direction", &[("a=sendonly\r\na=label:2", "a=label:2")], 200),
     ("direction-recvonly", &[("a=sendonly\r\na=label:2", "a=recvonly\r\na=label:2")], 200),
     ("hold-by-address", &[("c=IN IP4 192.0.2.9", "c=IN IP4 0.0.0.0")], 200),
     ("payload-unmapped", &[("RTP/AVP 8\r\na=sendonly\r\na=label:2", "RTP/AVP 8 97\r\na=sendonly\r\na=label:2")], 200),
+    (
+        "weak-fingerprint",
+        &[(
+            "RTP/AVP 8\r\na=sendonly\r\na=label:2",
+            "UDP/TLS/RTP/SAVP 8\r\na=setup:actpass\r\na=fingerprint:sha-1 \
+             4A:AD:B9:B1:3F:82:18:3B:54:02:12:DF:3E:5D:49:6B:19:E5:7C:AB\r\na=sendonly\r\na=label:2",
+        )],
+        200,
+    ),
+    (
+        "fingerprint-in-clear",
+        &[(
+            "RTP/AVP 8\r\na=sendonly\r\na=label:2",
+            "UDP/TLS/RTP/SAVP 8\r\na=setup:actpass\r\na=fingerprint:sha-256 \
+             4A:AD:B9:B1:3F:82:18:3B:54:02:12:DF:3E:5D:49:6B:19:E5:7C:AB:4A:AD:B9:B1:3F:82:18:3B:54:02:12:DF\r\n\
+             a=sendonly\r\na=label:2",
+        )],
+        200,
+    ),
     ("media-not-recorded", &[("m=audio 4002 RTP/AVP 8", "m=message 4002 TCP/MSRP *")], 200),
     ("no-usable-codec", &[("RTP/AVP 8", "RTP/AVP 96")], 488),
     // The metadata.

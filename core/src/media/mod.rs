@@ -1,7 +1,7 @@
 //! Media: one port's worth of streams, without its sockets.
 //!
 //! ```text
-//! datagram -> Port::handle_rtp | handle_rtcp -> Verdict (kept as RTP, as RTCP, or why not)
+//! datagram -> Port::handle_rtp | handle_rtcp -> Verdict (kept as RTP, as RTCP, or why not) -> Port::kept
 //!             Port::poll_event   -> a source appeared
 //!             Port::report       -> RTCP to send, and where to
 //!             Port::statistics   -> figures of the port and of each source
@@ -14,10 +14,13 @@
 mod digits;
 mod latch;
 mod port;
+mod protection;
 mod report;
 mod sources;
 
+use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
@@ -30,6 +33,10 @@ use crate::time::Wall;
 pub use digits::Digits;
 pub use latch::SILENCE;
 pub use port::{MAX_JUNK_PER_SECOND, MAX_PACKETS_PER_SECOND, MAX_STRANGER_PACKETS_PER_SECOND, Port};
+pub use protection::{
+    MAX_SEALED_OCTETS, MAX_SEALED_PACKETS, MAX_SEALED_PER_SECOND, MAX_STRANGER_TRIALS_PER_SECOND,
+    MAX_TRIALS_PER_SECOND, Protection, SrtpStatistics,
+};
 pub use sources::{MAX_NEW_SOURCES_PER_SECOND, MAX_SOURCES};
 
 /// What a port needs to know of its stream.
@@ -50,17 +57,25 @@ pub struct PortSettings {
     /// What is kept of digits.
     #[serde(default)]
     pub digits: Digits,
+    /// The keys, where it is SRTP. They are never written down with the rest.
+    #[serde(skip)]
+    pub srtp: Option<Arc<Protection>>,
+    /// Handshakes of DTLS come on its sockets as well.
+    #[serde(default)]
+    pub dtls: bool,
 }
 
 /// What becomes of a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is written down as RTP.
+    /// It is written down as what its socket is for.
     Keep,
-    /// [`Port::edited`] is written down as RTP: what had to go is gone.
+    /// It is written down as RTP, and what had to go is gone.
     KeepEdited,
     /// It came on an RTP socket, is RTCP, and is written down as such.
     KeepAsRtcp,
+    /// It is written down as it came: no key that is known made it.
+    KeepSealed,
     /// It is not written down.
     Discard(Why),
 }
@@ -74,6 +89,8 @@ pub enum Why {
     Junk,
     /// More packets in this second than the port takes of its source, or of strangers.
     Flood,
+    /// SRTP that is forged, that came again, or that is written down already and still waits for a key.
+    Srtp,
 }
 
 /// What a port tells of its own accord.
@@ -122,6 +139,9 @@ pub struct PortStatistics {
     pub last_at: Option<Wall>,
     /// What is known of each source, in order of appearance.
     pub sources: Vec<SourceSummary>,
+    /// Of its SRTP.
+    #[serde(default)]
+    pub srtp: Option<Box<SrtpStatistics>>,
 }
 
 /// A source on a port.
@@ -154,6 +174,18 @@ struct Budget {
 }
 
 impl Budget {
+    /// Whether `cost` more are left of `limit`.
+    fn has(&self, at: Wall, cost: u32, limit: u32) -> bool {
+        let used = if at.0.div_euclid(1_000_000_000) == self.second { self.used } else { 0 };
+        used.saturating_add(cost) <= limit
+    }
+
+    /// Takes `cost`.
+    fn use_up(&mut self, at: Wall, cost: u32) {
+        self.take(at, u32::MAX);
+        self.used = self.used.saturating_add(cost).saturating_sub(1);
+    }
+
     /// Takes one of `limit`; `false` if this second's are used up.
     fn take(&mut self, at: Wall, limit: u32) -> bool {
         let second = at.0.div_euclid(1_000_000_000);

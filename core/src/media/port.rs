@@ -1,16 +1,21 @@
 //! One stream's port: what arrives on its RTP and RTCP sockets, judged and counted.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
-use super::digits::Filter;
+use super::digits::{Digits, Filter};
 use super::latch::{Latch, Sender};
+use super::protection::{Opened, Protection, Secured};
 use super::report::Schedule;
 use super::sources::Sources;
 use super::{Budget, PortEvent, PortSettings, PortStatistics, Verdict, Why};
+use crate::entry::{Kind, Protected};
 use crate::rtp::rtcp::{self, Report};
 use crate::rtp::{Packet, static_clock_rate};
+use crate::srtp::SenderState;
 use crate::time::{Monotonic, Now, Wall};
 
 /// Packets a second that a port takes of its stream: far above any stream, below what fills a disk unnoticed.
@@ -41,6 +46,10 @@ pub struct Port {
     taken_of_strangers: Budget,
     taken_junk: Budget,
     filter: Filter,
+    srtp: Option<Box<Secured>>,
+    /// Of the last datagram: it was made plain, and what SRTP said of it.
+    made_plain: bool,
+    protected: Option<Protected>,
     /// Where accepted RTCP came from last.
     rtcp_source: Option<SocketAddr>,
     schedule: Schedule,
@@ -67,6 +76,7 @@ impl Port {
             source: None,
             last_at: None,
             sources: Vec::new(),
+            srtp: None,
         };
         Self {
             clock_rates: clock_rates(&settings),
@@ -78,6 +88,9 @@ impl Port {
             taken_of_strangers: Budget::default(),
             taken_junk: Budget::default(),
             filter: Filter::new(&settings),
+            srtp: settings.srtp.clone().map(|srtp| Box::new(Secured::new(srtp))),
+            made_plain: false,
+            protected: None,
             rtcp_source: None,
             schedule: Schedule::new(settings.seed, now.monotonic),
             ssrc: settings.ssrc,
@@ -98,6 +111,16 @@ impl Port {
         if self.settings.remote_rtcp != settings.remote_rtcp || self.settings.rtcp_mux != settings.rtcp_mux {
             self.rtcp_source = None;
         }
+        let moved = self.settings.stream.remote != settings.stream.remote;
+        // Keys of a handshake are not in the settings, and stay.
+        if self.settings.srtp != settings.srtp {
+            self.secure(settings.srtp.clone(), moved);
+        }
+        if settings.stream.paused.is_some()
+            && let Some(srtp) = self.srtp.as_mut()
+        {
+            srtp.forget_sealed();
+        }
         self.clock_rates = clock_rates(&settings);
         self.filter = Filter::new(&settings);
         self.settings = settings;
@@ -108,16 +131,51 @@ impl Port {
         &self.settings
     }
 
-    /// Takes a datagram from the RTP socket. Poll for events afterwards.
+    /// Takes other keys, or none: its packets are then plain. `moved`: the SRC's sources begin anew. Poll for sealed
+    /// packets afterwards.
+    pub fn secure(&mut self, keys: Option<Arc<Protection>>, moved: bool) {
+        match (keys, self.srtp.as_mut()) {
+            (Some(keys), Some(srtp)) => srtp.update(keys, moved),
+            (Some(keys), None) => self.srtp = Some(Box::new(Secured::new(keys))),
+            (None, _) => self.srtp = None,
+        }
+    }
+
+    /// Takes a datagram from the RTP socket. Poll for events afterwards, and for sealed packets.
     pub fn handle_rtp(&mut self, at: Wall, from: SocketAddr, packet: &[u8]) -> Verdict {
+        (self.made_plain, self.protected) = (false, None);
         // Also without rtcp-mux: no RTP has these types, and there are senders that do it unasked.
         if rtcp::is_rtcp(packet) {
             return match self.handle_rtcp(at, from, packet) {
-                Verdict::Keep | Verdict::KeepEdited | Verdict::KeepAsRtcp => Verdict::KeepAsRtcp,
+                Verdict::Keep | Verdict::KeepEdited | Verdict::KeepAsRtcp | Verdict::KeepSealed => Verdict::KeepAsRtcp,
                 Verdict::Discard(why) => Verdict::Discard(why),
             };
         }
         let Ok(parsed) = Packet::parse(packet) else { return self.junk(at) };
+        let Some(mut srtp) = self.srtp.take() else { return self.handle_plain(at, from, packet, &parsed) };
+        let of_stream = self.is_of_stream(from.ip()) || self.is_of_anybody();
+        let verdict = match srtp.open(at, from, packet, of_stream, self.paused()) {
+            Opened::Plain { index } => {
+                (self.made_plain, self.protected) = (true, Some(Protected::Authentic { index }));
+                match Packet::parse(srtp.plain()) {
+                    Ok(parsed) => self.handle_plain(at, from, srtp.plain(), &parsed),
+                    Err(_) => self.junk(at),
+                }
+            }
+            // What may be a digit is not written down.
+            Opened::Sealed if self.settings.digits == Digits::Keep => {
+                self.protected = Some(Protected::Sealed);
+                Verdict::KeepSealed
+            }
+            Opened::Sealed | Opened::Waiting | Opened::Refused if self.paused() => self.discard(Why::Paused),
+            Opened::Sealed | Opened::Waiting | Opened::Refused => self.discard(Why::Srtp),
+        };
+        self.srtp = Some(srtp);
+        verdict
+    }
+
+    /// A packet without protection, or out of it.
+    fn handle_plain(&mut self, at: Wall, from: SocketAddr, packet: &[u8], parsed: &Packet<'_>) -> Verdict {
         let sender = self.latch.judge(at, from, self.settings.stream.remote);
         if self.paused() {
             return self.discard(Why::Paused);
@@ -140,26 +198,68 @@ impl Port {
         let rate = self.clock_rates.get(usize::from(parsed.payload_type)).copied().filter(|&rate| rate > 0);
         let Some((source, change)) = self.sources.find(at, parsed.ssrc, from, sender) else {
             self.figures.unattributed += 1;
-            return self.without_digits(packet, &parsed);
+            return self.without_digits(packet, parsed);
         };
-        source.reception.receive(at, &parsed, rate);
+        source.reception.receive(at, parsed, rate);
         if let Some(change) = change.filter(|_| self.events.len() < MAX_EVENTS) {
             self.events.push_back(PortEvent::Source { at, ssrc: parsed.ssrc, from, change });
         }
-        self.without_digits(packet, &parsed)
+        self.without_digits(packet, parsed)
     }
 
     fn without_digits(&mut self, packet: &[u8], parsed: &Packet<'_>) -> Verdict {
         if self.filter.passes(packet, parsed) { Verdict::Keep } else { Verdict::KeepEdited }
     }
 
-    /// What is kept of the last packet of which [`Port::handle_rtp`] said [`Verdict::KeepEdited`].
-    pub fn edited(&self) -> &[u8] {
-        self.filter.edited()
+    /// What is written down of the last datagram, of which the port has just said `verdict`: `on_rtcp` tells its socket.
+    pub fn kept<'a>(
+        &'a self,
+        verdict: Verdict,
+        on_rtcp: bool,
+        from: SocketAddr,
+        datagram: &'a [u8],
+    ) -> Option<Kind<'a>> {
+        let stream = &self.settings.stream;
+        let port = stream.port;
+        let to = if on_rtcp { stream.local_rtcp } else { stream.local };
+        let plain = self.srtp.as_ref().filter(|_| self.made_plain).map_or(datagram, |srtp| srtp.plain());
+        let rtp = |packet| Kind::Rtp { port, from, to, packet, protected: self.protected };
+        match verdict {
+            Verdict::Keep if on_rtcp => Some(Kind::Rtcp { port, outbound: false, from, to, packet: plain }),
+            Verdict::KeepAsRtcp => Some(Kind::Rtcp { port, outbound: false, from, to, packet: plain }),
+            Verdict::Keep => Some(rtp(plain)),
+            Verdict::KeepEdited => Some(rtp(self.filter.edited())),
+            Verdict::KeepSealed => Some(rtp(datagram)),
+            Verdict::Discard(_) => None,
+        }
+    }
+
+    /// A packet of before that a key of now may open, with its time and its sender: pass it to [`Port::handle_rtp`] as if it
+    /// came just then. Call until `None` after each batch and each change of keys.
+    pub fn poll_sealed(&mut self, packet: &mut Vec<u8>) -> Option<(Wall, SocketAddr)> {
+        self.srtp.as_mut()?.poll_sealed(packet)
     }
 
     /// Takes a datagram from the RTCP socket.
     pub fn handle_rtcp(&mut self, at: Wall, from: SocketAddr, packet: &[u8]) -> Verdict {
+        (self.made_plain, self.protected) = (false, None);
+        let Some(mut srtp) = self.srtp.take() else { return self.handle_report(at, from, packet) };
+        self.made_plain = srtp.open_report(packet);
+        let verdict = match self.made_plain {
+            true => {
+                srtp.heed_goodbyes();
+                self.handle_report(at, from, srtp.plain())
+            }
+            false if !rtcp::is_rtcp(packet) => self.junk(at),
+            false if self.paused() => self.discard(Why::Paused),
+            false => self.discard(Why::Srtp),
+        };
+        self.srtp = Some(srtp);
+        verdict
+    }
+
+    /// RTCP without protection, or out of it.
+    fn handle_report(&mut self, at: Wall, from: SocketAddr, packet: &[u8]) -> Verdict {
         let Ok(compound) = rtcp::parse(packet) else { return self.junk(at) };
         let within = if self.is_of_stream(from.ip()) {
             self.rtcp_source = Some(from);
@@ -220,12 +320,25 @@ impl Port {
         target
     }
 
+    /// Protects a report of ours, where it must be. `false`: it cannot be sent.
+    pub fn protect(&mut self, report: &mut Vec<u8>) -> bool {
+        self.srtp.as_mut().is_none_or(|srtp| srtp.protect(report))
+    }
+
+    /// What was due by [`super::SrtpStatistics::reservation_due`] is kept where no crash can reach it.
+    pub fn reserve(&mut self, kept: SenderState) {
+        if let Some(srtp) = self.srtp.as_mut() {
+            srtp.reserve(kept);
+        }
+    }
+
     /// Figures at this moment.
     pub fn statistics(&self) -> PortStatistics {
         PortStatistics {
             source: self.latch.source(),
             last_at: self.latch.last_at(),
             sources: self.sources.summaries(),
+            srtp: self.srtp.as_ref().map(|srtp| Box::new(srtp.statistics())),
             ..self.figures.clone()
         }
     }
@@ -247,7 +360,8 @@ impl Port {
         match why {
             Why::Paused => self.figures.dropped_paused += 1,
             Why::Flood => self.figures.dropped_flood += 1,
-            Why::Junk => {}
+            // Counted by the SRTP.
+            Why::Junk | Why::Srtp => {}
         }
         Verdict::Discard(why)
     }
@@ -256,6 +370,11 @@ impl Port {
     fn is_of_stream(&self, ip: IpAddr) -> bool {
         let known = [self.latch.source(), self.settings.remote_rtcp, self.settings.stream.remote];
         known.into_iter().flatten().any(|address| address.ip() == ip)
+    }
+
+    /// Nobody has said, nor shown, where the stream comes from.
+    fn is_of_anybody(&self) -> bool {
+        self.latch.source().is_none() && self.settings.stream.remote.is_none()
     }
 
     fn heed(&mut self, at: Wall, compound: rtcp::Compound<'_>) {

@@ -1,10 +1,12 @@
 //! A port between a stream's sender, its successors and strangers.
 
 use super::*;
-use crate::entry::PauseCause;
+use crate::entry::{Kind, PauseCause};
 use crate::rtp::rtcp::{self, Report};
 use crate::sdp::Format;
 use crate::time::{Monotonic, Now};
+mod secure;
+
 use alloc::vec;
 
 const SECOND: i64 = 1_000_000_000;
@@ -34,6 +36,8 @@ fn settings() -> PortSettings {
         rtcp_mux: false,
         seed: 1,
         digits: Digits::Keep,
+        srtp: None,
+        dtls: false,
     }
 }
 
@@ -177,7 +181,7 @@ fn junk_is_kept_in_bounds_and_never_latched_on() {
     for n in 0..1_000_i64 {
         match b.port.handle_rtp(Wall(n * 1_000_000), address("203.0.113.5:1"), b"\x00\x01stun or worse") {
             Verdict::Keep => kept += 1,
-            Verdict::KeepAsRtcp | Verdict::KeepEdited => panic!(),
+            Verdict::KeepAsRtcp | Verdict::KeepEdited | Verdict::KeepSealed => panic!(),
             Verdict::Discard(why) => assert_eq!(why, Why::Junk),
         }
     }
@@ -385,7 +389,10 @@ fn digits_are_masked_or_emptied_before_they_are_kept_and_no_packet_is_lost_by_it
         let mut b = with(digits);
         let verdict = b.port.handle_rtp(Wall(0), address("192.0.2.9:4000"), packet);
         assert_eq!(b.port.statistics().packets, 1);
-        (verdict == Verdict::KeepEdited).then(|| b.port.edited().to_vec())
+        match b.port.kept(verdict, false, address("192.0.2.9:4000"), packet) {
+            Some(Kind::Rtp { packet, .. }) if verdict == Verdict::KeepEdited => Some(packet.to_vec()),
+            _ => None,
+        }
     };
     assert_eq!(kept(Digits::Keep, &event), None);
     let masked = [&unpadded[..], &[255, 0x0a, 1, 0x40]].concat();

@@ -71,6 +71,8 @@ pub(super) fn interrupts(event: &Event, port: Option<PortIndex>) -> bool {
         | Event::RecordingStarted { .. }
         | Event::RecordingBound { .. }
         | Event::RecordingEnded { .. }
+        | Event::SrtpKeys { .. }
+        | Event::SrtcpReserved { .. }
         | Event::Source { .. }
         | Event::Dropped { .. }
         | Event::ClockStep { .. }

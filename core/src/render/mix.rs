@@ -23,7 +23,7 @@ use super::sheet::ChannelName;
 use super::track::{Audio, Heard, Tracker, ticks_to_nanos};
 use super::window::Window;
 use crate::codec::{self, Decoder, State};
-use crate::entry::{Entry, Event, Kind, PortIndex};
+use crate::entry::{Entry, Event, Kind, PortIndex, Protected};
 
 /// Packets that come later than this after their place are left out: those that wait for others need their time too.
 const SETTLED_NS: i64 = WAIT_NS + 1_000_000_000;
@@ -123,6 +123,7 @@ impl<'p> Mixer<'p> {
     pub fn entry(&mut self, entry: &Entry<'_>) {
         let at = entry.at.0;
         match &entry.kind {
+            Kind::Rtp { protected: Some(Protected::Sealed), .. } => {}
             Kind::Rtp { port, from, packet, .. } => {
                 self.settled = self.settled.max(self.canvas.frame(at.saturating_sub(SETTLED_NS)).min(self.frames));
                 self.now = self.now.max(at);
@@ -158,6 +159,8 @@ impl<'p> Mixer<'p> {
             | Event::RecordingStarted { .. }
             | Event::RecordingBound { .. }
             | Event::RecordingEnded { .. }
+            | Event::SrtpKeys { .. }
+            | Event::SrtcpReserved { .. }
             | Event::Gap { .. }
             | Event::Dropped { .. }
             | Event::ClockStep { .. }

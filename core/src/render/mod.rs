@@ -25,6 +25,7 @@ mod ports;
 mod proof;
 mod queue;
 mod scope;
+mod sealed;
 mod sheet;
 mod signalling;
 mod track;

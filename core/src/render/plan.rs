@@ -13,12 +13,13 @@ use super::holes::Holes;
 use super::lanes::Seat;
 use super::ports::PortRecord;
 use super::scope::Scope;
+use super::sealed::SealedPackets;
 use super::sheet::{AlarmSheet, ClockStep, DiskStall, Sidecar};
 use super::signalling::Signalling;
 use super::track::{Heard, Tracker};
 use super::wav::WavFormat;
 use crate::deviation::Deviation;
-use crate::entry::{Alarm, Entry, Event, Kind, PortIndex, SegmentHeader};
+use crate::entry::{Alarm, Entry, Event, Kind, PortIndex, Protected, SegmentHeader};
 use crate::seed::{RecordingId, SessionId};
 
 /// Gaps, drops, alarms, steps and deviations that are listed, each.
@@ -89,6 +90,7 @@ pub(super) struct Notes {
     pub(super) steps: Vec<(i64, i64)>,
     pub(super) stalls: Vec<(i64, u64)>,
     pub(super) deviations: Vec<Deviation>,
+    pub(super) sealed: SealedPackets,
 }
 
 impl Planner {
@@ -115,7 +117,15 @@ impl Planner {
     pub fn entry(&mut self, entry: &Entry<'_>) {
         let at = entry.at.0;
         match &entry.kind {
-            Kind::Rtp { port, from, packet, .. } => {
+            Kind::Rtp { port, packet, protected: Some(Protected::Sealed), .. } => {
+                if self.scope.is_open() {
+                    self.notes.sealed.take(*port, packet, Protected::Sealed);
+                }
+            }
+            Kind::Rtp { port, from, packet, protected, .. } => {
+                if let Some(protected) = protected {
+                    self.notes.sealed.take(*port, packet, *protected);
+                }
                 if let Some(heard) = self.tracker.packet(at, *port, *from, packet) {
                     self.packet(at, *port, &heard);
                 }
@@ -210,6 +220,8 @@ impl Planner {
                 list(&mut self.notes.alarms, (at, *alarm, *port, *raised));
             }
             Event::Metadata { .. }
+            | Event::SrtpKeys { .. }
+            | Event::SrtcpReserved { .. }
             | Event::Gap { .. }
             | Event::Dropped { .. }
             | Event::ClockStep { .. }

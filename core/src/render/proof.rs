@@ -182,6 +182,7 @@ fn words(findings: &Findings<'_>) -> Vec<String> {
     for (_, packets, cause) in &planner.notes.drops {
         words.push(format!("{packets} packets arrived and could not be kept: {cause}"));
     }
+    words.extend(planner.notes.sealed.words());
     if planner.tracker.unattributed > 0 {
         let count = planner.tracker.unattributed;
         words.push(format!("{count} packets on the session's ports are not RTP or of too many sources"));

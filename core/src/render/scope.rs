@@ -70,6 +70,8 @@ impl Scope {
             | Event::RecordingBound { .. }
             | Event::RecordingEnded { .. }
             | Event::Source { .. }
+            | Event::SrtpKeys { .. }
+            | Event::SrtcpReserved { .. }
             | Event::Gap { .. }
             | Event::Dropped { .. }
             | Event::ClockStep { .. }

@@ -3,12 +3,16 @@
 //! Every m-line is decided on its own and in its place (RFC 3264 6); only if nothing at all can be recorded is the
 //! offer refused. The same judgement reads the SRC's answer to an offer of ours, which looks the same from here.
 
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
+use super::crypto::{self, Crypto, CryptoPolicy};
+use super::dtls::{DtlsError, Theirs, is_dtls};
+use super::fingerprint::{Fingerprint, HashFunction};
 use super::payload::{is_known_audio, is_supplementary, matches_policy};
 use super::{Description, Direction, Format, Host, Media};
 
@@ -27,6 +31,12 @@ pub struct AnswerPolicy {
     /// The offer came over signalling that anybody can read, and keys in it (RFC 4568 6.1) count as known to anybody.
     #[serde(default)]
     pub clear_keys_refused: bool,
+    /// Which `a=crypto` lines are taken.
+    #[serde(default)]
+    pub srtp: CryptoPolicy,
+    /// Our certificate's, where DTLS-SRTP is spoken.
+    #[serde(default)]
+    pub fingerprint: Option<Fingerprint>,
 }
 
 impl Default for AnswerPolicy {
@@ -37,7 +47,18 @@ impl Default for AnswerPolicy {
             accept_media: ["audio"].map(ToString::to_string).to_vec(),
             require_srtp: false,
             clear_keys_refused: false,
+            srtp: CryptoPolicy::default(),
+            fingerprint: None,
         }
+    }
+}
+
+impl AnswerPolicy {
+    /// For who answers dry: as if we had a certificate, where it does not matter which.
+    #[must_use]
+    pub fn with_any_certificate(mut self) -> Self {
+        self.fingerprint.get_or_insert_with(|| Fingerprint::of(HashFunction::Sha256, b""));
+        self
     }
 }
 
@@ -92,6 +113,12 @@ pub struct Accepted {
     pub remote: Option<SocketAddr>,
     /// Where its RTCP is (RFC 3605, RFC 5761, else the next port).
     pub remote_rtcp: Option<SocketAddr>,
+    /// The `a=crypto` line that is taken (RFC 4568), on RTP/SAVP and RTP/SAVPF. It holds keys, so it is never written down.
+    #[serde(skip)]
+    pub crypto: Option<Crypto>,
+    /// What DTLS protects it, if that does.
+    #[serde(default)]
+    pub dtls: Option<Theirs>,
 }
 
 /// How an SRC pauses a stream.
@@ -116,8 +143,10 @@ pub enum NotRecorded {
     Media(String),
     /// A transport that is not spoken here.
     Proto(String),
-    /// Secure RTP without keys that we could use.
+    /// Secure RTP without keys that we could use; the transport, and what is wrong with its keys.
     Secure(String),
+    /// DTLS-SRTP that cannot be shaken hands for.
+    Dtls(DtlsError),
     /// Plain RTP, where only SRTP may be taken.
     Plain(String),
     /// Secure RTP whose keys came over signalling that anybody can read.
@@ -132,7 +161,8 @@ impl fmt::Display for NotRecorded {
             Self::ZeroPort => f.write_str("offered with port 0"),
             Self::Media(kind) => write!(f, "{kind} is not recorded"),
             Self::Proto(proto) => write!(f, "the transport {proto} is not supported"),
-            Self::Secure(proto) => write!(f, "{proto} is not supported, only plain RTP is"),
+            Self::Secure(proto) => write!(f, "no a=crypto line that can be taken for {proto}"),
+            Self::Dtls(why) => write!(f, "no DTLS-SRTP: {why}"),
             Self::Plain(proto) => write!(f, "{proto} is plain, and SRTP is required (require_srtp)"),
             Self::ClearKeys(proto) => write!(
                 f,
@@ -187,12 +217,16 @@ fn accept(media: &Media, policy: &AnswerPolicy) -> Result<Accepted, NotRecorded>
     if !policy.accept_media.iter().any(|kind| kind.eq_ignore_ascii_case(&media.kind)) {
         return Err(NotRecorded::Media(media.kind.clone()));
     }
+    // On plain RTP, `a=crypto` has no meaning (RFC 4568 6) and is not looked at.
+    let mut crypto = None;
     match media.proto.to_ascii_uppercase().as_str() {
         "RTP/AVP" | "RTP/AVPF" if policy.require_srtp => return Err(NotRecorded::Plain(media.proto.clone())),
         "RTP/AVP" | "RTP/AVPF" => {}
+        proto if is_dtls(proto) && policy.fingerprint.is_some() => {}
         proto if proto.contains("/SAVP") && policy.clear_keys_refused && !media.crypto.is_empty() => {
             return Err(NotRecorded::ClearKeys(media.proto.clone()));
         }
+        "RTP/SAVP" | "RTP/SAVPF" => crypto = Some(agreed(media, policy)?),
         proto if proto.contains("/SAVP") => return Err(NotRecorded::Secure(media.proto.clone())),
         _ => return Err(NotRecorded::Proto(media.proto.clone())),
     }
@@ -202,7 +236,9 @@ fn accept(media: &Media, policy: &AnswerPolicy) -> Result<Accepted, NotRecorded>
     }
     let (direction, paused) = direction(media);
     let remote = remote(media);
+    let dtls = is_dtls(&media.proto).then(|| Theirs::read(&media.dtls)).transpose().map_err(NotRecorded::Dtls)?;
     Ok(Accepted {
+        dtls,
         formats,
         direction,
         paused,
@@ -210,6 +246,15 @@ fn accept(media: &Media, policy: &AnswerPolicy) -> Result<Accepted, NotRecorded>
         rtcp_mux: media.rtcp_mux,
         remote,
         remote_rtcp: remote_rtcp(media, remote),
+        crypto,
+    })
+}
+
+/// The line to accept of those offered; else why there is none: of the first, since that is the one that its peer likes best.
+fn agreed(media: &Media, policy: &AnswerPolicy) -> Result<Crypto, NotRecorded> {
+    crypto::choose(&media.crypto, &policy.srtp).ok_or_else(|| {
+        let why = media.crypto.first().and_then(|line| policy.srtp.judge(line.as_ref()).err());
+        NotRecorded::Secure(why.map_or_else(|| media.proto.clone(), |why| format!("{}: {why}", media.proto)))
     })
 }
 
@@ -270,6 +315,7 @@ fn remote_rtcp(media: &Media, remote: Option<SocketAddr>) -> Option<SocketAddr> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sdp::dtls::Setup;
 
     fn offer(media: &str) -> Description {
         Description::parse(alloc::format!("v=0\r\nc=IN IP4 192.0.2.1\r\n{media}").as_bytes()).unwrap()
@@ -359,7 +405,58 @@ mod tests {
         assert_eq!(why(&clear, 1), Ok(Some(NotRecorded::ClearKeys("RTP/SAVP".into()))));
         assert_eq!(why(&clear, 2), Ok(Some(NotRecorded::Secure("RTP/SAVP".into()))), "no key was shown");
         let secure = AnswerPolicy { require_srtp: true, ..AnswerPolicy::default() };
-        assert_eq!(why(&secure, 0), Err("RTP/AVP is plain, and SRTP is required (require_srtp)".into()));
+        let plain = decide(&offer("m=audio 1 RTP/AVP 0\r\n"), &secure).map_err(|refusal| refusal.reason);
+        assert_eq!(plain, Err("RTP/AVP is plain, and SRTP is required (require_srtp)".into()));
+        assert_eq!((why(&secure, 0), why(&secure, 1)), (Ok(Some(NotRecorded::Plain("RTP/AVP".into()))), Ok(None)));
+    }
+
+    #[test]
+    fn one_line_of_those_offered_is_taken_by_policy_or_it_is_said_why_none_is() {
+        use crate::sdp::crypto::{Strength, Suite};
+        let key = "d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj";
+        let lines = alloc::format!(
+            "a=crypto:1 AES_CM_128_HMAC_SHA1_32 inline:{key}\r\na=crypto:7 AES_CM_128_HMAC_SHA1_80 inline:{key}\r\n"
+        );
+        let on = |proto: &str, policy: &AnswerPolicy| {
+            decide_each(&offer(&alloc::format!("m=audio 1 {proto} 0\r\n{lines}")), policy).media.remove(0)
+        };
+        let policy = |srtp| AnswerPolicy { srtp, ..AnswerPolicy::default() };
+        let taken = |proto: &str, srtp| on(proto, &policy(srtp)).accepted.unwrap().crypto.map(|crypto| crypto.tag);
+        assert_eq!(taken("RTP/SAVP", CryptoPolicy::default()), Some(1));
+        let strong = CryptoPolicy { minimum: Strength::Bits128, ..CryptoPolicy::default() };
+        assert_eq!(taken("RTP/SAVPF", strong), Some(7));
+        assert_eq!(taken("RTP/AVP", CryptoPolicy::default()), None, "on plain RTP they mean nothing");
+        let other = CryptoPolicy { preference: [Suite::AeadAes256Gcm].to_vec(), ..CryptoPolicy::default() };
+        let why = on("RTP/SAVP", &policy(other)).reason_if_not.unwrap();
+        assert_eq!(why.to_string(), "no a=crypto line that can be taken for RTP/SAVP: suite not allowed here");
+        let shown = alloc::format!("{:?}", offer(&alloc::format!("m=audio 1 RTP/SAVP 0\r\n{lines}")));
+        assert!(shown.contains("HMAC_SHA1_80 inline:xxxx") && !shown.contains(key), "{shown}");
+    }
+
+    #[test]
+    fn dtls_is_taken_where_we_have_a_certificate_and_the_peer_has_named_its_own() {
+        use crate::sdp::fingerprint::HashFunction;
+        let ours = Fingerprint::of(HashFunction::Sha256, b"ours");
+        let policy = AnswerPolicy {
+            fingerprint: Some(ours),
+            require_srtp: true,
+            clear_keys_refused: true,
+            ..AnswerPolicy::default()
+        };
+        let theirs = Fingerprint::of(HashFunction::Sha256, b"theirs");
+        let line = "m=audio 4 UDP/TLS/RTP/SAVPF 8\r\n";
+        let dtls = |sdp: &str, policy: &AnswerPolicy| {
+            decide_each(&offer(sdp), policy).media.remove(0).accepted.map(|accepted| accepted.dtls.unwrap())
+        };
+        let by_session = alloc::format!("a=fingerprint:{theirs}\r\na=setup:active\r\n{line}a=setup:passive\r\n");
+        let taken = dtls(&by_session, &policy).unwrap();
+        assert_eq!(taken.fingerprints, core::slice::from_ref(&theirs));
+        assert_eq!(taken.setup.map(Setup::as_str), Some("passive"), "the m-line's word counts more than the session's");
+        assert_eq!(dtls(&by_session, &AnswerPolicy::default()), None);
+        let why = |sdp: &str| decide(&offer(sdp), &policy).map(|_| ()).map_err(|refusal| refusal.reason);
+        assert_eq!(why(line), Err("no DTLS-SRTP: there is no a=fingerprint".into()));
+        let held = alloc::format!("{line}a=fingerprint:{theirs}\r\na=setup:holdconn\r\n");
+        assert_eq!(why(&held), Err("no DTLS-SRTP: its a=setup is neither actpass, active nor passive".into()));
     }
 
     #[test]

@@ -9,17 +9,20 @@
 //! answer's key is as secret as the signalling that carries it: both are the caller's to see to.
 
 mod key;
+mod line;
 mod suite;
 #[cfg(test)]
 mod tests;
 
 pub use key::{MAX_MKI_LENGTH, MasterKey, Mki};
+pub use line::CryptoLine;
 pub use suite::{MAX_SRTCP_LIFETIME, MAX_SRTP_LIFETIME, Strength, Suite};
 
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt::{self, Write as _};
+use serde::{Deserialize, Serialize};
 
 use key::decimal;
 
@@ -78,7 +81,7 @@ impl Default for Encryption {
 }
 
 /// Which lines may be chosen, and which of them first.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CryptoPolicy {
     /// The suites allowed, in our order; where there is none, all, in the offer's order (RFC 4568 5.1.2).
     pub preference: Vec<Suite>,
@@ -216,6 +219,12 @@ impl Crypto {
 }
 
 impl CryptoPolicy {
+    /// The suites of an offer of ours, the best first.
+    pub fn suites(&self) -> Vec<Suite> {
+        let liked = if self.preference.is_empty() { &Suite::ALL[..] } else { &self.preference };
+        liked.iter().copied().filter(|suite| suite.strength() >= self.minimum).collect()
+    }
+
     /// Reads a line and holds it against this policy.
     ///
     /// # Errors

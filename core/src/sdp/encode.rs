@@ -7,6 +7,8 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
+use super::crypto::Crypto;
+use super::dtls::{OwnDtls, Side};
 use super::payload::{static_format, static_payload_type};
 use super::{AnswerPolicy, Decided, Decision, Description, Direction, Format, Media};
 
@@ -22,11 +24,32 @@ pub struct LocalMedia {
     pub address: IpAddr,
     /// RTP and RTCP port of each m-line (the same twice with rtcp-mux); `None` closes it.
     pub ports: Vec<Option<(u16, u16)>>,
+    /// Our `a=crypto` lines for each m-line: none on plain RTP, one in an answer, one or more in an offer.
+    #[serde(skip)]
+    pub crypto: Vec<Vec<Crypto>>,
+    /// What is said of DTLS for each m-line; nothing for those without it.
+    #[serde(default)]
+    pub dtls: Vec<Option<OwnDtls>>,
+}
+
+impl OfferedStream {
+    /// Whether its keys stand in `a=crypto` lines (RFC 4568 4).
+    pub fn is_by_sdes(&self) -> bool {
+        self.proto.eq_ignore_ascii_case("RTP/SAVP") || self.proto.eq_ignore_ascii_case("RTP/SAVPF")
+    }
 }
 
 impl LocalMedia {
     fn port(&self, m_line: usize) -> Option<(u16, u16)> {
         self.ports.get(m_line).copied().flatten()
+    }
+
+    fn crypto(&self, m_line: usize) -> &[Crypto] {
+        self.crypto.get(m_line).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    fn dtls_lines(&self, m_line: usize, side: Side) -> Vec<String> {
+        self.dtls.get(m_line).and_then(Option::as_ref).map(|dtls| dtls.lines(side)).unwrap_or_default()
     }
 }
 
@@ -71,6 +94,8 @@ pub fn encode_answer(
                     rtcp_mux: accepted.rtcp_mux,
                 };
                 open_lines(&mut out, &stream, Some(media), ports);
+                crypto_lines(&mut out, local.crypto(index));
+                local.dtls_lines(index, Side::Answerer).iter().for_each(|text| line(&mut out, text));
             }
             (_, _) => closed_lines(&mut out, &media.kind, &media.proto, &media.formats_raw, media.label.as_deref()),
         }
@@ -84,7 +109,11 @@ pub fn encode_offer(streams: &[OfferedStream], local: &LocalMedia, session_id: u
     let mut out = session_lines(local.address, session_id, version, &[]);
     for (index, stream) in streams.iter().enumerate() {
         match local.port(index) {
-            Some(ports) => open_lines(&mut out, stream, None, ports),
+            Some(ports) => {
+                open_lines(&mut out, stream, None, ports);
+                crypto_lines(&mut out, local.crypto(index));
+                local.dtls_lines(index, Side::Offerer).iter().for_each(|text| line(&mut out, text));
+            }
             None => {
                 let formats: Vec<String> = stream.formats.iter().map(|f| f.payload_type.to_string()).collect();
                 closed_lines(&mut out, &stream.kind, &stream.proto, &formats, stream.label.as_deref());
@@ -95,7 +124,7 @@ pub fn encode_offer(streams: &[OfferedStream], local: &LocalMedia, session_id: u
 }
 
 /// The m-lines of an offer made before anything was offered to us: `lines` audio streams with the policy's codecs
-/// and DTMF (RFC 4733).
+/// and DTMF (RFC 4733); secure where nothing else may be taken.
 pub fn fresh_offer(policy: &AnswerPolicy, lines: usize) -> Vec<OfferedStream> {
     let mut formats: Vec<Format> = Vec::new();
     let mut dynamic = FIRST_DYNAMIC..=LAST_DYNAMIC;
@@ -116,7 +145,7 @@ pub fn fresh_offer(policy: &AnswerPolicy, lines: usize) -> Vec<OfferedStream> {
     let stream = OfferedStream {
         kind: "audio".to_string(),
         label: None,
-        proto: "RTP/AVP".to_string(),
+        proto: if policy.require_srtp { "RTP/SAVP" } else { "RTP/AVP" }.to_string(),
         formats,
         direction: Direction::RecvOnly,
         rtcp_mux: false,
@@ -196,6 +225,11 @@ fn open_lines(out: &mut String, stream: &OfferedStream, offered: Option<&Media>,
     line(out, &format!("a={}", stream.direction));
 }
 
+/// RFC 4568 4. What is written holds our keys.
+fn crypto_lines(out: &mut String, lines: &[Crypto]) {
+    lines.iter().for_each(|crypto| line(out, &format!("a=crypto:{}", crypto.encode())));
+}
+
 /// RFC 3264 6: port 0, and at least one format.
 fn closed_lines(out: &mut String, kind: &str, proto: &str, formats: &[String], label: Option<&str>) {
     let mut first = format!("m={kind} 0 {proto}");
@@ -246,6 +280,8 @@ fn line(out: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::super::decide;
+    use super::super::dtls::Role;
+    use super::super::fingerprint::{Fingerprint, HashFunction};
     use super::*;
 
     fn text(bytes: Vec<u8>) -> String {
@@ -260,7 +296,7 @@ mod tests {
         let offer = Description::parse(offer.as_bytes()).unwrap();
         let decision = decide(&offer, &AnswerPolicy::default()).unwrap();
         let ports = [Some((10_000, 10_007)), Some((1, 2)), Some((10_002, 10_002))].to_vec();
-        let local = LocalMedia { address: "192.0.2.9".parse().unwrap(), ports };
+        let local = LocalMedia { address: "192.0.2.9".parse().unwrap(), ports, crypto: Vec::new(), dtls: Vec::new() };
         let answer = text(encode_answer(&offer, &decision, &local, 7, 3));
         let expected = "v=0\r\no=- 7 3 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=5 6\r\n\
             m=audio 10000 RTP/AVP 8 0 111 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:111 OPUS/48000/2\r\n\
@@ -271,10 +307,42 @@ mod tests {
     }
 
     #[test]
+    fn dtls_is_said_of_the_lines_that_have_it() {
+        let fingerprint = Fingerprint::of(HashFunction::Sha256, b"ours");
+        let attributes =
+            alloc::format!("a=fingerprint:{fingerprint}\r\na=setup:actpass\r\na=tls-id:abc3de65cddef001be82\r\n");
+        let offer = alloc::format!("v=0\r\nm=audio 4 RTP/AVP 8\r\nm=audio 6 UDP/TLS/RTP/SAVP 8\r\n{attributes}");
+        let offer = Description::parse(offer.as_bytes()).unwrap();
+        let policy = AnswerPolicy { fingerprint: Some(fingerprint.clone()), ..AnswerPolicy::default() };
+        let decision = decide(&offer, &policy).unwrap();
+        let ports = [Some((10, 11)), Some((12, 13))].to_vec();
+        let own = OwnDtls { fingerprint: fingerprint.clone(), role: Role::Server, tls_id: Some("ours".into()) };
+        let local = LocalMedia {
+            address: "192.0.2.9".parse().unwrap(),
+            ports,
+            crypto: Vec::new(),
+            dtls: [None, Some(own)].to_vec(),
+        };
+        let answer = text(encode_answer(&offer, &decision, &local, 1, 1));
+        let said = alloc::format!(
+            "m=audio 10 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\na=recvonly\r\nm=audio 12 UDP/TLS/RTP/SAVP 8\r\n\
+             a=rtpmap:8 PCMA/8000\r\na=recvonly\r\na=fingerprint:{fingerprint}\r\na=setup:passive\r\na=tls-id:ours\r\n"
+        );
+        assert!(answer.ends_with(&said), "{answer}");
+        let again = text(encode_offer(&same_offer(&offer, &decision, true), &local, 1, 2));
+        assert!(again.contains("a=inactive\r\na=fingerprint:") && again.contains("a=setup:actpass\r\n"), "{again}");
+    }
+
+    #[test]
     fn a_port_that_is_not_there_closes_the_line() {
         let offer = Description::parse(b"v=0\r\nm=audio 4000 RTP/AVP 0\r\n").unwrap();
         let decision = decide(&offer, &AnswerPolicy::default()).unwrap();
-        let local = LocalMedia { address: "2001:db8::1".parse().unwrap(), ports: Vec::new() };
+        let local = LocalMedia {
+            address: "2001:db8::1".parse().unwrap(),
+            ports: Vec::new(),
+            crypto: Vec::new(),
+            dtls: Vec::new(),
+        };
         let answer = text(encode_answer(&offer, &decision, &local, 1, 1));
         assert!(answer.contains("c=IN IP6 2001:db8::1\r\nt=0 0\r\nm=audio 0 RTP/AVP 0\r\n"), "{answer}");
     }
@@ -283,7 +351,8 @@ mod tests {
     fn a_fresh_offer_can_be_read_and_taken() {
         let codecs = ["opus", "G.711", "G722"].map(ToString::to_string).to_vec();
         let policy = AnswerPolicy { codecs, ..AnswerPolicy::default() };
-        let local = LocalMedia { address: "192.0.2.9".parse().unwrap(), ports: [Some((4, 5)), Some((6, 7))].to_vec() };
+        let ports = [Some((4, 5)), Some((6, 7))].to_vec();
+        let local = LocalMedia { address: "192.0.2.9".parse().unwrap(), ports, crypto: Vec::new(), dtls: Vec::new() };
         let offer = encode_offer(&fresh_offer(&policy, 2), &local, 1, 1);
         let offer = Description::parse(&offer).unwrap();
         let named: Vec<_> = offer.media[1].formats.iter().map(|f| (f.payload_type, f.encoding.as_str())).collect();
@@ -297,7 +366,8 @@ mod tests {
         let offer = Description::parse(offer).unwrap();
         let decision = decide(&offer, &AnswerPolicy::default()).unwrap();
         let streams = same_offer(&offer, &decision, true);
-        let local = LocalMedia { address: "192.0.2.9".parse().unwrap(), ports: [Some((4, 5)), None].to_vec() };
+        let ports = [Some((4, 5)), None].to_vec();
+        let local = LocalMedia { address: "192.0.2.9".parse().unwrap(), ports, crypto: Vec::new(), dtls: Vec::new() };
         let ours = text(encode_offer(&streams, &local, 1, 2));
         assert!(ours.contains("m=audio 4 RTP/AVP 8 101\r\n") && ours.contains("a=label:1\r\na=inactive\r\n"), "{ours}");
         assert!(ours.contains("m=video 0 RTP/AVP 0\r\n"), "a format is needed even if none was named: {ours}");

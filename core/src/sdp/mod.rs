@@ -7,7 +7,9 @@
 
 mod answer;
 pub mod crypto;
+pub mod dtls;
 mod encode;
+pub mod fingerprint;
 mod parse;
 mod payload;
 
@@ -21,6 +23,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
+
+use crypto::CryptoLine;
 
 /// A payload type and what it means (RFC 8866 6.6, RFC 3551 6).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,9 +165,23 @@ pub struct Media {
     /// `a=ptime`, ms.
     pub ptime: Option<u32>,
     /// Values of the `a=crypto` lines (RFC 4568).
-    pub crypto: Vec<String>,
-    /// All attributes of the m-line, in order.
+    pub crypto: Vec<CryptoLine>,
+    /// Of DTLS-SRTP: values of the m-line's, else of the session's attributes.
+    #[serde(default)]
+    pub dtls: DtlsAttributes,
+    /// All attributes of the m-line, in order; those of `a=crypto` without their keys.
     pub attributes: Vec<(String, Option<String>)>,
+}
+
+/// What says how a handshake of DTLS is to be begun, and with whom; [`dtls::Theirs::read`] reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DtlsAttributes {
+    /// Of the `a=fingerprint` lines (RFC 8122 5).
+    pub fingerprints: Vec<String>,
+    /// `a=setup` (RFC 4145 4).
+    pub setup: Option<String>,
+    /// `a=tls-id` (RFC 8842 4).
+    pub tls_id: Option<String>,
 }
 
 impl Media {

@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
 
+use super::crypto::CryptoLine;
 use super::payload::{canonical_encoding, static_format};
-use super::{Description, Direction, Format, Host, Media, Origin};
+use super::{Description, Direction, DtlsAttributes, Format, Host, Media, Origin};
 
 /// M-lines in one description; SRCs send up to 16.
 pub const MAX_MEDIA: usize = 64;
@@ -96,6 +97,7 @@ impl Description {
             let own = media.attributes.iter().rev().find_map(|(name, _)| Direction::from_name(name));
             media.direction = own.or(direction).unwrap_or(Direction::SendRecv);
             media.rtcp_mux |= rtcp_mux;
+            media.resolve_dtls(&self.attributes);
             media.host = media.host.take().or_else(|| self.connection.clone());
             media.connection = media.host.as_ref().and_then(Host::address);
         }
@@ -104,7 +106,8 @@ impl Description {
 
 impl Media {
     fn resolve_attributes(&mut self) {
-        let attributes = core::mem::take(&mut self.attributes);
+        let mut attributes = core::mem::take(&mut self.attributes);
+        self.take_keys(&mut attributes);
         let mut maps: Vec<(u8, &str)> = Vec::new();
         let mut params: Vec<(u8, &str)> = Vec::new();
         for (name, value) in &attributes {
@@ -116,7 +119,6 @@ impl Media {
                 "rtcp-mux" => self.rtcp_mux = true,
                 "rtcp" => self.rtcp = rtcp(value).or(self.rtcp),
                 "ptime" => self.ptime = leading_number(value).or(self.ptime),
-                "crypto" => self.crypto.push(value.to_string()),
                 _ => {}
             }
         }
@@ -134,6 +136,28 @@ impl Media {
             }
         }
         self.attributes = attributes;
+    }
+
+    /// Keys stand in one place only.
+    fn take_keys(&mut self, attributes: &mut [(String, Option<String>)]) {
+        for (_, value) in attributes.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case("crypto")) {
+            let line = CryptoLine::from(value.as_deref().unwrap_or("").trim());
+            *value = Some(line.blanked());
+            self.crypto.push(line);
+        }
+    }
+
+    /// Fingerprints and setup may be said once for the whole session (RFC 8122 5, RFC 4145 4).
+    fn resolve_dtls(&mut self, session: &[(String, Option<String>)]) {
+        let of = |attributes: &[(String, Option<String>)], name: &str| -> Vec<String> {
+            let named = attributes.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
+            named.filter_map(|(_, value)| value.as_deref()).map(|value| value.trim().to_string()).collect()
+        };
+        let either = |name: &str| {
+            Some(of(&self.attributes, name)).filter(|own| !own.is_empty()).unwrap_or_else(|| of(session, name))
+        };
+        let fingerprints = either("fingerprint");
+        self.dtls = DtlsAttributes { setup: either("setup").pop(), tls_id: either("tls-id").pop(), fingerprints };
     }
 }
 
@@ -169,6 +193,7 @@ fn media_line(value: &str) -> Option<Media> {
         rtcp_mux: false,
         ptime: None,
         crypto: Vec::new(),
+        dtls: DtlsAttributes::default(),
         attributes: Vec::new(),
     })
 }

@@ -23,6 +23,7 @@ use super::srs::Srs;
 use super::{Checkpoint, Output, Tell};
 use crate::entry::{EndCause, Event};
 use crate::metadata::Snapshot;
+use crate::sdp::dtls::Side;
 use crate::sdp::{Decision, Description};
 use crate::seed::{Random, SessionId};
 use crate::sip::check::{ACCEPT, ALLOW};
@@ -237,16 +238,18 @@ impl RecordingSession {
             journalling::keep_message(id, *at, flow, *outbound, bytes, ctx.out);
         }
         self.state.answered = Some(now.wall);
+        let _ = self.state.streams.agree_on_dtls(&decision.media, Side::Answerer, &mut self.random);
+        self.state.streams.agree(&decision.media, &mut ctx.keyring(id));
         self.state.streams.publish(id, now.wall, ctx.out);
-        let sdp = self.describe_answer(&offer, &decision);
+        let sdp = self.describe_answer(&offer, &decision, ctx);
         self.acknowledge(&key, &response, Some(sdp), ctx);
         let timer = Asked::of(&response).granted(now.wall);
         self.set_timer(timer, ctx);
         keep(id, now.wall, Event::Answered, ctx.out);
         self.take_first_metadata(&bodies, ctx);
-        self.tell_started(&response, ctx);
         journalling::checkpoint(&self.state, now, ctx.out);
         self.ask_for_snapshot(ctx);
+        self.tell_started(response, ctx);
     }
 
     /// The dialog is of no use: acknowledged, and ended (RFC 3261 13.2.2.4).

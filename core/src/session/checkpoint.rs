@@ -1,12 +1,14 @@
-//! What must be known to go on with a session after a crash: written to its journal at each change, as JSON.
+//! What must be known to go on with a session after a crash: written to its journal at each change, as MessagePack with
+//! named fields: a new field has a default in older checkpoints, and texts are copied, not escaped.
 
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
+use super::guarded::Guarded;
 use super::peer::Abilities;
 use super::recordings::Recordings;
 use super::session_timer::SessionTimer;
@@ -19,14 +21,17 @@ use crate::sip::Flow;
 use crate::sip::dialog::Dialog;
 use crate::time::Wall;
 
-/// Version of the JSON; a reader refuses what is newer.
+/// Version of the fields; a reader refuses what is newer.
 const VERSION: u32 = 1;
+/// What a checkpoint of two streams and two participants needs.
+const ROOM: usize = 4 * 1024;
 
 /// A session's lasting state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
     version: u32,
-    /// The newest segment's header.
+    /// The newest segment's header; its configuration is in the segment itself.
+    #[serde(serialize_with = "without_config")]
     pub(super) header: SegmentHeader,
     pub(super) dialog: Dialog,
     pub(super) flow: Flow,
@@ -47,7 +52,7 @@ pub struct Checkpoint {
     pub(super) peer_row: Option<String>,
     /// Our last description, offer or answer: what is the same again keeps its version (RFC 3264 8).
     #[serde(default)]
-    pub(super) described: String,
+    pub(super) described: Guarded,
     /// RFC 4028.
     #[serde(default)]
     pub(super) timer: Option<SessionTimer>,
@@ -67,7 +72,7 @@ pub struct Checkpoint {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct LastInvite {
     pub(super) cseq: u32,
-    pub(super) sdp: String,
+    pub(super) sdp: Guarded,
     /// Our 2xx held an offer; the ACK holds the answer.
     pub(super) awaits_answer: bool,
 }
@@ -112,7 +117,7 @@ impl Checkpoint {
             description_id,
             description_version: 0,
             peer_row: None,
-            described: String::new(),
+            described: Guarded::default(),
             timer: None,
             peer: Abilities::default(),
             initiated: false,
@@ -124,24 +129,28 @@ impl Checkpoint {
     /// Reads what [`Checkpoint::write`] wrote.
     ///
     /// # Errors
-    /// Where the JSON is damaged or newer than this program.
-    pub fn read(json: &[u8]) -> Result<Self, CheckpointError> {
+    /// Where the bytes are damaged, or newer than this program.
+    pub fn read(bytes: &[u8]) -> Result<Self, CheckpointError> {
         #[derive(Deserialize)]
         struct Version {
             version: u32,
         }
-        let malformed = |e: serde_json::Error| CheckpointError::Malformed(e.to_string());
-        let Version { version } = serde_json::from_slice(json).map_err(malformed)?;
+        let malformed = |e: rmp_serde::decode::Error| CheckpointError::Malformed(e.to_string());
+        let Version { version } = rmp_serde::from_slice(bytes).map_err(malformed)?;
         if version > VERSION {
             return Err(CheckpointError::Newer(version));
         }
-        serde_json::from_slice(json).map_err(malformed)
+        rmp_serde::from_slice(bytes).map_err(malformed)
     }
 
-    /// As JSON.
+    /// As the bytes that a journal keeps.
     pub fn write(&self) -> Vec<u8> {
-        // Only maps with keys that are no strings could fail; there are none.
-        serde_json::to_vec(self).unwrap_or_default()
+        let mut out = Vec::with_capacity(ROOM);
+        // Writing to memory fails for maps and sequences of unknown length only; there are none.
+        if self.serialize(&mut rmp_serde::Serializer::new(&mut out).with_struct_map()).is_err() {
+            out.clear();
+        }
+        out
     }
 
     /// Whose it is.
@@ -163,4 +172,8 @@ impl Checkpoint {
     pub fn src(&self) -> SocketAddr {
         self.flow.remote
     }
+}
+
+fn without_config<S: Serializer>(header: &SegmentHeader, serializer: S) -> Result<S::Ok, S::Error> {
+    SegmentHeader { config: Arc::default(), ..header.clone() }.serialize(serializer)
 }

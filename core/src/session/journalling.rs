@@ -38,6 +38,9 @@ pub(super) fn next_segment(state: &mut Checkpoint, policy: &Policy, now: Now, ou
     begin_segment(state, now, out);
     for live in state.streams.live() {
         keep(state.session(), now.wall, Event::Stream(live.stream().clone()), out);
+        if let Some(event) = live.keys.as_ref().map(|keys| keys.event(live.port())) {
+            keep(state.session(), now.wall, event, out);
+        }
     }
     checkpoint(state, now, out);
 }

@@ -12,7 +12,10 @@ mod admission;
 mod checkpoint;
 mod calling;
 mod connections;
+mod dtls;
 mod journalling;
+mod keys;
+mod guarded;
 mod judge;
 mod legacy;
 mod limits;
@@ -42,17 +45,23 @@ pub use secrets::{blank_secrets, without_digits};
 pub use session_timer::{SHORTEST_INTERVAL, SessionTimers};
 pub use srs::Srs;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
 use crate::entry::{Alarm, EndCause, Event, PortIndex, SegmentHeader};
 use crate::media::{MediaReport, PortSettings};
+use crate::metadata::Snapshot;
+use crate::sdp::crypto::{MasterKey, Suite};
+use crate::sdp::dtls::Association;
 use crate::seed::{RecordingId, SessionId};
-use crate::sip::{ConnectionId, Flow, PeerCertificate, Transport};
+use crate::sip::{ConnectionId, Flow, Message, PeerCertificate, Transport};
+use crate::srtp::SenderState;
 use crate::time::{Monotonic, Wall};
-use crate::vendor::Profile;
+use crate::vendor::{Evidence, Profile};
 
 /// What the shell tells the core.
 #[derive(Debug)]
@@ -113,6 +122,19 @@ pub enum Input<'a> {
     },
     /// What a media worker saw on a port.
     Media(MediaReport),
+    /// A handshake of DTLS is done.
+    Secured(Secured),
+    /// A handshake of DTLS came to nothing.
+    NotSecured {
+        /// The session.
+        session: SessionId,
+        /// The port at which somebody tried.
+        port: PortIndex,
+        /// From where.
+        peer: SocketAddr,
+        /// Why, in words.
+        why: String,
+    },
     /// Packets of a session reached us and could not be kept.
     Dropped {
         /// The session.
@@ -138,6 +160,34 @@ pub enum Input<'a> {
     Pressure(Option<&'static str>),
     /// Time has passed.
     Timeout,
+}
+
+/// What a handshake of DTLS yielded (RFC 5764 4.2).
+#[derive(Debug)]
+pub struct Secured {
+    /// The session.
+    pub session: SessionId,
+    /// The port.
+    pub port: PortIndex,
+    /// Its RTCP socket's handshake, which has one of its own without rtcp-mux.
+    pub is_rtcp: bool,
+    /// The association it was for.
+    pub association: u32,
+    /// With whom.
+    pub peer: SocketAddr,
+    /// Its keys.
+    pub keys: DtlsKeys,
+}
+
+/// Keys of a handshake.
+#[derive(Debug)]
+pub struct DtlsKeys {
+    /// What the peer protects with.
+    pub theirs: MasterKey,
+    /// What we protect with.
+    pub ours: MasterKey,
+    /// `DTLS 1.2`.
+    pub version: &'static str,
 }
 
 /// An order to the server.
@@ -220,6 +270,28 @@ pub enum Output {
         /// All of it.
         settings: PortSettings,
     },
+    /// These indices of a port's SRTCP may be used once all [`Output::Keep`]s so far are written.
+    Reserve {
+        /// The session.
+        session: SessionId,
+        /// The port.
+        port: PortIndex,
+        /// What is reserved.
+        reserved: SenderState,
+    },
+    /// At a socket of a port a peer may shake hands from now on.
+    ExpectDtls {
+        /// The session.
+        session: SessionId,
+        /// The port.
+        port: PortIndex,
+        /// Its RTCP socket.
+        is_rtcp: bool,
+        /// Who may, and in which role.
+        association: Association,
+        /// We begin, with whoever is there.
+        begin_with: Option<SocketAddr>,
+    },
     /// Give the port back.
     ClosePort {
         /// The session.
@@ -285,6 +357,23 @@ pub enum Kept {
     Checkpoint(Vec<u8>),
 }
 
+/// What an SRC shows of who made it. Looked at by who tells it, once the answer has left.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shown {
+    message: Message,
+    snapshot: Arc<Snapshot>,
+}
+
+impl Shown {
+    /// Who made the SRC, by the signs it gives.
+    pub fn vendor(&self) -> Option<Profile> {
+        let mut evidence = Evidence::default();
+        evidence.message(&self.message);
+        evidence.snapshot(&self.snapshot);
+        evidence.profile()
+    }
+}
+
 /// What an operator would tell a colleague. No numbers of parties, no secrets.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Tell {
@@ -296,8 +385,8 @@ pub enum Tell {
         remote: SocketAddr,
         /// Streams that are recorded.
         streams: usize,
-        /// Who made the SRC, by the signs it gives.
-        vendor: Option<Profile>,
+        /// What the SRC shows of who made it.
+        shown: Box<Shown>,
     },
     /// A session ended.
     SessionEnded {
@@ -305,6 +394,11 @@ pub enum Tell {
         session: SessionId,
         /// Why.
         cause: EndCause,
+    },
+    /// A session goes on after a restart, and the keys of its SRTP could not be opened: what comes is kept sealed.
+    KeysLost {
+        /// The session.
+        session: SessionId,
     },
     /// An alarm was raised or cleared.
     Alarm {
@@ -316,6 +410,30 @@ pub enum Tell {
         port: Option<PortIndex>,
         /// `false`: it is over.
         raised: bool,
+    },
+    /// A handshake of DTLS is done: media are protected by its keys.
+    Secured {
+        /// The session.
+        session: SessionId,
+        /// The port.
+        port: PortIndex,
+        /// With whom.
+        peer: SocketAddr,
+        /// What protects its packets.
+        suite: Suite,
+        /// The DTLS version.
+        version: &'static str,
+    },
+    /// A handshake of DTLS came to nothing.
+    NotSecured {
+        /// The session.
+        session: SessionId,
+        /// The port.
+        port: PortIndex,
+        /// Who tried.
+        peer: SocketAddr,
+        /// Why, in words.
+        why: String,
     },
     /// A request was refused.
     Refused {

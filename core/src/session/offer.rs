@@ -5,12 +5,15 @@
 //! INVITE without SDP -> Pending -> our offer in the 2xx -> ACK with the answer -> acknowledged()
 //! ```
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::admission::busy;
 use super::checkpoint::LastInvite;
+use super::guarded::Guarded;
 use super::journalling::{self, keep};
 use super::judge::warning;
 use super::legacy::own_label;
@@ -18,15 +21,15 @@ use super::limits::{DEFAULT_OFFERED_STREAMS, MAX_M_LINES};
 use super::reading::Bodies;
 use super::recording_session::{Context, RecordingSession};
 use super::session_timer::{Asked, Refresher};
-use super::{Tell, own_address};
+use super::{Shown, Tell, own_address};
 use crate::entry::{Alarm, EndCause, Event};
 use crate::metadata;
+use crate::sdp::dtls::Side;
 use crate::sdp::{self, Accepted, AnswerPolicy, Decided, Decision, Description, Direction, LocalMedia, OfferedStream};
 use crate::sip::check::{ACCEPT, ALLOW, Rejection, SUPPORTED};
 use crate::sip::message::Message;
 use crate::sip::transaction::ServerKey;
 use crate::sip::{Flow, Method, Transport};
-use crate::vendor::Evidence;
 
 /// A request whose answer waits for ports.
 pub(super) struct Pending {
@@ -50,7 +53,7 @@ impl RecordingSession {
     /// Looks at what an INVITE or UPDATE offers and asks for the ports that its answer needs.
     ///
     /// # Errors
-    /// An offer that can't be accepted; the session stays as it was (RFC 3261 14.2).
+    /// The request, where what it offers can't be accepted, and why; the session stays as it was (RFC 3261 14.2).
     pub(super) fn consider(
         &mut self,
         key: ServerKey,
@@ -58,14 +61,14 @@ impl RecordingSession {
         mut bodies: Bodies,
         first: Option<FirstInvite>,
         ctx: &mut Context<'_>,
-    ) -> Result<(), (ServerKey, Rejection)> {
+    ) -> Result<(), Box<(Message, Rejection)>> {
         let local = self.state.flow.local.ip();
         let (id, now) = (self.id(), ctx.now.wall);
         self.state.peer.learn(&request);
         let policy = self.answer_policy(ctx);
         let mut offer = match read_offer(&bodies, &policy) {
             Ok(offer) => offer,
-            Err(rejection) => return Err((key, rejection)),
+            Err(rejection) => return Err(Box::new((request, rejection))),
         };
         if ctx.policy.rules_of(self.state.peer_row.as_deref()).legacy && bodies.translate(&request) {
             let lines = offer.iter_mut().flat_map(|(_, decision)| &mut decision.media);
@@ -73,9 +76,13 @@ impl RecordingSession {
                 decided.label.get_or_insert_with(|| own_label(line));
             });
         }
-        if policy.require_srtp && offer.is_none() && request.method() == Some(&Method::Invite) {
-            // What we offer is plain.
-            return Err((key, not_acceptable("SRTP is required (require_srtp), and an offer of ours is plain RTP")));
+        if policy.require_srtp
+            && policy.clear_keys_refused
+            && offer.is_none()
+            && request.method() == Some(&Method::Invite)
+        {
+            let why = "SRTP is required (require_srtp), and keys of ours are not shown over signalling without TLS (sdes_over_clear)";
+            return Err(Box::new((request, not_acceptable(why))));
         }
         self.state.streams.digits = ctx.policy.digits;
         if let Some((_, decision)) = &offer {
@@ -108,7 +115,7 @@ impl RecordingSession {
         if labels.is_empty() {
             labels = (1..=DEFAULT_OFFERED_STREAMS).map(|n| n.to_string()).collect();
         }
-        let offered = sdp::fresh_offer(&ctx.policy.answer, labels.len());
+        let offered = sdp::fresh_offer(&self.answer_policy(ctx), labels.len());
         offered.into_iter().zip(labels).map(|(stream, label)| OfferedStream { label: Some(label), ..stream }).collect()
     }
 
@@ -128,12 +135,13 @@ impl RecordingSession {
         }
         let is_invite = request.method() == Some(&Method::Invite);
         if is_invite || offer.is_some() {
+            self.agree_on_keys(offer.as_ref(), ctx);
             self.state.streams.publish(id, now.wall, ctx.out);
         }
         let timer = Asked::of(&request).grant(self.state.timer.as_ref(), ctx.policy.session_timers, now.wall);
         let sdp = match &offer {
-            Some((offer, decision)) => Some(self.describe_answer(offer, decision)),
-            None if is_invite => Some(self.describe_offer()),
+            Some((offer, decision)) => Some(self.describe_answer(offer, decision, ctx)),
+            None if is_invite => Some(self.describe_offer(ctx)),
             None => None,
         };
         self.set_timer(timer, ctx);
@@ -144,7 +152,7 @@ impl RecordingSession {
             response.body.clone_from(sdp);
         }
         if is_invite {
-            let sdp = sdp.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+            let sdp = sdp.map(|bytes| Guarded::new(&bytes, &ctx.keyring(id))).unwrap_or_default();
             let cseq = request.cseq().map(|cseq| cseq.number).unwrap_or(0);
             self.state.last_invite = LastInvite { cseq, sdp, awaits_answer: offer.is_none() };
             self.own.unacknowledged = true;
@@ -152,7 +160,6 @@ impl RecordingSession {
         if is_first {
             keep(id, now.wall, Event::Answered, ctx.out);
             self.take_first_metadata(&bodies, ctx);
-            self.tell_started(&request, ctx);
         } else {
             self.take_metadata(&bodies.metadata, ctx);
         }
@@ -160,6 +167,9 @@ impl RecordingSession {
         ctx.respond(&key, response);
         if !is_invite {
             self.ask_for_snapshot(ctx);
+        }
+        if is_first {
+            self.tell_started(request, ctx);
         }
     }
 
@@ -181,13 +191,10 @@ impl RecordingSession {
     }
 
     /// The operator's log hears of a session that begins. `message` is the SRC's: its INVITE, or its 2xx to ours.
-    pub(super) fn tell_started(&self, message: &Message, ctx: &mut Context<'_>) {
+    pub(super) fn tell_started(&self, message: Message, ctx: &mut Context<'_>) {
         let (remote, streams) = (self.state.flow.remote, self.state.streams.live().count());
-        let mut evidence = Evidence::default();
-        evidence.message(message);
-        evidence.snapshot(&self.state.snapshot);
-        let vendor = evidence.profile();
-        ctx.out.push_back(super::Output::Tell(Tell::SessionStarted { session: self.id(), remote, streams, vendor }));
+        let shown = Box::new(Shown { message, snapshot: Arc::clone(&self.state.snapshot) });
+        ctx.out.push_back(super::Output::Tell(Tell::SessionStarted { session: self.id(), remote, streams, shown }));
     }
 
     fn refuse_for_lack_of_ports(&mut self, key: &ServerKey, request: &Message, ctx: &mut Context<'_>) {
@@ -198,13 +205,36 @@ impl RecordingSession {
         self.state.ended = Some(EndCause::Failed);
     }
 
-    pub(super) fn describe_answer(&mut self, offer: &Description, decision: &Decision) -> Vec<u8> {
-        let local = self.local_media();
+    /// Keys are agreed on once the answer is sure to leave: an offer that is refused or cancelled changes none.
+    pub(super) fn agree_on_keys(&mut self, offer: Option<&(Description, Decision)>, ctx: &mut Context<'_>) {
+        let id = self.id();
+        match offer {
+            Some((_, decision)) => {
+                // As the one who answers, we leave no role open.
+                let _ = self.state.streams.agree_on_dtls(&decision.media, Side::Answerer, &mut self.random);
+                self.state.streams.agree(&decision.media, &mut ctx.keyring(id));
+            }
+            None => {
+                let policy = self.answer_policy(ctx).srtp;
+                let offered = &self.state.offered;
+                let secure = |line: usize| offered.get(line).is_some_and(|stream| stream.is_by_sdes());
+                self.state.streams.offer_keys(&policy, secure, &mut ctx.keyring(id));
+            }
+        }
+    }
+
+    pub(super) fn describe_answer(
+        &mut self,
+        offer: &Description,
+        decision: &Decision,
+        ctx: &mut Context<'_>,
+    ) -> Vec<u8> {
+        let local = self.local_media(ctx);
         self.state.offered = sdp::same_offer(offer, decision, false);
         // An SRC that was asked to stop is not asked to go on by the way (RFC 3264 6.1 lets any offer be answered so).
         let paused = self.state.pause_told.then(|| as_paused(decision));
         let decision = paused.as_ref().unwrap_or(decision);
-        self.describe(|id, version| sdp::encode_answer(offer, decision, &local, id, version))
+        self.describe(ctx, |id, version| sdp::encode_answer(offer, decision, &local, id, version))
     }
 
     /// How offers of this peer, over this transport, are answered.
@@ -214,35 +244,44 @@ impl RecordingSession {
         AnswerPolicy {
             require_srtp: rules.require_srtp,
             clear_keys_refused: clear && !rules.sdes_over_clear,
+            srtp: rules.srtp.clone(),
             ..ctx.policy.answer.clone()
         }
     }
 
     /// What we would have: each stream that has a port, received unless the SRC was asked to stop.
-    pub(super) fn describe_offer(&mut self) -> Vec<u8> {
-        let local = self.local_media();
+    pub(super) fn describe_offer(&mut self, ctx: &mut Context<'_>) -> Vec<u8> {
+        let local = self.local_media(ctx);
         let direction = if self.state.pause_told { Direction::Inactive } else { Direction::RecvOnly };
         let as_wanted = |stream: &OfferedStream| OfferedStream { direction, ..stream.clone() };
         let offered: Vec<OfferedStream> = self.state.offered.iter().map(as_wanted).collect();
-        self.describe(|id, version| sdp::encode_offer(&offered, &local, id, version))
+        self.describe(ctx, |id, version| sdp::encode_offer(&offered, &local, id, version))
     }
 
     /// A description under the version that it must have: a new one if it differs from the last (RFC 3264 8).
-    fn describe(&mut self, encode: impl Fn(u64, u64) -> Vec<u8>) -> Vec<u8> {
+    fn describe(&mut self, ctx: &mut Context<'_>, encode: impl Fn(u64, u64) -> Vec<u8>) -> Vec<u8> {
+        let id = self.id();
         let state = &mut self.state;
-        let same = encode(state.description_id, state.description_version);
-        if state.described.as_bytes() == same {
-            return same;
+        if !state.described.is_empty() {
+            let same = encode(state.description_id, state.description_version);
+            if state.described.as_bytes() == same {
+                return same;
+            }
         }
         state.description_version += 1;
         let described = encode(state.description_id, state.description_version);
-        state.described = String::from_utf8_lossy(&described).into_owned();
+        state.described = Guarded::new(&described, &ctx.keyring(id));
         described
     }
 
-    fn local_media(&self) -> LocalMedia {
+    fn local_media(&self, ctx: &Context<'_>) -> LocalMedia {
         let address: Option<IpAddr> = self.state.streams.live().next().map(|live| live.stream().local.ip());
-        LocalMedia { address: address.unwrap_or(self.state.flow.local.ip()), ports: self.state.streams.answer_ports() }
+        LocalMedia {
+            address: address.unwrap_or(self.state.flow.local.ip()),
+            ports: self.state.streams.answer_ports(),
+            crypto: self.state.streams.own_lines(),
+            dtls: self.state.streams.own_dtls(ctx.policy.answer.fingerprint.as_ref()),
+        }
     }
 
     /// The ACK of a 2xx; if that 2xx held our offer, it holds the answer.
@@ -270,9 +309,13 @@ impl RecordingSession {
             return;
         };
         // An answer that rejects every stream is an answer all the same.
-        let decision = sdp::decide_each(&answer, &ctx.policy.answer);
+        let decision = sdp::decide_each(&answer, &self.answer_policy(ctx));
         let (id, now) = (self.id(), ctx.now.wall);
         self.state.streams.take_answer(id, &decision.media, self.state.pause_told, now, ctx.out);
+        if let Err(port) = self.state.streams.agree_on_dtls(&decision.media, Side::Offerer, &mut self.random) {
+            self.alarm(Alarm::NoAnswer, Some(port), true, ctx);
+        }
+        self.state.streams.take_answered_keys(&decision.media, &ctx.keyring(id));
         self.state.streams.publish(id, now, ctx.out);
     }
 
@@ -296,7 +339,7 @@ impl RecordingSession {
         self.tell_timer(request, &mut response);
         if !self.state.last_invite.sdp.is_empty() {
             response.headers.push("Content-Type", "application/sdp");
-            response.body = self.state.last_invite.sdp.clone().into_bytes();
+            response.body = self.state.last_invite.sdp.as_bytes().to_vec();
         }
         ctx.respond(key, response);
     }
@@ -334,6 +377,8 @@ fn as_decided(offered: &[OfferedStream]) -> Vec<Decided> {
         rtcp_mux: stream.rtcp_mux,
         remote: None,
         remote_rtcp: None,
+        crypto: None,
+        dtls: None,
     };
     let decided = |(m_line, stream): (u16, &OfferedStream)| Decided {
         m_line,

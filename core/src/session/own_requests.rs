@@ -172,7 +172,7 @@ impl RecordingSession {
         if core::mem::take(&mut self.own.wants_offer) {
             self.own.wants_refresh = false;
             self.own.inviting = Some(Offering::Change);
-            let sdp = self.describe_offer();
+            let sdp = self.describe_offer(ctx);
             self.invite_again(sdp, ctx);
         } else if self.own.wants_refresh && !self.own.refreshing {
             self.own.wants_refresh = false;
@@ -188,8 +188,8 @@ impl RecordingSession {
             self.send(request, Purpose::Refresh, ctx);
         } else {
             self.own.inviting = Some(Offering::Refresh);
-            let described = self.state.described.clone().into_bytes();
-            let sdp = if described.is_empty() { self.describe_offer() } else { described };
+            let described = self.state.described.as_bytes().to_vec();
+            let sdp = if described.is_empty() { self.describe_offer(ctx) } else { described };
             self.invite_again(sdp, ctx);
         }
     }

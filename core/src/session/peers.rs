@@ -7,6 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+use crate::sdp::crypto::CryptoPolicy;
 use crate::sip::PeerCertificate;
 
 /// Who sends a request.
@@ -81,6 +82,8 @@ pub struct Rules {
     pub require_srtp: bool,
     /// SRTP keys (RFC 4568) are taken from signalling that anybody can read.
     pub sdes_over_clear: bool,
+    /// Which keys are taken.
+    pub srtp: CryptoPolicy,
     /// An INVITE must carry digest credentials (RFC 3261 22).
     pub digest: Option<DigestUsers>,
     /// An INVITE must be as RFC 7866 6.2 has it: the option tag and the feature tag both.
@@ -104,6 +107,7 @@ impl Default for Rules {
             require_tls: false,
             require_srtp: false,
             sdes_over_clear: false,
+            srtp: CryptoPolicy::default(),
             digest: None,
             strict_siprec: false,
             strict_dialogs: false,

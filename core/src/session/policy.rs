@@ -1,6 +1,7 @@
 //! What the operator's configuration lets the core decide.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -21,7 +22,7 @@ pub struct Policy {
     /// The machine's boot, for the journal.
     pub boot: String,
     /// What of the configuration a journal keeps.
-    pub journalled_config: serde_json::Value,
+    pub journalled_config: Arc<serde_json::Value>,
     /// Sessions at a time.
     pub max_sessions: usize,
     /// Silence on a stream that is worth an alarm.
@@ -77,7 +78,7 @@ impl Default for Policy {
             product: concat!("siprec/", env!("CARGO_PKG_VERSION")).into(),
             version: env!("CARGO_PKG_VERSION").into(),
             boot: String::new(),
-            journalled_config: serde_json::Value::Null,
+            journalled_config: Arc::default(),
             max_sessions: usize::MAX,
             rtp_timeout: Duration::from_secs(30),
             digits: Digits::Keep,
@@ -113,7 +114,14 @@ impl Policy {
     pub fn let_everybody_in(&mut self) {
         self.guard = Guard::default();
         for rules in self.peers.iter_mut().map(|peer| &mut peer.rules).chain([&mut self.rules]) {
-            *rules = Rules { allow: true, require_tls: false, digest: None, max_sessions: None, ..rules.clone() };
+            *rules = Rules {
+                allow: true,
+                require_tls: false,
+                sdes_over_clear: true,
+                digest: None,
+                max_sessions: None,
+                ..rules.clone()
+            };
         }
     }
 }

@@ -8,6 +8,7 @@ use core::net::SocketAddr;
 
 use super::calling::Calling;
 use super::journalling::{self, keep};
+use super::keys::Keyring;
 use super::legacy::TRANSLATED;
 use super::offer::Pending;
 use super::own_address;
@@ -17,6 +18,7 @@ use super::{Checkpoint, Outbox, Output, Policy, Tell};
 use crate::entry::{Alarm, EndCause, Event, PortIndex};
 use crate::media::{MediaReport, PortEvent};
 use crate::metadata::{self, DataMode, Deviation};
+use crate::node_key::NodeKey;
 use crate::seed::{Random, Seed, SessionId};
 use crate::sip::message::Message;
 use crate::sip::transaction::{ClientKey, ServerKey, Transactions};
@@ -32,10 +34,18 @@ pub(super) struct Context<'a> {
     pub(super) policy: &'a Policy,
     pub(super) transactions: &'a mut Transactions,
     pub(super) requests: &'a mut BTreeMap<ClientKey, (SessionId, Purpose)>,
+    /// What keys are drawn from, and what they are wrapped with.
+    pub(super) secrets: &'a mut Random,
+    pub(super) node_key: &'a NodeKey,
     pub(super) out: &'a mut Outbox,
 }
 
 impl Context<'_> {
+    /// For the keys of a session.
+    pub(super) fn keyring(&mut self, session: SessionId) -> Keyring<'_> {
+        Keyring { random: self.secrets, node: self.node_key, session }
+    }
+
     pub(super) fn respond(&mut self, key: &ServerKey, response: Message) {
         self.transactions.respond(self.now.monotonic, key, response);
     }
@@ -81,6 +91,8 @@ struct Restoring {
     rebooted: bool,
     /// Ports that come back under another number, if at all: the SRC must be told.
     moved: BTreeSet<PortIndex>,
+    /// Another node wrapped the keys: the SRC must tell its own once more.
+    keys_lost: bool,
 }
 
 impl RecordingSession {
@@ -104,8 +116,12 @@ impl RecordingSession {
     /// A session of before a restart. Its ports are asked for by number.
     pub(super) fn restore(state: Checkpoint, gap_from: Wall, rebooted: bool, ctx: &mut Context<'_>) -> Self {
         let mut session = Self::new(state);
-        session.restoring = Some(Restoring { gap_from, rebooted, moved: BTreeSet::new() });
+        session.restoring = Some(Restoring { gap_from, rebooted, moved: BTreeSet::new(), keys_lost: false });
         let id = session.id();
+        let keys_lost = !session.open_secrets(ctx);
+        if let Some(restoring) = session.restoring.as_mut() {
+            restoring.keys_lost = keys_lost;
+        }
         session.state.streams.reopen(id, ctx.now.wall, ctx.out);
         if session.state.streams.is_ready() {
             session.finish_restore(ctx);
@@ -161,15 +177,33 @@ impl RecordingSession {
         }
     }
 
+    /// What stood wrapped in the checkpoint. `false`: another node wrapped it, and keys are lost. What comes is kept sealed
+    /// until the SRC answers an offer of ours with its own.
+    fn open_secrets(&mut self, ctx: &mut Context<'_>) -> bool {
+        let session = self.id();
+        let keyring = ctx.keyring(session);
+        let streams = self.state.streams.unwrap_keys(&keyring);
+        let described = self.state.described.open(&keyring) & self.state.last_invite.sdp.open(&keyring);
+        if !streams || !described {
+            ctx.out.push_back(Output::Tell(Tell::KeysLost { session }));
+        }
+        streams
+    }
+
     fn finish_restore(&mut self, ctx: &mut Context<'_>) {
         let Some(restoring) = self.restoring.take() else { return };
         let (id, now) = (self.id(), ctx.now);
         journalling::begin_segment(&self.state, now, ctx.out);
         let gap = Event::Gap { from: restoring.gap_from, to: now.wall, rebooted: restoring.rebooted };
         keep(id, now.wall, gap, ctx.out);
+        if restoring.keys_lost {
+            self.agree_on_keys(None, ctx);
+        }
         self.state.streams.publish(id, now.wall, ctx.out);
+        self.state.streams.reserve_anew(id, now.wall, ctx.out);
         journalling::checkpoint(&self.state, now, ctx.out);
-        if !restoring.moved.is_empty() {
+        self.state.streams.grant_all(id, ctx.out);
+        if !restoring.moved.is_empty() || restoring.keys_lost {
             self.offer_change(ctx);
         }
     }
@@ -219,6 +253,12 @@ impl RecordingSession {
         let (id, port) = (self.id(), report.statistics.port);
         if let Some(PortEvent::Source { ssrc, from, change, at }) = report.event {
             keep(id, at, Event::Source { port, ssrc, from, change }, ctx.out);
+        }
+        if let Some(srtp) = &report.statistics.srtp
+            && self.state.streams.heard_srtp(id, port, ctx.now.wall, srtp, ctx.out)
+        {
+            journalling::checkpoint(&self.state, ctx.now, ctx.out);
+            self.state.streams.grant(id, port, ctx.out);
         }
         let Some(last) = report.statistics.last_at else { return };
         if watch::heard(&mut self.state.streams, port, last) {

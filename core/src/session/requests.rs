@@ -1,5 +1,6 @@
 //! What each request asks of the server, and its answer (RFC 3261 8.2, 12.2.2).
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -153,10 +154,10 @@ impl Srs {
         state.peer_row = peer;
         self.add(now, call_id, RecordingSession::new(state));
         let first = FirstInvite { flow: flow.clone(), at: now.wall, bytes: bytes.to_vec() };
-        let considered = self
-            .with_session(now, id, |session, ctx| session.consider(*key, message.clone(), bodies, Some(first), ctx));
-        if let Some(Err((key, rejection))) = considered {
-            self.reject(now, flow, &key, &message, &rejection);
+        let considered =
+            self.with_session(now, id, |session, ctx| session.consider(*key, message, bodies, Some(first), ctx));
+        if let Some(Err(refused)) = considered {
+            self.reject(now, flow, key, &refused.0, &refused.1);
             self.end_unanswered(now, id, EndCause::Failed);
         }
     }
@@ -227,13 +228,13 @@ impl Srs {
         };
         let considered = self.with_session(now, id, |session, ctx| {
             if let Some(rejection) = session.glare(&message, &bodies) {
-                return Err((*key, rejection));
+                return Err(Box::new((message, rejection)));
             }
             session.state.dialog.refresh_target(&message);
-            session.consider(*key, message.clone(), bodies, None, ctx)
+            session.consider(*key, message, bodies, None, ctx)
         });
-        if let Some(Err((key, rejection))) = considered {
-            self.reject(now, flow, &key, &message, &rejection);
+        if let Some(Err(refused)) = considered {
+            self.reject(now, flow, key, &refused.0, &refused.1);
         }
     }
 

@@ -29,14 +29,23 @@ pub fn blank_secrets(message: &[u8]) -> Vec<u8> {
             blank_proof(scheme, value);
         }
     }
-    for line in lines {
-        if starts_with(line, b"a=crypto:") {
-            inline_keys(line);
-        } else if starts_with(line, b"k=") {
-            blank(line.get_mut(2..).unwrap_or_default());
-        }
-    }
+    lines.for_each(key_line);
     out
+}
+
+/// A session description with its keys blanked.
+pub(super) fn blank_keys(description: &[u8]) -> Vec<u8> {
+    let mut out = description.to_vec();
+    out.split_mut(|byte| *byte == b'\n').for_each(key_line);
+    out
+}
+
+fn key_line(line: &mut [u8]) {
+    if starts_with(line, b"a=crypto:") {
+        inline_keys(line);
+    } else if starts_with(line, b"k=") {
+        blank(line.get_mut(2..).unwrap_or_default());
+    }
 }
 
 /// Whether a line, wherever it stands, begins as those do that hold secrets.
@@ -111,13 +120,15 @@ fn blank_proof(scheme: Scheme, value: &mut [u8]) {
     }
 }
 
-/// Each key up to its lifetime (`|`), the next key (`;`) or the next parameter.
+/// Each key up to its lifetime (`|`), the next key (`;`) or the next parameter. Its padding stays: a replay must find a key
+/// of the same length there.
 fn inline_keys(mut line: &mut [u8]) {
     while let Some(at) = find(line, b"inline:") {
         let rest = line.get_mut(at + b"inline:".len()..).unwrap_or_default();
         let end = rest.iter().position(|byte| matches!(byte, b'|' | b';' | b' ' | b'\t' | b'\r')).unwrap_or(rest.len());
         let (key, rest) = rest.split_at_mut(end);
-        blank(key);
+        let digits = key.iter().position(|byte| *byte == b'=').unwrap_or(key.len());
+        blank(key.get_mut(..digits).unwrap_or_default());
         line = rest;
     }
 }
@@ -168,7 +179,7 @@ mod tests {
     #[test]
     fn keys_of_srtp_are_blanked_and_their_parameters_stay() {
         let body = "INVITE sip:a SIP/2.0\r\n\r\nv=0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:c2VjcmV0|2^20|1:4;inline:bW9yZQ==|2^20|2:4 UNENCRYPTED_SRTCP\r\nk=base64:c2VjcmV0\r\n";
-        let wanted = "INVITE sip:a SIP/2.0\r\n\r\nv=0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:xxxxxxxx|2^20|1:4;inline:xxxxxxxx|2^20|2:4 UNENCRYPTED_SRTCP\r\nk=xxxxxxxxxxxxxxx\r\n";
+        let wanted = "INVITE sip:a SIP/2.0\r\n\r\nv=0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:xxxxxxxx|2^20|1:4;inline:xxxxxx==|2^20|2:4 UNENCRYPTED_SRTCP\r\nk=xxxxxxxxxxxxxxx\r\n";
         assert_eq!(blanked(body), wanted);
     }
 

@@ -13,6 +13,7 @@ use super::recording_session::{Context, Purpose, RecordingSession};
 use super::watch::Watch;
 use super::{Checkpoint, Deadline, Input, Order, Outbox, Output, Policy, Tell, journalling};
 use crate::entry::{self, EndCause};
+use crate::node_key::NodeKey;
 use crate::seed::{Random, Seed, SessionId};
 use crate::sip::digest::Nonces;
 use crate::sip::lines::lines;
@@ -23,6 +24,10 @@ use crate::time::{Now, TimerTable, Wall};
 
 /// How long an ended dialog is remembered: a BYE that is retransmitted over a restart is answered 200.
 const ENDED_IS_REMEMBERED: Duration = Duration::from_secs(64);
+
+/// Set the generators of keys apart from the one that sessions' seeds are drawn from: those stand in journals.
+const SECRETS: u8 = 0x36;
+const UNKEPT: u8 = 0x5c;
 
 /// The session recording server, without IO. See the module for the contract of its calls.
 pub struct Srs {
@@ -42,6 +47,8 @@ pub struct Srs {
     pub(super) pressure: Option<&'static str>,
     pub(super) admission: Admission,
     pub(super) nonces: Nonces,
+    secrets: Random,
+    node_key: NodeKey,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,7 +96,15 @@ impl Srs {
             pressure: None,
             admission: Admission::default(),
             nonces: Nonces::new(seed),
+            secrets: Random::new(Seed(seed.0.map(|byte| byte ^ SECRETS))),
+            // One that nobody keeps: what it wraps is lost with this server.
+            node_key: NodeKey::new(&seed.0.map(|byte| byte ^ UNKEPT)),
         }
+    }
+
+    /// Keys are written down wrapped by `key` from now on, and those of before are opened with it.
+    pub fn keep_keys_with(&mut self, key: NodeKey) {
+        self.node_key = key;
     }
 
     /// Takes another configuration; running sessions keep what they have negotiated.
@@ -174,6 +189,12 @@ impl Srs {
             Input::Media(report) => {
                 self.with_session(now, report.session, |s, ctx| s.media(&report, ctx));
             }
+            Input::Secured(done) => {
+                self.with_session(now, done.session, |s, ctx| s.secured(done, ctx));
+            }
+            Input::NotSecured { session, port, peer, why } => {
+                self.with_session(now, session, |s, ctx| s.not_secured(port, peer, why, ctx));
+            }
             Input::Dropped { session, packets, cause } => {
                 self.with_session(now, session, |s, ctx| s.dropped(packets, cause, ctx));
             }
@@ -207,8 +228,8 @@ impl Srs {
 
     /// The sessions, and what their methods may use of the server.
     pub(super) fn parts(&mut self, now: Now) -> (&mut BTreeMap<SessionId, RecordingSession>, Context<'_>) {
-        let Self { policy, transactions, sessions, requests, out, .. } = self;
-        (sessions, Context { now, policy, transactions, requests, out })
+        let Self { policy, transactions, sessions, requests, out, secrets, node_key, .. } = self;
+        (sessions, Context { now, policy, transactions, requests, secrets, node_key, out })
     }
 
     /// Runs `f` on a session, then sees to what it left behind: an end that it found, its timers.

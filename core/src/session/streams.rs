@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
+use super::dtls::Dtls;
+use super::keys::StreamKeys;
 use super::limits::MAX_PORTS;
 use super::{Outbox, Output};
 use crate::entry::{Event, PauseCause, PortIndex, Stream};
@@ -32,7 +34,10 @@ pub(super) struct Streams {
 /// A stream with a port.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Live {
-    settings: PortSettings,
+    pub(super) settings: PortSettings,
+    /// What protects its media, where DTLS does.
+    #[serde(default)]
+    pub(super) dtls: Option<Dtls>,
     /// What the SRC's own offer says of pausing, an operator's pause apart.
     offered_pause: Option<PauseCause>,
     /// The last packet, or the moment from which packets are expected.
@@ -42,6 +47,12 @@ pub(super) struct Live {
     /// What the journal and the workers know of it.
     #[serde(skip)]
     published: Option<PortSettings>,
+    /// Of its SRTP.
+    #[serde(default)]
+    pub(super) keys: Option<StreamKeys>,
+    /// The keys as the journal has them.
+    #[serde(skip)]
+    pub(super) published_keys: Option<String>,
 }
 
 impl Live {
@@ -150,8 +161,19 @@ impl Streams {
             rtcp_mux,
             seed: random.next_u64(),
             digits: self.digits,
+            srtp: None,
+            dtls: false,
         };
-        self.lines[line] = Some(Live { settings, offered_pause, heard: now, alarmed: false, published: None });
+        self.lines[line] = Some(Live {
+            settings,
+            offered_pause,
+            heard: now,
+            alarmed: false,
+            published: None,
+            dtls: None,
+            keys: None,
+            published_keys: None,
+        });
     }
 
     fn close(&mut self, session: SessionId, line: usize, now: Wall, out: &mut Outbox) {
@@ -265,11 +287,15 @@ impl Streams {
 
     /// The state of every port that has changed, for the journal and for the workers.
     pub(super) fn publish(&mut self, session: SessionId, now: Wall, out: &mut Outbox) {
+        self.expect_dtls(session, out);
         let mut updates = Vec::new();
         for live in self.live_mut().filter(|live| live.published.as_ref() != Some(&live.settings)) {
             live.published = Some(live.settings.clone());
             let kept = super::Kept::Event(Event::Stream(live.settings.stream.clone()));
             out.push_back(Output::Keep { session, at: now, kept });
+            if let Some(event) = live.keys_event() {
+                out.push_back(Output::Keep { session, at: now, kept: super::Kept::Event(event) });
+            }
             updates.push(Output::UpdatePort { session, settings: live.settings.clone() });
         }
         out.extend(updates);
@@ -282,6 +308,14 @@ impl Streams {
 
     pub(super) fn live_mut(&mut self) -> impl Iterator<Item = &mut Live> {
         self.lines.iter_mut().flatten()
+    }
+
+    pub(super) fn line_mut(&mut self, line: usize) -> Option<&mut Live> {
+        self.lines.get_mut(line)?.as_mut()
+    }
+
+    pub(super) fn each_line(&self) -> impl Iterator<Item = Option<&Live>> {
+        self.lines.iter().map(Option::as_ref)
     }
 
     /// Each m-line's ports (RTP, RTCP) for the answer.

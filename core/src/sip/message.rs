@@ -22,6 +22,9 @@ pub const MAX_MESSAGE: usize = 65_535;
 /// The most header fields that are read; the messages of the largest SBCs have about 50.
 pub const MAX_HEADERS: usize = 256;
 
+/// What a 200 of ours has room for at once.
+const RESPONSE_HEADERS: usize = 16;
+
 /// The first line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StartLine {
@@ -106,24 +109,39 @@ impl Message {
     /// To is for the caller, see [`Message::set_to_tag`].
     pub fn response(status: u16, reason: impl Into<String>, to: &Self) -> Self {
         let mut response = Self::bare(StartLine::Response { status, reason: reason.into() });
+        response.headers.0.reserve(RESPONSE_HEADERS);
+        response.headers.0.extend(to.echoed(status).cloned());
+        response
+    }
+
+    /// The bytes of the 100 to `to`, a copy of nothing else on the way: most are never sent.
+    pub(super) fn encode_trying(to: &Self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(512);
+        put(&mut out, &[b"SIP/2.0 100 Trying"]);
+        for header in to.echoed(100) {
+            put(&mut out, &[header.name.as_bytes(), b": ", header.bytes()]);
+        }
+        put(&mut out, &[b"Content-Length: 0"]);
+        out.extend_from_slice(b"\r\n");
+        out
+    }
+
+    /// What a response with `status` takes over.
+    fn echoed(&self, status: u16) -> impl Iterator<Item = &Header> {
         let makes_dialog = matches!(status, 101..=299)
-            && matches!(to.method(), Some(Method::Invite | Method::Subscribe | Method::Refer));
+            && matches!(self.method(), Some(Method::Invite | Method::Subscribe | Method::Refer));
         let mut seen = [false; 4];
-        for header in to.headers.iter() {
+        self.headers.iter().filter(move |header| {
             let once = ["From", "To", "Call-ID", "CSeq"].iter().zip(&mut seen).find(|(name, _)| **name == header.name);
-            let wanted = match once {
+            match once {
                 Some((_, seen)) => !core::mem::replace(seen, true),
                 None => {
                     header.name == "Via"
                         || (makes_dialog && header.name == "Record-Route")
                         || (status == 100 && header.name == "Timestamp")
                 }
-            };
-            if wanted {
-                response.headers.0.push(header.clone());
             }
-        }
-        response
+        })
     }
 
     fn bare(start: StartLine) -> Self {
@@ -291,17 +309,24 @@ impl Message {
         self.header("Content-Type").filter(|value| !value.is_empty())
     }
 
-    /// Notes in the topmost Via of a request where it came from (RFC 3261 18.2.1, RFC 3581 4).
-    pub fn stamp_via(&mut self, source: SocketAddr) {
-        let Some(header) = self.headers.0.iter_mut().find(|header| header.name == "Via") else { return };
-        let end = separator_at(&header.value, b',').unwrap_or(header.value.len());
-        let (first, others) = header.value.split_at(end);
-        let Ok(mut via) = Via::parse(first) else { return };
-        let before = via.params.clone();
-        via.stamp(source);
-        if via.params != before {
-            header.set(alloc::format!("{via}{others}"));
+    /// Notes in the topmost Via of a request where it came from (RFC 3261 18.2.1, RFC 3581 4), and returns it; `None` if
+    /// there is none that can be read.
+    pub fn stamp_via(&mut self, source: SocketAddr) -> Option<Via> {
+        let vias = self.headers.0.iter_mut().filter(|header| header.name == "Via");
+        for header in vias {
+            // RFC 3261 7.3.1: an empty element is none.
+            let value = header.value.trim_start_matches([',', ' ', '\t']);
+            if value.is_empty() {
+                continue;
+            }
+            let (first, others) = value.split_at(separator_at(value, b',').unwrap_or(value.len()));
+            let mut via = Via::parse(first).ok()?;
+            if via.stamp(source) {
+                header.set(alloc::format!("{via}{others}"));
+            }
+            return Some(via);
         }
+        None
     }
 }
 

@@ -45,10 +45,10 @@ impl Params {
         }
     }
 
-    /// Takes `name` out, each time it is there.
-    pub fn remove(&mut self, name: &str) {
+    /// Takes `name` out, each time it is there; whether it was.
+    pub fn remove(&mut self, name: &str) -> bool {
         if !self.has(name) {
-            return;
+            return false;
         }
         let mut kept = String::with_capacity(self.0.len());
         for piece in split(&self.0, b';') {
@@ -62,6 +62,7 @@ impl Params {
             kept.push_str(piece.trim());
         }
         self.0 = kept;
+        true
     }
 
     /// Whether there are none.
@@ -79,11 +80,22 @@ impl fmt::Display for Params {
 
 /// Looks `name` up in the text of parameters.
 pub(super) fn find<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    iterate(text).find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.unwrap_or(""))
+    split(text, b';').find_map(|piece| value_of(piece, name))
 }
 
 fn iterate(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     split(text, b';').map(pair).filter(|(name, _)| !name.is_empty())
+}
+
+/// The value in `piece` if its name is `name`; empty where it has none.
+fn value_of<'a>(piece: &'a str, name: &str) -> Option<&'a str> {
+    let piece = piece.trim_ascii_start();
+    // Most pieces are another parameter's, and show it at once.
+    if !piece.as_bytes().get(..name.len())?.eq_ignore_ascii_case(name.as_bytes()) {
+        return None;
+    }
+    let (key, value) = pair(piece);
+    key.eq_ignore_ascii_case(name).then(|| value.unwrap_or(""))
 }
 
 fn pair(piece: &str) -> (&str, Option<&str>) {

@@ -1,5 +1,6 @@
 //! `Via` (RFC 3261 20.42, RFC 3581): where a response goes.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
@@ -39,7 +40,10 @@ impl Via {
         if name.is_empty() || version.is_empty() || transport.is_empty() {
             return Err(UriError::NoScheme);
         }
-        let sent_by: String = sent_by.chars().filter(|c| !matches!(c, ' ' | '\t')).collect();
+        let sent_by = sent_by.trim();
+        let blanks = [' ', '\t'];
+        let sent_by =
+            if sent_by.contains(blanks) { Cow::Owned(sent_by.replace(blanks, "")) } else { Cow::Borrowed(sent_by) };
         let (host, port) = split_host_port(&sent_by)?;
         Ok(Self {
             protocol: alloc::format!("{name}/{version}"),
@@ -63,18 +67,20 @@ impl Via {
     }
 
     /// Notes where the request really came from: `received` when asked for `rport` or when sent-by does not say it
-    /// (RFC 3261 18.2.1), and the port into an `rport` (RFC 3581 4).
-    pub fn stamp(&mut self, source: SocketAddr) {
+    /// (RFC 3261 18.2.1), and the port into an `rport` (RFC 3581 4). Whether that changed anything.
+    pub fn stamp(&mut self, source: SocketAddr) -> bool {
         let ip = unmapped(source.ip());
         let asked = self.params.has("rport");
         let says_so = host_ip(&self.host).is_some_and(|host| unmapped(host) == ip);
-        self.params.remove("received");
+        let mut changed = self.params.remove("received");
         if asked || !says_so {
             self.params.set("received", Some(&alloc::format!("{ip}")));
+            changed = true;
         }
         if asked {
             self.params.set("rport", Some(&alloc::format!("{}", source.port())));
         }
+        changed
     }
 
     /// Where a response goes, once stamped, when there is no connection to send it on (RFC 3261 18.2.2, RFC 3581 4).

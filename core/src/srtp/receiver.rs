@@ -150,11 +150,30 @@ impl Receiver {
         self.expected.retain(|(expected, _)| *expected != ssrc);
     }
 
+    /// How many authentications a packet costs at most.
+    pub fn trials(&self, packet: &[u8]) -> u32 {
+        let candidates = Head::read(packet).and_then(|head| Some((self.candidates(&head).ok()?, head.sequence)));
+        candidates.map_or(0, |(candidates, sequence)| candidates.indices(sequence).fold(0, |count, _| count + 1))
+    }
+
+    /// Whether every place is taken by a source that is sure: new ones must wait until one is forgotten.
+    pub fn is_full(&self) -> bool {
+        !self.sources.has_room() || !self.reporters.has_room()
+    }
+
     /// Makes an SRTP packet plain.
     ///
     /// # Errors
     /// The packet and the receiver are as they were.
     pub fn unprotect(&mut self, packet: &mut [u8]) -> Result<Plain, SrtpError> {
+        self.unprotect_within(packet, u32::MAX)
+    }
+
+    /// The same at the cost of so many authentications: the likeliest indices are tried first.
+    ///
+    /// # Errors
+    /// The packet and the receiver are as they were.
+    pub fn unprotect_within(&mut self, packet: &mut [u8], trials: u32) -> Result<Plain, SrtpError> {
         let head = Head::read(packet).ok_or(SrtpError::Malformed)?;
         let layout = self.layout(packet, Protocol::Srtp)?;
         let clear_end = if self.is_aead() && !self.encryption.srtp { layout.body_end } else { head.payload_at };
@@ -171,7 +190,8 @@ impl Receiver {
                 key.srtp.open(at, clear, data, &rollover(*index).to_be_bytes(), tag, self.encryption.srtp)
             }
         };
-        let Some(index) = candidates.indices(head.sequence).find(authentic) else {
+        let Some(index) = candidates.indices(head.sequence).zip(0..trials).map(|(index, _)| index).find(authentic)
+        else {
             let replayed = window.zip(candidates.foreseen).map_or(Ok(()), |(window, index)| window.check(index));
             return Err(replayed.err().unwrap_or(SrtpError::Unauthentic));
         };

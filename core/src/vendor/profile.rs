@@ -216,10 +216,9 @@ impl<'a> Facts<'a> {
     }
 
     /// Whether a value in `place` fits.
-    fn values(&self, place: Place, mut fits: impl FnMut(&str) -> bool) -> bool {
-        let user = |address: &Option<NameAddr>| address.as_ref().and_then(|a| a.uri.user.clone());
+    fn values(&self, place: Place, fits: impl Fn(&str) -> bool) -> bool {
         match place {
-            Place::ContactUser => user(&self.contact).is_some_and(|user| fits(&user)),
+            Place::ContactUser => self.contact.as_ref().and_then(|a| a.uri.user.as_deref()).is_some_and(fits),
             Place::Host => [&self.from, &self.contact].into_iter().flatten().any(|a| fits(&a.uri.host)),
             Place::UserAgent => self.user_agents.into_iter().flatten().any(fits),
             Place::Organization => self.message.header("Organization").is_some_and(fits),

@@ -252,6 +252,8 @@ impl Contents {
             | Event::Metadata { .. }
             | Event::RecordingBound { .. }
             | Event::Source { .. }
+            | Event::SrtpKeys { .. }
+            | Event::SrtcpReserved { .. }
             | Event::Gap { .. }
             | Event::Dropped { .. }
             | Event::ClockStep { .. }

@@ -271,7 +271,7 @@ fn journal(ended: &[Ended]) -> Vec<u8> {
         seed: Seed([1; 32]),
         anchor: (Monotonic(0), Wall(BEGAN)),
         boot: "boot".to_owned(),
-        config: serde_json::Value::Null,
+        config: std::sync::Arc::default(),
     };
     let mut out = Vec::new();
     encoder::Encoder::begin(&mut out, Wall(BEGAN), &header, &[(PortIndex(0), Some("1"))]);
@@ -331,7 +331,13 @@ fn packets(out: &mut Vec<u8>, first: u16, from: std::net::SocketAddr) {
         packet.extend(7_u32.to_be_bytes());
         packet.extend((0..160).map(|i: u16| (i.wrapping_mul(n) % 251) as u8));
         let at = Wall(BEGAN + i64::from(n) * 20 * MILLISECOND);
-        let kind = Kind::Rtp { port: PortIndex(0), from, to: "192.0.2.9:10000".parse().unwrap(), packet: &packet };
+        let kind = Kind::Rtp {
+            port: PortIndex(0),
+            from,
+            to: "192.0.2.9:10000".parse().unwrap(),
+            packet: &packet,
+            protected: None,
+        };
         encoder::entry(out, &Entry { at, kind });
     }
 }

@@ -28,7 +28,7 @@ fn header(session: SessionId, segment: u32, boot: &str) -> SegmentHeader {
         seed: Seed([0; 32]),
         anchor: (Monotonic(0), Wall(0)),
         boot: boot.into(),
-        config: serde_json::Value::Null,
+        config: std::sync::Arc::default(),
     }
 }
 
@@ -45,7 +45,7 @@ fn begun(session: SessionId, segment: u32) -> Vec<Blocks> {
 fn packet(session: SessionId, number: u32) -> Blocks {
     let (from, to) = ("192.0.2.1:4000".parse().unwrap(), "192.0.2.2:10000".parse().unwrap());
     let payload = [number.to_be_bytes().as_slice(), &[0x5a; 100]].concat();
-    let kind = Kind::Rtp { port: PortIndex(0), from, to, packet: &payload };
+    let kind = Kind::Rtp { port: PortIndex(0), from, to, packet: &payload, protected: None };
     let mut bytes = Vec::new();
     encoder::entry(&mut bytes, &Entry { at: Wall(AT + i64::from(number)), kind });
     Blocks { session, segment: None, checkpoint_at: None, bytes }

@@ -22,7 +22,7 @@ fn header(session: SessionId, segment: u32) -> SegmentHeader {
         seed: Seed([0; 32]),
         anchor: (Monotonic(0), Wall(0)),
         boot: "this".into(),
-        config: serde_json::Value::Null,
+        config: std::sync::Arc::default(),
     }
 }
 

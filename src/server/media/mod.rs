@@ -12,11 +12,13 @@
 //! [`ROUND`], not at each packet: the kernel's timestamps tell when a packet arrived, and a wake-up shared by all streams
 //! costs each of them little. An order wakes it at once. Nothing is allocated a packet.
 
+pub mod dtls;
 pub mod ports;
 mod receive;
 mod slabs;
 mod worker;
 
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -28,7 +30,9 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socket, so
 use siprec_core::entry::PortIndex;
 use siprec_core::media::{MediaReport, PortSettings};
 use siprec_core::seed::SessionId;
+use siprec_core::srtp::SenderState;
 
+use self::dtls::{Act, Component, Dtls};
 use self::ports::BoundPair;
 use self::worker::Worker;
 use super::clock::Clock;
@@ -65,6 +69,8 @@ pub enum News {
         /// The pair's even port.
         rtp_port: u16,
     },
+    /// A handshake of DTLS was done, or came to nothing.
+    Dtls(Act),
     /// A port could not be served at all.
     Failed {
         /// The session.
@@ -107,6 +113,11 @@ enum Order {
         session: SessionId,
         settings: Box<PortSettings>,
     },
+    Reserve {
+        session: SessionId,
+        port: PortIndex,
+        reserved: SenderState,
+    },
     Close {
         session: SessionId,
         port: PortIndex,
@@ -116,6 +127,14 @@ enum Order {
     },
     Flush {
         session: SessionId,
+    },
+    /// Where datagrams of DTLS go.
+    Protect(Dtls),
+    /// One of them that leaves.
+    Send {
+        from: Component,
+        to: SocketAddr,
+        datagram: Vec<u8>,
     },
     /// Dropped once all is handed over.
     FlushAll(mpsc::Sender<()>),
@@ -155,6 +174,11 @@ impl Workers {
         self.order(session, Order::Update { session, settings: Box::new(settings) });
     }
 
+    /// Indices of a port's SRTCP are kept where no crash can reach them: they may be used.
+    pub fn reserve(&self, session: SessionId, port: PortIndex, reserved: SenderState) {
+        self.order(session, Order::Reserve { session, port, reserved });
+    }
+
     /// A port ends, after all that has arrived on it is received. [`News::Closed`] follows if it was open.
     pub fn close(&self, session: SessionId, port: PortIndex) {
         self.order(session, Order::Close { session, port });
@@ -168,6 +192,18 @@ impl Workers {
     /// All that has arrived for a session is handed over; [`News::Flushed`] follows.
     pub fn flush(&self, session: SessionId) {
         self.order(session, Order::Flush { session });
+    }
+
+    /// From now on datagrams of DTLS go to `dtls`.
+    pub fn protect(&self, dtls: &Dtls) {
+        for thread in &self.threads {
+            let _ = thread.orders.send(Order::Protect(dtls.clone()));
+        }
+    }
+
+    /// A way for the handshakes to send from the ports' sockets.
+    pub fn post(&self) -> Post {
+        Post(self.threads.iter().map(|thread| (thread.orders.clone(), Arc::clone(&thread.wake))).collect())
     }
 
     /// Hands over all that has arrived for any session, and returns when that is done, or after `patience`.
@@ -196,9 +232,7 @@ impl Workers {
     }
 
     fn order(&self, session: SessionId, order: Order) {
-        // The low bits of an id are random: sessions spread evenly.
-        let place = usize::try_from(session.0 % self.threads.len().max(1) as u128).unwrap_or(0);
-        let Some(thread) = self.threads.get(place) else { return };
+        let Some(thread) = self.threads.get(place(session, self.threads.len())) else { return };
         if let Err(mpsc::SendError(order)) = thread.orders.send(order) {
             self.refuse(order);
             return;
@@ -216,8 +250,38 @@ impl Workers {
                 why: "its media worker has ended".into(),
             }),
             Order::CloseSession { session } | Order::Flush { session } => (self.tell)(News::Flushed { session }),
-            Order::Update { .. } | Order::Close { .. } | Order::FlushAll(_) | Order::Stop => {}
+            Order::Update { .. }
+            | Order::Reserve { .. }
+            | Order::Close { .. }
+            | Order::Protect(_)
+            | Order::Send { .. }
+            | Order::FlushAll(_)
+            | Order::Stop => {}
         }
+    }
+}
+
+/// Which of `threads` a session lives on. The low bits of an id are random: sessions spread evenly.
+fn place(session: SessionId, threads: usize) -> usize {
+    usize::try_from(session.0 % threads.max(1) as u128).unwrap_or(0)
+}
+
+/// The way of datagrams that are not RTCP to the ports' sockets.
+pub struct Post(Vec<(mpsc::Sender<Order>, Arc<EventFd>)>);
+
+impl Post {
+    /// Sends one; a port that is closed sends nothing.
+    pub fn send(&self, from: Component, to: SocketAddr, datagram: Vec<u8>) {
+        if let Some((orders, wake)) = self.0.get(place(from.session, self.0.len())) {
+            let _ = orders.send(Order::Send { from, to, datagram });
+            let _ = wake.write(1);
+        }
+    }
+}
+
+impl std::fmt::Debug for Post {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Post").field("threads", &self.0.len()).finish()
     }
 }
 

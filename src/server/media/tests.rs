@@ -299,6 +299,7 @@ impl Bench {
                 }
             }
             News::Flushed { session } => heard.flushed.push(session),
+            News::Dtls(_) => {}
             News::Closed { report, .. } => heard.closed.push(report),
             News::Failed { why, .. } => panic!("{why}"),
         }
@@ -344,7 +345,7 @@ impl Memory {
             seed: Seed([0; 32]),
             anchor: (Now { monotonic: Default::default(), wall: start }.monotonic, start),
             boot: String::new(),
-            config: serde_json::Value::Null,
+            config: std::sync::Arc::default(),
         };
         Encoder::begin(&mut segment, start, &header, &[(PortIndex(0), None), (PortIndex(1), None)]);
         segment.extend(lock(&self.0).get(&session).into_iter().flatten());
@@ -395,6 +396,8 @@ fn settings(port: u16, ssrc: u32, rtp: SocketAddr) -> PortSettings {
         rtcp_mux: false,
         seed,
         digits: Digits::Keep,
+        srtp: None,
+        dtls: false,
     }
 }
 

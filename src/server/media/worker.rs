@@ -10,10 +10,11 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::EventFd;
 use siprec_core::entry::{Entry, Kind, PortIndex};
-use siprec_core::media::{MediaReport, Port, PortSettings, Verdict};
+use siprec_core::media::{MediaReport, Port, PortSettings};
 use siprec_core::seed::SessionId;
 use siprec_core::time::{Monotonic, Now, TimerTable, Wall};
 
+use super::dtls::{Component, Dtls, is_dtls};
 use super::ports::BoundPair;
 use super::receive::{Datagram, Outcome, Receiver};
 use super::slabs::{Place, Slabs};
@@ -87,6 +88,10 @@ pub(super) struct Worker {
     unfinished: Vec<Token>,
     news: Vec<MediaReport>,
     rtcp: Vec<u8>,
+    /// A report as it is sent, and a packet that waited for a key.
+    protected: Vec<u8>,
+    sealed: Vec<u8>,
+    dtls: Option<Dtls>,
     is_over: bool,
 }
 
@@ -115,6 +120,9 @@ impl Worker {
             unfinished: vec![],
             news: vec![],
             rtcp: vec![],
+            protected: vec![],
+            sealed: vec![],
+            dtls: None,
             is_over: false,
         }
     }
@@ -193,7 +201,7 @@ impl Worker {
 
     /// Fetches what is in a socket, `limit` datagrams or a few more.
     fn receive(&mut self, token: Token, limit: usize) {
-        let Self { slots, receiver, slabs, stamps, .. } = self;
+        let Self { slots, receiver, slabs, stamps, dtls, .. } = self;
         let Some(Some(slot)) = slots.get_mut(token.slot()) else { return };
         let Slot { port, place, rtp, rtcp, is_changed, .. } = slot;
         let socket = if token.is_rtcp() { rtcp } else { rtp };
@@ -201,6 +209,10 @@ impl Worker {
         let mut is_empty = false;
         while !is_empty && fetched < limit {
             let mut each = |datagram: Datagram<'_>| {
+                if port.settings().dtls && is_dtls(datagram.bytes) {
+                    pass_on(dtls.as_ref(), port, slabs.session(*place), token.is_rtcp(), &datagram);
+                    return;
+                }
                 let at = stamps.arrival(datagram.stamp);
                 keep(port, slabs, *place, token.is_rtcp(), at, &datagram);
             };
@@ -222,8 +234,11 @@ impl Worker {
         self.tell_events(token.slot(), place);
     }
 
+    /// What the port found in what it was given, sealed packets among it.
     fn tell_events(&mut self, slot: usize, place: Place) {
-        let Some(Some(Slot { port, .. })) = self.slots.get_mut(slot) else { return };
+        let Some(Some(slot)) = self.slots.get_mut(slot) else { return };
+        keep_unsealed(slot, &mut self.slabs, &mut self.sealed);
+        let Slot { port, .. } = slot;
         while let Some(event) = port.poll_event() {
             let Some(session) = self.slabs.session(place) else { return };
             self.news.push(MediaReport { session, event: Some(event), statistics: port.statistics() });
@@ -247,7 +262,7 @@ impl Worker {
             let Some(Some(slot)) = self.slots.get_mut(index) else { continue };
             self.rtcp.clear();
             if let Some(to) = slot.port.report(now, &mut self.rtcp) {
-                send_report(slot, &mut self.slabs, now.wall, to, &self.rtcp);
+                send_report(slot, &mut self.slabs, now.wall, to, &self.rtcp, &mut self.protected);
             }
             self.reports.set(index, slot.port.next_report());
         }
@@ -275,7 +290,16 @@ impl Worker {
                     if let Some(Some(slot)) = self.slots.get_mut(index) {
                         slot.port.update(*settings, now);
                         self.reports.set(index, slot.port.next_report());
+                        let place = slot.place;
+                        self.tell_events(index, place);
                     }
+                }
+            }
+            Order::Reserve { session, port, reserved } => {
+                if let Some(index) = self.find(session, port)
+                    && let Some(Some(slot)) = self.slots.get_mut(index)
+                {
+                    slot.port.reserve(reserved);
                 }
             }
             Order::Close { session, port } => {
@@ -295,11 +319,23 @@ impl Worker {
                 }
                 self.tell_flushed(session);
             }
+            Order::Protect(dtls) => self.dtls = Some(dtls),
+            Order::Send { from, to, datagram } => self.send_handshake(from, to, &datagram),
             Order::FlushAll(_done) => {
                 (0..self.slots.len()).for_each(|index| self.drain(index));
                 self.hand_over();
             }
             Order::Stop => self.stop(),
+        }
+    }
+
+    /// A datagram of a handshake leaves from the socket at which the peer shakes hands.
+    fn send_handshake(&self, from: Component, to: SocketAddr, datagram: &[u8]) {
+        let slot = self.find(from.session, from.port).and_then(|index| self.slots.get(index)?.as_ref());
+        let Some(slot) = slot else { return };
+        let socket = if from.is_rtcp { &slot.rtcp } else { &slot.rtp };
+        if let Err(error) = socket.socket.send_to(datagram, to) {
+            tracing::debug!(%to, %error, "a datagram of DTLS was not sent");
         }
     }
 
@@ -381,20 +417,32 @@ impl Socket {
     }
 }
 
+/// A handshake's datagram goes to the thread of the handshakes.
+fn pass_on(dtls: Option<&Dtls>, port: &Port, session: Option<SessionId>, is_rtcp: bool, datagram: &Datagram<'_>) {
+    if let (Some(dtls), Some(session)) = (dtls, session) {
+        let component = Component { session, port: port.settings().stream.port, is_rtcp };
+        dtls.datagram(component, datagram.from, datagram.bytes);
+    }
+}
+
 /// A datagram's way through its port into its session's slab.
 fn keep(port: &mut Port, slabs: &mut Slabs, place: Place, is_rtcp: bool, at: Wall, datagram: &Datagram<'_>) {
     let (from, packet) = (datagram.from, datagram.bytes);
     let verdict = if is_rtcp { port.handle_rtcp(at, from, packet) } else { port.handle_rtp(at, from, packet) };
-    let stream = &port.settings().stream;
-    let (index, rtp, rtcp) = (stream.port, stream.local, stream.local_rtcp);
-    let kind = match verdict {
-        Verdict::Keep if is_rtcp => Kind::Rtcp { port: index, outbound: false, from, to: rtcp, packet },
-        Verdict::Keep => Kind::Rtp { port: index, from, to: rtp, packet },
-        Verdict::KeepEdited => Kind::Rtp { port: index, from, to: rtp, packet: port.edited() },
-        Verdict::KeepAsRtcp => Kind::Rtcp { port: index, outbound: false, from, to: rtp, packet },
-        Verdict::Discard(_) => return,
-    };
-    slabs.keep(place, &Entry { at, kind });
+    if let Some(kind) = port.kept(verdict, is_rtcp, from, packet) {
+        slabs.keep(place, &Entry { at, kind });
+    }
+}
+
+/// Packets that waited for a key go the same way, as if they came just then.
+fn keep_unsealed(slot: &mut Slot, slabs: &mut Slabs, packet: &mut Vec<u8>) {
+    while let Some((at, from)) = slot.port.poll_sealed(packet) {
+        let verdict = slot.port.handle_rtp(at, from, packet);
+        if let Some(kind) = slot.port.kept(verdict, false, from, packet) {
+            slabs.keep(slot.place, &Entry { at, kind });
+        }
+        slot.is_changed = true;
+    }
 }
 
 fn note_drops(socket: &mut Socket, port: &mut Port, outcome: &Outcome) {
@@ -405,11 +453,16 @@ fn note_drops(socket: &mut Socket, port: &mut Port, outcome: &Outcome) {
     }
 }
 
-/// A report leaves from the socket on which theirs are awaited (RFC 4961), and is kept.
-fn send_report(slot: &Slot, slabs: &mut Slabs, at: Wall, to: SocketAddr, packet: &[u8]) {
+/// A report leaves from the socket on which theirs are awaited (RFC 4961), protected where it must be, and is kept plain.
+fn send_report(slot: &mut Slot, slabs: &mut Slabs, at: Wall, to: SocketAddr, packet: &[u8], sent: &mut Vec<u8>) {
+    sent.clear();
+    sent.extend_from_slice(packet);
+    if !slot.port.protect(sent) {
+        return;
+    }
     let PortSettings { stream, rtcp_mux, .. } = slot.port.settings();
     let (socket, from) = if *rtcp_mux { (&slot.rtp, stream.local) } else { (&slot.rtcp, stream.local_rtcp) };
-    if let Err(error) = socket.socket.send_to(packet, to) {
+    if let Err(error) = socket.socket.send_to(sent, to) {
         tracing::trace!(%to, %error, "an RTCP report was not sent");
         return;
     }

@@ -62,6 +62,8 @@ pub struct Call {
     pub patience: Duration,
     /// Header lines of its INVITEs and UPDATEs: `Allow: UPDATE\r\n`.
     pub headers: String,
+    /// What its offers are turned into.
+    pub bend_offer: Box<dyn Fn(String) -> String + Send + Sync>,
 }
 
 impl Call {
@@ -113,6 +115,7 @@ impl Call {
             bye_at: Mutex::default(),
             patience: PATIENCE,
             headers: String::new(),
+            bend_offer: Box::new(|offer| offer),
         }
     }
 
@@ -195,7 +198,7 @@ impl Call {
         let mut state = self.lock_state();
         state.version += 1;
         state.directions = directions.to_vec();
-        sdp(self.shared.ip, &self.shared.local_ports(), directions, state.version)
+        (self.bend_offer)(sdp(self.shared.ip, &self.shared.local_ports(), directions, state.version))
     }
 
     /// Sends the first INVITE with SDP and metadata; ACKs its 2xx.

@@ -165,7 +165,9 @@ impl Call {
         for (at, item) in &self.items {
             let kind = match item {
                 Item::Event(event) => Kind::Event(event.clone()),
-                Item::Packet { port, bytes } => Kind::Rtp { port: PortIndex(*port), from, to, packet: bytes },
+                Item::Packet { port, bytes } => {
+                    Kind::Rtp { port: PortIndex(*port), from, to, packet: bytes, protected: None }
+                }
             };
             take(&Entry { at: Wall(*at), kind });
         }

@@ -37,6 +37,15 @@ impl MasterKey {
         Some(Self { suite, octets })
     }
 
+    /// From a key and its salt apart, as DTLS-SRTP yields them (RFC 5764 4.2).
+    pub fn from_parts(suite: Suite, key: &[u8], salt: &[u8]) -> Option<Self> {
+        let mut octets = Zeroizing::new([0; MAX_KEY_AND_SALT]);
+        let length = key.len().checked_add(salt.len())?;
+        let room = octets.get_mut(..length).filter(|_| key.len() == suite.key_length())?;
+        room.iter_mut().zip(key.iter().chain(salt)).for_each(|(octet, part)| *octet = *part);
+        Self::new(suite, octets.get(..length)?)
+    }
+
     /// A fresh one. The seed behind `random` is the key's whole strength.
     pub fn draw(suite: Suite, random: &mut Random) -> Self {
         let mut octets = Zeroizing::new([0; MAX_KEY_AND_SALT]);

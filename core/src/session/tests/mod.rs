@@ -4,12 +4,14 @@ mod bodies;
 mod calling;
 mod calls;
 mod dialogs;
+mod dtls;
 mod lines;
 mod offers;
 mod peers;
 mod responses;
 mod restart;
 mod secure;
+mod srtp;
 mod snapshots;
 mod timers;
 
@@ -40,7 +42,11 @@ pub(super) struct Bench {
     pub(super) sent: Vec<Message>,
     pub(super) opened: Vec<(SessionId, PortIndex, Known)>,
     pub(super) closed: Vec<(SessionId, PortIndex)>,
+    /// Indices of SRTCP that were granted.
+    pub(super) reserved: Vec<(PortIndex, u32)>,
     pub(super) settings: Vec<PortSettings>,
+    /// Handshakes of DTLS that may come: the port, whether its RTCP socket, the association, with whom we begin.
+    pub(super) expected: Vec<(u16, bool, Association, Option<SocketAddr>)>,
     pub(super) begun: Vec<SegmentHeader>,
     pub(super) ended_recordings: Vec<RecordingId>,
     pub(super) ended: Vec<(SessionId, EndCause)>,
@@ -78,7 +84,9 @@ impl Bench {
             sent: Vec::new(),
             opened: Vec::new(),
             closed: Vec::new(),
+            reserved: Vec::new(),
             settings: Vec::new(),
+            expected: Vec::new(),
             begun: Vec::new(),
             ended_recordings: Vec::new(),
             ended: Vec::new(),
@@ -130,12 +138,18 @@ impl Bench {
                     }
                 }
                 Output::UpdatePort { settings, .. } => self.settings.push(settings),
+                Output::ExpectDtls { port, is_rtcp, association, begin_with, .. } => {
+                    self.expected.push((port.0, is_rtcp, association, begin_with));
+                }
+                Output::Reserve { port, reserved, .. } => self.reserved.push((port, reserved.reserved)),
                 Output::ClosePort { session, port } => self.closed.push((session, port)),
                 Output::Begin { header, .. } => self.begun.push(header),
                 Output::Keep { session, at, kept } => self.kept.push((session, at, kept)),
                 Output::RecordingEnded { recording, .. } => self.ended_recordings.push(recording),
                 Output::SessionEnded { session, cause } => self.ended.push((session, cause)),
-                Output::Tell(tell @ Tell::KeptOut { .. }) => self.told.push(tell),
+                Output::Tell(tell @ (Tell::KeptOut { .. } | Tell::Secured { .. } | Tell::NotSecured { .. })) => {
+                    self.told.push(tell)
+                }
                 Output::CloseConnection { .. } | Output::Framed { .. } | Output::Tell(_) => {}
             }
         }
@@ -153,7 +167,13 @@ impl Bench {
     }
 
     pub(super) fn heard(&mut self, session: SessionId, port: u16) {
-        let statistics = PortStatistics {
+        let statistics = self.statistics(port);
+        self.input(Input::Media(MediaReport { session, event: None, statistics }));
+    }
+
+    /// Of a port that heard a packet just now.
+    pub(super) fn statistics(&self, port: u16) -> PortStatistics {
+        PortStatistics {
             port: PortIndex(port),
             packets: 1,
             octets: 172,
@@ -167,8 +187,8 @@ impl Bench {
             source: None,
             last_at: Some(self.now.wall),
             sources: Vec::new(),
-        };
-        self.input(Input::Media(MediaReport { session, event: None, statistics }));
+            srtp: None,
+        }
     }
 
     pub(super) fn events(&self) -> Vec<Event> {

@@ -194,10 +194,10 @@ impl Transactions {
     /// allows. `to_tag` should be the same for the same request.
     pub fn refuse_unread(&mut self, flow: &Flow, error: ParseError, to_tag: &str) {
         let Some(mut request) = error.answerable else { return };
-        request.stamp_via(flow.remote);
+        let via = request.stamp_via(flow.remote);
         let mut response = Message::response(error.status, error.reason, &request);
         response.set_to_tag(to_tag);
-        self.outbox.push_back((server::response_flow(flow, &request), response.encode()));
+        self.outbox.push_back((server::response_flow(flow, via.as_ref()), response.encode()));
     }
 
     /// Refuses a request without a transaction: nothing of it is remembered (RFC 3261 8.2.7). `to_tag` must be the same
@@ -207,10 +207,10 @@ impl Transactions {
             return;
         }
         let mut request = request.clone();
-        request.stamp_via(flow.remote);
+        let via = request.stamp_via(flow.remote);
         let mut response = rejection.response(&request);
         response.set_to_tag(to_tag);
-        self.outbox.push_back((server::response_flow(flow, &request), response.encode()));
+        self.outbox.push_back((server::response_flow(flow, via.as_ref()), response.encode()));
     }
 
     /// Tells that a connection is gone. Responses still to be sent ask for a new one, to the address of RFC 3261

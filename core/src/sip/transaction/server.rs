@@ -9,6 +9,7 @@ use core::time::Duration;
 use super::key::{DialogKey, MatchKey, MergeKey};
 use super::{Event, Incoming, ServerKey, TRYING_AFTER, Timer, Transactions};
 use crate::sip::message::Message;
+use crate::sip::uri::Via;
 use crate::sip::{Flow, Method};
 use crate::time::Monotonic;
 
@@ -48,17 +49,17 @@ pub(super) struct Server {
     interval: Duration,
 }
 
-/// Where the response to a stamped request goes (RFC 3261 18.2.2): back on the connection, else as Via says.
-pub(super) fn response_flow(flow: &Flow, request: &Message) -> Flow {
+/// Where the response to a request with this stamped Via goes (RFC 3261 18.2.2): back on the connection, else as Via says.
+pub(super) fn response_flow(flow: &Flow, via: Option<&Via>) -> Flow {
     if flow.connection.is_some() {
         return flow.clone();
     }
-    Flow { remote: fallback(flow, request), ..flow.clone() }
+    Flow { remote: fallback(flow, via), ..flow.clone() }
 }
 
 /// Where Via says, in the family of our socket: one for both families shows IPv4 peers as IPv6.
-fn fallback(flow: &Flow, request: &Message) -> SocketAddr {
-    let address = request.via_top().and_then(|via| via.response_address(flow.transport)).unwrap_or(flow.remote);
+fn fallback(flow: &Flow, via: Option<&Via>) -> SocketAddr {
+    let address = via.and_then(|via| via.response_address(flow.transport)).unwrap_or(flow.remote);
     match (address, flow.local) {
         (SocketAddr::V4(v4), SocketAddr::V6(_)) => SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port()),
         (SocketAddr::V4(_), SocketAddr::V4(_)) | (SocketAddr::V6(_), _) => address,
@@ -112,9 +113,8 @@ impl Transactions {
     }
 
     pub(super) fn handle_request(&mut self, now: Monotonic, flow: &Flow, mut message: Message) -> Option<Incoming> {
-        let via = message.via_top()?;
+        let via = message.stamp_via(flow.remote)?;
         let match_key = MatchKey::of(&message, &via)?;
-        message.stamp_via(flow.remote);
         let known = self.by_match.get(&match_key).copied();
         if message.method() == Some(&Method::Ack) {
             return self.handle_ack(now, known, message);
@@ -128,7 +128,7 @@ impl Transactions {
         let invite = cancelled.and_then(|key| self.by_match.get(&key).copied());
         let merge_key = MergeKey::of(&message);
         let merged = merge_key.as_ref().is_some_and(|key| self.by_merge.contains_key(key));
-        let key = self.open_server(now, flow, &message, match_key, merge_key.filter(|_| !merged))?;
+        let key = self.open_server(now, flow, (&message, &via), match_key, merge_key.filter(|_| !merged))?;
         Some(if merged {
             Incoming::MergedRequest { key, message }
         } else if is_cancel {
@@ -142,7 +142,7 @@ impl Transactions {
         &mut self,
         now: Monotonic,
         flow: &Flow,
-        request: &Message,
+        (request, via): (&Message, &Via),
         match_key: MatchKey,
         merge_key: Option<MergeKey>,
     ) -> Option<ServerKey> {
@@ -158,10 +158,10 @@ impl Transactions {
         }
         let mut response = Vec::new();
         if is_invite {
-            response = Message::response(100, "Trying", request).encode();
+            response = Message::encode_trying(request);
             self.timers.set(Timer::Trying(key), now.after(TRYING_AFTER));
         }
-        let fallback = fallback(flow, request);
+        let fallback = fallback(flow, Some(via));
         let server = Server {
             is_invite,
             state: ServerState::Trying,

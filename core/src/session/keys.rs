@@ -1,0 +1,319 @@
+//! SRTP keys of a session's streams (SDES, RFC 4568): agreed on with each offer and answer, kept wrapped.
+//!
+//! ```text
+//! offer's line -> agree -> our key -> answer's line    our lines (one a suite) -> offer -> answer's line -> agree
+//!                      \-> Event::SrtpKeys, checkpoint (wrapped), port (Protection)
+//! ```
+//! The same line again changes nothing: sources keep their rollover counters. Another key is a re-key.
+
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+use super::streams::{Live, Streams};
+use super::{Kept, Outbox, Output};
+use crate::entry::{Event, PortIndex};
+use crate::media::{Protection, SrtpStatistics};
+use crate::node_key::NodeKey;
+use crate::sdp::Decided;
+use crate::sdp::crypto::{Crypto, CryptoPolicy, MasterKey};
+use crate::seed::{Random, SessionId};
+use crate::srtp::{REPORTS_RESERVED, ReceiverState, SenderState};
+use crate::time::Wall;
+
+/// Where keys come from and how they are written down.
+pub(super) struct Keyring<'a> {
+    /// Known to nobody: a session's own seed stands in its journal.
+    pub(super) random: &'a mut Random,
+    pub(super) node: &'a NodeKey,
+    pub(super) session: SessionId,
+}
+
+/// The keys of a stream. What is written of them is wrapped.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct StreamKeys {
+    wrapped: String,
+    /// How far the SRC's sources have come.
+    receiver: ReceiverState,
+    /// What is reserved for our reports.
+    sender: SenderState,
+    #[serde(skip)]
+    open: Open,
+}
+
+/// The keys themselves.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Open {
+    /// The SRC's line; none as long as our offer has no answer.
+    theirs: Option<Crypto>,
+    /// Our lines: one, or one a suite while our offer has no answer.
+    ours: Vec<Crypto>,
+    /// They are of before a restart.
+    resumed: bool,
+}
+
+impl StreamKeys {
+    fn new(open: Open, port: PortIndex, keyring: &Keyring<'_>) -> Self {
+        // Who knows the keys knows this reservation: they are written down together.
+        let sender = SenderState { reserved: REPORTS_RESERVED };
+        let wrapped = open.wrap(port, keyring);
+        Self { wrapped, receiver: ReceiverState::default(), sender, open }
+    }
+
+    fn set_theirs(&mut self, theirs: &Crypto, port: PortIndex, keyring: &Keyring<'_>) {
+        self.open.theirs = Some(theirs.clone());
+        self.receiver = ReceiverState::default();
+        self.wrapped = self.open.wrap(port, keyring);
+    }
+
+    /// For the port.
+    fn protection(&self) -> Arc<Protection> {
+        let Open { theirs, ours, resumed } = &self.open;
+        let theirs_encryption = theirs.as_ref().map(|theirs| theirs.encryption).unwrap_or_default();
+        Arc::new(Protection {
+            theirs: theirs.as_ref().map(|theirs| theirs.keys.clone()).unwrap_or_default(),
+            // As long as it is open which of ours counts, nothing is sent.
+            ours: ours.first().filter(|_| theirs.is_some()).and_then(|ours| ours.keys.first().cloned()),
+            encryption: theirs_encryption,
+            receiver: self.receiver.clone(),
+            sender: self.sender,
+            resumed: *resumed,
+        })
+    }
+
+    pub(super) fn event(&self, port: PortIndex) -> Event {
+        let suite = self.open.theirs.as_ref().map(|theirs| theirs.suite);
+        Event::SrtpKeys { port, suite, wrapped: self.wrapped.clone() }
+    }
+}
+
+impl Open {
+    /// The lines, each behind whose it is.
+    fn wrap(&self, port: PortIndex, keyring: &Keyring<'_>) -> String {
+        let mut text = zeroize::Zeroizing::new(String::new());
+        for (whose, crypto) in
+            self.theirs.iter().map(|line| ("t ", line)).chain(self.ours.iter().map(|line| ("o ", line)))
+        {
+            text.push_str(whose);
+            text.push_str(&crypto.encode());
+            text.push('\n');
+        }
+        keyring.node.wrap(&purpose(keyring.session, port), text.as_bytes())
+    }
+
+    fn unwrap(wrapped: &str, port: PortIndex, keyring: &Keyring<'_>) -> Option<Self> {
+        let text = keyring.node.open(&purpose(keyring.session, port), wrapped)?;
+        let mut open = Self { resumed: true, ..Self::default() };
+        for line in core::str::from_utf8(&text).ok()?.lines() {
+            match line.split_once(' ')? {
+                ("t", line) => open.theirs = Crypto::parse(line).ok(),
+                (_, line) => open.ours.extend(Crypto::parse(line).ok()),
+            }
+        }
+        Some(open)
+    }
+}
+
+fn purpose(session: SessionId, port: PortIndex) -> Vec<u8> {
+    alloc::format!("srtp {session} {}", port.0).into_bytes()
+}
+
+impl Streams {
+    /// Takes over the keys of an accepted offer of the SRC's, and draws ours. Call before [`Streams::publish`].
+    pub(super) fn agree(&mut self, decided: &[Decided], keyring: &mut Keyring<'_>) {
+        for (line, decided) in decided.iter().enumerate() {
+            let crypto = decided.accepted.as_ref().and_then(|accepted| accepted.crypto.as_ref());
+            let Some(live) = self.line_mut(line) else { continue };
+            match crypto {
+                Some(theirs) => live.answer_keys(theirs, keyring),
+                None if live.dtls.is_some() => live.await_keys(keyring),
+                None => live.keys = None,
+            }
+            live.protect();
+        }
+    }
+
+    /// The lines of an offer of ours: what was agreed on, else one a suite.
+    pub(super) fn offer_keys(
+        &mut self,
+        policy: &CryptoPolicy,
+        secure: impl Fn(usize) -> bool,
+        keyring: &mut Keyring<'_>,
+    ) {
+        for line in 0..self.each_line().count() {
+            let Some(live) = self.line_mut(line).filter(|live| live.keys.is_none() && secure(line)) else { continue };
+            let suites = (1..).zip(policy.suites());
+            let own = |(tag, suite)| Crypto::offer(tag, MasterKey::draw(suite, keyring.random).into());
+            let open = Open { ours: suites.map(own).collect(), ..Open::default() };
+            live.keys = Some(StreamKeys::new(open, live.port(), keyring));
+            live.protect();
+        }
+    }
+
+    /// Takes over the keys of the SRC's answer to an offer of ours.
+    pub(super) fn take_answered_keys(&mut self, decided: &[Decided], keyring: &Keyring<'_>) {
+        for (line, decided) in decided.iter().enumerate() {
+            let crypto = decided.accepted.as_ref().and_then(|accepted| accepted.crypto.as_ref());
+            let Some(live) = self.line_mut(line) else { continue };
+            match crypto {
+                Some(theirs) => live.take_answered_keys(theirs, keyring),
+                None if live.dtls.is_some() => live.await_keys(keyring),
+                None if decided.accepted.is_some() => live.keys = None,
+                None => {}
+            }
+            live.protect();
+        }
+    }
+
+    /// Our lines of each m-line, for a description.
+    pub(super) fn own_lines(&self) -> Vec<Vec<Crypto>> {
+        let own = |live: &Live| live.keys.as_ref().map(|keys| keys.open.ours.clone()).unwrap_or_default();
+        // What a handshake yielded is never told.
+        let by_sdes = |line: &&Live| line.dtls.is_none();
+        self.each_line().map(|line| line.filter(by_sdes).map(own).unwrap_or_default()).collect()
+    }
+
+    /// Opens the keys of before a restart. `false`: some cannot be opened, and are forgotten.
+    pub(super) fn unwrap_keys(&mut self, keyring: &Keyring<'_>) -> bool {
+        let mut whole = true;
+        for live in self.live_mut() {
+            let port = live.port();
+            let Some(keys) = live.keys.as_mut() else { continue };
+            match Open::unwrap(&keys.wrapped, port, keyring) {
+                Some(open) => keys.open = open,
+                None => {
+                    live.keys = None;
+                    whole = false;
+                }
+            }
+            live.protect();
+        }
+        whole
+    }
+
+    /// What a worker tells of a port's SRTP. What is due to be reserved is kept, then granted.
+    pub(super) fn heard_srtp(
+        &mut self,
+        session: SessionId,
+        port: PortIndex,
+        now: Wall,
+        told: &SrtpStatistics,
+        out: &mut Outbox,
+    ) -> bool {
+        let keys = self.live_mut().find(|live| live.port() == port).and_then(|live| live.keys.as_mut());
+        let Some(keys) = keys else { return false };
+        keys.receiver.clone_from(&told.receiver);
+        let Some(due) = told.reservation_due.filter(|due| due.reserved > keys.sender.reserved) else { return false };
+        keys.sender = due;
+        let event = Event::SrtcpReserved { port, reserved: due.reserved };
+        out.push_back(Output::Keep { session, at: now, kept: Kept::Event(event) });
+        true
+    }
+
+    /// Lets a port use what is reserved, as soon as that is written.
+    pub(super) fn grant(&self, session: SessionId, port: PortIndex, out: &mut Outbox) {
+        let keys = self.live().find(|live| live.port() == port).and_then(|live| live.keys.as_ref());
+        if let Some(reserved) = keys.map(|keys| keys.sender) {
+            out.push_back(Output::Reserve { session, port, reserved });
+        }
+    }
+
+    /// After a restart: all that was reserved may have been used. To be granted once it is kept.
+    pub(super) fn reserve_anew(&mut self, session: SessionId, now: Wall, out: &mut Outbox) {
+        for live in self.live_mut() {
+            let port = live.port();
+            let Some(keys) = live.keys.as_mut().filter(|keys| !keys.open.ours.is_empty()) else { continue };
+            keys.sender.reserved = keys.sender.reserved.saturating_add(REPORTS_RESERVED);
+            let event = Event::SrtcpReserved { port, reserved: keys.sender.reserved };
+            out.push_back(Output::Keep { session, at: now, kept: Kept::Event(event) });
+        }
+    }
+
+    /// Grants every port what is reserved.
+    pub(super) fn grant_all(&self, session: SessionId, out: &mut Outbox) {
+        self.live().for_each(|live| self.grant(session, live.port(), out));
+    }
+}
+
+impl Live {
+    /// A handshake of DTLS is to bring them.
+    fn await_keys(&mut self, keyring: &Keyring<'_>) {
+        let port = self.port();
+        self.keys.get_or_insert_with(|| StreamKeys::new(Open::default(), port, keyring));
+    }
+
+    /// A handshake of DTLS has brought them.
+    pub(super) fn take_dtls_keys(&mut self, theirs: MasterKey, ours: MasterKey, keyring: &Keyring<'_>) {
+        let line = |key: MasterKey| Crypto::offer(1, key.into());
+        let open = Open { theirs: Some(line(theirs)), ours: [line(ours)].to_vec(), resumed: false };
+        self.keys = Some(StreamKeys::new(open, self.port(), keyring));
+        self.protect();
+    }
+
+    fn answer_keys(&mut self, theirs: &Crypto, keyring: &mut Keyring<'_>) {
+        let port = self.port();
+        if let Some(keys) = self.keys.as_mut() {
+            let own = keys.open.ours.first().and_then(|own| own.keys.first()).map(|own| own.key.clone());
+            let same = keys.open.theirs.as_ref().is_some_and(|known| {
+                known.suite == theirs.suite && known.keys == theirs.keys && known.encryption == theirs.encryption
+            });
+            if let Some(answer) = own.filter(|_| same).and_then(|own| theirs.answer(own)) {
+                // The tag may be another.
+                keys.open.ours = [answer].to_vec();
+                return;
+            }
+        }
+        // A second draw equal to one of theirs cannot be.
+        let draw = |keyring: &mut Keyring<'_>| theirs.answer(MasterKey::draw(theirs.suite, keyring.random));
+        let ours: Vec<Crypto> = draw(keyring).or_else(|| draw(keyring)).into_iter().collect();
+        let open = Open { theirs: Some(theirs.clone()), ours, resumed: false };
+        self.keys = Some(StreamKeys::new(open, port, keyring));
+    }
+
+    fn take_answered_keys(&mut self, theirs: &Crypto, keyring: &Keyring<'_>) {
+        let port = self.port();
+        let Some(keys) = self.keys.as_mut() else {
+            // An answer with keys to an offer without: what it protects can be heard, and nothing is sent.
+            let open = Open { theirs: Some(theirs.clone()), ..Open::default() };
+            self.keys = Some(StreamKeys::new(open, port, keyring));
+            return;
+        };
+        let suits = |own: &&Crypto| own.suite == theirs.suite;
+        let tagged = keys.open.ours.iter().find(|own| own.tag == theirs.tag && suits(own));
+        let chosen = tagged.or_else(|| keys.open.ours.iter().find(suits)).cloned();
+        let ours: Vec<Crypto> = chosen.into_iter().collect();
+        let known = keys.open.theirs.as_ref().is_some_and(|known| {
+            known.suite == theirs.suite && known.keys == theirs.keys && known.encryption == theirs.encryption
+        });
+        if known && keys.open.ours == ours {
+            return;
+        }
+        keys.open.ours = ours;
+        keys.set_theirs(theirs, port, keyring);
+    }
+
+    /// Hands the keys to the port's settings. What was handed over before stays as it is where the keys are the same.
+    fn protect(&mut self) {
+        let fresh = self.keys.as_ref().map(StreamKeys::protection);
+        let same = match (&self.settings.srtp, &fresh) {
+            (Some(old), Some(new)) => {
+                old.theirs == new.theirs && old.ours == new.ours && old.encryption == new.encryption
+            }
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if !same {
+            self.settings.srtp = fresh;
+        }
+    }
+
+    /// The event that tells of the keys, if the journal does not know them.
+    pub(super) fn keys_event(&mut self) -> Option<Event> {
+        let wrapped = self.keys.as_ref().map(|keys| keys.wrapped.to_string());
+        if core::mem::replace(&mut self.published_keys, wrapped.clone()) == wrapped {
+            return None;
+        }
+        self.keys.as_ref().map(|keys| keys.event(self.port()))
+    }
+}

@@ -1,0 +1,81 @@
+//! `node.key`: the key that wraps all others of a data directory. Made at the first start, readable by its owner alone.
+//!
+//! Without it nothing of what is recorded is lost, but for two things: a session of before a restart cannot be decrypted
+//! further, and packets that were kept sealed stay sealed. A copy of it belongs where other keys of the house are kept.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use anyhow::{Context as _, ensure};
+use siprec_core::node_key::{LENGTH, NodeKey};
+use zeroize::Zeroizing;
+
+use super::node::fresh_seed;
+
+/// The file's name in the data directory.
+pub const FILE: &str = "node.key";
+/// What others than its owner must not be allowed.
+const OTHERS: u32 = 0o077;
+
+/// The key of the directory `data`, made if there is none.
+///
+/// # Errors
+/// One that is there and cannot be used: it is never replaced, since what it wraps would be lost.
+pub fn load(data: &Path) -> anyhow::Result<NodeKey> {
+    let path = data.join(FILE);
+    let file = match File::open(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return make(data),
+        opened => opened.with_context(|| format!("cannot read {}", path.display()))?,
+    };
+    let mode = file.metadata()?.mode();
+    ensure!(mode & OTHERS == 0, "{}: others than its owner may read it: chmod 600", path.display());
+    let mut octets = Zeroizing::new(Vec::with_capacity(LENGTH + 1));
+    file.take(LENGTH as u64 + 1).read_to_end(&mut octets)?;
+    let key: Option<&[u8; LENGTH]> = octets.as_slice().try_into().ok();
+    let key = key.with_context(|| {
+        format!(
+            "{}: not {LENGTH} octets: give back the copy of it, or move it away to have a new one made",
+            path.display()
+        )
+    })?;
+    Ok(NodeKey::new(key))
+}
+
+fn make(data: &Path) -> anyhow::Result<NodeKey> {
+    let path = data.join(FILE);
+    let temporary = data.join(format!("{FILE}.new"));
+    let octets = Zeroizing::new(fresh_seed()?.0);
+    let _ = std::fs::remove_file(&temporary);
+    let written = || -> std::io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        file.write_all(&*octets)?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, &path)?;
+        File::open(data)?.sync_all()
+    };
+    written().with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(NodeKey::new(&octets))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn it_is_made_once_for_its_owner_alone_and_never_replaced() {
+        let data = tempfile::tempdir().unwrap();
+        let path = data.path().join(FILE);
+        let wrapped = load(data.path()).unwrap().wrap(b"x", b"secret");
+        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600);
+        assert_eq!(load(data.path()).unwrap().open(b"x", &wrapped).unwrap().as_slice(), b"secret");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(load(data.path()).unwrap_err().to_string().contains("chmod 600"));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        std::fs::write(&path, b"short").unwrap();
+        assert!(load(data.path()).unwrap_err().to_string().contains("not 32 octets"));
+        assert_eq!(std::fs::read(&path).unwrap(), b"short");
+    }
+}
