@@ -104,6 +104,7 @@ fn port(key: Option<&InlineKey>, packets: u32) -> u128 {
         rtcp_mux: true,
         seed: 1,
         digits: Digits::Keep,
+        dtls: false,
         srtp: key.map(secure),
     };
     let mut port = Port::new(settings, Now { monotonic: Monotonic(0), wall: Wall(0) });
