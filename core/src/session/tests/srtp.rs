@@ -260,7 +260,7 @@ fn a_stream_that_nobody_can_decrypt_is_an_alarm_and_flows_all_the_same() {
             .iter()
             .filter_map(|(_, _, kept)| match kept {
                 Kept::Event(Event::Alarm { alarm: crate::entry::Alarm::Undecryptable, raised, .. }) => Some(*raised),
-                _ => None,
+                Kept::Sip { .. } | Kept::Event(_) | Kept::Checkpoint(_) => None,
             })
             .collect::<Vec<bool>>()
     };
