@@ -22,6 +22,9 @@ use crate::seed::{Random, SessionId};
 use crate::srtp::{REPORTS_RESERVED, ReceiverState, SenderState};
 use crate::time::Wall;
 
+/// So many sealed packets without one that is authentic are an alarm: a second of a stream, which no re-key under way takes.
+const UNDECRYPTABLE: u64 = 50;
+
 /// Where keys come from and how they are written down.
 pub(super) struct Keyring<'a> {
     /// Known to nobody: a session's own seed stands in its journal.
@@ -40,6 +43,42 @@ pub(super) struct StreamKeys {
     sender: SenderState,
     #[serde(skip)]
     open: Open,
+    #[serde(skip)]
+    heard: Heard,
+}
+
+/// What a worker told last.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Heard {
+    authentic: u64,
+    sealed: u64,
+    /// Of those kept sealed: since the last that was authentic.
+    sealed_in_a_row: u64,
+    alarmed: bool,
+}
+
+/// What is to be done about a worker's word on a port's SRTP.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct SrtpNews {
+    /// Indices were reserved: to be written, then granted.
+    pub(super) reserved: bool,
+    /// The stream flows, though nobody can decrypt it.
+    pub(super) flows: bool,
+    /// That it cannot be decrypted is an alarm from now on, or is over.
+    pub(super) undecryptable: Option<bool>,
+}
+
+impl Heard {
+    /// Takes figures; whether sealed packets came, and whether the alarm changes by it.
+    fn take(&mut self, told: &SrtpStatistics) -> (bool, Option<bool>) {
+        let heard = told.authentic > self.authentic;
+        let sealed = told.sealed.saturating_sub(self.sealed);
+        self.sealed_in_a_row = if heard { 0 } else { self.sealed_in_a_row.saturating_add(sealed) };
+        (self.authentic, self.sealed) = (told.authentic, told.sealed);
+        let alarmed = (self.alarmed && !heard) || self.sealed_in_a_row >= UNDECRYPTABLE;
+        let changed = core::mem::replace(&mut self.alarmed, alarmed) != alarmed;
+        (sealed > 0, changed.then_some(alarmed))
+    }
 }
 
 /// The keys themselves.
@@ -60,7 +99,7 @@ impl StreamKeys {
         // Who knows the keys knows this reservation: they are written down together.
         let sender = SenderState { reserved: REPORTS_RESERVED };
         let wrapped = open.wrap(port, keyring);
-        Self { wrapped, receiver: ReceiverState::default(), sender, open }
+        Self { wrapped, receiver: ReceiverState::default(), sender, open, heard: Heard::default() }
     }
 
     fn set_theirs(&mut self, theirs: &Crypto, port: PortIndex, keyring: &Keyring<'_>) {
@@ -216,15 +255,17 @@ impl Streams {
         now: Wall,
         told: &SrtpStatistics,
         out: &mut Outbox,
-    ) -> bool {
+    ) -> SrtpNews {
         let keys = self.live_mut().find(|live| live.port() == port).and_then(|live| live.keys.as_mut());
-        let Some(keys) = keys else { return false };
+        let Some(keys) = keys else { return SrtpNews::default() };
         keys.receiver.clone_from(&told.receiver);
-        let Some(due) = told.reservation_due.filter(|due| due.reserved > keys.sender.reserved) else { return false };
+        let (flows, undecryptable) = keys.heard.take(told);
+        let news = SrtpNews { reserved: false, flows, undecryptable };
+        let Some(due) = told.reservation_due.filter(|due| due.reserved > keys.sender.reserved) else { return news };
         keys.sender = due;
         let event = Event::SrtcpReserved { port, reserved: due.reserved };
         out.push_back(Output::Keep { session, at: now, kept: Kept::Event(event) });
-        true
+        SrtpNews { reserved: true, ..news }
     }
 
     /// Lets a port use what is reserved, as soon as that is written.
