@@ -101,7 +101,7 @@ fn heard(recording: &Recording) -> [[bool; 2]; 2] {
     [0, 1].map(|channel| {
         tones.map(|hz| {
             let level = wav::level(&audio[0].channels[channel], hz);
-            assert!(level > LOUD || level < QUIET, "channel {channel}, {hz} Hz: {level} dB");
+            assert!(!(QUIET..=LOUD).contains(&level), "channel {channel}, {hz} Hz: {level} dB");
             level > LOUD
         })
     })

@@ -11,9 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use support::raw::{Draft, Raw, SOON};
 use support::server::{Server, Setup};
-use support::src::body::{Body, sdp};
-use support::src::{Direction, Message, Transport};
-use support::{becomes_true, recordings, sipp};
+use support::src::{Message, Transport};
+use support::{becomes_true, sipp};
 
 /// Longer than a server needs that answers at all.
 const SILENCE: Duration = Duration::from_millis(700);
