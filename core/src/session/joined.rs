@@ -87,9 +87,9 @@ impl Srs {
     /// Once a restored session's journal goes on, so do its other dialogs.
     pub(super) fn go_on_beside(&mut self, now: Now, session: SessionId) {
         let Some(keys) = self.joined.dialogs.get(&session) else { return };
-        let begun = keys.iter().any(|key| self.sessions.get(key).is_some_and(RecordingSession::has_begun));
+        let begun = keys.iter().any(|key| self.sessions.get(key).is_some_and(|session| session.has_begun()));
         for key in keys.clone() {
-            if begun && self.sessions.get(&key).is_some_and(RecordingSession::waits_beside) {
+            if begun && self.sessions.get(&key).is_some_and(|session| session.waits_beside()) {
                 self.with_session(now, key, RecordingSession::go_on_beside);
             }
         }
@@ -114,7 +114,7 @@ impl Srs {
 
     /// Ids of the sessions, each once.
     pub(super) fn ids(&self) -> BTreeSet<SessionId> {
-        self.sessions.values().map(RecordingSession::id).collect()
+        self.sessions.values().map(|session| session.id()).collect()
     }
 
     /// Before a dialog's turn: it gets to know the others of its session, for the checkpoints that it writes.

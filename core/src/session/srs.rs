@@ -1,5 +1,6 @@
 //! The router: from bytes to the session that they are for, from deadlines to the session that they wake.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -35,7 +36,8 @@ pub struct Srs {
     pub(super) policy: Policy,
     pub(super) random: Random,
     pub(super) transactions: Transactions,
-    pub(super) sessions: BTreeMap<SessionId, RecordingSession>,
+    /// Boxed: a tree moves what it holds.
+    pub(super) sessions: BTreeMap<SessionId, Box<RecordingSession>>,
     pub(super) by_call: BTreeMap<String, Vec<SessionId>>,
     pub(super) connections: BTreeMap<ConnectionId, Connection>,
     pub(super) requests: BTreeMap<ClientKey, (SessionId, Purpose)>,
@@ -220,7 +222,7 @@ impl Srs {
     /// Something befell the machine: every session's journal tells it.
     fn keep_in_all(&mut self, now: Now, event: &entry::Event) {
         let begun: BTreeSet<SessionId> =
-            self.sessions.values().filter(|session| session.has_begun()).map(RecordingSession::id).collect();
+            self.sessions.values().filter(|session| session.has_begun()).map(|session| session.id()).collect();
         for session in begun {
             journalling::keep(session, now.wall, event.clone(), &mut self.out);
         }
@@ -239,7 +241,7 @@ impl Srs {
     }
 
     /// The sessions, and what their methods may use of the server.
-    pub(super) fn parts(&mut self, now: Now) -> (&mut BTreeMap<SessionId, RecordingSession>, Context<'_>) {
+    pub(super) fn parts(&mut self, now: Now) -> (&mut BTreeMap<SessionId, Box<RecordingSession>>, Context<'_>) {
         let Self { policy, transactions, sessions, requests, out, secrets, node_key, .. } = self;
         (sessions, Context { now, policy, transactions, requests, secrets, node_key, out })
     }
@@ -289,7 +291,7 @@ impl Srs {
         if bye && self.with_session(now, id, |session, ctx| session.cancel_call(ctx)) == Some(true) {
             return;
         }
-        if bye && self.sessions.get(&id).is_some_and(RecordingSession::has_begun) {
+        if bye && self.sessions.get(&id).is_some_and(|session| session.has_begun()) {
             self.with_session(now, id, |session, ctx| {
                 let request = session.state.dialog.request(Method::Bye);
                 session.send(request, Purpose::Bye, ctx);
@@ -315,7 +317,7 @@ impl Srs {
             self.timers.set(Timer::Checkpoint(id), now.monotonic.after(CHECKPOINT_INTERVAL));
             self.timers.set(Timer::Segment(id), now.monotonic.after(SEGMENT_LENGTH));
         }
-        self.sessions.insert(id, session);
+        self.sessions.insert(id, Box::new(session));
         self.note_bridge(id);
         self.timers.set(Timer::Watch(id), Watch::next_look(now, self.policy.rtp_timeout));
         self.arm(now, id);
