@@ -54,7 +54,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let (catalog, _) = recordings::open_catalog(&*disk, &data)?;
     let catalog = Arc::new(catalog);
-    let finisher = Finisher::new(Arc::clone(&disk), data.clone(), catalog);
+    let finisher = Finisher::new(Arc::clone(&disk), data.clone(), catalog)
+        .rendering(options.config.recording.rendition());
     let mut policy = policy(&options.config, &node::boot());
     policy.probes = false;
     policy.let_everybody_in();

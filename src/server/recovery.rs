@@ -272,7 +272,7 @@ fn renderers(
     data: &std::path::Path,
     catalog: Arc<Catalog>,
 ) -> anyhow::Result<Renderers> {
-    let finisher = Finisher::new(Arc::clone(disk), data.to_owned(), catalog);
+    let finisher = Finisher::new(Arc::clone(disk), data.to_owned(), catalog).rendering(config.recording.rendition());
     let report = Arc::new(|session: SessionId, finished: &Finished| {
         for sidecar in &finished.recordings {
             let (id, ms, lost) = (sidecar.id, sidecar.duration_ms, sidecar.proof.packets_lost);
