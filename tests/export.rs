@@ -396,6 +396,7 @@ fn sidecar(n: u128, at: i64, caller: &str, name: Option<&str>) -> Sidecar {
         participants: Vec::new(),
         streams: vec![stream],
         digits: Vec::new(),
+        text: Vec::new(),
         metadata: Vec::new(),
         rendition: Rendition::default(),
         files: vec![FileSheet {

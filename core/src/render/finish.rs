@@ -221,6 +221,7 @@ fn sidecar(findings: &Findings<'_>, laid: &Laid) -> Sidecar {
         participants: people.sheets(),
         streams: findings.lines.iter().map(|line| stream(findings, laid, line)).collect(),
         digits: digits(findings),
+        text: planner.text.sheets(|at| findings.ms(at), |port| planner.ports.get(&port)?.stream.label.clone()),
         metadata: planner.signalling.metadata.clone(),
         rendition: laid.rendition,
         files: (0..laid.files.len()).filter_map(|file| file_sheet(findings, laid, file)).collect(),
@@ -237,6 +238,7 @@ fn digits(findings: &Findings<'_>) -> Vec<DigitSheet> {
         digit: pressed.digit.clone(),
         label: pressed.port.and_then(label),
         by_info: pressed.port.is_none(),
+        in_band: false,
     };
     findings.planner.digits.pressed.iter().map(sheet).collect()
 }

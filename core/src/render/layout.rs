@@ -320,6 +320,7 @@ impl Plan {
             own.channels.retain(keep);
             sheet.levels = Some(own);
         }
+        sidecar.list_tones(pair, &laid.legs, &levels.tones);
         let rate = laid.pairs.get(pair).map_or(DEFAULT_RATE, |pair| pair.rate);
         let legs: Vec<(String, &ChannelLevels)> = levels
             .channels

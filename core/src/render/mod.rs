@@ -29,6 +29,8 @@ mod scope;
 mod sealed;
 mod sheet;
 mod signalling;
+mod text;
+mod tones;
 mod track;
 mod window;
 pub mod wav;
@@ -37,6 +39,7 @@ pub use layout::{FileCoding, FileFormat, Layout, Rendition};
 pub use levels::{ChannelLevels, Levels, Meter, TALK_DBFS};
 pub use plan::{FilePlan, Plan, Planner};
 pub use sheet::*;
+pub use tones::Tone;
 
 use alloc::vec::Vec;
 

@@ -11,7 +11,7 @@ use crate::deviation::Deviation;
 use crate::lint::{contradictions, inspect};
 use crate::metadata::{self, Snapshot};
 use crate::sdp::Description;
-use crate::session::{Bodies, MAX_OPEN_RECORDINGS};
+use crate::session::{Bodies, Bridge, BridgeEnd, MAX_OPEN_RECORDINGS};
 use crate::sip::{Message, Method, Transport, multipart};
 use crate::time::Wall;
 use crate::vendor::{CallIds, Evidence, Profile};
@@ -19,6 +19,8 @@ use crate::vendor::{CallIds, Evidence, Profile};
 /// Documents that a sheet repeats, and their bytes in all; the journal holds the others.
 const MAX_DOCUMENTS: usize = 1000;
 const MAX_DOCUMENT_BYTES: usize = 8 << 20;
+/// The other end of a phone's bridge is told to be late from here on.
+const MIN_LATE_MS: i64 = 500;
 
 /// The signalling of a session, up to the last entry.
 #[derive(Debug, Default)]
@@ -38,6 +40,8 @@ pub(super) struct Signalling {
     in_metadata: BTreeMap<Option<String>, CallIds>,
     /// Another recording of the session began before.
     has_predecessor: bool,
+    /// When each end of a phone's bridge came first, ns.
+    bridge: [Option<i64>; 2],
 }
 
 impl Signalling {
@@ -55,6 +59,13 @@ impl Signalling {
             self.session.call_id = message.call_id().unwrap_or_default().to_string();
             let product = message.header("User-Agent").or_else(|| message.header("Server"));
             self.session.user_agent = product.map(ToString::to_string);
+        }
+        if let Some(bridge) = Bridge::of(&message).filter(|_| method == Method::Invite) {
+            let first = match bridge.end {
+                BridgeEnd::Near => &mut self.bridge[0],
+                BridgeEnd::Far => &mut self.bridge[1],
+            };
+            first.get_or_insert(at.0);
         }
         self.evidence.message(&message);
         self.in_last_request = CallIds::default();
@@ -104,6 +115,22 @@ impl Signalling {
     pub(super) fn begins(&mut self) {
         if self.has_predecessor {
             self.in_headers = self.in_last_request.clone();
+        }
+    }
+
+    /// What is to be said of a phone's bridge, which sends each end of a call in a dialog of its own.
+    pub(super) fn bridge_words(&self) -> Option<String> {
+        let late = |name: &str, after: i64| {
+            const NANOS_PER_MILLI: i64 = 1_000_000;
+            let ms = after / NANOS_PER_MILLI;
+            (ms >= MIN_LATE_MS).then(|| alloc::format!("the {name} end's dialog came {ms} ms after the other's"))
+        };
+        match self.bridge {
+            [None, None] => None,
+            [Some(_), None] => Some("one leg only: the far end's dialog never came while this one lasted".into()),
+            [None, Some(_)] => Some("one leg only: the near end's dialog never came while this one lasted".into()),
+            [Some(near), Some(far)] if near < far => late("far", far.saturating_sub(near)),
+            [Some(near), Some(far)] => late("near", near.saturating_sub(far)),
         }
     }
 
