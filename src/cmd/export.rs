@@ -13,6 +13,7 @@ use crate::archive::catalog::Filter;
 use crate::archive::finish::Form;
 use crate::archive::selection::{Bound, moment};
 use crate::export;
+use crate::policy::details;
 
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("what").args(["to", "dry_run"]).required(true).multiple(true))]
@@ -121,6 +122,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         },
         to: args.to,
         form: args.form.map(|form| form.with(args.layout.map_or(config.recording.layout, Layout::from))),
+        leave_out: details(&config.archive.leave_out),
         dry_run: args.dry_run,
         json: args.json,
         progress: std::io::stderr().is_terminal(),

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 
+use siprec_core::render::Detail;
+
 use super::copy::{Outcome, day};
 use crate::archive::catalog::Row;
 use crate::archive::disk::RealDisk;
@@ -11,7 +13,7 @@ use crate::archive::finish::{Form, render_again};
 use crate::archive::recordings;
 
 /// Renders the recording of `row` below `to`; not again where a sheet there tells of the same.
-pub(super) fn render(data: &Path, to: &Path, row: &Row, form: Form) -> Result<Outcome> {
+pub(super) fn render(data: &Path, to: &Path, row: &Row, form: Form, leave_out: &[Detail]) -> Result<Outcome> {
     let folder = day(&row.path)?;
     let sheet_name = format!("{}.json", row.id);
     let source = recordings::folder(data).join(&folder).join(&sheet_name);
@@ -31,7 +33,7 @@ pub(super) fn render(data: &Path, to: &Path, row: &Row, form: Form) -> Result<Ou
         "{} is the archive itself: give --to another folder",
         to.display()
     );
-    render_again(&RealDisk, data, &sidecar, form, &target)
+    render_again(&RealDisk, data, &sidecar, form, leave_out, &target)
         .with_context(|| format!("cannot render to {}", target.display()))?;
     Ok(Outcome::Copied)
 }

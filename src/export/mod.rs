@@ -16,6 +16,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use siprec_core::render::Detail;
 
 use crate::archive::catalog::{Catalog, CatalogError, Filter};
 use crate::archive::disk::RealDisk;
@@ -35,6 +36,8 @@ pub struct Options {
     pub to: Option<PathBuf>,
     /// Render again from the journal in this form; none: copy what there is.
     pub form: Option<Form>,
+    /// What a sheet that is rendered again does not tell.
+    pub leave_out: Vec<Detail>,
     /// Only list what would be copied.
     pub dry_run: bool,
     /// One JSON object a recording instead of a table.
@@ -100,7 +103,7 @@ fn copy_all(
             None => copier.copy(&row, &mut |bytes| progress.advance(bytes)),
             Some(form) => {
                 progress.advance(row.bytes);
-                again::render(&options.data, to, &row, form)
+                again::render(&options.data, to, &row, form, &options.leave_out)
             }
         };
         match &result {

@@ -283,6 +283,7 @@ fn stream(findings: &Findings<'_>, laid: &Laid, line: &Line<'_>) -> StreamSheet 
         port: described.local.port(),
         m_line: described.m_line,
         label: described.label.clone(),
+        content: findings.planner.signalling.content(described.label.as_deref(), described.m_line),
         channel: place.map_or(ChannelName::None, |(_, channel)| channel),
         file: place.map(|(file, _)| file),
         participants: line.record.senders.clone(),

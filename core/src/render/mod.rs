@@ -16,6 +16,7 @@ mod finish;
 mod holes;
 mod lanes;
 mod layout;
+mod leave_out;
 mod levels;
 mod mix;
 mod order;
@@ -36,6 +37,7 @@ mod window;
 pub mod wav;
 
 pub use layout::{FileCoding, FileFormat, Layout, Rendition};
+pub use leave_out::Detail;
 pub use levels::{ChannelLevels, Levels, Meter, TALK_DBFS};
 pub use plan::{FilePlan, Plan, Planner};
 pub use sheet::*;

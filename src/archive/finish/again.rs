@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use siprec_core::entry::{Entry, Event, Kind, PortIndex, Protected, SegmentHeader};
 use siprec_core::journal::encoder;
-use siprec_core::render::{self, Rendition, Sidecar};
+use siprec_core::render::{self, Detail, Rendition, Sidecar};
 use siprec_core::seed::Seed;
 use siprec_core::time::Wall;
 
@@ -31,7 +31,8 @@ pub enum Form {
     Packets,
 }
 
-/// Writes the recording of `sidecar` once more, to `folder`, from the journal it was made from. Returns the sheet of what
+/// Writes the recording of `sidecar` once more, to `folder`, from the journal it was made from, its sheet without what is to
+/// be left out (the packets have all of it). Returns the sheet of what
 /// is there now. The same journal gives the same octets; nothing below `data` is changed.
 ///
 /// # Errors
@@ -41,6 +42,7 @@ pub fn render_again(
     data: &Path,
     sidecar: &Sidecar,
     form: Form,
+    leave_out: &[Detail],
     folder: &Path,
 ) -> Result<Sidecar, FinishError> {
     let gone = || FinishError::JournalGone { path: data.join(&sidecar.journal.path) };
@@ -61,6 +63,7 @@ pub fn render_again(
     };
     let mut plan = render::plan(sidecar.id, rendition, entries)?;
     plan.sidecar.journal = sidecar.journal.clone();
+    plan.sidecar.leave_out(leave_out);
     match form {
         Form::Audio(_) => files.write(plan, &entries),
         Form::Sheet => {

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use siprec_core::entry::{Entry, Event, Kind};
-use siprec_core::render::{self, Rendition, Sidecar};
+use siprec_core::render::{self, Detail, Rendition, Sidecar};
 use siprec_core::seed::{RecordingId, SessionId};
 use siprec_core::time::Wall;
 
@@ -109,6 +109,8 @@ pub struct Finisher {
     catalog: Arc<Catalog>,
     rendition: Rendition,
     stop: Arc<AtomicBool>,
+    /// What no sheet tells.
+    leave_out: Vec<Detail>,
 }
 
 /// What remains to be done for a recording that has ended, by the table of what a crash may leave. (`.part` files say
@@ -122,13 +124,20 @@ fn step(sidecar_and_files: bool, row: bool) -> ForRecording {
 impl Finisher {
     /// One that reads and writes below `data`.
     pub fn new(disk: Arc<dyn Disk>, data: PathBuf, catalog: Arc<Catalog>) -> Self {
-        Self { disk, data, catalog, rendition: Rendition::default(), stop: Arc::new(AtomicBool::new(false)) }
+        let (stop, rendition) = (Arc::new(AtomicBool::new(false)), Rendition::default());
+        Self { disk, data, catalog, rendition, stop, leave_out: Vec::new() }
     }
 
     /// The same with another layout and format.
     #[must_use]
     pub fn rendering(self, rendition: Rendition) -> Self {
         Self { rendition, ..self }
+    }
+
+    /// The same, with sheets that do not tell `details`.
+    #[must_use]
+    pub fn leaving_out(self, details: Vec<Detail>) -> Self {
+        Self { leave_out: details, ..self }
     }
 
     /// Makes whatever is being rendered, in any thread, end soon with [`FinishError::Stopped`].
@@ -213,6 +222,7 @@ impl Finisher {
             (ForRecording::Render | ForRecording::Adopt | ForRecording::MarkAway, _) => {
                 plan.sidecar.journal.path = journals::put_away_path(journal.session(), began);
                 plan.sidecar.journal.bytes = journal.bytes();
+                plan.sidecar.leave_out(&self.leave_out);
                 let folder = self.data.join(&day);
                 let files = Files { disk: &*self.disk, folder: &folder, stop: &self.stop };
                 files.write(plan, &entries)?
