@@ -142,7 +142,11 @@ impl Laid {
             let extension = coding.format();
             let pair = pairs.get(take.pair()).copied().unwrap_or(Pair { rate: DEFAULT_RATE, frames: 0 });
             FilePlan {
-                name: if number == 0 { format!("{id}.{extension}") } else { format!("{id}-{}.{extension}", number + 1) },
+                name: if number == 0 {
+                    format!("{id}.{extension}")
+                } else {
+                    format!("{id}-{}.{extension}", number + 1)
+                },
                 sample_rate: pair.rate,
                 channels: if matches!(take, Take::Pair(_)) { 2 } else { 1 },
                 frames: pair.frames,
@@ -187,7 +191,11 @@ impl Laid {
         let words = other.filter_map(|file| {
             let codecs = codecs(findings, file.take);
             (!codecs.is_empty()).then(|| {
-                let why = if matches!(file.take, Take::Everything) { "several voices added up" } else { "not of one G.711 law" };
+                let why = if matches!(file.take, Take::Everything) {
+                    "several voices added up"
+                } else {
+                    "not of one G.711 law"
+                };
                 format!("{} holds 16-bit samples: its audio is {why} ({})", file.name, codecs.join(", "))
             })
         });

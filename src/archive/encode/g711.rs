@@ -73,9 +73,10 @@ mod tests {
         out.clear();
         Law::a().append(&[9, -9, i16::MAX], &mut out);
         assert_eq!(out, [0xd5, 0x55, 0xaa]);
+        let law = Law::a();
         for sample in (i16::MIN..=i16::MAX).step_by(7) {
             out.clear();
-            Law::a().append(&[sample], &mut out);
+            law.append(&[sample], &mut out);
             let nearest = ALAW.iter().map(|value| value.abs_diff(sample)).min().unwrap();
             assert_eq!(ALAW[usize::from(out[0])].abs_diff(sample), nearest, "{sample}");
         }

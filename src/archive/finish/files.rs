@@ -182,7 +182,17 @@ impl Sink {
         let (mut encoder, mut waiting) = (Encoder::new(plan, tags), Vec::new());
         encoder.begin(&mut waiting);
         let planned = plan.frames * u64::from(plan.channels);
-        Self { index, name: plan.name.clone(), file, encoder: Some(encoder), hash: Sha256::new(), waiting, written: 0, samples: 0, planned }
+        Self {
+            index,
+            name: plan.name.clone(),
+            file,
+            encoder: Some(encoder),
+            hash: Sha256::new(),
+            waiting,
+            written: 0,
+            samples: 0,
+            planned,
+        }
     }
 
     fn take(&mut self, samples: &[i16]) -> io::Result<()> {
