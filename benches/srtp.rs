@@ -104,6 +104,7 @@ fn port(key: Option<&InlineKey>, packets: u32) -> u128 {
         rtcp_mux: true,
         seed: 1,
         digits: Digits::Keep,
+        dtls: false,
         srtp: key.map(secure),
         dtls: false,
     };

@@ -162,7 +162,10 @@ impl Default for MediaConfig {
         Self {
             port_range: PortRange { first: 10_000, last: 20_000 },
             advertised_address: None,
-            codecs: ["G.711", "L16", "G.722", "opus", "G.729"].iter().filter_map(|name| name.parse().ok()).collect(),
+            codecs: ["G.711", "L16", "G.722", "opus", "G.729", "GSM"]
+                .iter()
+                .filter_map(|name| name.parse().ok())
+                .collect(),
             codecs_strict: false,
             rtp_timeout: Span(Duration::from_secs(30)),
             require_srtp: false,

@@ -15,6 +15,7 @@ mod packets;
 mod plain;
 mod report;
 mod tcp;
+pub mod wire;
 
 pub use options::Options;
 

@@ -29,6 +29,8 @@ mod scope;
 mod sealed;
 mod sheet;
 mod signalling;
+mod text;
+mod tones;
 mod track;
 mod window;
 pub mod wav;
@@ -38,6 +40,7 @@ pub use levels::{ChannelLevels, Levels, Meter, TALK_DBFS};
 pub use mix::Mixer;
 pub use plan::{FilePlan, Plan, Planner};
 pub use sheet::*;
+pub use tones::Tone;
 
 use crate::entry::Entry;
 use crate::seed::RecordingId;

@@ -57,6 +57,9 @@ pub(super) fn why_not(findings: &Findings<'_>, line: &Line<'_>) -> String {
         let between = remote.map_or(String::from("the SRC"), |remote| remote.ip().to_string());
         return format!("no packet ever arrived on {port} ({words}): check the firewall between {between} and here");
     }
+    if record.stream.media.eq_ignore_ascii_case("text") {
+        return format!("{words} is text: what was typed stands in the sheet");
+    }
     if !record.is_audio() {
         return format!("captured, not rendered: {words} is {}", record.stream.media);
     }

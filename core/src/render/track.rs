@@ -51,6 +51,8 @@ pub(super) struct Heard<'a> {
     pub(super) is_event: bool,
     pub(super) payload: &'a [u8],
     pub(super) audio: Option<Audio<'a>>,
+    /// Comfort noise that begins here; it has no length.
+    pub(super) noise: Option<Audio<'a>>,
 }
 
 /// What of a packet can be heard.
@@ -207,6 +209,8 @@ impl Tracker {
         source.last_at = at;
         let clock_rate = use_of_format.map_or(0, |format| format.clock_rate);
         let is_event = use_of_format.is_some_and(|format| format.coding == Coding::Inaudible);
+        let noise = use_of_format.filter(|format| is_event && format.name.starts_with("CN/"));
+        let noise = noise.and_then(|_| source.noise(&packet));
         let audio = match use_of_format.map(|format| format.coding) {
             Some(Coding::Audio(decoder)) => {
                 let decoder = source.pace.clock(decoder, &packet, place);
@@ -226,6 +230,7 @@ impl Tracker {
             is_event,
             payload: packet.payload,
             audio,
+            noise,
         })
     }
 }
@@ -340,6 +345,13 @@ impl Source {
             epoch.highest = timestamp;
         }
         Some(epoch.audio(timestamp, arrival.frames, decoder, packet.payload))
+    }
+
+    /// Places comfort noise among the audio.
+    fn noise<'a>(&self, packet: &Packet<'a>) -> Option<Audio<'a>> {
+        let epoch = self.epoch.as_ref()?;
+        let timestamp = epoch.extend(packet.timestamp);
+        Some(epoch.audio(timestamp, 0, Decoder::comfort(epoch.clock_rate), packet.payload))
     }
 
     /// The epoch before this one, if a packet that comes late belongs to it.

@@ -10,6 +10,7 @@
 
 mod admission;
 mod checkpoint;
+pub mod client;
 mod calling;
 mod connections;
 mod dtls;
