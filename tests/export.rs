@@ -397,6 +397,7 @@ fn sidecar(n: u128, at: i64, caller: &str, name: Option<&str>) -> Sidecar {
         participants: Vec::new(),
         streams: vec![stream],
         digits: Vec::new(),
+        text: Vec::new(),
         metadata: Vec::new(),
         files: vec![FileSheet {
             name: format!("{}.wav", RecordingId(n)),

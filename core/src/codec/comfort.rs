@@ -36,9 +36,9 @@ impl Comfort {
         let rms = (0..level & LEVEL).fold(FULL_SCALE << 24, |rms, _| (rms >> 16) * DECIBEL);
         self.reflection = spectrum.iter().take(MAX_ORDER).map(|&k| (i64::from(k.min(254)) - 127) << 8).collect();
         // The lattice makes what drives it louder by the product of 1 - k^2, as energies.
-        let share = self.reflection.iter().fold(1_i64 << 30, |share, k| share * ((1 << 30) - k * k) >> 30);
+        let share = self.reflection.iter().fold(1_i64 << 30, |share, k| (share * ((1 << 30) - k * k)) >> 30);
         let share = i64::try_from(share.max(0).cast_unsigned().isqrt()).unwrap_or(0);
-        self.drive = i64::try_from(rms >> 16).unwrap_or(0) * share >> 15;
+        self.drive = (i64::try_from(rms >> 16).unwrap_or(0) * share) >> 15;
         self.lattice = [0; MAX_ORDER + 1];
     }
 
@@ -47,10 +47,10 @@ impl Comfort {
         for _ in 0..samples {
             // Four uniform numbers are near enough to a normal one; of 2^16 their deviation is 2^16 / sqrt 3.
             let sum: i64 = (0..4).map(|_| self.random()).sum();
-            let mut sample = sum * self.drive * 56_756 >> 31;
+            let mut sample = (sum * self.drive * 56_756) >> 31;
             for (n, k) in self.reflection.iter().enumerate().rev() {
-                sample -= k * self.lattice[n] >> 15;
-                self.lattice[n + 1] = self.lattice[n] + (k * sample >> 15);
+                sample -= (k * self.lattice[n]) >> 15;
+                self.lattice[n + 1] = self.lattice[n] + ((k * sample) >> 15);
             }
             sample = sample.clamp(-(1 << 24), 1 << 24);
             self.lattice[0] = sample;

@@ -166,14 +166,14 @@ fn key(block: &[i16; BLOCK]) -> Option<char> {
         let sample = i32::from(sample) >> shift;
         energy += i64::from(sample * sample);
         for (tone, (one, two)) in TONES.iter().zip(one.iter_mut().zip(two.iter_mut())) {
-            let new = sample + (*tone * *one >> 13) - *two;
+            let new = sample + ((*tone * *one) >> 13) - *two;
             (*two, *one) = (*one, new);
         }
     }
     let mut powers = [0_i64; TONES.len()];
     for (power, (tone, (one, two))) in powers.iter_mut().zip(TONES.iter().zip(one.iter().zip(&two))) {
         let (one, two) = (i64::from(*one), i64::from(*two));
-        *power = one * one + two * two - (i64::from(*tone) * one >> 13) * two;
+        *power = one * one + two * two - ((i64::from(*tone) * one) >> 13) * two;
     }
     let (low, row) = strongest(&powers[..4])?;
     let (high, column) = strongest(&powers[4..])?;

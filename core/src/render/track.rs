@@ -375,7 +375,9 @@ impl Source {
         };
         if epoch.clock_rate != clock_rate {
             // Another clock: its media time goes on as if this packet had the delay of the one before.
-            return Some(begins(arrival.at.saturating_sub(epoch.delay).saturating_sub(length), epoch.delay));
+            // Where the clock was taken for another, only the first packet's delay is true.
+            let delay = if self.pace.is_news { epoch.first_delay } else { epoch.delay };
+            return Some(begins(arrival.at.saturating_sub(delay).saturating_sub(length), delay));
         }
         let highest = epoch.extend(arrival.timestamp);
         let delay = epoch.delay_of(arrival, highest);

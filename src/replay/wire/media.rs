@@ -16,8 +16,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use nix::sys::time::{};
-use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
+
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use siprec_core::seed::Random;
 use siprec_core::session::client::{CallNumber, Destination};
 
@@ -48,7 +48,6 @@ pub(super) enum Order {
 
 /// What became of a call's media.
 pub(super) struct Played {
-    pub(super) call: CallNumber,
     pub(super) lines: Vec<Sent>,
 }
 
@@ -265,7 +264,7 @@ impl Sending {
                     let _ = self.epoll.delete(stream.rtcp());
                     lines.push(stream.sent);
                 }
-                let _ = self.played.send(Played { call, lines });
+                let _ = self.played.send(Played { lines });
             }
         }
     }

@@ -54,7 +54,7 @@ impl Weights {
 impl Default for Spectrum {
     fn default() -> Self {
         let mut even = [0; ORDER];
-        (1..).zip(&mut even).for_each(|(n, frequency)| *frequency = 18_717 * n >> 3);
+        (1..).zip(&mut even).for_each(|(n, frequency)| *frequency = (18_717 * n) >> 3);
         Self { past: [even; MA_ORDER], lsf: even, lsp: FIRST_LSP, predictor: Weights::of_speech(0) }
     }
 }
@@ -136,9 +136,9 @@ impl Spectrum {
 
 /// The cosine, Q15, of a frequency in Q13.
 fn cosine(frequency: i32) -> i32 {
-    let angle = frequency * 20_861 >> 15;
+    let angle = (frequency * 20_861) >> 15;
     let index = ((angle >> 8).clamp(0, 63)) as usize;
-    COSINE[index] + ((angle & 0xff) * (COSINE[index + 1] - COSINE[index]) >> 8)
+    COSINE[index] + (((angle & 0xff) * (COSINE[index + 1] - COSINE[index])) >> 8)
 }
 
 /// 3.2.6: of cosines to coefficients.
@@ -167,7 +167,7 @@ fn polynomial(lsp: &[i32; ORDER], from: usize) -> [i64; ORDER / 2 + 1] {
         }
         for j in (1..=i + 1).rev() {
             let square = if j > 1 { f[j - 2] } else { 0 };
-            f[j] += square - (f[j - 1] * q >> 14);
+            f[j] += square - ((f[j - 1] * q) >> 14);
         }
     }
     f

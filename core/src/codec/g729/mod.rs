@@ -233,7 +233,7 @@ impl G729 {
         }
         let sharpness = self.pitch_gain.clamp(SHARPNESS.0, SHARPNESS.1);
         for n in delay..SUBFRAME {
-            code[n] = clip(code[n] + (code[n - delay] * sharpness + 0x2000 >> 14));
+            code[n] = clip(code[n] + ((code[n - delay] * sharpness + 0x2000) >> 14));
         }
         code
     }
@@ -246,11 +246,11 @@ impl G729 {
                 let correction = i32::from(first[1]) + i32::from(second[1]);
                 self.pitch_gain = i32::from(first[0]) + i32::from(second[0]);
                 self.code_gain = self.predicted_gain(code, correction);
-                (CORRECTION * ((log2(correction as u64) >> 2) - (13 << 13)) >> 13) as i32
+                ((CORRECTION * ((log2(correction as u64) >> 2) - (13 << 13))) >> 13) as i32
             }
             None => {
-                self.pitch_gain = self.pitch_gain * PITCH_LOSS >> 15;
-                self.code_gain = self.code_gain * CODE_LOSS >> 11;
+                self.pitch_gain = (self.pitch_gain * PITCH_LOSS) >> 15;
+                self.code_gain = (self.code_gain * CODE_LOSS) >> 11;
                 (self.energies.iter().sum::<i32>() >> 2).max(LEAST_ENERGY - LOSS_ENERGY) + LOSS_ENERGY
             }
         };
@@ -262,11 +262,11 @@ impl G729 {
     fn predicted_gain(&self, code: &[i32; SUBFRAME], correction: i32) -> i32 {
         let energy: u64 = code.iter().map(|&pulse| u64::from(pulse.unsigned_abs()).pow(2)).sum();
         // Q14 dB; the pulses' energy counts twice, as the reference's products do.
-        let own = log2((2 * energy).max(1)) * -DECIBEL >> 14;
+        let own = (log2((2 * energy).max(1)) * -DECIBEL) >> 14;
         let past: i64 = self.energies.iter().zip(ENERGY_PREDICTOR).map(|(&e, p)| i64::from(e) * i64::from(p)).sum();
         // Q24, then Q8, then octaves in Q15 and a power of two.
         let decibels = (((MEAN_ENERGY + own) << 10) + 2 * past) >> 16;
-        let octaves = decibels * OCTAVE >> 8;
+        let octaves = (decibels * OCTAVE) >> 8;
         let (whole, part) = (octaves >> 15, octaves & 0x7fff);
         let gain = power2(part) * i64::from(correction);
         let shift = 14 + 13 - 1 - whole;
@@ -306,7 +306,7 @@ impl G729 {
             for n in 0..SUBFRAME {
                 // Four uniform numbers are near enough to a normal one; of 2^16 their deviation is 2^16 / sqrt 3.
                 let sum: i64 = (0..4).map(|_| i64::from(self.noise.random().cast_signed())).sum();
-                let sample = sum * i64::from(self.noise.level) * 56_756 >> (15 + 16 + 3);
+                let sample = (sum * i64::from(self.noise.level) * 56_756) >> (15 + 16 + 3);
                 self.excitation[PAST + n] = clip(sample as i32);
             }
             self.pitch_gain = SHARPNESS.0;
@@ -355,14 +355,14 @@ fn log2(value: u64) -> i64 {
     let whole = 63 - i64::from(value.max(1).leading_zeros());
     let mantissa = (value.max(1) << (63 - whole)) >> 48;
     let (index, rest) = ((mantissa >> 10 & 31) as usize, (mantissa & 0x3ff) as i32);
-    let part = LOGARITHM[index] + (rest * (LOGARITHM[index + 1] - LOGARITHM[index]) >> 10);
+    let part = LOGARITHM[index] + ((rest * (LOGARITHM[index + 1] - LOGARITHM[index])) >> 10);
     (whole << 15) + i64::from(part)
 }
 
 /// 2 to the power of a fraction (Q15), Q14.
 fn power2(fraction: i64) -> i64 {
     let (index, rest) = ((fraction >> 10 & 31) as usize, (fraction & 0x3ff) as i32);
-    i64::from(POWER[index] + (rest * (POWER[index + 1] - POWER[index]) >> 10))
+    i64::from(POWER[index] + ((rest * (POWER[index + 1] - POWER[index])) >> 10))
 }
 
 fn clip(value: i32) -> i32 {

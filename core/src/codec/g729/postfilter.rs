@@ -60,7 +60,7 @@ impl Postfilter {
         let mut residual = [0; SUBFRAME];
         for (n, out) in residual.iter_mut().enumerate() {
             let sum: i32 = (1..=ORDER).map(|i| numerator[i] * past(n, i)).sum();
-            *out = clip(speech[n] + (sum + 0x800 >> 12));
+            *out = clip(speech[n] + ((sum + 0x800) >> 12));
         }
         self.residual[MAX_DELAY..].copy_from_slice(&residual);
         self.speech.copy_from_slice(&speech[SUBFRAME - ORDER..]);
@@ -113,7 +113,7 @@ impl Postfilter {
         let (energy, next) = (of(0).max(1), of(1));
         let share = if next > 0 { (next * TILT / energy).min(TILT) } else { 0 };
         for sample in signal {
-            let tilted = i64::from(*sample) - (share * i64::from(self.tilt) >> 15);
+            let tilted = i64::from(*sample) - ((share * i64::from(self.tilt)) >> 15);
             self.tilt = *sample;
             *sample = clip(tilted as i32);
         }
@@ -127,18 +127,18 @@ impl Postfilter {
         let target = i64::try_from(target.min(8 << 12)).unwrap_or(0);
         after.map(|sample| {
             self.gain = (self.gain * GAIN_MEMORY + target * ((1 << 15) - GAIN_MEMORY)) >> 15;
-            i64::from(clip((i64::from(sample) * self.gain >> 12) as i32))
+            i64::from(clip(((i64::from(sample) * self.gain) >> 12) as i32))
         })
     }
 
     /// 4.2.5: 100 Hz, second order; twice as loud.
     fn high_pass(&mut self, sample: i64) -> i16 {
         let zeros = ZEROS * (sample - 2 * self.inputs[0] + self.inputs[1]);
-        let poles = (self.outputs[0] * POLES[0] >> 13) + (self.outputs[1] * POLES[1] >> 13);
+        let poles = ((self.outputs[0] * POLES[0]) >> 13) + ((self.outputs[1] * POLES[1]) >> 13);
         let out = (zeros + poles).clamp(-(1 << 29), 1 << 29);
         self.inputs = [sample, self.inputs[0]];
         self.outputs = [out, self.outputs[0]];
-        clip((out + 0x800 >> 12) as i32) as i16
+        clip(((out + 0x800) >> 12) as i32) as i16
     }
 }
 

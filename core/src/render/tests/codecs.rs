@@ -10,7 +10,7 @@ use crate::sdp::Format;
 /// A call in which the first leg may use `formats`, from the beginning.
 fn call_of(formats: &[Format]) -> Call {
     let mut call = Call::new();
-    call.event(-MS, Event::Stream(Stream { formats: formats.iter().cloned().collect(), ..stream(0) }));
+    call.event(-MS, Event::Stream(Stream { formats: formats.to_vec(), ..stream(0) }));
     call
 }
 
@@ -22,7 +22,7 @@ fn packets(leg: &Leg, from: i64, to: i64, octets: usize, ticks: u32) -> Vec<(i64
         bytes[4..8].copy_from_slice(&(k * ticks).to_be_bytes());
         bytes.truncate(12);
         bytes.extend((0..octets).map(|n| ((n * 37 + k as usize * 11) % 251) as u8));
-        if octets % 33 == 0 {
+        if octets.is_multiple_of(33) {
             bytes[12] = 0xd0 | bytes[12] & 0x0f;
         }
     }

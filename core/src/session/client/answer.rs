@@ -69,7 +69,7 @@ fn destination(line: &Line, media: &Media) -> Result<Destination, String> {
     let their_key = match &line.key {
         None => None,
         Some(key) => {
-            let lines = media.crypto.iter().filter_map(|value| Crypto::parse(value).ok());
+            let lines = media.crypto.iter().filter_map(|value| Crypto::parse(value.as_ref()).ok());
             let mut fitting = lines.filter(|crypto| crypto.tag == 1 && crypto.suite == key.key.suite());
             Some(fitting.next().ok_or("has no a=crypto that answers ours (RFC 4568 5.1.3)")?)
         }
