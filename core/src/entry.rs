@@ -126,6 +126,8 @@ pub enum PauseCause {
     ZeroPort,
     /// An operator or the API paused it.
     Operator,
+    /// Its dialog is over, and another dialog of the same recording session goes on.
+    DialogEnded,
 }
 
 /// What a port receives from now on, after each offer and answer and each order that changes it.

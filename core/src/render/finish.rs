@@ -239,6 +239,7 @@ fn sidecar(findings: &Findings<'_>, files: &[FilePlan]) -> Sidecar {
         participants: people.sheets(),
         streams: findings.lines.iter().map(|line| stream(findings, line)).collect(),
         digits: digits(findings),
+        text: planner.text.sheets(|at| findings.ms(at), |port| planner.ports.get(&port)?.stream.label.clone()),
         metadata: planner.signalling.metadata.clone(),
         files: files.iter().map(file_sheet).collect(),
         proof: proof::proof(findings),
@@ -254,6 +255,7 @@ fn digits(findings: &Findings<'_>) -> Vec<DigitSheet> {
         digit: pressed.digit.clone(),
         label: pressed.port.and_then(label),
         by_info: pressed.port.is_none(),
+        in_band: false,
     };
     findings.planner.digits.pressed.iter().map(sheet).collect()
 }
@@ -294,6 +296,7 @@ fn stream(findings: &Findings<'_>, line: &Line<'_>) -> StreamSheet {
         port: described.local.port(),
         m_line: described.m_line,
         label: described.label.clone(),
+        content: findings.planner.signalling.content(described.label.as_deref(), described.m_line),
         channel: line.seat.map_or(ChannelName::None, |seat| seat.channel),
         file: line.seat.map(|seat| seat.file),
         participants: line.record.senders.clone(),

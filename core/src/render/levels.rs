@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::sheet::{ChannelName, Sidecar};
+use super::tones::{Tone, Tones};
 
 /// Windows a second.
 const WINDOWS: u32 = 50;
@@ -43,6 +44,9 @@ pub struct Levels {
     pub silence_ms: u64,
     /// How alike the channels are while somebody talks, percent: 100 is the same audio. None where nobody talked.
     pub alike_percent: Option<u8>,
+    /// Keys in the audio of left and right; [`Sidecar::heard`] lists them among the digits.
+    #[serde(skip)]
+    pub tones: [Vec<Tone>; CHANNELS],
 }
 
 /// What is heard in a channel.
@@ -66,6 +70,7 @@ impl Sidecar {
         let Some(sheet) = self.files.get_mut(file) else { return };
         let sample_rate = sheet.sample_rate;
         sheet.levels = Some(levels.clone());
+        self.list_tones(file, &levels.tones);
         let legs: Vec<(String, &ChannelLevels)> = levels
             .channels
             .iter()
@@ -102,6 +107,7 @@ pub struct Meter {
     held: usize,
     window: Window,
     sides: [Side; CHANNELS],
+    tones: [Tones; CHANNELS],
     windows: u64,
     both: u64,
     neither: u64,
@@ -135,6 +141,7 @@ impl Meter {
             held: 0,
             window: Window::default(),
             sides: [Side::default(); CHANNELS],
+            tones: [Tones::new(sample_rate), Tones::new(sample_rate)],
             windows: 0,
             both: 0,
             neither: 0,
@@ -144,6 +151,9 @@ impl Meter {
 
     /// Takes the next samples, whole frames.
     pub fn take(&mut self, mut samples: &[i16]) {
+        for (side, tones) in self.tones.iter_mut().enumerate() {
+            tones.take(samples.iter().skip(side).step_by(CHANNELS).copied());
+        }
         while !samples.is_empty() {
             let frames = (self.length - self.held).min(samples.len().div_ceil(CHANNELS));
             let (now, later) = samples.split_at((frames * CHANNELS).min(samples.len()));
@@ -219,6 +229,7 @@ impl Meter {
             both_talk_ms: self.both * WINDOW_MS,
             silence_ms: self.neither * WINDOW_MS,
             alike_percent: alike(left, right, across).filter(|_| self.neither < self.windows),
+            tones: self.tones.map(Tones::finish),
         }
     }
 }

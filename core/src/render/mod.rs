@@ -15,6 +15,7 @@ mod epochs;
 mod finish;
 mod holes;
 mod lanes;
+mod leave_out;
 mod levels;
 mod mix;
 mod order;
@@ -28,14 +29,18 @@ mod scope;
 mod sealed;
 mod sheet;
 mod signalling;
+mod text;
+mod tones;
 mod track;
 mod window;
 pub mod wav;
 
+pub use leave_out::Detail;
 pub use levels::{ChannelLevels, Levels, Meter, TALK_DBFS};
 pub use mix::Mixer;
 pub use plan::{FilePlan, Plan, Planner};
 pub use sheet::*;
+pub use tones::Tone;
 
 use crate::entry::Entry;
 use crate::seed::RecordingId;

@@ -16,6 +16,7 @@ use super::scope::Scope;
 use super::sealed::SealedPackets;
 use super::sheet::{AlarmSheet, ClockStep, DiskStall, Sidecar};
 use super::signalling::Signalling;
+use super::text::Text;
 use super::track::{Heard, Tracker};
 use super::wav::WavFormat;
 use crate::deviation::Deviation;
@@ -74,6 +75,7 @@ pub struct Planner {
     pub(super) signalling: Signalling,
     pub(super) digits: Digits,
     pub(super) holes: Holes,
+    pub(super) text: Text,
     pub(super) notes: Notes,
     /// The last entry of the recording.
     pub(super) last_at: Option<i64>,
@@ -108,6 +110,7 @@ impl Planner {
             signalling: Signalling::default(),
             digits: Digits::default(),
             holes: Holes::default(),
+            text: Text::default(),
             notes: Notes::default(),
             last_at: None,
         }
@@ -176,6 +179,14 @@ impl Planner {
         }
         if self.is_of_events(port, heard) {
             self.digits.packet(at, port, heard);
+        }
+        if self.ports.get(&port).is_some_and(|record| record.stream.media.eq_ignore_ascii_case("text")) {
+            let format = heard.format.and_then(|format| self.tracker.port(port)?.formats.get(format));
+            if let Some(format) =
+                format.filter(|format| format.name.starts_with("t140/") || format.name.starts_with("red/"))
+            {
+                self.text.packet(at, port, heard, format.name.starts_with("red/"));
+            }
         }
     }
 

@@ -57,6 +57,9 @@ pub(super) fn why_not(findings: &Findings<'_>, line: &Line<'_>) -> String {
         let between = remote.map_or(String::from("the SRC"), |remote| remote.ip().to_string());
         return format!("no packet ever arrived on {port} ({words}): check the firewall between {between} and here");
     }
+    if record.stream.media.eq_ignore_ascii_case("text") {
+        return format!("{words} is text: what was typed stands in the sheet");
+    }
     if !record.is_audio() {
         return format!("captured, not rendered: {words} is {}", record.stream.media);
     }
@@ -79,6 +82,7 @@ fn pause_words(cause: PauseCause) -> &'static str {
         PauseCause::ZeroAddress => "the SRC offered the address 0.0.0.0",
         PauseCause::ZeroPort => "the SRC offered port 0",
         PauseCause::Operator => "an operator paused it",
+        PauseCause::DialogEnded => "its dialog was over",
     }
 }
 
@@ -179,6 +183,7 @@ fn words(findings: &Findings<'_>) -> Vec<String> {
         words.extend(undecoded(findings, line));
         words.extend(line.sources.iter().filter_map(|&source| guest(findings, line, source)));
     }
+    words.extend(planner.signalling.bridge_words());
     for (_, packets, cause) in &planner.notes.drops {
         words.push(format!("{packets} packets arrived and could not be kept: {cause}"));
     }

@@ -55,6 +55,9 @@ pub struct Sidecar {
     /// Keys that were pressed.
     #[serde(default)]
     pub digits: Vec<DigitSheet>,
+    /// Lines that were typed.
+    #[serde(default)]
+    pub text: Vec<TextSheet>,
     /// The metadata as received.
     pub metadata: Vec<RawMetadata>,
     /// The audio files.
@@ -153,6 +156,9 @@ pub struct StreamSheet {
     pub m_line: u16,
     /// `a=label`.
     pub label: Option<String>,
+    /// What it shows, in the SRC's words: `slides`, `speaker` (`a=content`, RFC 4796).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub content: Vec<String>,
     /// Where it is heard.
     pub channel: ChannelName,
     /// Index into `files` of the file it is heard in.
@@ -215,7 +221,7 @@ pub struct QualitySheet {
     pub codec: String,
 }
 
-/// A key that was pressed (RFC 4733, or INFO).
+/// A key that was pressed (RFC 4733, INFO, or tones in the audio).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DigitSheet {
     /// When, as it arrived.
@@ -228,6 +234,20 @@ pub struct DigitSheet {
     pub label: Option<String>,
     /// By INFO instead of RTP.
     pub by_info: bool,
+    /// Heard in the audio, and told in no other way.
+    #[serde(default)]
+    pub in_band: bool,
+}
+
+/// What was typed (RFC 4103).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextSheet {
+    /// When its first character arrived.
+    pub at_ms: u64,
+    /// On which stream.
+    pub label: Option<String>,
+    /// A line, as it stood when it ended; U+FFFD where characters are lost.
+    pub text: String,
 }
 
 /// A metadata document as received.

@@ -88,6 +88,8 @@ struct Open {
     theirs: Option<Crypto>,
     /// Our lines: one, or one a suite while our offer has no answer.
     ours: Vec<Crypto>,
+    /// Theirs and ours for RTCP, where a handshake of its own has brought them.
+    reports: Option<(Crypto, Crypto)>,
     /// They are of before a restart.
     resumed: bool,
 }
@@ -108,12 +110,17 @@ impl StreamKeys {
 
     /// For the port.
     fn protection(&self) -> Arc<Protection> {
-        let Open { theirs, ours, resumed } = &self.open;
+        let Open { theirs, ours, reports, resumed } = &self.open;
+        let of = |crypto: &Crypto| crypto.keys.first().cloned();
         let theirs_encryption = theirs.as_ref().map(|theirs| theirs.encryption).unwrap_or_default();
         Arc::new(Protection {
             theirs: theirs.as_ref().map(|theirs| theirs.keys.clone()).unwrap_or_default(),
+            reports: reports.as_ref().map(|(theirs, _)| theirs.keys.clone()).unwrap_or_default(),
             // As long as it is open which of ours counts, nothing is sent.
-            ours: ours.first().filter(|_| theirs.is_some()).and_then(|ours| ours.keys.first().cloned()),
+            ours: match reports {
+                Some((_, ours)) => of(ours),
+                None => ours.first().filter(|_| theirs.is_some()).and_then(of),
+            },
             encryption: theirs_encryption,
             receiver: self.receiver.clone(),
             sender: self.sender,
@@ -128,12 +135,17 @@ impl StreamKeys {
 }
 
 impl Open {
+    /// Whether there is a key of ours.
+    fn sends(&self) -> bool {
+        !self.ours.is_empty() || self.reports.is_some()
+    }
+
     /// The lines, each behind whose it is.
     fn wrap(&self, port: PortIndex, keyring: &Keyring<'_>) -> String {
         let mut text = zeroize::Zeroizing::new(String::new());
-        for (whose, crypto) in
-            self.theirs.iter().map(|line| ("t ", line)).chain(self.ours.iter().map(|line| ("o ", line)))
-        {
+        let reports = self.reports.iter().flat_map(|(theirs, ours)| [("rt ", theirs), ("ro ", ours)]);
+        let lines = self.theirs.iter().map(|line| ("t ", line)).chain(self.ours.iter().map(|line| ("o ", line)));
+        for (whose, crypto) in lines.chain(reports) {
             text.push_str(whose);
             text.push_str(&crypto.encode());
             text.push('\n');
@@ -144,12 +156,16 @@ impl Open {
     fn unwrap(wrapped: &str, port: PortIndex, keyring: &Keyring<'_>) -> Option<Self> {
         let text = keyring.node.open(&purpose(keyring.session, port), wrapped)?;
         let mut open = Self { resumed: true, ..Self::default() };
+        let (mut report_theirs, mut report_ours) = (None, None);
         for line in core::str::from_utf8(&text).ok()?.lines() {
             match line.split_once(' ')? {
                 ("t", line) => open.theirs = Crypto::parse(line).ok(),
+                ("rt", line) => report_theirs = Crypto::parse(line).ok(),
+                ("ro", line) => report_ours = Crypto::parse(line).ok(),
                 (_, line) => open.ours.extend(Crypto::parse(line).ok()),
             }
         }
+        open.reports = report_theirs.zip(report_ours);
         Some(open)
     }
 }
@@ -264,7 +280,7 @@ impl Streams {
     pub(super) fn reserve_anew(&mut self, session: SessionId, now: Wall, out: &mut Outbox) {
         for live in self.live_mut() {
             let port = live.port();
-            let Some(keys) = live.keys.as_mut().filter(|keys| !keys.open.ours.is_empty()) else { continue };
+            let Some(keys) = live.keys.as_mut().filter(|keys| keys.open.sends()) else { continue };
             keys.sender.reserved = keys.sender.reserved.saturating_add(REPORTS_RESERVED);
             let event = Event::SrtcpReserved { port, reserved: keys.sender.reserved };
             out.push_back(Output::Keep { session, at: now, kept: Kept::Event(event) });
@@ -284,11 +300,27 @@ impl Live {
         self.keys.get_or_insert_with(|| StreamKeys::new(Open::default(), port, keyring));
     }
 
-    /// A handshake of DTLS has brought them.
-    pub(super) fn take_dtls_keys(&mut self, theirs: MasterKey, ours: MasterKey, keyring: &Keyring<'_>) {
+    /// A handshake of DTLS has brought them: for the whole stream, or (without rtcp-mux) for one of its sockets.
+    pub(super) fn take_dtls_keys(&mut self, is_rtcp: bool, theirs: MasterKey, ours: MasterKey, keyring: &Keyring<'_>) {
         let line = |key: MasterKey| Crypto::offer(1, key.into());
-        let open = Open { theirs: Some(line(theirs)), ours: [line(ours)].to_vec(), resumed: false };
-        self.keys = Some(StreamKeys::new(open, self.port(), keyring));
+        let before = self.keys.take();
+        let known = before.as_ref().map(|keys| (keys.sender, keys.receiver.clone()));
+        let before = before.map(|keys| keys.open).unwrap_or_default();
+        let is_muxed = self.settings.rtcp_mux;
+        let open = match is_rtcp {
+            true => Open { reports: Some((line(theirs), line(ours))), resumed: false, ..before },
+            false if is_muxed => Open { theirs: Some(line(theirs)), ours: [line(ours)].to_vec(), ..Open::default() },
+            // With what is agreed on for RTP nothing is sent; who reports goes on under the keys that it has.
+            false => Open { theirs: Some(line(theirs)), ours: Vec::new(), ..before },
+        };
+        let has_same_sender = !is_rtcp && open.reports.is_some();
+        let mut keys = StreamKeys::new(open, self.port(), keyring);
+        match known {
+            Some((sender, _)) if has_same_sender => keys.sender = sender,
+            Some((_, receiver)) if is_rtcp => keys.receiver = receiver,
+            Some(_) | None => {}
+        }
+        self.keys = Some(keys);
         self.protect();
     }
 
@@ -308,7 +340,7 @@ impl Live {
         // A second draw equal to one of theirs cannot be.
         let draw = |keyring: &mut Keyring<'_>| theirs.answer(MasterKey::draw(theirs.suite, keyring.random));
         let ours: Vec<Crypto> = draw(keyring).or_else(|| draw(keyring)).into_iter().collect();
-        let open = Open { theirs: Some(theirs.clone()), ours, resumed: false };
+        let open = Open { theirs: Some(theirs.clone()), ours, ..Open::default() };
         self.keys = Some(StreamKeys::new(open, port, keyring));
     }
 
@@ -339,7 +371,10 @@ impl Live {
         let fresh = self.keys.as_ref().map(StreamKeys::protection);
         let same = match (&self.settings.srtp, &fresh) {
             (Some(old), Some(new)) => {
-                old.theirs == new.theirs && old.ours == new.ours && old.encryption == new.encryption
+                old.theirs == new.theirs
+                    && old.reports == new.reports
+                    && old.ours == new.ours
+                    && old.encryption == new.encryption
             }
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,

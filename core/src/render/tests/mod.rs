@@ -2,6 +2,7 @@
 
 mod call;
 mod clean;
+mod codecs;
 mod faults;
 mod people;
 mod signalling;
