@@ -104,8 +104,8 @@ fn port(key: Option<&InlineKey>, packets: u32) -> u128 {
         rtcp_mux: true,
         seed: 1,
         digits: Digits::Keep,
-        srtp: key.map(secure),
         dtls: false,
+        srtp: key.map(secure),
     };
     let mut port = Port::new(settings, Now { monotonic: Monotonic(0), wall: Wall(0) });
     let mut sender = key.and_then(|key| Sender::new(key, Encryption::default()));

@@ -11,9 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use support::raw::{Draft, Raw, SOON};
 use support::server::{Server, Setup};
-use support::src::body::{Body, sdp};
-use support::src::{Direction, Message, Transport};
-use support::{becomes_true, recordings, sipp};
+use support::src::{Message, Transport};
+use support::{becomes_true, sipp};
 
 /// Longer than a server needs that answers at all.
 const SILENCE: Duration = Duration::from_millis(700);
@@ -136,7 +135,7 @@ fn a_foreign_client_authenticates_by_digest() {
     if !sipp::present() {
         return;
     }
-    // This SIPp knows MD5 only. SHA-256 has the examples of RFC 7616 beside the code.
+    // This SIPp knows MD5 only. SHA-256 has the client in Python below, and the examples of RFC 7616 beside the code.
     for algorithms in ["[MD5]", "[MD5, SHA-256]"] {
         let server = Setup::default()
             .set("server.digest=true")
@@ -146,6 +145,31 @@ fn a_foreign_client_authenticates_by_digest() {
         assert!(sipp_digest(server.sip, "open sesame", "30s", server.scratch()), "{algorithms}\n{}", server.tail());
         assert!(!sipp_digest(server.sip, "wrong", "3s", server.scratch()), "{algorithms}");
         says(&server, "Wrong Credentials");
+    }
+}
+
+/// Python's hashlib and our client of `testdata/python`: each algorithm, right and wrong, and the same answer again.
+#[test]
+fn a_client_in_python_authenticates_by_each_algorithm() {
+    let server = Setup::default()
+        .set("server.digest=true")
+        .set("auth.sip.algorithms=[SHA-256, SHA-512-256, MD5]")
+        .set("auth.sip.users=[{name: sbc-a, password: 'open sesame'}]")
+        .start();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/python/digest.py");
+    let statuses = |carrier: &str, algorithm: &str, password: &str| {
+        let place = [server.sip.ip().to_string(), server.sip.port().to_string()];
+        let mut python = Command::new("python3");
+        let output = python.arg(&script).args(place).args([carrier, algorithm, "sbc-a", password]).output();
+        let output = output.map_err(|error| support::lacking(&format!("python3: {error}"))).ok()?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{carrier} {algorithm}: {said}{}", String::from_utf8_lossy(&output.stderr));
+        Some(said.lines().map(|line| line.parse().unwrap()).collect::<Vec<u16>>())
+    };
+    for (carrier, algorithm) in [("udp", "SHA-256"), ("tcp", "SHA-256"), ("udp", "SHA-512-256"), ("tcp", "MD5")] {
+        let Some(right) = statuses(carrier, algorithm, "open sesame") else { return };
+        assert_eq!(right, [401, 200, 200, 401], "{carrier} {algorithm}: the same credentials are not taken twice");
+        assert_eq!(statuses(carrier, algorithm, "wrong").unwrap(), [401, 401], "{carrier} {algorithm}");
     }
 }
 

@@ -205,6 +205,8 @@ pub enum Alarm {
     NoAnswer,
     /// The session was not refreshed in time (RFC 4028 10) while its RTP still flows.
     SessionExpired,
+    /// SRTP comes, and none of it is under a key that was agreed on.
+    Undecryptable,
     /// A handshake of DTLS came to nothing: a certificate that the SDP does not name, or no common ground.
     NotSecured,
 }

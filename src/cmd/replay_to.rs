@@ -100,7 +100,13 @@ pub(super) struct Wire {
 
 impl Wire {
     /// What they come to, for the server at `to`.
-    pub(super) fn options(self, to: String, files: Vec<PathBuf>, json: bool, progress: bool) -> anyhow::Result<Options> {
+    pub(super) fn options(
+        self,
+        to: String,
+        files: Vec<PathBuf>,
+        json: bool,
+        progress: bool,
+    ) -> anyhow::Result<Options> {
         let hold = match self.hold[..] {
             [] => None,
             [at, length] => Some((at, length)),
@@ -158,7 +164,10 @@ fn password(file: Option<&Path>) -> anyhow::Result<Password> {
         return Ok(Password::new(text.lines().next().unwrap_or("")));
     }
     let from_environment = std::env::var(PASSWORD);
-    from_environment.map(Password::new).ok().with_context(|| format!("--user: set ${PASSWORD}, or name a --password-file"))
+    from_environment
+        .map(Password::new)
+        .ok()
+        .with_context(|| format!("--user: set ${PASSWORD}, or name a --password-file"))
 }
 
 fn positive(text: &str) -> Result<f64, String> {

@@ -1,6 +1,7 @@
 //! The configuration as types. Each default is stated once, in a `Default` here; `siprec.example.yaml` shows them all.
 
 use serde::{Deserialize, Serialize};
+use siprec_core::render::{FileFormat, Layout, Rendition};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -162,7 +163,10 @@ impl Default for MediaConfig {
         Self {
             port_range: PortRange { first: 10_000, last: 20_000 },
             advertised_address: None,
-            codecs: ["G.711", "L16", "G.722", "opus", "G.729"].iter().filter_map(|name| name.parse().ok()).collect(),
+            codecs: ["G.711", "L16", "G.722", "opus", "G.729", "GSM"]
+                .iter()
+                .filter_map(|name| name.parse().ok())
+                .collect(),
             codecs_strict: false,
             rtp_timeout: Span(Duration::from_secs(30)),
             require_srtp: false,
@@ -259,6 +263,22 @@ pub struct ArchiveConfig {
     pub keep_journal: Span,
     /// The zone of dates made for people; paths and sheets are in UTC.
     pub time_zone: String,
+    /// What of a call stands in no proof sheet and in no row of the catalog.
+    pub leave_out: Vec<SheetDetail>,
+}
+
+/// What can be left out of proof sheets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SheetDetail {
+    /// Display names.
+    Names,
+    /// Addresses of record, and ids that may be numbers.
+    Addresses,
+    /// What vendors call the call.
+    CallIds,
+    /// The metadata as received.
+    Metadata,
 }
 
 impl Default for ArchiveConfig {
@@ -268,6 +288,7 @@ impl Default for ArchiveConfig {
             min_free: ByteSize(1 << 30),
             keep_journal: Span(Duration::from_secs(7 * 86_400)),
             time_zone: "UTC".into(),
+            leave_out: Vec::new(),
         }
     }
 }
@@ -276,13 +297,24 @@ impl Default for ArchiveConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RecordingConfig {
+    /// How voices are laid out in files.
+    pub layout: Layout,
+    /// In what form files are written.
+    pub format: FileFormat,
     /// Recordings rendered at one time.
     pub render_workers: u16,
 }
 
+impl RecordingConfig {
+    /// Layout and format.
+    pub fn rendition(&self) -> Rendition {
+        Rendition { layout: self.layout, format: self.format }
+    }
+}
+
 impl Default for RecordingConfig {
     fn default() -> Self {
-        Self { render_workers: 1 }
+        Self { layout: Layout::Stereo, format: FileFormat::Wav, render_workers: 1 }
     }
 }
 

@@ -76,11 +76,11 @@ impl G722 {
     pub(super) fn decode(&mut self, payload: &[u8], out: &mut Vec<i16>) {
         for &octet in payload {
             let (low, high) = (usize::from(octet & 0x3f), usize::from(octet >> 6));
-            let r_low = clip_15(self.low.s + (self.low.scale * LOW_6[low] >> 15));
+            let r_low = clip_15(self.low.s + ((self.low.scale * LOW_6[low]) >> 15));
             let coarse = low >> 2;
-            self.low.adapt(self.low.scale * LOW_4[coarse] >> 15);
+            self.low.adapt((self.low.scale * LOW_4[coarse]) >> 15);
             self.low.rescale(LOW_STEP[coarse], LOW_SCALE_MAX, 8);
-            let d_high = self.high.scale * HIGH_2[high] >> 15;
+            let d_high = (self.high.scale * HIGH_2[high]) >> 15;
             let r_high = clip_15(self.high.s + d_high);
             self.high.adapt(d_high);
             self.high.rescale(HIGH_STEP[high], HIGH_SCALE_MAX, 10);
@@ -113,7 +113,7 @@ impl Band {
         self.zeros(d);
         self.p = [p, self.p[0]];
         self.r = [r, self.r[0]];
-        let pole = |a: i32, r: i32| a * saturate(r + r) >> 15;
+        let pole = |a: i32, r: i32| (a * saturate(r + r)) >> 15;
         let sp = saturate(pole(self.a[0], self.r[0]) + pole(self.a[1], self.r[1]));
         self.s = saturate(sp + self.sz);
     }
@@ -125,9 +125,9 @@ impl Band {
         let slope = saturate(a1 << 2);
         let slope = if same { (-slope).min(i32::from(i16::MAX)) } else { slope };
         let step = if same_before { 128 } else { -128 };
-        let a2 = ((slope >> 7) + step + (a2 * 32_512 >> 15)).clamp(-12_288, 12_288);
+        let a2 = ((slope >> 7) + step + ((a2 * 32_512) >> 15)).clamp(-12_288, 12_288);
         let limit = 15_360 - a2;
-        let a1 = saturate((if same { 192 } else { -192 }) + (a1 * 32_640 >> 15)).clamp(-limit, limit);
+        let a1 = saturate((if same { 192 } else { -192 }) + ((a1 * 32_640) >> 15)).clamp(-limit, limit);
         self.a = [a1, a2];
     }
 
@@ -136,17 +136,17 @@ impl Band {
         for (b, before) in self.b.iter_mut().zip(&self.d) {
             let step = if d == 0 { 0 } else { 128 };
             let step = if (*before < 0) == (d < 0) { step } else { -step };
-            *b = saturate(step + (*b * 32_640 >> 15));
+            *b = saturate(step + ((*b * 32_640) >> 15));
         }
         self.d.rotate_right(1);
         self.d[0] = d;
-        let sum: i32 = self.b.iter().zip(&self.d).map(|(&b, &d)| b * saturate(d + d) >> 15).sum();
+        let sum: i32 = self.b.iter().zip(&self.d).map(|(&b, &d)| (b * saturate(d + d)) >> 15).sum();
         self.sz = saturate(sum);
     }
 
     /// LOGSCL, SCALEL, LOGSCH and SCALEH.
     fn rescale(&mut self, step: i32, limit: i32, whole: i32) {
-        self.log_scale = ((self.log_scale * 32_512 >> 15) + step).clamp(0, limit);
+        self.log_scale = (((self.log_scale * 32_512) >> 15) + step).clamp(0, limit);
         let part = EXPONENT[(self.log_scale >> 6 & 31) as usize];
         let shift = whole - (self.log_scale >> 11);
         self.scale = (if shift < 0 { part << -shift } else { part >> shift }) << 2;

@@ -5,16 +5,20 @@
 //! | `PCMU`, `PCMA` (ITU-T G.711), any clock rate, any number of channels | packet by packet |
 //! | `L16` (RFC 3551 4.5.11), any clock rate, any number of channels | packet by packet |
 //! | `G722` (RFC 3551 4.5.2), 16 kHz by a clock of 8 kHz | in order |
+//! | `G729` (RFC 3551 4.5.6), with Annexes A and B | in order |
 //! | `GSM` (RFC 3551 4.5.8) | in order |
 //! | `opus` (RFC 7587), as one channel | in order |
-//! | `telephone-event` (RFC 4733), `CN` (RFC 3389) | nothing to hear |
+//! | `CN` (RFC 3389) | as noise, until the next packet |
+//! | `telephone-event` (RFC 4733) | nothing to hear |
 //! | anything else | captured, not rendered |
 //!
 //! What is decoded packet by packet needs no memory. The others have a [`State`] a source, which wants its packets in the
 //! order of sequence numbers. How long a packet is can be told of each without decoding it.
 
+mod comfort;
 mod g711;
 mod g722;
+mod g729;
 mod gsm;
 mod l16;
 mod loss;
@@ -59,19 +63,23 @@ pub struct Decoder {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scheme {
+    /// Comfort noise: samples of no length, and of any.
+    Comfort,
     ALaw,
     MuLaw,
     Linear16,
     G722,
+    G729,
     Gsm,
     Opus,
 }
 
-const SCHEMES: [(&str, Scheme); 6] = [
+const SCHEMES: [(&str, Scheme); 7] = [
     ("PCMA", Scheme::ALaw),
     ("PCMU", Scheme::MuLaw),
     ("L16", Scheme::Linear16),
     ("G722", Scheme::G722),
+    ("G729", Scheme::G729),
     ("GSM", Scheme::Gsm),
     ("opus", Scheme::Opus),
 ];
@@ -92,6 +100,11 @@ impl Coding {
 }
 
 impl Decoder {
+    /// Of comfort noise by a clock of `clock_rate`.
+    pub fn comfort(clock_rate: u32) -> Self {
+        Self { scheme: Scheme::Comfort, clock_rate, channels: 1 }
+    }
+
     /// The same packets by another clock than was announced.
     #[must_use]
     pub fn with_clock_rate(self, clock_rate: u32) -> Self {
@@ -108,7 +121,9 @@ impl Decoder {
             Scheme::ALaw | Scheme::MuLaw | Scheme::Linear16 => {
                 u32::try_from(payload.len() / self.frame_bytes()).unwrap_or(0)
             }
+            Scheme::Comfort => 0,
             Scheme::G722 => of(payload.len(), NARROW_RATE),
+            Scheme::G729 => of(g729::frames(payload) * g729::FRAME_SAMPLES, NARROW_RATE),
             Scheme::Gsm => of(payload.len() / gsm::FRAME_BYTES * gsm::FRAME_SAMPLES, NARROW_RATE),
             Scheme::Opus => of(opus::samples(payload) as usize, opus::RATE),
         }
@@ -119,19 +134,33 @@ impl Decoder {
         match self.scheme {
             Scheme::ALaw | Scheme::MuLaw | Scheme::Linear16 => self.clock_rate,
             Scheme::G722 => G722_RATE,
-            Scheme::Gsm => NARROW_RATE,
+            Scheme::Comfort | Scheme::G729 | Scheme::Gsm => NARROW_RATE,
             Scheme::Opus => opus::bandwidth_rate(payload),
         }
     }
 
     /// Whether a payload says that speech pauses: what follows it in time was not sent.
     pub fn is_pause(&self, payload: &[u8]) -> bool {
-        self.scheme == Scheme::Opus && payload.len() <= opus::LONGEST_PAUSE
+        match self.scheme {
+            Scheme::Opus => payload.len() <= opus::LONGEST_PAUSE,
+            Scheme::G729 => g729::ends_in_noise(payload),
+            Scheme::Comfort => true,
+            Scheme::ALaw | Scheme::MuLaw | Scheme::Linear16 | Scheme::G722 | Scheme::Gsm => false,
+        }
+    }
+
+    /// Whether it is noise that goes on after `payload`, until the next packet.
+    pub fn goes_on(&self, payload: &[u8]) -> bool {
+        match self.scheme {
+            Scheme::Comfort => !payload.is_empty(),
+            Scheme::G729 => g729::ends_in_noise(payload),
+            Scheme::ALaw | Scheme::MuLaw | Scheme::Linear16 | Scheme::G722 | Scheme::Gsm | Scheme::Opus => false,
+        }
     }
 
     /// Whether the codec itself makes up what did not come.
     pub fn conceals(&self) -> bool {
-        matches!(self.scheme, Scheme::Gsm | Scheme::Opus)
+        matches!(self.scheme, Scheme::G729 | Scheme::Gsm | Scheme::Opus)
     }
 
     /// Samples of the last lost packet that `payload`, which came after it, brings once more (ticks of the RTP clock).
@@ -160,6 +189,8 @@ impl Decoder {
         match self.scheme {
             Scheme::ALaw | Scheme::MuLaw | Scheme::Linear16 => None,
             Scheme::G722 => Some(State::g722()),
+            Scheme::Comfort => Some(State::comfort()),
+            Scheme::G729 => Some(State::g729()),
             Scheme::Gsm => Some(State::gsm()),
             Scheme::Opus => State::opus(opus::decoder_rate(sample_rate)),
         }
@@ -174,7 +205,7 @@ impl Decoder {
             (Scheme::ALaw, _) => self.mix_down(payload.iter().map(|&byte| ALAW[usize::from(byte)]), out),
             (Scheme::MuLaw, _) => self.mix_down(payload.iter().map(|&byte| MULAW[usize::from(byte)]), out),
             (Scheme::Linear16, _) => self.mix_down(l16::samples(payload), out),
-            (Scheme::G722 | Scheme::Gsm | Scheme::Opus, _) => {}
+            (Scheme::Comfort | Scheme::G722 | Scheme::G729 | Scheme::Gsm | Scheme::Opus, _) => {}
         }
     }
 

@@ -3,7 +3,9 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::comfort::Comfort;
 use super::g722::G722;
+use super::g729::{self, G729};
 use super::gsm::{self, Gsm};
 use super::opus::Opus;
 
@@ -17,14 +19,24 @@ pub struct State {
 
 #[derive(Debug)]
 enum Kind {
+    Comfort(Box<Comfort>),
     G722(Box<G722>),
+    G729(Box<G729>),
     Gsm(Box<Gsm>),
     Opus(Opus),
 }
 
 impl State {
+    pub(super) fn comfort() -> Self {
+        Self { kind: Kind::Comfort(Box::default()), sample_rate: super::NARROW_RATE }
+    }
+
     pub(super) fn g722() -> Self {
         Self { kind: Kind::G722(Box::default()), sample_rate: super::G722_RATE }
+    }
+
+    pub(super) fn g729() -> Self {
+        Self { kind: Kind::G729(Box::default()), sample_rate: super::NARROW_RATE }
     }
 
     pub(super) fn gsm() -> Self {
@@ -43,18 +55,22 @@ impl State {
     /// Appends the samples of the next packet.
     pub fn decode(&mut self, payload: &[u8], out: &mut Vec<i16>) {
         match &mut self.kind {
+            Kind::Comfort(comfort) => comfort.describe(payload),
             Kind::G722(g722) => g722.decode(payload, out),
+            Kind::G729(g729) => g729.decode(payload, out),
             Kind::Gsm(gsm) => gsm.decode(payload, out),
             Kind::Opus(opus) => opus.decode(payload, out),
         }
     }
 
-    /// Appends `samples` in place of what did not come before the payload `next`, and says `true`; `false` of a codec
+    /// Appends `samples` in place of what did not come before the payload `next`, or of noise that goes on, and says `true`; `false` of a codec
     /// that has no concealment of its own.
     pub fn conceal(&mut self, samples: usize, next: Option<&[u8]>, out: &mut Vec<i16>) -> bool {
         let end = out.len().saturating_add(samples);
         match &mut self.kind {
+            Kind::Comfort(comfort) => comfort.make(samples, out),
             Kind::G722(_) => return false,
+            Kind::G729(g729) => (0..samples.div_ceil(g729::FRAME_SAMPLES)).for_each(|_| g729.conceal(out)),
             Kind::Gsm(gsm) => (0..samples.div_ceil(gsm::FRAME_SAMPLES)).for_each(|_| gsm.conceal(out)),
             Kind::Opus(opus) => opus.conceal(samples, next, out),
         }

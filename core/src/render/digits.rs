@@ -3,6 +3,9 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::layout::Leg;
+use super::sheet::{ChannelName, DigitSheet, Sidecar};
+use super::tones::Tone;
 use super::track::Heard;
 use crate::entry::PortIndex;
 use crate::rtp::event::{MASKED, TelephoneEvent};
@@ -12,6 +15,9 @@ use crate::sip::Message;
 const MAX_LISTED: usize = 1_000;
 /// Sources whose event at hand is remembered.
 const MAX_SOURCES: usize = 64;
+
+/// The same key told twice within this time, in the audio and by an event, is one.
+const SAME_MS: u64 = 1_500;
 
 /// A key that was pressed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +91,44 @@ impl Digits {
         if self.pressed.len() < MAX_LISTED {
             self.pressed.push(pressed);
         }
+    }
+}
+
+impl Sidecar {
+    /// Lists the keys that are heard in a pair of channels, but for those that were told in another way. Where one was masked before
+    /// it was kept, none of those heard is named.
+    pub(super) fn list_tones(&mut self, pair: usize, legs: &[Leg], tones: &[Vec<Tone>]) {
+        let masked = self.digits.iter().any(|digit| digit.digit.is_none());
+        let told: Vec<(u64, Option<String>)> = self.digits.iter().map(|d| (d.at_ms, d.digit.clone())).collect();
+        let is_told = |tone: &Tone| {
+            told.iter().any(|(at_ms, digit)| {
+                at_ms.abs_diff(tone.at_ms) <= SAME_MS
+                    && digit.as_ref().is_none_or(|digit| digit.chars().eq(core::iter::once(tone.digit)))
+            })
+        };
+        for (tones, side) in tones.iter().zip([ChannelName::Left, ChannelName::Right]) {
+            let leg = legs.iter().find(|leg| {
+                leg.seat.file == pair && (leg.seat.channel == side || leg.seat.channel == ChannelName::Both)
+            });
+            // Both channels of a mixed stream are the same.
+            if leg.is_some_and(|leg| leg.seat.channel == ChannelName::Both && side == ChannelName::Right) {
+                continue;
+            }
+            let label = leg.and_then(|leg| self.streams.get(leg.stream)?.label.clone());
+            for tone in tones.iter().filter(|tone| !is_told(tone)) {
+                if self.digits.len() < MAX_LISTED {
+                    self.digits.push(DigitSheet {
+                        at_ms: tone.at_ms,
+                        duration_ms: tone.duration_ms,
+                        digit: (!masked).then(|| tone.digit.to_string()),
+                        label: label.clone(),
+                        by_info: false,
+                        in_band: true,
+                    });
+                }
+            }
+        }
+        self.digits.sort_by_key(|digit| digit.at_ms);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Pass 2: the entries once more become the samples of one file.
+//! Pass 2: the entries once more become the samples of one pair of channels.
 //!
 //! ```text
 //!   arrival - SETTLED_NS                    arrival
@@ -37,11 +37,13 @@ const MAX_STRETCH: usize = 64;
 const MAX_VOICES: usize = 64;
 /// What a codec makes up fades out over this time, where the loss goes on.
 const FADE_NS: i64 = 10_000_000;
+/// Noise that goes on is made in parts.
+const NOISE_NS: i64 = 20_000_000;
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
 /// Pass 2: takes the same entries as pass 1, in the same order, and gives the samples of one file.
 #[derive(Debug)]
-pub struct Mixer<'p> {
+pub(super) struct Mixer<'p> {
     plan: &'p Plan,
     file: usize,
     frames: i64,
@@ -52,6 +54,8 @@ pub struct Mixer<'p> {
     canvas: Canvas<'p>,
     /// Frames before this one do not change any more.
     settled: i64,
+    /// The last arrival.
+    now: i64,
 }
 
 /// A source whose packets are played in order.
@@ -63,6 +67,15 @@ struct Voice {
     queue: Queue<Held>,
     state: Option<(Decoder, State)>,
     end: Option<End>,
+    noise: Option<Noise>,
+}
+
+/// Noise that goes on from here.
+#[derive(Debug, Clone, Copy)]
+struct Noise {
+    epoch: usize,
+    at: i64,
+    channel: ChannelName,
 }
 
 /// A packet that waits.
@@ -86,9 +99,12 @@ struct Canvas<'p> {
 }
 
 impl<'p> Mixer<'p> {
-    /// A mixer of `plan.files[file]`; of no samples if there is no such file.
-    pub fn new(plan: &'p Plan, file: usize) -> Self {
-        let (rate, frames) = plan.files.get(file).map_or((1, 0), |file| (file.sample_rate.max(1), file.frames));
+    /// A mixer of pair `file`; of no samples if there is no such pair.
+    pub(super) fn new(plan: &'p Plan, file: usize) -> Self {
+        let (rate, frames) = {
+            let pair = plan.pair(file);
+            (pair.rate.max(1), pair.frames)
+        };
         let block = usize::try_from(rate.saturating_mul(BLOCK_SECONDS)).unwrap_or(1);
         let ahead = (SETTLED_NS + AHEAD_NS) / NANOS_PER_SECOND * i64::from(rate);
         let window = Window::new(block, usize::try_from(ahead).unwrap_or(0));
@@ -102,16 +118,18 @@ impl<'p> Mixer<'p> {
             voices: Vec::new(),
             canvas: Canvas { plan, rate, window, decoded: Vec::new(), beyond: Vec::new() },
             settled: 0,
+            now: 0,
         }
     }
 
     /// Takes the next entry. Call [`Mixer::poll_block`] until `None` afterwards.
-    pub fn entry(&mut self, entry: &Entry<'_>) {
+    pub(super) fn entry(&mut self, entry: &Entry<'_>) {
         let at = entry.at.0;
         match &entry.kind {
             Kind::Rtp { protected: Some(Protected::Sealed), .. } => {}
             Kind::Rtp { port, from, packet, .. } => {
                 self.settled = self.settled.max(self.canvas.frame(at.saturating_sub(SETTLED_NS)).min(self.frames));
+                self.now = self.now.max(at);
                 self.play_waiting(at);
                 if let Some(heard) = self.tracker.packet(at, *port, *from, packet) {
                     let in_scope = self.scope.takes(*port);
@@ -132,7 +150,8 @@ impl<'p> Mixer<'p> {
         self.holes.event(event);
         for voice in self.voices.iter_mut().filter(|voice| interrupts(event, Some(voice.port))) {
             voice.play_all(&mut self.canvas);
-            voice.end = None;
+            voice.fill_noise(self.canvas.frame(at), &mut self.canvas);
+            (voice.end, voice.noise) = (None, None);
         }
         match event {
             Event::Stream(stream) => self.tracker.stream(stream),
@@ -155,16 +174,17 @@ impl<'p> Mixer<'p> {
     }
 
     /// Says that there are no more entries. Call [`Mixer::poll_block`] until `None` afterwards.
-    pub fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         for voice in &mut self.voices {
             voice.play_all(&mut self.canvas);
+            voice.fill_noise(self.canvas.frame(self.now), &mut self.canvas);
         }
         self.bridge_holes(i64::MAX);
         self.settled = self.frames;
     }
 
     /// The next interleaved samples, when a block of them is final.
-    pub fn poll_block(&mut self) -> Option<&[i16]> {
+    pub(super) fn poll_block(&mut self) -> Option<&[i16]> {
         if self.canvas.window.ready(self.settled, self.frames).is_none() {
             self.canvas.write_beyond();
             return None;
@@ -180,7 +200,14 @@ impl<'p> Mixer<'p> {
     /// Plays a packet, or lets it wait.
     fn packet(&mut self, at: i64, port: PortIndex, heard: &Heard<'_>, channel: ChannelName) {
         let known = self.voices.iter().position(|voice| voice.source == heard.source);
-        let needs_order = heard.audio.as_ref().is_some_and(|audio| !audio.decoder.is_stateless());
+        let needs_order =
+            heard.audio.as_ref().or(heard.noise.as_ref()).is_some_and(|audio| !audio.decoder.is_stateless());
+        // Who speaks now ends the noise of who spoke there before.
+        if heard.audio.is_some() {
+            for voice in self.voices.iter_mut().filter(|voice| voice.source != heard.source) {
+                voice.noise = voice.noise.filter(|noise| noise.channel != channel);
+            }
+        }
         let index = match known {
             Some(index) => index,
             None if needs_order => self.new_voice(heard.source, port),
@@ -199,11 +226,11 @@ impl<'p> Mixer<'p> {
         }
         match voice.queue.turn(heard) {
             Turn::Now => {
-                voice.play(heard.sequence, heard.audio.as_ref(), channel, &mut self.canvas);
+                voice.play(heard.sequence, heard.audio.as_ref().or(heard.noise.as_ref()), channel, &mut self.canvas);
                 voice.play_waiting(at, &mut self.canvas);
             }
             Turn::Wait => {
-                let audio = heard.audio.as_ref();
+                let audio = heard.audio.as_ref().or(heard.noise.as_ref());
                 let audio = audio.map(|a| (a.epoch, a.from, a.to, a.decoder, a.payload.to_vec()));
                 let held = Held { sequence: heard.sequence, channel, audio };
                 voice.queue.push(at, heard.sequence, heard.payload.len(), held);
@@ -215,7 +242,7 @@ impl<'p> Mixer<'p> {
 
     /// Of too many voices, that which was silent for longest is forgotten.
     fn new_voice(&mut self, source: usize, port: PortIndex) -> usize {
-        let voice = Voice { source, port, used_at: 0, queue: Queue::default(), state: None, end: None };
+        let voice = Voice { source, port, used_at: 0, queue: Queue::default(), state: None, end: None, noise: None };
         if self.voices.len() < MAX_VOICES {
             self.voices.push(voice);
             return self.voices.len() - 1;
@@ -230,8 +257,10 @@ impl<'p> Mixer<'p> {
     }
 
     fn play_waiting(&mut self, at: i64) {
+        let settling = self.canvas.frame(at.saturating_sub(WAIT_NS));
         for voice in &mut self.voices {
             voice.play_waiting(at, &mut self.canvas);
+            voice.fill_noise(settling, &mut self.canvas);
         }
     }
 
@@ -268,6 +297,10 @@ impl Voice {
     fn play(&mut self, sequence: i64, audio: Option<&Audio<'_>>, channel: ChannelName, canvas: &mut Canvas<'_>) {
         let end = core::mem::replace(&mut self.end, End::of(sequence, audio));
         let Some(audio) = audio else { return };
+        if let Some((from, _)) = canvas.frames(audio.epoch, audio.from, audio.to) {
+            self.fill_noise(from, canvas);
+        }
+        self.noise = None;
         if audio.decoder.is_stateless() {
             canvas.place(audio, channel);
             return;
@@ -283,6 +316,23 @@ impl Voice {
         canvas.decoded.clear();
         state.decode(audio.payload, &mut canvas.decoded);
         canvas.place_decoded(audio.epoch, audio.from, audio.to, channel);
+        let goes_on = audio.decoder.goes_on(audio.payload);
+        self.noise = goes_on.then_some(Noise { epoch: audio.epoch, at: audio.to, channel });
+    }
+
+    /// Makes noise as far as frame `until`, or a little further: what comes then is written over it.
+    fn fill_noise(&mut self, until: i64, canvas: &mut Canvas<'_>) {
+        let (Some(noise), Some((_, state))) = (&mut self.noise, &mut self.state) else { return };
+        let samples = usize::try_from(NOISE_NS * i64::from(state.sample_rate()) / NANOS_PER_SECOND).unwrap_or(0);
+        while canvas.frames(noise.epoch, noise.at, noise.at).is_some_and(|(from, _)| from < until) {
+            let to = noise.at.saturating_add(NOISE_NS);
+            canvas.decoded.clear();
+            if !state.conceal(samples, None, &mut canvas.decoded) {
+                break;
+            }
+            canvas.place_decoded(noise.epoch, noise.at, to, noise.channel);
+            noise.at = to;
+        }
     }
 }
 

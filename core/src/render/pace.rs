@@ -22,6 +22,8 @@ pub(super) struct Pace {
     found: Option<(u8, u32)>,
     suspected: Option<u32>,
     pairs: u8,
+    /// Whether it was found with the newest packet.
+    pub(super) is_news: bool,
 }
 
 impl Pace {
@@ -38,6 +40,7 @@ impl Pace {
         if !place.is_newest() {
             return now;
         }
+        self.is_news = false;
         let lasts = RATES.map(|rate| decoder.with_clock_rate(rate).ticks(packet.payload));
         let before = self.newest.replace((packet.payload_type, packet.timestamp, lasts));
         let follows = place == (Place::Next { missing: 0 });
@@ -56,6 +59,7 @@ impl Pace {
         match self.suspected.filter(|_| self.pairs >= CONVINCING) {
             Some(rate) => {
                 self.found = Some((packet.payload_type, rate));
+                self.is_news = true;
                 (self.suspected, self.pairs) = (None, 0);
                 decoder.with_clock_rate(rate)
             }

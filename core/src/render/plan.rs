@@ -11,13 +11,15 @@ use super::epochs::{Clocks, EpochRecord};
 use super::finish;
 use super::holes::Holes;
 use super::lanes::Seat;
+use super::layout::{FileCoding, Laid, Pair, Rendition, Take};
 use super::ports::PortRecord;
 use super::scope::Scope;
 use super::sealed::SealedPackets;
 use super::sheet::{AlarmSheet, ClockStep, DiskStall, Sidecar};
 use super::signalling::Signalling;
+use super::text::Text;
 use super::track::{Heard, Tracker};
-use super::wav::WavFormat;
+use super::wav::{WavCoding, WavFormat};
 use crate::deviation::Deviation;
 use crate::entry::{Alarm, Entry, Event, Kind, PortIndex, Protected, SegmentHeader};
 use crate::seed::{RecordingId, SessionId};
@@ -32,6 +34,7 @@ pub struct Plan {
     pub sidecar: Sidecar,
     /// The audio files to be mixed, at least one, in the order of [`Sidecar::files`].
     pub files: Vec<FilePlan>,
+    pub(super) laid: Laid,
     pub(super) recording: RecordingId,
     /// t = 0, ns.
     pub(super) zero: i64,
@@ -43,20 +46,35 @@ pub struct Plan {
 /// An audio file to be mixed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilePlan {
-    /// Its name beside the sidecar: `<id>.wav`, `<id>-2.wav`.
+    /// Its name beside the sidecar: `<id>.wav`, `<id>-2.wav`; by its coding `.flac`, `.opus`.
     pub name: String,
     /// Hz.
     pub sample_rate: u32,
-    /// Always two.
+    /// Two in stereo, else one.
     pub channels: u16,
     /// Samples a channel.
     pub frames: u64,
+    /// What its octets are.
+    pub coding: FileCoding,
+    pub(super) take: Take,
 }
 
 impl FilePlan {
     /// What its WAV header says.
     pub fn wav(&self) -> WavFormat {
-        WavFormat { sample_rate: self.sample_rate, channels: self.channels, frames: self.frames }
+        let coding = match self.coding {
+            FileCoding::ALaw => WavCoding::ALaw,
+            FileCoding::MuLaw => WavCoding::MuLaw,
+            FileCoding::Pcm16 | FileCoding::Flac | FileCoding::Opus => WavCoding::Pcm16,
+        };
+        WavFormat { coding, sample_rate: self.sample_rate, channels: self.channels, frames: self.frames }
+    }
+}
+
+impl Plan {
+    /// Rate and length of a pair of channels; of no samples if there is no such pair.
+    pub(super) fn pair(&self, pair: usize) -> Pair {
+        self.laid.pairs.get(pair).copied().unwrap_or(Pair { rate: 1, frames: 0 })
     }
 }
 
@@ -74,6 +92,7 @@ pub struct Planner {
     pub(super) signalling: Signalling,
     pub(super) digits: Digits,
     pub(super) holes: Holes,
+    pub(super) text: Text,
     pub(super) notes: Notes,
     /// The last entry of the recording.
     pub(super) last_at: Option<i64>,
@@ -108,6 +127,7 @@ impl Planner {
             signalling: Signalling::default(),
             digits: Digits::default(),
             holes: Holes::default(),
+            text: Text::default(),
             notes: Notes::default(),
             last_at: None,
         }
@@ -148,9 +168,9 @@ impl Planner {
     }
 
     /// Ends pass 1.
-    pub fn finish(mut self) -> Plan {
+    pub fn finish(mut self, rendition: Rendition) -> Plan {
         while self.holes.due(i64::MAX).is_some() {}
-        finish::finish(&self)
+        finish::finish(&self, rendition)
     }
 
     fn packet(&mut self, at: i64, port: PortIndex, heard: &Heard<'_>) {
@@ -176,6 +196,14 @@ impl Planner {
         }
         if self.is_of_events(port, heard) {
             self.digits.packet(at, port, heard);
+        }
+        if self.ports.get(&port).is_some_and(|record| record.stream.media.eq_ignore_ascii_case("text")) {
+            let format = heard.format.and_then(|format| self.tracker.port(port)?.formats.get(format));
+            if let Some(format) =
+                format.filter(|format| format.name.starts_with("t140/") || format.name.starts_with("red/"))
+            {
+                self.text.packet(at, port, heard, format.name.starts_with("red/"));
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
+use super::layout::{FileCoding, Rendition};
 use super::levels::Levels;
 use crate::deviation::Deviation;
 use crate::entry::{Alarm, EndCause, PauseCause, SourceChange};
@@ -55,8 +56,14 @@ pub struct Sidecar {
     /// Keys that were pressed.
     #[serde(default)]
     pub digits: Vec<DigitSheet>,
+    /// Lines that were typed.
+    #[serde(default)]
+    pub text: Vec<TextSheet>,
     /// The metadata as received.
     pub metadata: Vec<RawMetadata>,
+    /// How it was rendered.
+    #[serde(default)]
+    pub rendition: Rendition,
     /// The audio files.
     pub files: Vec<FileSheet>,
     /// What was received, and what was not.
@@ -140,6 +147,8 @@ pub enum ChannelName {
     Right,
     /// Both: a mixed stream, not separable.
     Both,
+    /// The one channel of a file.
+    Mono,
     /// Not rendered.
     None,
 }
@@ -153,6 +162,9 @@ pub struct StreamSheet {
     pub m_line: u16,
     /// `a=label`.
     pub label: Option<String>,
+    /// What it shows, in the SRC's words: `slides`, `speaker` (`a=content`, RFC 4796).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub content: Vec<String>,
     /// Where it is heard.
     pub channel: ChannelName,
     /// Index into `files` of the file it is heard in.
@@ -215,7 +227,7 @@ pub struct QualitySheet {
     pub codec: String,
 }
 
-/// A key that was pressed (RFC 4733, or INFO).
+/// A key that was pressed (RFC 4733, INFO, or tones in the audio).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DigitSheet {
     /// When, as it arrived.
@@ -228,6 +240,20 @@ pub struct DigitSheet {
     pub label: Option<String>,
     /// By INFO instead of RTP.
     pub by_info: bool,
+    /// Heard in the audio, and told in no other way.
+    #[serde(default)]
+    pub in_band: bool,
+}
+
+/// What was typed (RFC 4103).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextSheet {
+    /// When its first character arrived.
+    pub at_ms: u64,
+    /// On which stream.
+    pub label: Option<String>,
+    /// A line, as it stood when it ended; U+FFFD where characters are lost.
+    pub text: String,
 }
 
 /// A metadata document as received.
@@ -248,21 +274,38 @@ pub struct RawMetadata {
 pub struct FileSheet {
     /// Its name beside the sidecar.
     pub name: String,
-    /// Its size.
+    /// Its size; 0 until the file is written.
     pub bytes: u64,
     /// SHA-256 in hexadecimal; empty until the file is written.
     pub sha256: String,
-    /// `wav`.
+    /// `wav`, `flac` or `opus`.
     pub format: String,
+    /// What its octets are.
+    #[serde(default)]
+    pub coding: FileCoding,
     /// Hz.
     pub sample_rate: u32,
     /// Channels.
     pub channels: u16,
     /// Samples a channel.
     pub frames: u64,
-    /// What is heard in it; filled in by whoever writes the file.
+    /// Whose voices it holds.
+    #[serde(default)]
+    pub voices: Vec<VoiceSheet>,
+    /// What is heard in it, of a mono mix in the first two channels before they were added up; filled in by whoever writes the file.
     #[serde(default)]
     pub levels: Option<Levels>,
+}
+
+/// A voice in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoiceSheet {
+    /// Its channel.
+    pub channel: ChannelName,
+    /// The label of its stream.
+    pub label: Option<String>,
+    /// Ids of the participants who speak.
+    pub participants: Vec<String>,
 }
 
 /// What was received, and what is missing and why.

@@ -51,6 +51,8 @@ pub(super) struct Heard<'a> {
     pub(super) is_event: bool,
     pub(super) payload: &'a [u8],
     pub(super) audio: Option<Audio<'a>>,
+    /// Comfort noise that begins here; it has no length.
+    pub(super) noise: Option<Audio<'a>>,
 }
 
 /// What of a packet can be heard.
@@ -207,6 +209,8 @@ impl Tracker {
         source.last_at = at;
         let clock_rate = use_of_format.map_or(0, |format| format.clock_rate);
         let is_event = use_of_format.is_some_and(|format| format.coding == Coding::Inaudible);
+        let noise = use_of_format.filter(|format| is_event && format.name.starts_with("CN/"));
+        let noise = noise.and_then(|_| source.noise(&packet));
         let audio = match use_of_format.map(|format| format.coding) {
             Some(Coding::Audio(decoder)) => {
                 let decoder = source.pace.clock(decoder, &packet, place);
@@ -226,6 +230,7 @@ impl Tracker {
             is_event,
             payload: packet.payload,
             audio,
+            noise,
         })
     }
 }
@@ -342,6 +347,13 @@ impl Source {
         Some(epoch.audio(timestamp, arrival.frames, decoder, packet.payload))
     }
 
+    /// Places comfort noise among the audio.
+    fn noise<'a>(&self, packet: &Packet<'a>) -> Option<Audio<'a>> {
+        let epoch = self.epoch.as_ref()?;
+        let timestamp = epoch.extend(packet.timestamp);
+        Some(epoch.audio(timestamp, 0, Decoder::comfort(epoch.clock_rate), packet.payload))
+    }
+
     /// The epoch before this one, if a packet that comes late belongs to it.
     fn epoch_before(&self, arrival: &Arrival) -> Option<&Epoch> {
         let late = |epoch: &&Epoch| !arrival.place.is_newest() && arrival.sequence < epoch.first_sequence;
@@ -363,7 +375,9 @@ impl Source {
         };
         if epoch.clock_rate != clock_rate {
             // Another clock: its media time goes on as if this packet had the delay of the one before.
-            return Some(begins(arrival.at.saturating_sub(epoch.delay).saturating_sub(length), epoch.delay));
+            // Where the clock was taken for another, only the first packet's delay is true.
+            let delay = if self.pace.is_news { epoch.first_delay } else { epoch.delay };
+            return Some(begins(arrival.at.saturating_sub(delay).saturating_sub(length), delay));
         }
         let highest = epoch.extend(arrival.timestamp);
         let delay = epoch.delay_of(arrival, highest);

@@ -17,10 +17,10 @@ pub struct Impairment {
     pub bpl_tenths: u16,
 }
 
-/// Narrow-band codecs, by RTP encoding name. G.711 is taken without concealment, which is how it is rendered.
+/// Narrow-band codecs, by RTP encoding name. G.711 is taken with the concealment of its Appendix I, which is how it is rendered.
 const IMPAIRMENTS: [(&str, Impairment); 4] = [
-    ("PCMA", Impairment { codec: "G.711", ie: 0, bpl_tenths: 43 }),
-    ("PCMU", Impairment { codec: "G.711", ie: 0, bpl_tenths: 43 }),
+    ("PCMA", Impairment { codec: "G.711", ie: 0, bpl_tenths: 251 }),
+    ("PCMU", Impairment { codec: "G.711", ie: 0, bpl_tenths: 251 }),
     ("G729", Impairment { codec: "G.729A", ie: 11, bpl_tenths: 190 }),
     ("GSM", Impairment { codec: "GSM 06.10", ie: 20, bpl_tenths: 430 }),
 ];
@@ -90,8 +90,8 @@ mod tests {
 
     #[test]
     fn random_loss_costs_what_g_107_7_3_says() {
-        // Ie-eff = 95 * 1 / (1 + 4.3) = 17.92; 0 + 11 + 84 * 5 / (5 + 19) = 28.5.
-        assert_eq!(rate(of("PCMA"), 10_000, 100, 100).unwrap().r_milli, 75_276);
+        // Ie-eff = 95 * 1 / (1 + 25.1) = 3.64; 0 + 11 + 84 * 5 / (5 + 19) = 28.5.
+        assert_eq!(rate(of("PCMA"), 10_000, 100, 100).unwrap().r_milli, 89_561);
         assert_eq!(rate(of("G729"), 10_000, 500, 500).unwrap().r_milli, 64_700);
     }
 
@@ -100,7 +100,7 @@ mod tests {
         let random = rate(of("PCMA"), 10_000, 200, 200).unwrap();
         let bursts = rate(of("PCMA"), 10_000, 200, 20).unwrap();
         assert_eq!((random.burst_ratio_hundredths, bursts.burst_ratio_hundredths), (100, 980));
-        assert!(bursts.mos_hundredths + 30 < random.mos_hundredths, "{bursts:?} {random:?}");
+        assert!(bursts.mos_hundredths < random.mos_hundredths, "{bursts:?} {random:?}");
     }
 
     #[test]

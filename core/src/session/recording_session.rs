@@ -16,7 +16,7 @@ use super::own_requests::OwnRequests;
 use super::watch::{self, Watch};
 use super::{Checkpoint, Outbox, Output, Policy, Tell};
 use crate::entry::{Alarm, EndCause, Event, PortIndex};
-use crate::media::{MediaReport, PortEvent};
+use crate::media::{MediaReport, PortEvent, SrtpStatistics};
 use crate::metadata::{self, DataMode, Deviation};
 use crate::node_key::NodeKey;
 use crate::seed::{Random, Seed, SessionId};
@@ -280,11 +280,8 @@ impl RecordingSession {
         if let Some(PortEvent::Source { ssrc, from, change, at }) = report.event {
             keep(id, at, Event::Source { port, ssrc, from, change }, ctx.out);
         }
-        if let Some(srtp) = &report.statistics.srtp
-            && self.state.streams.heard_srtp(id, port, ctx.now.wall, srtp, ctx.out)
-        {
-            journalling::checkpoint(&self.state, ctx.now, ctx.out);
-            self.state.streams.grant(id, port, ctx.out);
+        if let Some(srtp) = &report.statistics.srtp {
+            self.srtp(port, srtp, ctx);
         }
         let Some(last) = report.statistics.last_at else { return };
         if watch::heard(&mut self.state.streams, port, last) {
@@ -293,6 +290,22 @@ impl RecordingSession {
         if let Some(event) = self.state.recordings.heard(last, &mut self.random) {
             keep(id, last, event, ctx.out);
             journalling::checkpoint(&self.state, ctx.now, ctx.out);
+        }
+    }
+
+    fn srtp(&mut self, port: PortIndex, told: &SrtpStatistics, ctx: &mut Context<'_>) {
+        let (id, now) = (self.id(), ctx.now.wall);
+        let news = self.state.streams.heard_srtp(id, port, now, told, ctx.out);
+        // A call whose packets flow is never ended by us, whoever can hear them.
+        if news.flows && watch::heard(&mut self.state.streams, port, now) {
+            self.alarm(Alarm::NoRtp, Some(port), false, ctx);
+        }
+        if let Some(raised) = news.undecryptable {
+            self.alarm(Alarm::Undecryptable, Some(port), raised, ctx);
+        }
+        if news.reserved {
+            journalling::checkpoint(&self.state, ctx.now, ctx.out);
+            self.state.streams.grant(id, port, ctx.out);
         }
     }
 

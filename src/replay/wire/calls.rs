@@ -122,7 +122,12 @@ fn made(
     deeds.extend(options.transfer.map(|at| (at, Deed::Transfer)));
     deeds.push((options.duration.unwrap_or(DURATION), Deed::End));
     deeds.sort_by_key(|(at, _)| *at);
-    Ok(Ready { plan: plan(options, address, lines, Some(Body::of(&document)), document), lines: sources, deeds, made: Some(made) })
+    Ok(Ready {
+        plan: plan(options, address, lines, Some(Body::of(&document)), document),
+        lines: sources,
+        deeds,
+        made: Some(made),
+    })
 }
 
 fn plan(options: &Options, address: IpAddr, lines: Vec<Line>, metadata: Option<Body>, document: Document) -> Plan {

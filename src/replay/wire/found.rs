@@ -38,8 +38,22 @@ const STREAM_PACKETS: usize = 10;
 const TAIL: Duration = Duration::from_millis(100);
 /// Attributes that are ours to write, or that only held on the way of the file's call.
 const OURS: [&str; 16] = [
-    "rtpmap", "fmtp", "ptime", "rtcp", "rtcp-mux", "label", "sendonly", "recvonly", "sendrecv", "inactive", "candidate",
-    "ice-ufrag", "ice-pwd", "ssrc", "mid", "crypto",
+    "rtpmap",
+    "fmtp",
+    "ptime",
+    "rtcp",
+    "rtcp-mux",
+    "label",
+    "sendonly",
+    "recvonly",
+    "sendrecv",
+    "inactive",
+    "candidate",
+    "ice-ufrag",
+    "ice-pwd",
+    "ssrc",
+    "mid",
+    "crypto",
 ];
 
 /// A call that was found.
@@ -300,7 +314,13 @@ impl Building {
     }
 
     /// An ordinary call's message; where its packets go, once both sides have said so.
-    fn plain_message(&mut self, at: Wall, from: SocketAddr, call_id: &str, message: &Message) -> Vec<(usize, SocketAddr)> {
+    fn plain_message(
+        &mut self,
+        at: Wall,
+        from: SocketAddr,
+        call_id: &str,
+        message: &Message,
+    ) -> Vec<(usize, SocketAddr)> {
         let src = self.src;
         let Some(plain) = &mut self.plain else { return Vec::new() };
         if let Some(sdp) = bodies(message).0 {
@@ -310,7 +330,8 @@ impl Building {
             self.ended = self.ended.or(Some(at));
             return Vec::new();
         }
-        let destinations = plain.destinations().into_iter().enumerate().filter_map(|(line, to)| Some((line, to?))).collect();
+        let destinations =
+            plain.destinations().into_iter().enumerate().filter_map(|(line, to)| Some((line, to?))).collect();
         if self.offers.is_empty()
             && let Some(invite) = plain.invite(call_id, src)
             && let Ok(invite) = Message::parse_datagram(&invite)
@@ -326,7 +347,9 @@ impl Building {
         self.secure = false;
         for line in self.offers.iter_mut().flat_map(|(_, lines, _)| lines) {
             line.proto = line.proto.replace("UDP/TLS/", "").replace("SAVP", "AVP");
-            line.more.retain(|attribute| !["crypto:", "fingerprint:", "setup:"].iter().any(|name| attribute.starts_with(name)));
+            line.more.retain(|attribute| {
+                !["crypto:", "fingerprint:", "setup:"].iter().any(|name| attribute.starts_with(name))
+            });
         }
     }
 
@@ -395,7 +418,10 @@ fn line(n: usize, media: &Media) -> Line {
 }
 
 /// Streams without SIP: two between the same ends are one call, any other is a call of its own.
-fn strays(strays: HashMap<(SocketAddr, SocketAddr, u32), Vec<(Wall, bool, Vec<u8>)>>, random: &mut Random) -> Vec<Building> {
+fn strays(
+    strays: HashMap<(SocketAddr, SocketAddr, u32), Vec<(Wall, bool, Vec<u8>)>>,
+    random: &mut Random,
+) -> Vec<Building> {
     let mut streams: Vec<_> = strays.into_iter().filter(|(_, packets)| packets.len() >= STREAM_PACKETS).collect();
     streams.sort_by_key(|(_, packets)| packets.first().map(|(at, ..)| *at));
     let mut calls: Vec<((SocketAddr, SocketAddr), Building)> = Vec::new();

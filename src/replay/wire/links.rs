@@ -125,7 +125,11 @@ impl Links {
         Ok(local)
     }
 
-    async fn connect(&mut self, transport: Transport, remote: SocketAddr) -> anyhow::Result<(ConnectionId, SocketAddr)> {
+    async fn connect(
+        &mut self,
+        transport: Transport,
+        remote: SocketAddr,
+    ) -> anyhow::Result<(ConnectionId, SocketAddr)> {
         let failed = || format!("no {transport} connection to {remote}");
         let socket = if remote.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         if let Some(local) = self.local {

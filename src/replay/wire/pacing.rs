@@ -64,6 +64,9 @@ mod tests {
         let mut other = Lateness::default();
         other.add(Duration::from_secs(2));
         lateness.merge(&other);
-        assert_eq!((lateness.quantile(1.0), lateness.worst()), (Some(Duration::from_micros(100_010)), Duration::from_secs(2)));
+        assert_eq!(
+            (lateness.quantile(1.0), lateness.worst()),
+            (Some(Duration::from_micros(100_010)), Duration::from_secs(2))
+        );
     }
 }

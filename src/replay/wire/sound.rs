@@ -191,7 +191,11 @@ fn resample(samples: &[f32], rate: u32) -> Vec<i16> {
                 let sample = samples.get(usize::try_from(k).ok()?)?;
                 let x = k as f64 - centre;
                 let window = 0.5 + 0.5 * (std::f64::consts::PI * x / (reach as f64 + 1.0)).cos();
-                let sinc = if x == 0.0 { 1.0 } else { (std::f64::consts::PI * x * cut).sin() / (std::f64::consts::PI * x * cut) };
+                let sinc = if x == 0.0 {
+                    1.0
+                } else {
+                    (std::f64::consts::PI * x * cut).sin() / (std::f64::consts::PI * x * cut)
+                };
                 Some(f64::from(*sample) * cut * sinc * window)
             })
             .sum();

@@ -172,7 +172,11 @@ impl Report {
             writeln!(out, "answered   {}", line(times))?;
         }
         let rtp = &self.rtp;
-        write!(out, "RTP        {} packets of {} streams, {:.0} a second", rtp.packets, rtp.streams, rtp.packets_per_second)?;
+        write!(
+            out,
+            "RTP        {} packets of {} streams, {:.0} a second",
+            rtp.packets, rtp.streams, rtp.packets_per_second
+        )?;
         for (count, what) in [
             (rtp.lost_on_purpose, "lost on purpose"),
             (rtp.paused, "not sent while paused"),

@@ -24,7 +24,8 @@ pub(super) fn connector(tls: &Tls) -> anyhow::Result<TlsConnector> {
     };
     let config = match &tls.identity {
         Some((cert, key)) => {
-            let key = PrivateKeyDer::from_pem_file(key).with_context(|| format!("no private key in {}", key.display()))?;
+            let key =
+                PrivateKeyDer::from_pem_file(key).with_context(|| format!("no private key in {}", key.display()))?;
             builder.with_client_auth_cert(certificates(cert)?, key).context("--tls-cert and --tls-key")?
         }
         None => builder.with_no_client_auth(),

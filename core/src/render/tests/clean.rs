@@ -248,7 +248,7 @@ fn the_sheet_says_how_it_sounds_and_who_is_heard() {
     call.add(Leg::new(1).packets(0, 600));
     let mut done = call.render(12 * SECOND);
     let quality = done.plan.sidecar.streams[0].sources[0].quality.clone().unwrap();
-    assert_eq!((quality.mos_hundredths, quality.codec.as_str()), (441, "G.711 (Ie 0, Bpl 4.3)"));
+    assert_eq!((quality.mos_hundredths, quality.codec.as_str()), (441, "G.711 (Ie 0, Bpl 25.1)"));
     let one_way = |talk_ms: [u64; 2]| Levels {
         channels: [ChannelName::Left, ChannelName::Right]
             .into_iter()
@@ -264,12 +264,13 @@ fn the_sheet_says_how_it_sounds_and_who_is_heard() {
         both_talk_ms: 0,
         silence_ms: 0,
         alike_percent: Some(0),
+        tones: Default::default(),
     };
-    let sidecar = &mut done.plan.sidecar;
+    let plan = &mut done.plan;
     let mut told = |levels: Levels| {
-        sidecar.proof.findings.clear();
-        sidecar.heard(0, levels);
-        sidecar.proof.findings.join("; ")
+        plan.sidecar.proof.findings.clear();
+        plan.heard(0, &levels);
+        plan.sidecar.proof.findings.join("; ")
     };
     assert_eq!(told(one_way([11_000, 3_000])), "");
     assert_eq!(told(one_way([11_000, 0])), "one-way audio: nobody is heard on label 2, though packets came");

@@ -2,6 +2,8 @@
 
 mod call;
 mod clean;
+mod codecs;
 mod faults;
 mod people;
 mod signalling;
+mod timeline;

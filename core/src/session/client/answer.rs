@@ -84,5 +84,11 @@ fn destination(line: &Line, media: &Media) -> Result<Destination, String> {
     };
     let hears = matches!(media.direction, Direction::RecvOnly | Direction::SendRecv) && !host.is_unspecified();
     let sends = hears && line.direction == Direction::SendOnly;
-    Ok(Destination { rtp: Some(SocketAddr::new(host, media.port)), rtcp: Some(rtcp), sends, key: line.key.clone(), their_key })
+    Ok(Destination {
+        rtp: Some(SocketAddr::new(host, media.port)),
+        rtcp: Some(rtcp),
+        sends,
+        key: line.key.clone(),
+        their_key,
+    })
 }

@@ -188,7 +188,8 @@ impl Call {
 
     /// Over datagrams, where the dialog says; a stream is kept.
     fn route(&self) -> Flow {
-        let hop = self.dialog.next_hop().filter(|_| self.flow.transport == Transport::Udp && self.phase != Phase::Calling);
+        let hop =
+            self.dialog.next_hop().filter(|_| self.flow.transport == Transport::Udp && self.phase != Phase::Calling);
         let remote = hop.and_then(|hop| hop.socket_addr()).filter(|to| to.is_ipv4() == self.flow.local.is_ipv4());
         Flow { remote: remote.unwrap_or(self.flow.remote), ..self.flow.clone() }
     }

@@ -100,7 +100,8 @@ impl Call {
         let mut answer = self.plan.clone();
         for (line, media) in answer.lines.iter_mut().zip(&offer.media) {
             let hears = matches!(media.direction, Direction::RecvOnly | Direction::SendRecv);
-            let is_sent = hears && line.direction == Direction::SendOnly && !media.host.as_ref().is_some_and(|h| h.is_zero());
+            let is_sent =
+                hears && line.direction == Direction::SendOnly && !media.host.as_ref().is_some_and(|h| h.is_zero());
             line.direction = if is_sent { Direction::SendOnly } else { Direction::Inactive };
             if media.port == 0 {
                 line.rtp = 0;
@@ -152,8 +153,7 @@ fn capabilities(response: Message) -> Message {
 fn asks_for_snapshot(request: &Message) -> bool {
     let Some(content_type) = request.content_type() else { return false };
     let parts = multipart::parts(content_type, &request.body).unwrap_or_default();
-    let mut bodies = parts.iter().filter(|part| {
-        is_metadata_type(&part.content_type) || part.is("application/rs-metadata-request")
-    });
+    let mut bodies =
+        parts.iter().filter(|part| is_metadata_type(&part.content_type) || part.is("application/rs-metadata-request"));
     bodies.any(|part| String::from_utf8_lossy(&part.body).to_string().contains("requestsnapshot"))
 }

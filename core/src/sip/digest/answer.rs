@@ -159,7 +159,10 @@ mod tests {
                 assert_eq!(nonces.judge(NOW, &realm, &request), Ok("s\"bc"), "{request:?}");
             }
             assert!(!login.take_challenge(&asked(&challenges, 401)), "refused once is enough");
-            assert!(login.take_challenge(&asked(&nonces.challenges(NOW, &realm, true), 401)), "stale is another matter");
+            assert!(
+                login.take_challenge(&asked(&nonces.challenges(NOW, &realm, true), 401)),
+                "stale is another matter"
+            );
             let mut wrong = Login::new("s\"bc", Password::new("other"));
             wrong.take_challenge(&asked(&challenges, 401));
             let mut request = Message::request(Method::Invite, "sip:srs@h");

@@ -1,4 +1,5 @@
-//! A phone's built-in bridge at the real binary: near end and far end come as two dialogs and are one recording.
+//! Cisco's recorders' dialects of before SIPREC at the real binary: of a phone's built-in bridge, near end and far end come
+//! as two dialogs and are one recording; a gateway forks both voices in one dialog.
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 
@@ -101,7 +102,7 @@ fn heard(recording: &Recording) -> [[bool; 2]; 2] {
     [0, 1].map(|channel| {
         tones.map(|hz| {
             let level = wav::level(&audio[0].channels[channel], hz);
-            assert!(level > LOUD || level < QUIET, "channel {channel}, {hz} Hz: {level} dB");
+            assert!(!(QUIET..=LOUD).contains(&level), "channel {channel}, {hz} Hz: {level} dB");
             level > LOUD
         })
     })
@@ -214,4 +215,54 @@ fn an_end_that_never_comes_or_comes_too_late_leaves_one_of_one_leg_that_says_so(
     assert_eq!(heard(&late), [[false, true], [false, false]], "who is alone is left");
     assert!(words(&late).contains("the near end's dialog never came"), "{}", words(&late));
     assert_eq!(late.text("/communication_session/id"), "6000@cluster", "one call all the same");
+}
+
+/// Network-based recording: a gateway's ordinary INVITE, whose header fields say who is on which m-line.
+#[test]
+fn a_gateways_fork_is_a_recording_of_both_parties() {
+    let server = server();
+    let gateway = cucm(&server);
+    let sockets = [0, 1].map(|_| Arc::new(UdpSocket::bind((gateway.local.ip(), 0)).unwrap()));
+    let ports = [0, 1].map(|leg: usize| sockets[leg].local_addr().unwrap().port());
+    let unlabelled = |version| {
+        let sdp = sdp(gateway.local.ip(), &ports, &[Direction::SendOnly; 2], version);
+        sdp.replace("a=label:1\r\n", "").replace("a=label:2\r\n", "")
+    };
+    // The second voice is named first.
+    let parties = "Cisco-Guid: 1090652288-0000065536-0000000017-0404367370\r\n\
+                   X-Cisco-Recording-Participant: sip:5678@10.0.0.2;media-index=\"1\"\r\n\
+                   X-Cisco-Recording-Participant: sip:1234@10.0.0.1;media-index=\"0\"\r\n";
+    let draft = Draft::new(&gateway, "INVITE");
+    let contact = draft.contact.replace(";+sip.src", "");
+    let body = Some(Body::sdp(unlabelled(1)));
+    let invite = Draft { contact, more: parties.into(), body, ..draft };
+    let answer = gateway.ask(&invite);
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.media().iter().filter(|m| m.direction == "recvonly" && m.port != 0).count(), 2);
+    assert!(!answer.text().contains("a=label"), "what was not offered is not answered");
+    gateway.send(&invite.within(&gateway, &answer, "ACK").bytes());
+    let speech = [0, 1].map(|leg: usize| {
+        let plan = Plan::seconds(2.0);
+        let voice = Voice::new(CALL, leg, plan.packets * PACKET);
+        let to = std::net::SocketAddr::new(server.sip.ip(), answer.media()[leg].port);
+        Speech::begin(voice, plan, Arc::clone(&sockets[leg]), to, Instant::now())
+    });
+    let again = Draft {
+        more: parties.into(),
+        body: Some(Body::sdp(unlabelled(2))),
+        ..invite.within(&gateway, &answer, "INVITE")
+    };
+    let ok = gateway.ask(&again);
+    assert_eq!(ok.status(), 200, "a re-INVITE in the dialect");
+    gateway.send(&again.within(&gateway, &ok, "ACK").bytes());
+    speech.iter().for_each(Speech::wait);
+    let bye = Draft { cseq: 3, ..invite.within(&gateway, &answer, "BYE") };
+    assert_eq!(gateway.ask(&bye).status(), 200);
+    let recording = recordings::wait(&server.data, &invite.call_id, RENDERED_WITHIN);
+    assert_eq!(heard(&recording), [[true, false], [false, true]]);
+    assert_eq!(recording.aors(), ["sip:1234@10.0.0.1", "sip:5678@10.0.0.2"]);
+    assert_eq!(recording.text("/caller/aor"), "sip:1234@10.0.0.1");
+    let labels: Vec<_> = recording.list("/participants").iter().map(|p| p["labels"][0].as_str().unwrap()).collect();
+    assert_eq!(labels, ["1", "2"]);
+    assert_replays(&recording);
 }
