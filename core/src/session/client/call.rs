@@ -359,7 +359,7 @@ impl Call {
                 None
             }
             Change::Metadata(document) => {
-                self.plan.document.take_in(document.clone());
+                self.plan.document.take_in((**document).clone());
                 Some(Body::of(document))
             }
             Change::Offer { lines, metadata } => {

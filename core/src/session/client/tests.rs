@@ -203,7 +203,9 @@ fn refusals_end_the_call_and_say_why() {
 
 #[test]
 fn an_answer_in_another_order_or_of_another_length_is_told_and_ended() {
-    for body in ["m=audio 5000 RTP/AVP 8\r\n", "m=audio 1 RTP/AVP 8\r\na=label:2\r\nm=audio 2 RTP/AVP 8\r\na=label:1\r\n"] {
+    for body in
+        ["m=audio 5000 RTP/AVP 8\r\n", "m=audio 1 RTP/AVP 8\r\na=label:2\r\nm=audio 2 RTP/AVP 8\r\na=label:1\r\n"]
+    {
         let mut pair = Pair::calling();
         let sdp = format!("v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n{body}");
         pair.hear(pair.answer(&pair.sent[0], 200).with_body("application/sdp", sdp.into_bytes()));
