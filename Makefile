@@ -60,5 +60,4 @@ compiler:
 
 peers:
 	@.ci/need sipp=sip-tester tshark=tshark tcpdump=tcpdump sox=sox python3=python3 sipsak=sipsak ip=iproute2 openssl=openssl \
-		gst-launch-1.0=gstreamer1.0-tools gst-launch-1.0=gstreamer1.0-plugins-base \
-		gst-launch-1.0=gstreamer1.0-plugins-good gst-launch-1.0=gstreamer1.0-plugins-bad ffmpeg=ffmpeg
+		ffmpeg=ffmpeg gst-launch-1.0=gstreamer1.0-tools,gstreamer1.0-plugins-base,gstreamer1.0-plugins-good,gstreamer1.0-plugins-bad

@@ -1,13 +1,14 @@
 //! From the operator's configuration to what the core decides by.
 
 use siprec_core::media::Digits;
+use siprec_core::render::Detail;
 use siprec_core::sdp::AnswerPolicy;
 use siprec_core::session::{self, DigestUsers, Guard, Health, Manner, Pattern, Policy, Rules, SessionTimers, Who};
 use siprec_core::sip::digest::{Algorithm, Password, Realm, User};
 
 use crate::config::{
-    Config, DigestAlgorithm, Dtmf, Network, Peer, Refusal, Scanners, ServerConfig, SessionTimersConfig, SipAuthConfig,
-    SipUser, Span, SrtpConfig, Strictness, Unknown,
+    Config, DigestAlgorithm, Dtmf, Network, Peer, Refusal, Scanners, ServerConfig, SessionTimersConfig, SheetDetail,
+    SipAuthConfig, SipUser, Span, SrtpConfig, Strictness, Unknown,
 };
 
 /// This build, as it calls itself in SIP and in journals.
@@ -150,6 +151,17 @@ fn refusal(refusal: &Refusal) -> session::Refusal {
     let seconds = refusal.retry_after.map(|after| u32::try_from(after.0.as_secs()).unwrap_or(u32::MAX));
     let contact = refusal.contact.as_ref().map(ToString::to_string);
     session::Refusal { status: refusal.status, retry_after_seconds: seconds, contact }
+}
+
+/// What sheets do not tell, in the core's words.
+pub fn details(left_out: &[SheetDetail]) -> Vec<Detail> {
+    let detail = |detail: &SheetDetail| match detail {
+        SheetDetail::Names => Detail::Names,
+        SheetDetail::Addresses => Detail::Addresses,
+        SheetDetail::CallIds => Detail::CallIds,
+        SheetDetail::Metadata => Detail::Metadata,
+    };
+    left_out.iter().map(detail).collect()
 }
 
 /// What of digits is kept, in the core's words.

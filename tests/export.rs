@@ -371,6 +371,7 @@ fn sidecar(n: u128, at: i64, caller: &str, name: Option<&str>) -> Sidecar {
         port: 10_000,
         m_line: 0,
         label: Some("1".to_owned()),
+        content: Vec::new(),
         channel: ChannelName::Left,
         file: Some(0),
         participants: Vec::new(),

@@ -11,9 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use support::raw::{Draft, Raw, SOON};
 use support::server::{Server, Setup};
-use support::src::body::{Body, sdp};
-use support::src::{Direction, Message, Transport};
-use support::{becomes_true, recordings, sipp};
+use support::src::{Message, Transport};
+use support::{becomes_true, sipp};
 
 /// Longer than a server needs that answers at all.
 const SILENCE: Duration = Duration::from_millis(700);
@@ -136,7 +135,7 @@ fn a_foreign_client_authenticates_by_digest() {
     if !sipp::present() {
         return;
     }
-    // This SIPp knows MD5 only. SHA-256 has the examples of RFC 7616 beside the code.
+    // This SIPp knows MD5 only. SHA-256 has the client in Python below, and the examples of RFC 7616 beside the code.
     for algorithms in ["[MD5]", "[MD5, SHA-256]"] {
         let server = Setup::default()
             .set("server.digest=true")
@@ -146,6 +145,31 @@ fn a_foreign_client_authenticates_by_digest() {
         assert!(sipp_digest(server.sip, "open sesame", "30s", server.scratch()), "{algorithms}\n{}", server.tail());
         assert!(!sipp_digest(server.sip, "wrong", "3s", server.scratch()), "{algorithms}");
         says(&server, "Wrong Credentials");
+    }
+}
+
+/// Python's hashlib and our client of `testdata/python`: each algorithm, right and wrong, and the same answer again.
+#[test]
+fn a_client_in_python_authenticates_by_each_algorithm() {
+    let server = Setup::default()
+        .set("server.digest=true")
+        .set("auth.sip.algorithms=[SHA-256, SHA-512-256, MD5]")
+        .set("auth.sip.users=[{name: sbc-a, password: 'open sesame'}]")
+        .start();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/python/digest.py");
+    let statuses = |carrier: &str, algorithm: &str, password: &str| {
+        let place = [server.sip.ip().to_string(), server.sip.port().to_string()];
+        let mut python = Command::new("python3");
+        let output = python.arg(&script).args(place).args([carrier, algorithm, "sbc-a", password]).output();
+        let output = output.map_err(|error| support::lacking(&format!("python3: {error}"))).ok()?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{carrier} {algorithm}: {said}{}", String::from_utf8_lossy(&output.stderr));
+        Some(said.lines().map(|line| line.parse().unwrap()).collect::<Vec<u16>>())
+    };
+    for (carrier, algorithm) in [("udp", "SHA-256"), ("tcp", "SHA-256"), ("udp", "SHA-512-256"), ("tcp", "MD5")] {
+        let Some(right) = statuses(carrier, algorithm, "open sesame") else { return };
+        assert_eq!(right, [401, 200, 200, 401], "{carrier} {algorithm}: the same credentials are not taken twice");
+        assert_eq!(statuses(carrier, algorithm, "wrong").unwrap(), [401, 401], "{carrier} {algorithm}");
     }
 }
 
@@ -271,51 +295,4 @@ fn a_health_check_says_so_while_the_server_drains() {
 fn drain(server: &Server) {
     let status = Command::new("kill").args(["-USR1", &server.pid().to_string()]).status().unwrap();
     assert!(status.success());
-}
-
-/// A request as CUCM sends it for a phone's built-in bridge: whose voice it brings stands in From's URI.
-fn as_bridge(draft: &Draft, end: &str) -> Vec<u8> {
-    let from = format!(
-        "<sip:2000@ucm1.example.com;{end};x-refci=38960750;x-nearendclusterid=cluster;x-nearendaddr=2000;\
-         x-farendrefci=38960749;x-farendaddr=1000>"
-    );
-    String::from_utf8(draft.bytes()).unwrap().replace("<sip:raw@example.com>", &from).into_bytes()
-}
-
-#[test]
-fn a_phones_near_and_far_end_are_recordings_of_one_call() {
-    let server = Setup::default().set("peers=[{name: cucm, address: 127.0.0.2, legacy: true}]").start();
-    let (cucm, other) = (from([127, 0, 0, 2], server.sip), from([127, 0, 0, 3], server.sip));
-    let plain = |raw: &Raw| {
-        let draft = Draft::new(raw, "INVITE");
-        Draft { contact: draft.contact.replace(";+sip.src", ";isfocus"), ..draft }
-    };
-    other.send(&as_bridge(&plain(&other), "x-nearend"));
-    assert_eq!(other.must_answer().status(), 403, "no legacy peer");
-    for (end, label, speaker) in [("x-nearend", "1", "2000"), ("x-farend", "2", "1000")] {
-        let invite = plain(&cucm);
-        cucm.send(&as_bridge(&invite, end));
-        let offer = cucm.must_answer();
-        assert_eq!(offer.status(), 200, "{end}: {}", offer.start);
-        assert_eq!(offer.text().matches("m=audio").count(), 1, "{}", offer.text());
-        let answer = Body::sdp(sdp(cucm.local.ip(), &[40_000], &[Direction::SendOnly], 1));
-        let ack = Draft { body: Some(answer), ..invite.within(&cucm, &offer, "ACK") };
-        cucm.send(&as_bridge(&ack, end));
-        cucm.send(&as_bridge(&invite.within(&cucm, &offer, "BYE"), end));
-        assert_eq!(cucm.must_answer().status(), 200);
-        let recording = recordings::wait(&server.data, &invite.call_id, Duration::from_secs(30));
-        assert_eq!(recording.text("/communication_session/id"), "38960750@cluster", "the same for both");
-        assert_eq!(recording.aors(), ["sip:2000@ucm1.example.com", "sip:1000@ucm1.example.com"]);
-        let sends = |p: &&serde_json::Value| p.pointer("/labels/0").and_then(|l| l.as_str()) == Some(label);
-        let heard = recording.list("/participants").iter().find(sends).expect("whose voice it is");
-        assert_eq!(heard.pointer("/aor").unwrap(), &format!("sip:{speaker}@ucm1.example.com"));
-    }
-    let found = Command::new(env!("CARGO_BIN_EXE_siprec"))
-        .args(["export", "--data-dir"])
-        .arg(&server.data)
-        .args(["--call", "38960750", "--dry-run", "--json"])
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&found.stdout).into_owned();
-    assert_eq!(said.lines().filter(|line| line.contains("2000@ucm1.example.com")).count(), 2, "{said}");
 }

@@ -2,10 +2,16 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::net::SocketAddr;
+use std::sync::Arc;
 
+use siprec_core::entry::{Entry, PortIndex, Stream};
+use siprec_core::journal::encoder;
+use siprec_core::media::{Digits, Port, PortSettings, Protection};
 use siprec_core::sdp::crypto::{Encryption, InlineKey, MasterKey, Suite};
 use siprec_core::seed::{Random, Seed};
 use siprec_core::srtp::{Receiver, Sender, SenderState};
+use siprec_core::time::{Monotonic, Now, Wall};
 use webrtc_srtp::context::Context;
 use webrtc_srtp::option::{srtcp_replay_protection, srtp_replay_protection};
 use webrtc_srtp::protection_profile::ProtectionProfile;
@@ -179,5 +185,64 @@ fn a_packet_is_made_plain_and_protected_without_allocating() {
             receiver.unprotect(&mut forged).expect_err("forged");
         }
         assert_eq!(ALLOCATIONS.get() - before, 0, "{suite}");
+    }
+}
+
+#[test]
+fn a_port_keeps_srtp_without_allocating() {
+    let key = key_of(Suite::AesCm128HmacSha1_80, 14);
+    let mut sender = Sender::new(&key, Encryption::default()).expect("a key");
+    let from = SocketAddr::from(([192, 0, 2, 1], 4000));
+    let mut port = Port::new(settings(&key, from), Now { monotonic: Monotonic(0), wall: Wall(0) });
+    let shape = (0x80, vec![0xd5; 160]);
+    let mut packet = |index| {
+        let mut packet = rtp(&shape, 1, index);
+        sender.protect(&mut packet).expect("a packet");
+        packet
+    };
+    let packets: Vec<Vec<u8>> = (65_000..67_000).map(&mut packet).collect();
+    let (first, rest) = packets.split_at(10);
+    let mut slab = Vec::with_capacity(1 << 20);
+    let mut keep = |at: i64, packet: &[u8]| {
+        let at = Wall(at * 20_000_000);
+        let verdict = port.handle_rtp(at, from, packet);
+        let kind = port.kept(verdict, false, from, packet).expect("it is kept");
+        encoder::entry(&mut slab, &Entry { at, kind });
+    };
+    for (at, packet) in (0..).zip(first) {
+        keep(at, packet);
+    }
+    let before = ALLOCATIONS.get();
+    for (at, packet) in (10..).zip(rest) {
+        keep(at, packet);
+    }
+    assert_eq!(ALLOCATIONS.get() - before, 0);
+    assert_eq!(port.statistics().packets, 2_000);
+}
+
+fn settings(key: &InlineKey, from: SocketAddr) -> PortSettings {
+    let to = SocketAddr::from(([192, 0, 2, 9], 10_000));
+    let stream = Stream {
+        port: PortIndex(0),
+        m_line: 0,
+        label: None,
+        media: "audio".into(),
+        formats: Vec::new(),
+        local: to,
+        local_rtcp: to,
+        remote: Some(from),
+        paused: None,
+    };
+    let keys = Protection::new(vec![key.clone()], None, Encryption::default(), SenderState::default());
+    PortSettings {
+        stream,
+        ssrc: 9,
+        cname: "srs".into(),
+        remote_rtcp: None,
+        rtcp_mux: true,
+        seed: 1,
+        digits: Digits::Keep,
+        dtls: false,
+        srtp: Some(Arc::new(keys)),
     }
 }

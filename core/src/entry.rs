@@ -126,6 +126,8 @@ pub enum PauseCause {
     ZeroPort,
     /// An operator or the API paused it.
     Operator,
+    /// Its dialog is over, and another dialog of the same recording session goes on.
+    DialogEnded,
 }
 
 /// What a port receives from now on, after each offer and answer and each order that changes it.
@@ -203,6 +205,8 @@ pub enum Alarm {
     NoAnswer,
     /// The session was not refreshed in time (RFC 4028 10) while its RTP still flows.
     SessionExpired,
+    /// SRTP comes, and none of it is under a key that was agreed on.
+    Undecryptable,
     /// A handshake of DTLS came to nothing: a certificate that the SDP does not name, or no common ground.
     NotSecured,
 }

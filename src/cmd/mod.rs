@@ -3,6 +3,7 @@
 mod config;
 mod export;
 mod replay;
+mod replay_to;
 mod serve;
 mod settings;
 

@@ -20,7 +20,7 @@ pub use layers::{Fault, Faults, Flag, Loaded, Origin, Sources};
 pub use model::{
     ArchiveConfig, AuthConfig, AuthProvider, CatalogKind, ClusterConfig, Config, Dtmf, LogFormat, LogLevel,
     LoggingConfig, MediaConfig, MetadataConfig, OAuth2Config, Permission, RecordingConfig, Role, S3Config,
-    ServerConfig, SessionTimersConfig, StorageConfig, StorageKind,
+    ServerConfig, SessionTimersConfig, SheetDetail, StorageConfig, StorageKind,
 };
 pub use notices::{Notice, Severity, notices};
 pub use peers::{

@@ -262,6 +262,22 @@ pub struct ArchiveConfig {
     pub keep_journal: Span,
     /// The zone of dates made for people; paths and sheets are in UTC.
     pub time_zone: String,
+    /// What of a call stands in no proof sheet and in no row of the catalog.
+    pub leave_out: Vec<SheetDetail>,
+}
+
+/// What can be left out of proof sheets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SheetDetail {
+    /// Display names.
+    Names,
+    /// Addresses of record, and ids that may be numbers.
+    Addresses,
+    /// What vendors call the call.
+    CallIds,
+    /// The metadata as received.
+    Metadata,
 }
 
 impl Default for ArchiveConfig {
@@ -271,6 +287,7 @@ impl Default for ArchiveConfig {
             min_free: ByteSize(1 << 30),
             keep_journal: Span(Duration::from_secs(7 * 86_400)),
             time_zone: "UTC".into(),
+            leave_out: Vec::new(),
         }
     }
 }

@@ -339,7 +339,7 @@ fn sdp_of(message: &Message) -> Option<Description> {
 }
 
 /// Cheap and sure enough: the first line of a request ends with the version, that of a response begins with it.
-fn looks_like_sip(payload: &[u8]) -> bool {
+pub(super) fn looks_like_sip(payload: &[u8]) -> bool {
     const FIRST_LINE: usize = 2048;
     let line = payload.iter().take(FIRST_LINE).position(|b| *b == b'\n').map_or(&payload[..0], |end| &payload[..end]);
     line.first().is_some_and(u8::is_ascii_alphabetic) && line.windows(8).any(|w| w.eq_ignore_ascii_case(b" SIP/2.0"))

@@ -15,6 +15,7 @@ mod packets;
 mod plain;
 mod report;
 mod tcp;
+pub mod wire;
 
 pub use options::Options;
 
@@ -39,7 +40,7 @@ use crate::archive::finish::Finisher;
 use crate::archive::journal::Writer;
 use crate::archive::lock::DirectoryLock;
 use crate::archive::{node, node_key, recordings};
-use crate::policy::policy;
+use crate::policy::{details, policy};
 
 /// Bytes read from a file at a time.
 const READ_BYTES: usize = 1 << 20;
@@ -54,7 +55,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let (catalog, _) = recordings::open_catalog(&*disk, &data)?;
     let catalog = Arc::new(catalog);
-    let finisher = Finisher::new(Arc::clone(&disk), data.clone(), catalog);
+    let details = details(&options.config.archive.leave_out);
+    let finisher = Finisher::new(Arc::clone(&disk), data.clone(), catalog).leaving_out(details);
     let mut policy = policy(&options.config, &node::boot());
     policy.probes = false;
     policy.let_everybody_in();

@@ -38,7 +38,7 @@ use crate::archive::renderers::Renderers;
 use crate::archive::scribe::{Blocks, Scribe};
 use crate::archive::space::Space;
 use crate::config::Config;
-use crate::policy::{digits, policy};
+use crate::policy::{details, digits, policy};
 
 /// Niceness of the render workers: recording comes first.
 const RENDER_NICENESS: i32 = 10;
@@ -272,7 +272,8 @@ fn renderers(
     data: &std::path::Path,
     catalog: Arc<Catalog>,
 ) -> anyhow::Result<Renderers> {
-    let finisher = Finisher::new(Arc::clone(disk), data.to_owned(), catalog);
+    let details = details(&config.archive.leave_out);
+    let finisher = Finisher::new(Arc::clone(disk), data.to_owned(), catalog).leaving_out(details);
     let report = Arc::new(|session: SessionId, finished: &Finished| {
         for sidecar in &finished.recordings {
             let (id, ms, lost) = (sidecar.id, sidecar.duration_ms, sidecar.proof.packets_lost);

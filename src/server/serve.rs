@@ -83,7 +83,7 @@ async fn serve(mut options: Options) -> anyhow::Result<()> {
     banner::print(&config, &addresses, descriptors, &recovered, began.elapsed())?;
     signalling.finishing.renderers().submit_all();
     let stopped = turn(&mut signalling, &mut wakers, &mut signals, &mut options).await;
-    signalling.stop();
+    signalling.stop().await;
     stopped
 }
 
@@ -223,11 +223,13 @@ fn until(signalling: &mut Signalling) -> Duration {
 impl Signalling {
     /// Good manners before the end: what is known is written, what has arrived is kept, nobody is sent a BYE. The
     /// next start goes on.
-    fn stop(mut self) {
+    async fn stop(mut self) {
         const PATIENCE: Duration = Duration::from_secs(5);
+        const WRITTEN_WITHIN: Duration = Duration::from_secs(1);
         self.input(Input::Order(Order::Checkpoint));
         // Nobody is left to send what waits a moment for the journal: the 200 to the last BYE of a drain.
         self.release(Monotonic(u64::MAX));
+        self.streams.finish(WRITTEN_WITHIN).await;
         self.workers.stop();
         self.writer.stop(PATIENCE);
     }

@@ -45,12 +45,22 @@ pub(super) struct Streams {
     next: u64,
     events: mpsc::Sender<Arrival>,
     tls: Option<Tls>,
+    /// Every queue has a copy: the other end hears when the last is gone.
+    unwritten: mpsc::Sender<()>,
+    all_written: mpsc::Receiver<()>,
+}
+
+/// What waits to be written to a stream.
+struct Queue {
+    messages: mpsc::Receiver<Vec<u8>>,
+    _unwritten: mpsc::Sender<()>,
 }
 
 impl Streams {
     /// No streams yet; what happens on them goes to `events`.
     pub(super) fn new(events: mpsc::Sender<Arrival>, tls: Option<Tls>) -> Self {
-        Self { writers: HashMap::new(), to: HashMap::new(), next: 0, events, tls }
+        let (unwritten, all_written) = mpsc::channel(1);
+        Self { writers: HashMap::new(), to: HashMap::new(), next: 0, events, tls, unwritten, all_written }
     }
 
     /// TLS, where it is spoken.
@@ -131,10 +141,20 @@ impl Streams {
         ConnectionId(self.next)
     }
 
-    fn register(&mut self, id: ConnectionId) -> mpsc::Receiver<Vec<u8>> {
-        let (writer, queue) = mpsc::channel(WRITE_QUEUE);
+    fn register(&mut self, id: ConnectionId) -> Queue {
+        let (writer, messages) = mpsc::channel(WRITE_QUEUE);
         self.writers.insert(id, writer);
-        queue
+        Queue { messages, _unwritten: self.unwritten.clone() }
+    }
+
+    /// The server stops: every stream is closed once what is queued for it is written, or `patience` is over.
+    pub(super) async fn finish(mut self, patience: Duration) {
+        self.writers.clear();
+        drop(self.unwritten);
+        let written = async { while self.all_written.recv().await.is_some() {} };
+        if tokio::time::timeout(patience, written).await.is_err() {
+            tracing::debug!("some peers did not take the last that was written to them");
+        }
     }
 }
 
@@ -173,12 +193,7 @@ async fn connect(local: SocketAddr, remote: SocketAddr) -> std::io::Result<TcpSt
 
 type Ends = (SocketAddr, SocketAddr);
 
-async fn connect_plain(
-    id: ConnectionId,
-    (local, remote): Ends,
-    queue: mpsc::Receiver<Vec<u8>>,
-    events: mpsc::Sender<Arrival>,
-) {
+async fn connect_plain(id: ConnectionId, (local, remote): Ends, queue: Queue, events: mpsc::Sender<Arrival>) {
     let Ok(stream) = connect_in_time(local, remote).await else {
         let _ = events.send(Arrival::Stream(StreamEvent::Closed(id))).await;
         return;
@@ -193,7 +208,7 @@ async fn connect_secured(
     tls: Tls,
     id: ConnectionId,
     (local, remote): Ends,
-    queue: mpsc::Receiver<Vec<u8>>,
+    queue: Queue,
     events: mpsc::Sender<Arrival>,
 ) {
     let Some(secured) = tls.connect(local, remote).await else {
@@ -210,7 +225,7 @@ fn opened(id: ConnectionId, secured: &Secured) -> StreamEvent {
     StreamEvent::Opened { id, transport: Transport::Tls, local: *local, remote: *remote, certificate }
 }
 
-fn run_plain(id: ConnectionId, stream: TcpStream, queue: mpsc::Receiver<Vec<u8>>, events: mpsc::Sender<Arrival>) {
+fn run_plain(id: ConnectionId, stream: TcpStream, queue: Queue, events: mpsc::Sender<Arrival>) {
     let _ = stream.set_nodelay(true);
     let (reader, writer) = stream.into_split();
     tokio::spawn(write(writer, queue));
@@ -218,13 +233,7 @@ fn run_plain(id: ConnectionId, stream: TcpStream, queue: mpsc::Receiver<Vec<u8>>
 }
 
 /// Its tasks run where its handshake did: what encrypts is not on the signalling thread.
-fn run_secured(
-    tls: &Tls,
-    id: ConnectionId,
-    secured: Secured,
-    queue: mpsc::Receiver<Vec<u8>>,
-    events: mpsc::Sender<Arrival>,
-) {
+fn run_secured(tls: &Tls, id: ConnectionId, secured: Secured, queue: Queue, events: mpsc::Sender<Arrival>) {
     let _ = secured.stream.get_ref().0.set_nodelay(true);
     let (reader, writer) = tokio::io::split(secured.stream);
     tls.runtime().spawn(write(writer, queue));
@@ -250,8 +259,8 @@ async fn read(id: ConnectionId, mut stream: impl AsyncRead + Unpin, events: mpsc
     let _ = events.send(Arrival::Stream(StreamEvent::Closed(id))).await;
 }
 
-async fn write(mut stream: impl AsyncWrite + Unpin, mut queue: mpsc::Receiver<Vec<u8>>) {
-    while let Some(bytes) = queue.recv().await {
+async fn write(mut stream: impl AsyncWrite + Unpin, mut queue: Queue) {
+    while let Some(bytes) = queue.messages.recv().await {
         // TLS holds back what it has encrypted until it is flushed.
         if stream.write_all(&bytes).await.is_err() || stream.flush().await.is_err() {
             return;

@@ -11,6 +11,12 @@ pub(super) fn tell(tell: &Tell) {
             tracing::info!(%session, src = %remote, streams, vendor, "recording");
         }
         Tell::SessionEnded { session, cause } => tracing::info!(%session, ?cause, "session ended"),
+        Tell::DialogJoined { session, remote, streams } => {
+            tracing::info!(%session, src = %remote, streams, "the call's other end joined the recording");
+        }
+        Tell::DialogEnded { session, cause } => {
+            tracing::info!(%session, ?cause, "one of two dialogs ended; the recording goes on");
+        }
         Tell::KeysLost { session } => tracing::error!(
             %session,
             "the session's SRTP keys were wrapped by another node.key: what comes is kept sealed until the SRC answers our re-INVITE"

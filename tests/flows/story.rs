@@ -111,6 +111,7 @@ pub(crate) fn assert_replays(live: &Recording) {
     let again = recordings::all(place.path());
     assert_eq!(again.len(), 1, "recordings of the replayed journal");
     for pointer in [
+        "/id",
         "/started_at",
         "/duration_ms",
         "/ended_by",

@@ -183,7 +183,9 @@ impl Inner {
         if self.is_fixed {
             let _ = self.back.send_to(datagram, self.server);
         } else if let Some(ours) = lock(&self.ours).as_mut() {
-            let _ = self.back.send_to(&ours.encrypt_rtp(datagram).unwrap(), self.server);
+            let is_rtcp = datagram.get(1).is_some_and(|kind| (200..=207).contains(kind));
+            let sealed = if is_rtcp { ours.encrypt_rtcp(datagram) } else { ours.encrypt_rtp(datagram) };
+            let _ = self.back.send_to(&sealed.unwrap(), self.server);
         }
     }
 

@@ -42,6 +42,8 @@ const OVERLAP: Duration = Duration::from_secs(10);
 pub struct Protection {
     /// The SRC's keys. None yet: what comes is kept sealed until they are known.
     pub theirs: Vec<InlineKey>,
+    /// The SRC's keys for RTCP, where a handshake of its own has brought them (RFC 5764 4); none: the same.
+    pub reports: Vec<InlineKey>,
     /// Ours, for reports. None: nothing is sent.
     pub ours: Option<InlineKey>,
     /// What is encrypted.
@@ -57,7 +59,19 @@ pub struct Protection {
 impl Protection {
     /// Keys that nothing was protected with yet. `sender`: what is reserved by who keeps them.
     pub fn new(theirs: Vec<InlineKey>, ours: Option<InlineKey>, encryption: Encryption, sender: SenderState) -> Self {
-        Self { theirs, ours, encryption, receiver: ReceiverState::default(), sender, resumed: false }
+        Self {
+            theirs,
+            reports: Vec::new(),
+            ours,
+            encryption,
+            receiver: ReceiverState::default(),
+            sender,
+            resumed: false,
+        }
+    }
+
+    fn report_receiver(&self) -> Option<Receiver> {
+        (!self.reports.is_empty()).then(|| Receiver::new(&self.reports, self.encryption))
     }
 
     fn sending(&self) -> Option<Sender> {
@@ -116,6 +130,8 @@ pub(super) enum Opened {
 pub(super) struct Secured {
     settings: Arc<Protection>,
     receiver: Receiver,
+    /// Of RTCP, where it has keys of its own.
+    reports: Option<Receiver>,
     /// The keys of before, and until when they count.
     previous: Option<(Receiver, Option<Wall>)>,
     sender: Option<Sender>,
@@ -148,6 +164,7 @@ impl Secured {
     pub(super) fn new(settings: Arc<Protection>) -> Self {
         Self {
             receiver: Receiver::resume(&settings.theirs, settings.encryption, &settings.receiver),
+            reports: settings.report_receiver(),
             previous: None,
             sender: settings.sending(),
             settings,
@@ -173,6 +190,9 @@ impl Secured {
             let before = core::mem::replace(&mut self.receiver, fresh);
             self.previous = (!self.settings.theirs.is_empty()).then_some((before, None));
             self.sealed.try_again();
+        }
+        if self.settings.reports != settings.reports {
+            self.reports = settings.report_receiver();
         }
         if self.settings.ours != settings.ours || self.settings.encryption != settings.encryption {
             self.sender = settings.sending();
@@ -296,7 +316,8 @@ impl Secured {
     pub(super) fn open_report(&mut self, packet: &[u8]) -> bool {
         self.plain.clear();
         self.plain.extend_from_slice(packet);
-        let opened = self.receiver.unprotect_report(&mut self.plain).or_else(|refused| {
+        let receiver = self.reports.as_mut().unwrap_or(&mut self.receiver);
+        let opened = receiver.unprotect_report(&mut self.plain).or_else(|refused| {
             let (previous, _) = self.previous.as_mut().ok_or(refused)?;
             previous.unprotect_report(&mut self.plain)
         });

@@ -17,6 +17,7 @@ mod snapshot;
 mod text;
 mod time;
 mod tree;
+mod write;
 mod xml;
 
 pub use crate::deviation::Deviation;
@@ -29,6 +30,7 @@ pub use parse::{Parsed, is_metadata_type, parse};
 pub use request::write_snapshot_request;
 pub use snapshot::{Binding, Contribution, Former, Interval, Membership, Participant, Session, Snapshot, Stream};
 pub use time::{TimeFlaw, parse_time};
+pub use write::write_document;
 
 #[cfg(test)]
 mod corpus;

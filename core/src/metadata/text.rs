@@ -35,7 +35,10 @@ pub(super) fn decode<'a>(content_type: &str, body: &'a [u8], deviations: &mut De
 
 fn declared(content_type: &str, body: &[u8], deviations: &mut Deviations) -> Encoding {
     let head = body.get(..body.len().min(200)).unwrap_or(body);
-    let head = String::from_utf8_lossy(head);
+    // A declaration is ASCII.
+    let head = core::str::from_utf8(head).unwrap_or_else(|error| {
+        head.get(..error.valid_up_to()).and_then(|valid| core::str::from_utf8(valid).ok()).unwrap_or_default()
+    });
     let head = head.trim_start();
     let declaration = head.strip_prefix("<?xml").and_then(|rest| rest.split("?>").next());
     let in_xml = declaration.and_then(|d| parameter(d, "encoding"));

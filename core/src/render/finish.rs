@@ -296,6 +296,7 @@ fn stream(findings: &Findings<'_>, line: &Line<'_>) -> StreamSheet {
         port: described.local.port(),
         m_line: described.m_line,
         label: described.label.clone(),
+        content: findings.planner.signalling.content(described.label.as_deref(), described.m_line),
         channel: line.seat.map_or(ChannelName::None, |seat| seat.channel),
         file: line.seat.map(|seat| seat.file),
         participants: line.record.senders.clone(),

@@ -15,6 +15,7 @@ mod epochs;
 mod finish;
 mod holes;
 mod lanes;
+mod leave_out;
 mod levels;
 mod mix;
 mod order;
@@ -34,6 +35,7 @@ mod track;
 mod window;
 pub mod wav;
 
+pub use leave_out::Detail;
 pub use levels::{ChannelLevels, Levels, Meter, TALK_DBFS};
 pub use mix::Mixer;
 pub use plan::{FilePlan, Plan, Planner};

@@ -82,6 +82,7 @@ fn pause_words(cause: PauseCause) -> &'static str {
         PauseCause::ZeroAddress => "the SRC offered the address 0.0.0.0",
         PauseCause::ZeroPort => "the SRC offered port 0",
         PauseCause::Operator => "an operator paused it",
+        PauseCause::DialogEnded => "its dialog was over",
     }
 }
 
@@ -182,6 +183,7 @@ fn words(findings: &Findings<'_>) -> Vec<String> {
         words.extend(undecoded(findings, line));
         words.extend(line.sources.iter().filter_map(|&source| guest(findings, line, source)));
     }
+    words.extend(planner.signalling.bridge_words());
     for (_, packets, cause) in &planner.notes.drops {
         words.push(format!("{packets} packets arrived and could not be kept: {cause}"));
     }

@@ -156,6 +156,9 @@ pub struct StreamSheet {
     pub m_line: u16,
     /// `a=label`.
     pub label: Option<String>,
+    /// What it shows, in the SRC's words: `slides`, `speaker` (`a=content`, RFC 4796).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub content: Vec<String>,
     /// Where it is heard.
     pub channel: ChannelName,
     /// Index into `files` of the file it is heard in.

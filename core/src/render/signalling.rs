@@ -10,8 +10,8 @@ use super::sheet::{RawMetadata, RecordingSession};
 use crate::deviation::Deviation;
 use crate::lint::{contradictions, inspect};
 use crate::metadata::{self, Snapshot};
-use crate::sdp::Description;
-use crate::session::{Bodies, MAX_OPEN_RECORDINGS};
+use crate::sdp::{Description, Media};
+use crate::session::{Bodies, Bridge, BridgeEnd, MAX_M_LINES, MAX_OPEN_RECORDINGS};
 use crate::sip::{Message, Method, Transport, multipart};
 use crate::time::Wall;
 use crate::vendor::{CallIds, Evidence, Profile};
@@ -19,6 +19,26 @@ use crate::vendor::{CallIds, Evidence, Profile};
 /// Documents that a sheet repeats, and their bytes in all; the journal holds the others.
 const MAX_DOCUMENTS: usize = 1000;
 const MAX_DOCUMENT_BYTES: usize = 8 << 20;
+/// The other end of a phone's bridge is told to be late from here on.
+const MIN_LATE_MS: i64 = 500;
+
+/// Values of `a=content` that are kept of a line.
+const MAX_CONTENTS: usize = 8;
+/// Longest of them, in bytes.
+const MAX_CONTENT_BYTES: usize = 64;
+
+/// What an m-line is known by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum LineName {
+    Label(String),
+    Place(usize),
+}
+
+impl LineName {
+    fn new(label: Option<&str>, place: usize) -> Self {
+        label.map_or(Self::Place(place), |label| Self::Label(label.to_string()))
+    }
+}
 
 /// The signalling of a session, up to the last entry.
 #[derive(Debug, Default)]
@@ -38,6 +58,10 @@ pub(super) struct Signalling {
     in_metadata: BTreeMap<Option<String>, CallIds>,
     /// Another recording of the session began before.
     has_predecessor: bool,
+    /// `a=content` of m-lines that have it, by label, by place where there is none.
+    contents: BTreeMap<LineName, Vec<String>>,
+    /// When each end of a phone's bridge came first, ns.
+    bridge: [Option<i64>; 2],
 }
 
 impl Signalling {
@@ -56,12 +80,20 @@ impl Signalling {
             let product = message.header("User-Agent").or_else(|| message.header("Server"));
             self.session.user_agent = product.map(ToString::to_string);
         }
+        if let Some(bridge) = Bridge::of(&message).filter(|_| method == Method::Invite) {
+            let first = match bridge.end {
+                BridgeEnd::Near => &mut self.bridge[0],
+                BridgeEnd::Far => &mut self.bridge[1],
+            };
+            first.get_or_insert(at.0);
+        }
         self.evidence.message(&message);
         self.in_last_request = CallIds::default();
         self.in_last_request.message(&message);
         self.in_headers.merge(&self.in_last_request);
         let sdp = Bodies::read(&message).ok().and_then(|bodies| bodies.sdp);
         if let Some(offer) = sdp.and_then(|sdp| Description::parse(&sdp).ok()) {
+            offer.media.iter().enumerate().for_each(|(line, media)| self.note_content(line, media));
             self.labels = offer.media.into_iter().map(|media| media.label).collect();
         }
         if let Some(content_type) = message.content_type() {
@@ -105,6 +137,45 @@ impl Signalling {
         if self.has_predecessor {
             self.in_headers = self.in_last_request.clone();
         }
+    }
+
+    /// What is to be said of a phone's bridge, which sends each end of a call in a dialog of its own.
+    pub(super) fn bridge_words(&self) -> Option<String> {
+        let late = |name: &str, after: i64| {
+            const NANOS_PER_MILLI: i64 = 1_000_000;
+            let ms = after / NANOS_PER_MILLI;
+            (ms >= MIN_LATE_MS).then(|| alloc::format!("the {name} end's dialog came {ms} ms after the other's"))
+        };
+        match self.bridge {
+            [None, None] => None,
+            [Some(_), None] => Some("one leg only: the far end's dialog never came while this one lasted".into()),
+            [None, Some(_)] => Some("one leg only: the near end's dialog never came while this one lasted".into()),
+            [Some(near), Some(far)] if near < far => late("far", far.saturating_sub(near)),
+            [Some(near), Some(far)] => late("near", near.saturating_sub(far)),
+        }
+    }
+
+    /// RFC 4796 5: the newest description counts, and one without the attribute takes nothing back.
+    fn note_content(&mut self, place: usize, media: &Media) {
+        let said =
+            media.attributes.iter().filter(|(name, _)| name == "content").filter_map(|(_, value)| value.as_ref());
+        let values = said.flat_map(|value| value.split(',')).map(str::trim);
+        let kept: Vec<String> = values
+            .filter(|value| !value.is_empty() && value.len() <= MAX_CONTENT_BYTES)
+            .take(MAX_CONTENTS)
+            .map(ToString::to_string)
+            .collect();
+        let name = LineName::new(media.label.as_deref(), place);
+        if !kept.is_empty() && (self.contents.len() < MAX_M_LINES || self.contents.contains_key(&name)) {
+            self.contents.insert(name, kept);
+        }
+    }
+
+    /// What a line shows.
+    pub(super) fn content(&self, label: Option<&str>, m_line: u16) -> Vec<String> {
+        let place = usize::from(m_line);
+        let by_name = self.contents.get(&LineName::new(label, place));
+        by_name.or_else(|| self.contents.get(&LineName::Place(place))).cloned().unwrap_or_default()
     }
 
     /// Who made the SRC.

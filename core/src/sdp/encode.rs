@@ -4,6 +4,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt::{self, Write};
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
@@ -95,7 +96,7 @@ pub fn encode_answer(
                 };
                 open_lines(&mut out, &stream, Some(media), ports);
                 crypto_lines(&mut out, local.crypto(index));
-                local.dtls_lines(index, Side::Answerer).iter().for_each(|text| line(&mut out, text));
+                local.dtls_lines(index, Side::Answerer).iter().for_each(|text| line(&mut out, format_args!("{text}")));
             }
             (_, _) => closed_lines(&mut out, &media.kind, &media.proto, &media.formats_raw, media.label.as_deref()),
         }
@@ -112,7 +113,7 @@ pub fn encode_offer(streams: &[OfferedStream], local: &LocalMedia, session_id: u
             Some(ports) => {
                 open_lines(&mut out, stream, None, ports);
                 crypto_lines(&mut out, local.crypto(index));
-                local.dtls_lines(index, Side::Offerer).iter().for_each(|text| line(&mut out, text));
+                local.dtls_lines(index, Side::Offerer).iter().for_each(|text| line(&mut out, format_args!("{text}")));
             }
             None => {
                 let formats: Vec<String> = stream.formats.iter().map(|f| f.payload_type.to_string()).collect();
@@ -192,87 +193,108 @@ fn session_lines(address: IpAddr, session_id: u64, version: u64, timing: &[Strin
     };
     let mut out = format!("v=0\r\no=- {session_id} {version} {host}\r\ns=-\r\nc={host}\r\n");
     for value in timing {
-        line(&mut out, &format!("t={value}"));
+        line(&mut out, format_args!("t={value}"));
     }
     if timing.is_empty() {
-        line(&mut out, "t=0 0");
+        line(&mut out, format_args!("t=0 0"));
     }
     out
 }
 
 /// `offered` lends its rtpmap lines, so that the peer reads the names as it wrote them.
 fn open_lines(out: &mut String, stream: &OfferedStream, offered: Option<&Media>, (rtp, rtcp): (u16, u16)) {
-    let mut first = format!("m={} {rtp} {}", stream.kind, stream.proto);
+    let payload_types = stream.formats.iter().map(|format| format.payload_type);
+    media_line(out, &stream.kind, rtp, &stream.proto, payload_types);
     for format in &stream.formats {
-        first.push_str(&format!(" {}", format.payload_type));
-    }
-    line(out, &first);
-    for format in &stream.formats {
-        line(out, &format!("a=rtpmap:{}", offered_map(format, offered).unwrap_or_else(|| map(format))));
+        match offered_map(format, offered) {
+            Some(map) => line(out, format_args!("a=rtpmap:{map}")),
+            None => line(out, format_args!("a=rtpmap:{}", Map(format))),
+        }
         if let Some(fmtp) = &format.fmtp {
-            line(out, &format!("a=fmtp:{} {fmtp}", format.payload_type));
+            line(out, format_args!("a=fmtp:{} {fmtp}", format.payload_type));
         }
     }
     if let Some(ptime) = offered.and_then(|media| media.ptime) {
-        line(out, &format!("a=ptime:{ptime}"));
+        line(out, format_args!("a=ptime:{ptime}"));
     }
     if stream.rtcp_mux {
-        line(out, "a=rtcp-mux");
+        line(out, format_args!("a=rtcp-mux"));
     } else if rtp.checked_add(1) != Some(rtcp) {
-        line(out, &format!("a=rtcp:{rtcp}"));
+        line(out, format_args!("a=rtcp:{rtcp}"));
     }
     label_line(out, stream.label.as_deref());
-    line(out, &format!("a={}", stream.direction));
+    line(out, format_args!("a={}", stream.direction));
 }
 
 /// RFC 4568 4. What is written holds our keys.
 fn crypto_lines(out: &mut String, lines: &[Crypto]) {
-    lines.iter().for_each(|crypto| line(out, &format!("a=crypto:{}", crypto.encode())));
+    lines.iter().for_each(|crypto| line(out, format_args!("a=crypto:{}", crypto.encode())));
 }
 
 /// RFC 3264 6: port 0, and at least one format.
 fn closed_lines(out: &mut String, kind: &str, proto: &str, formats: &[String], label: Option<&str>) {
-    let mut first = format!("m={kind} 0 {proto}");
-    for format in formats {
-        first.push_str(&format!(" {format}"));
+    match formats {
+        [] => media_line(out, kind, 0, proto, ["0"]),
+        formats => media_line(out, kind, 0, proto, formats),
     }
-    if formats.is_empty() {
-        first.push_str(" 0");
-    }
-    line(out, &first);
     label_line(out, label);
-    line(out, "a=inactive");
+    line(out, format_args!("a=inactive"));
 }
 
 fn label_line(out: &mut String, label: Option<&str>) {
     if let Some(label) = label {
-        line(out, &format!("a=label:{label}"));
+        line(out, format_args!("a=label:{label}"));
     }
 }
 
-fn offered_map(format: &Format, offered: Option<&Media>) -> Option<String> {
-    let prefix = format.payload_type.to_string();
+fn offered_map<'m>(format: &Format, offered: Option<&'m Media>) -> Option<&'m str> {
     let maps = offered?.attributes.iter().filter(|(name, _)| name.eq_ignore_ascii_case("rtpmap"));
     let mut values = maps.filter_map(|(_, value)| value.as_deref()).map(str::trim);
-    let found = values.find(|value| value.split_ascii_whitespace().next() == Some(&prefix) && value.contains('/'));
-    found.map(ToString::to_string)
+    let is_of = |value: &str| value.split_ascii_whitespace().next().and_then(|first| first.parse().ok());
+    values.find(|value| is_of(value) == Some(format.payload_type) && value.contains('/'))
 }
 
-fn map(format: &Format) -> String {
-    let Format { payload_type, encoding, clock_rate, channels, .. } = format;
-    if *channels > 1 {
-        format!("{payload_type} {encoding}/{clock_rate}/{channels}")
-    } else {
-        format!("{payload_type} {encoding}/{clock_rate}")
+/// The value of a format's `rtpmap`.
+struct Map<'f>(&'f Format);
+
+impl fmt::Display for Map<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Format { payload_type, encoding, clock_rate, channels, .. } = self.0;
+        write!(f, "{payload_type} {encoding}/{clock_rate}")?;
+        if *channels > 1 { write!(f, "/{channels}") } else { Ok(()) }
     }
 }
 
-/// One line. What came from the wire cannot hold a line end; a configured value cannot smuggle one in.
-fn line(out: &mut String, text: &str) {
-    if text.contains(['\r', '\n']) {
-        out.extend(text.chars().filter(|c| *c != '\r' && *c != '\n'));
-    } else {
-        out.push_str(text);
+fn media_line<F: fmt::Display>(
+    out: &mut String,
+    kind: &str,
+    port: u16,
+    proto: &str,
+    formats: impl IntoIterator<Item = F>,
+) {
+    let start = out.len();
+    write(out, format_args!("m={kind} {port} {proto}"));
+    formats.into_iter().for_each(|format| write(out, format_args!(" {format}")));
+    end_line(out, start);
+}
+
+fn line(out: &mut String, text: fmt::Arguments<'_>) {
+    let start = out.len();
+    write(out, text);
+    end_line(out, start);
+}
+
+fn write(out: &mut String, text: fmt::Arguments<'_>) {
+    // Memory takes all that is written to it.
+    let _ = out.write_fmt(text);
+}
+
+/// Ends the line that began at `start`. What came from the wire cannot hold a line end; a configured value cannot
+/// smuggle one in.
+fn end_line(out: &mut String, start: usize) {
+    if out.get(start..).is_some_and(|line| line.contains(['\r', '\n'])) {
+        let line = out.split_off(start);
+        out.extend(line.chars().filter(|c| *c != '\r' && *c != '\n'));
     }
     out.push_str("\r\n");
 }

@@ -1,6 +1,7 @@
 //! Reading SDP. Tolerant: bare LF, missing `c=`, `t=` or final line end, unknown lines and attributes, junk after
 //! an empty line; strict only where nothing useful is left.
 
+use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -46,7 +47,7 @@ impl Description {
     /// # Errors
     /// [`SdpError`]: what answers to it is 400 for the INVITE, or the loss of this body.
     pub fn parse(bytes: &[u8]) -> Result<Self, SdpError> {
-        let text = String::from_utf8_lossy(bytes);
+        let text = core::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
         let text = text.trim_start_matches('\u{feff}').trim_start();
         let mut lines = text.split('\n').map(|line| line.trim_end_matches(['\r', ' ', '\t', '\0']));
         match lines.next().and_then(split_line) {

@@ -9,6 +9,7 @@ use core::net::SocketAddr;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::guarded::Guarded;
+use super::legacy::Bridge;
 use super::peer::Abilities;
 use super::recordings::Recordings;
 use super::session_timer::SessionTimer;
@@ -64,6 +65,12 @@ pub struct Checkpoint {
     /// The SRC was asked to stop sending.
     #[serde(default)]
     pub(super) pause_told: bool,
+    /// Which dialog of a phone's bridge this is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) bridge: Option<Bridge>,
+    /// The session's other dialogs, without what all have in common. Set while it is this dialog's turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) joined: Vec<Checkpoint>,
     /// Set once the session is over.
     pub(super) ended: Option<EndCause>,
 }
@@ -122,6 +129,8 @@ impl Checkpoint {
             peer: Abilities::default(),
             initiated: false,
             pause_told: false,
+            bridge: None,
+            joined: Vec::new(),
             ended: None,
         }
     }

@@ -139,14 +139,20 @@ impl RecordingSession {
     /// A handshake is done: its keys protect the stream from now on. Those of an association that is no more are dropped.
     pub(super) fn secured(&mut self, done: Secured, ctx: &mut Context<'_>) {
         let Secured { session, port, is_rtcp, association, peer, keys } = done;
+        let suite = keys.theirs.suite();
+        if !self.answer_policy(ctx).srtp.suites().contains(&suite) {
+            let why = alloc::format!("{suite}, which is what both ends have in common, is not allowed (media.srtp)");
+            self.not_secured(port, peer, why, ctx);
+            return;
+        }
         let Some(live) = self.state.streams.live_mut().find(|live| live.port() == port) else { return };
         let Some(dtls) = live.dtls.as_mut().filter(|dtls| dtls.association.number == association) else { return };
         if let Some(keyed) = dtls.keyed.get_mut(usize::from(is_rtcp)) {
             *keyed = Some(association);
         }
         let is_cleared = core::mem::take(&mut dtls.alarmed);
-        let (suite, version) = (keys.theirs.suite(), keys.version);
-        live.take_dtls_keys(keys.theirs, keys.ours, &ctx.keyring(session));
+        let version = keys.version;
+        live.take_dtls_keys(is_rtcp, keys.theirs, keys.ours, &ctx.keyring(session));
         ctx.out.push_back(Output::Tell(Tell::Secured { session, port, peer, suite, version }));
         if is_cleared {
             self.alarm(Alarm::NotSecured, Some(port), false, ctx);

@@ -25,11 +25,11 @@ pub(super) struct Guarded {
 
 impl Guarded {
     pub(super) fn new(description: &[u8], keyring: &Keyring<'_>) -> Self {
-        let text = String::from_utf8_lossy(&blank_keys(description)).into_owned();
+        let text = readable(blank_keys(description));
         if text.as_bytes() == description {
             return Self { text, wrapped: None, whole: None };
         }
-        let whole = Zeroizing::new(String::from_utf8_lossy(description).into_owned());
+        let whole = Zeroizing::new(readable(description.to_vec()));
         Self { text, wrapped: Some(keyring.node.wrap(&purpose(keyring), description)), whole: Some(whole) }
     }
 
@@ -50,6 +50,11 @@ impl Guarded {
     pub(super) fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
+}
+
+/// Descriptions are nearly always UTF-8, and that is found out far faster than they are mended.
+fn readable(description: Vec<u8>) -> String {
+    String::from_utf8(description).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 fn purpose(keyring: &Keyring<'_>) -> Vec<u8> {

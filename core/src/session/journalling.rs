@@ -27,7 +27,15 @@ pub(super) fn header(policy: &Policy, session: SessionId, segment: u32, seed: Se
 
 /// Begins the segment that the state's header names.
 pub(super) fn begin_segment(state: &Checkpoint, now: Now, out: &mut Outbox) {
-    let ports = state.streams.interfaces();
+    let mut ports = state.streams.interfaces();
+    for other in &state.joined {
+        let known = ports.len();
+        let theirs = other.streams.interfaces();
+        ports.extend(theirs.iter().skip(known).cloned());
+        for ((_, label), (_, theirs)) in ports.iter_mut().zip(theirs) {
+            *label = label.take().or(theirs);
+        }
+    }
     out.push_back(Output::Begin { at: now.wall, header: state.header.clone(), ports });
 }
 
@@ -36,7 +44,8 @@ pub(super) fn next_segment(state: &mut Checkpoint, policy: &Policy, now: Now, ou
     let (segment, seed) = (state.header.segment + 1, state.header.seed);
     state.header = header(policy, state.header.session, segment, seed, now);
     begin_segment(state, now, out);
-    for live in state.streams.live() {
+    let others = state.joined.iter().flat_map(|other| other.streams.live());
+    for live in state.streams.live().chain(others) {
         keep(state.session(), now.wall, Event::Stream(live.stream().clone()), out);
         if let Some(event) = live.keys.as_ref().map(|keys| keys.event(live.port())) {
             keep(state.session(), now.wall, event, out);

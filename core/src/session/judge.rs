@@ -38,7 +38,9 @@ impl Srs {
             return Err(rejection);
         }
         by_what(&rules, message, &bodies)?;
-        match self.full(name.as_deref(), &rules) {
+        // Half of a call that is being recorded is no new session.
+        let is_half = self.session_to_join(message, name.as_deref()).is_some();
+        match self.full(name.as_deref(), &rules).filter(|_| !is_half) {
             Some(reason) => {
                 let mut rejection = busy(&rules.refusal);
                 if rejection.status >= 400 {

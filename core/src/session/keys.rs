@@ -22,6 +22,9 @@ use crate::seed::{Random, SessionId};
 use crate::srtp::{REPORTS_RESERVED, ReceiverState, SenderState};
 use crate::time::Wall;
 
+/// So many sealed packets without one that is authentic are an alarm: a second of a stream, which no re-key under way takes.
+const UNDECRYPTABLE: u64 = 50;
+
 /// Where keys come from and how they are written down.
 pub(super) struct Keyring<'a> {
     /// Known to nobody: a session's own seed stands in its journal.
@@ -40,6 +43,42 @@ pub(super) struct StreamKeys {
     sender: SenderState,
     #[serde(skip)]
     open: Open,
+    #[serde(skip)]
+    heard: Heard,
+}
+
+/// What a worker told last.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Heard {
+    authentic: u64,
+    sealed: u64,
+    /// Of those kept sealed: since the last that was authentic.
+    sealed_in_a_row: u64,
+    alarmed: bool,
+}
+
+/// What is to be done about a worker's word on a port's SRTP.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct SrtpNews {
+    /// Indices were reserved: to be written, then granted.
+    pub(super) reserved: bool,
+    /// The stream flows, though nobody can decrypt it.
+    pub(super) flows: bool,
+    /// That it cannot be decrypted is an alarm from now on, or is over.
+    pub(super) undecryptable: Option<bool>,
+}
+
+impl Heard {
+    /// Takes figures; whether sealed packets came, and whether the alarm changes by it.
+    fn take(&mut self, told: &SrtpStatistics) -> (bool, Option<bool>) {
+        let heard = told.authentic > self.authentic;
+        let sealed = told.sealed.saturating_sub(self.sealed);
+        self.sealed_in_a_row = if heard { 0 } else { self.sealed_in_a_row.saturating_add(sealed) };
+        (self.authentic, self.sealed) = (told.authentic, told.sealed);
+        let alarmed = (self.alarmed && !heard) || self.sealed_in_a_row >= UNDECRYPTABLE;
+        let changed = core::mem::replace(&mut self.alarmed, alarmed) != alarmed;
+        (sealed > 0, changed.then_some(alarmed))
+    }
 }
 
 /// The keys themselves.
@@ -49,6 +88,8 @@ struct Open {
     theirs: Option<Crypto>,
     /// Our lines: one, or one a suite while our offer has no answer.
     ours: Vec<Crypto>,
+    /// Theirs and ours for RTCP, where a handshake of its own has brought them.
+    reports: Option<(Crypto, Crypto)>,
     /// They are of before a restart.
     resumed: bool,
 }
@@ -58,7 +99,7 @@ impl StreamKeys {
         // Who knows the keys knows this reservation: they are written down together.
         let sender = SenderState { reserved: REPORTS_RESERVED };
         let wrapped = open.wrap(port, keyring);
-        Self { wrapped, receiver: ReceiverState::default(), sender, open }
+        Self { wrapped, receiver: ReceiverState::default(), sender, open, heard: Heard::default() }
     }
 
     fn set_theirs(&mut self, theirs: &Crypto, port: PortIndex, keyring: &Keyring<'_>) {
@@ -69,12 +110,17 @@ impl StreamKeys {
 
     /// For the port.
     fn protection(&self) -> Arc<Protection> {
-        let Open { theirs, ours, resumed } = &self.open;
+        let Open { theirs, ours, reports, resumed } = &self.open;
+        let of = |crypto: &Crypto| crypto.keys.first().cloned();
         let theirs_encryption = theirs.as_ref().map(|theirs| theirs.encryption).unwrap_or_default();
         Arc::new(Protection {
             theirs: theirs.as_ref().map(|theirs| theirs.keys.clone()).unwrap_or_default(),
+            reports: reports.as_ref().map(|(theirs, _)| theirs.keys.clone()).unwrap_or_default(),
             // As long as it is open which of ours counts, nothing is sent.
-            ours: ours.first().filter(|_| theirs.is_some()).and_then(|ours| ours.keys.first().cloned()),
+            ours: match reports {
+                Some((_, ours)) => of(ours),
+                None => ours.first().filter(|_| theirs.is_some()).and_then(of),
+            },
             encryption: theirs_encryption,
             receiver: self.receiver.clone(),
             sender: self.sender,
@@ -89,12 +135,17 @@ impl StreamKeys {
 }
 
 impl Open {
+    /// Whether there is a key of ours.
+    fn sends(&self) -> bool {
+        !self.ours.is_empty() || self.reports.is_some()
+    }
+
     /// The lines, each behind whose it is.
     fn wrap(&self, port: PortIndex, keyring: &Keyring<'_>) -> String {
         let mut text = zeroize::Zeroizing::new(String::new());
-        for (whose, crypto) in
-            self.theirs.iter().map(|line| ("t ", line)).chain(self.ours.iter().map(|line| ("o ", line)))
-        {
+        let reports = self.reports.iter().flat_map(|(theirs, ours)| [("rt ", theirs), ("ro ", ours)]);
+        let lines = self.theirs.iter().map(|line| ("t ", line)).chain(self.ours.iter().map(|line| ("o ", line)));
+        for (whose, crypto) in lines.chain(reports) {
             text.push_str(whose);
             text.push_str(&crypto.encode());
             text.push('\n');
@@ -105,12 +156,16 @@ impl Open {
     fn unwrap(wrapped: &str, port: PortIndex, keyring: &Keyring<'_>) -> Option<Self> {
         let text = keyring.node.open(&purpose(keyring.session, port), wrapped)?;
         let mut open = Self { resumed: true, ..Self::default() };
+        let (mut report_theirs, mut report_ours) = (None, None);
         for line in core::str::from_utf8(&text).ok()?.lines() {
             match line.split_once(' ')? {
                 ("t", line) => open.theirs = Crypto::parse(line).ok(),
+                ("rt", line) => report_theirs = Crypto::parse(line).ok(),
+                ("ro", line) => report_ours = Crypto::parse(line).ok(),
                 (_, line) => open.ours.extend(Crypto::parse(line).ok()),
             }
         }
+        open.reports = report_theirs.zip(report_ours);
         Some(open)
     }
 }
@@ -200,15 +255,17 @@ impl Streams {
         now: Wall,
         told: &SrtpStatistics,
         out: &mut Outbox,
-    ) -> bool {
+    ) -> SrtpNews {
         let keys = self.live_mut().find(|live| live.port() == port).and_then(|live| live.keys.as_mut());
-        let Some(keys) = keys else { return false };
+        let Some(keys) = keys else { return SrtpNews::default() };
         keys.receiver.clone_from(&told.receiver);
-        let Some(due) = told.reservation_due.filter(|due| due.reserved > keys.sender.reserved) else { return false };
+        let (flows, undecryptable) = keys.heard.take(told);
+        let news = SrtpNews { reserved: false, flows, undecryptable };
+        let Some(due) = told.reservation_due.filter(|due| due.reserved > keys.sender.reserved) else { return news };
         keys.sender = due;
         let event = Event::SrtcpReserved { port, reserved: due.reserved };
         out.push_back(Output::Keep { session, at: now, kept: Kept::Event(event) });
-        true
+        SrtpNews { reserved: true, ..news }
     }
 
     /// Lets a port use what is reserved, as soon as that is written.
@@ -223,7 +280,7 @@ impl Streams {
     pub(super) fn reserve_anew(&mut self, session: SessionId, now: Wall, out: &mut Outbox) {
         for live in self.live_mut() {
             let port = live.port();
-            let Some(keys) = live.keys.as_mut().filter(|keys| !keys.open.ours.is_empty()) else { continue };
+            let Some(keys) = live.keys.as_mut().filter(|keys| keys.open.sends()) else { continue };
             keys.sender.reserved = keys.sender.reserved.saturating_add(REPORTS_RESERVED);
             let event = Event::SrtcpReserved { port, reserved: keys.sender.reserved };
             out.push_back(Output::Keep { session, at: now, kept: Kept::Event(event) });
@@ -243,11 +300,27 @@ impl Live {
         self.keys.get_or_insert_with(|| StreamKeys::new(Open::default(), port, keyring));
     }
 
-    /// A handshake of DTLS has brought them.
-    pub(super) fn take_dtls_keys(&mut self, theirs: MasterKey, ours: MasterKey, keyring: &Keyring<'_>) {
+    /// A handshake of DTLS has brought them: for the whole stream, or (without rtcp-mux) for one of its sockets.
+    pub(super) fn take_dtls_keys(&mut self, is_rtcp: bool, theirs: MasterKey, ours: MasterKey, keyring: &Keyring<'_>) {
         let line = |key: MasterKey| Crypto::offer(1, key.into());
-        let open = Open { theirs: Some(line(theirs)), ours: [line(ours)].to_vec(), resumed: false };
-        self.keys = Some(StreamKeys::new(open, self.port(), keyring));
+        let before = self.keys.take();
+        let known = before.as_ref().map(|keys| (keys.sender, keys.receiver.clone()));
+        let before = before.map(|keys| keys.open).unwrap_or_default();
+        let is_muxed = self.settings.rtcp_mux;
+        let open = match is_rtcp {
+            true => Open { reports: Some((line(theirs), line(ours))), resumed: false, ..before },
+            false if is_muxed => Open { theirs: Some(line(theirs)), ours: [line(ours)].to_vec(), ..Open::default() },
+            // With what is agreed on for RTP nothing is sent; who reports goes on under the keys that it has.
+            false => Open { theirs: Some(line(theirs)), ours: Vec::new(), ..before },
+        };
+        let has_same_sender = !is_rtcp && open.reports.is_some();
+        let mut keys = StreamKeys::new(open, self.port(), keyring);
+        match known {
+            Some((sender, _)) if has_same_sender => keys.sender = sender,
+            Some((_, receiver)) if is_rtcp => keys.receiver = receiver,
+            Some(_) | None => {}
+        }
+        self.keys = Some(keys);
         self.protect();
     }
 
@@ -267,7 +340,7 @@ impl Live {
         // A second draw equal to one of theirs cannot be.
         let draw = |keyring: &mut Keyring<'_>| theirs.answer(MasterKey::draw(theirs.suite, keyring.random));
         let ours: Vec<Crypto> = draw(keyring).or_else(|| draw(keyring)).into_iter().collect();
-        let open = Open { theirs: Some(theirs.clone()), ours, resumed: false };
+        let open = Open { theirs: Some(theirs.clone()), ours, ..Open::default() };
         self.keys = Some(StreamKeys::new(open, port, keyring));
     }
 
@@ -298,7 +371,10 @@ impl Live {
         let fresh = self.keys.as_ref().map(StreamKeys::protection);
         let same = match (&self.settings.srtp, &fresh) {
             (Some(old), Some(new)) => {
-                old.theirs == new.theirs && old.ours == new.ours && old.encryption == new.encryption
+                old.theirs == new.theirs
+                    && old.reports == new.reports
+                    && old.ours == new.ours
+                    && old.encryption == new.encryption
             }
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,

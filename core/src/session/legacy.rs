@@ -3,13 +3,15 @@
 //! - Network-based recording (a gateway forks): `X-Cisco-Recording-Participant: sip:1000@h;media-index="0"`, one a party,
 //!   with the m-line that carries its voice.
 //! - Built-in bridge (a phone forks, CUCM signals): no SDP in the INVITE, and in From's URI `x-nearend` or `x-farend`
-//!   (whose voice this dialog brings), `x-refci` (the call), `x-nearendaddr`, `x-farendaddr`. Two dialogs a call: each is a
-//!   recording of its own, of one voice; `x-refci` is the id of both's communication session, and links them.
+//!   (whose voice this dialog brings), `x-refci` (the call), `x-nearendaddr`, `x-farendaddr`. Two dialogs a call, which
+//!   are joined into one recording (`session/joined.rs`): [`Bridge`] says which belong together.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
 
 use super::limits::MAX_M_LINES;
 use crate::sdp::Description;
@@ -22,41 +24,95 @@ pub(super) const TRANSLATED: &str = "application/rs-metadata+xml;translated";
 /// A metadata body: its type, and it.
 type Part = (String, Vec<u8>);
 
-/// What a request says about who is heard, if it says so in one of these dialects.
-pub(super) fn metadata(message: &Message, sdp: Option<&[u8]>) -> Option<Part> {
-    let document = built_in_bridge(message).or_else(|| network_based(message, sdp))?;
+/// Whose voice a dialog of a phone's bridge brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// Of who has the phone.
+    Near,
+    /// Of who talks with them.
+    Far,
+}
+
+impl End {
+    /// The other one.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Near => Self::Far,
+            Self::Far => Self::Near,
+        }
+    }
+
+    /// The participant, and the first label of the streams.
+    fn names(self) -> (&'static str, usize) {
+        match self {
+            Self::Near => ("near-end", 1),
+            Self::Far => ("far-end", 2),
+        }
+    }
+}
+
+/// One of the two dialogs that a phone's built-in bridge makes of a call.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Bridge {
+    /// Cluster, call and phone: the same in both.
+    pub call: String,
+    /// Which of the two.
+    pub end: End,
+}
+
+impl Bridge {
+    /// Reads From. None for a bridge that does not name the call: nothing says what its dialog belongs to.
+    pub fn of(message: &Message) -> Option<Self> {
+        let from = NameAddr::parse(message.header("From")?).ok()?;
+        let call = from.anywhere("x-refci").filter(|call| !call.is_empty())?;
+        let cluster = from.anywhere("x-nearendclusterid").unwrap_or(&from.uri.host);
+        let device = from.anywhere("x-nearenddevice").unwrap_or_default();
+        Some(Self { call: format!("{cluster} {call} {device}"), end: end_of(&from)? })
+    }
+}
+
+fn end_of(from: &NameAddr) -> Option<End> {
+    let has = |name: &str| from.anywhere(name).is_some();
+    if has("x-nearend") { Some(End::Near) } else { has("x-farend").then_some(End::Far) }
+}
+
+/// What a request says about who is heard, if it says so in one of these dialects. `is_beside`: another dialog tells of
+/// the rest of the call, which is to stay as it is.
+pub(super) fn metadata(message: &Message, sdp: Option<&[u8]>, is_beside: bool) -> Option<Part> {
+    let mode = if is_beside { "partial" } else { "complete" };
+    let document = built_in_bridge(message, mode).or_else(|| network_based(message, sdp))?;
     Some((TRANSLATED.to_string(), document.into_bytes()))
 }
 
 /// Somebody, and the stream that carries their voice.
 struct Voice {
+    /// The participant's.
+    id: String,
     aor: String,
     /// The stream's label.
     stream: Option<String>,
 }
 
-fn built_in_bridge(message: &Message) -> Option<String> {
+fn built_in_bridge(message: &Message, mode: &str) -> Option<String> {
     let from = NameAddr::parse(message.header("From")?).ok()?;
     // CUCM writes them into the URI; where the brackets are lost, they are the field's.
-    let get = |name: &str| from.uri.params.get(name).or_else(|| from.params.get(name));
-    let near = get("x-nearend").is_some();
-    if !near && get("x-farend").is_none() {
-        return None;
-    }
+    let get = |name: &str| from.anywhere(name);
+    let heard = end_of(&from)?;
     let host = &from.uri.host;
     let own = from.uri.user.as_deref().unwrap_or_default();
     let aor =
         |address: &str| if address.contains('@') { format!("sip:{address}") } else { format!("sip:{address}@{host}") };
     let far_address = get("x-farendaddr").filter(|address| !address.is_empty()).unwrap_or("unknown");
-    let (near_voice, far_voice) = if near { (Some("1"), None) } else { (None, Some("2")) };
-    let stream = |label: Option<&str>| label.map(ToString::to_string);
-    let voices = [
-        Voice { aor: aor(get("x-nearendaddr").unwrap_or(own)), stream: stream(near_voice) },
-        Voice { aor: aor(far_address), stream: stream(far_voice) },
-    ];
+    let voice = |end: End, address: &str| {
+        let (id, label) = end.names();
+        Voice { id: id.to_string(), aor: aor(address), stream: (end == heard).then(|| label.to_string()) }
+    };
+    let near_address = get("x-nearendaddr").filter(|address| !address.is_empty()).unwrap_or(own);
+    let voices = [voice(End::Near, near_address), voice(End::Far, far_address)];
     let cluster = get("x-nearendclusterid").unwrap_or(host);
     let session = get("x-refci").map(|call| format!("{call}@{cluster}"));
-    Some(document(&session.unwrap_or_else(|| fallback_session(message)), &voices))
+    Some(document(mode, &session.unwrap_or_else(|| fallback_session(message)), &voices))
 }
 
 fn network_based(message: &Message, sdp: Option<&[u8]>) -> Option<String> {
@@ -75,14 +131,17 @@ fn network_based(message: &Message, sdp: Option<&[u8]>) -> Option<String> {
     }
     let description = sdp.and_then(|sdp| Description::parse(sdp).ok());
     let named = |line: usize| description.as_ref()?.media.get(line)?.label.clone();
-    let label = |line: usize| Some(named(line).unwrap_or_else(|| own_label(line)));
-    let voices: Vec<Voice> = by_line.into_iter().map(|(line, aor)| Voice { aor, stream: label(line) }).collect();
-    Some(document(&fallback_session(message), &voices))
+    let label = |line: usize| Some(named(line).unwrap_or_else(|| own_label(message, line)));
+    let voice = |(line, aor): (usize, String)| Voice { id: aor.clone(), aor, stream: label(line) };
+    let voices: Vec<Voice> = by_line.into_iter().map(voice).collect();
+    Some(document("complete", &fallback_session(message), &voices))
 }
 
 /// What an m-line is called by us whose SRC has not given it a label.
-pub(super) fn own_label(line: usize) -> String {
-    (line + 1).to_string()
+pub(super) fn own_label(message: &Message, line: usize) -> String {
+    let from = message.header("From").and_then(|from| NameAddr::parse(from).ok());
+    let end = from.and_then(|from| end_of(&from)).unwrap_or(End::Near);
+    (line + end.names().1).to_string()
 }
 
 /// The call, where the dialect gives no name: it lives as long as the dialog.
@@ -92,25 +151,25 @@ fn fallback_session(message: &Message) -> String {
 }
 
 /// A complete snapshot (RFC 7865 6.1). Who is named first is the caller for want of better knowledge.
-fn document(session: &str, voices: &[Voice]) -> String {
+fn document(mode: &str, session: &str, voices: &[Voice]) -> String {
     let session = escaped(session);
     let mut xml = format!(
-        "<recording xmlns=\"urn:ietf:params:xml:ns:recording:1\"><datamode>complete</datamode>\
+        "<recording xmlns=\"urn:ietf:params:xml:ns:recording:1\"><datamode>{mode}</datamode>\
          <session session_id=\"{session}\"/>"
     );
     for voice in voices {
-        let aor = escaped(&voice.aor);
+        let (id, aor) = (escaped(&voice.id), escaped(&voice.aor));
         xml += &format!(
-            "<participant participant_id=\"{aor}\"><nameID aor=\"{aor}\"/></participant>\
-             <participantsessionassoc participant_id=\"{aor}\" session_id=\"{session}\"/>"
+            "<participant participant_id=\"{id}\"><nameID aor=\"{aor}\"/></participant>\
+             <participantsessionassoc participant_id=\"{id}\" session_id=\"{session}\"/>"
         );
     }
     for voice in voices {
         let Some(label) = &voice.stream else { continue };
-        let (aor, label) = (escaped(&voice.aor), escaped(label));
+        let (id, label) = (escaped(&voice.id), escaped(label));
         xml += &format!(
             "<stream stream_id=\"stream-{label}\" session_id=\"{session}\"><label>{label}</label></stream>\
-             <participantstreamassoc participant_id=\"{aor}\"><send>stream-{label}</send></participantstreamassoc>"
+             <participantstreamassoc participant_id=\"{id}\"><send>stream-{label}</send></participantstreamassoc>"
         );
     }
     xml + "</recording>"
@@ -128,7 +187,7 @@ mod tests {
     use crate::time::Wall;
 
     fn snapshot(message: &Message, sdp: Option<&str>) -> Option<Snapshot> {
-        let (content_type, body) = metadata(message, sdp.map(str::as_bytes))?;
+        let (content_type, body) = metadata(message, sdp.map(str::as_bytes), false)?;
         let parsed = parse(&content_type, &body);
         let mut snapshot = Snapshot::default();
         let late = snapshot.apply(&parsed.document.unwrap(), Wall(1));
@@ -148,9 +207,10 @@ mod tests {
         let from = |end: &str| format!("<sip:9110001@10.48.32.90;{end};{PARAMS}>;tag=73601~713e");
         let of = |end: &str| {
             let message = Message::request(Method::Invite, "sip:r@h").with("From", from(end));
-            snapshot(&message, None).unwrap()
+            (snapshot(&message, None).unwrap(), Bridge::of(&message).unwrap())
         };
-        let (near, far) = (of("x-nearend"), of("x-farend"));
+        let ((near, one), (far, two)) = (of("x-nearend"), of("x-farend"));
+        assert_eq!(Bridge { end: one.end.other(), ..one }, two);
         assert_eq!(senders(&near, "1"), ["sip:9110001@10.48.32.90"]);
         assert_eq!(senders(&far, "2"), ["sip:9110006@10.48.32.90"]);
         assert_eq!((near.streams.len(), far.streams.len()), (1, 1));
@@ -188,6 +248,7 @@ mod tests {
             .with("Cisco-Guid", "\"/><x>&")
             .with("X-Cisco-Recording-Participant", "sip:<a&b>\"@h;media-index=\"99999999999999999999\"");
         assert_eq!(snapshot(&message, None).unwrap().sessions[0].id, "\"/><x>&");
-        assert!(metadata(&Message::request(Method::Invite, "sip:r@h").with("From", "<sip:a@b>"), None).is_none());
+        let plain = Message::request(Method::Invite, "sip:r@h").with("From", "<sip:a@b>");
+        assert!(metadata(&plain, None, false).is_none() && Bridge::of(&plain).is_none());
     }
 }

@@ -10,9 +10,11 @@
 
 mod admission;
 mod checkpoint;
+pub mod client;
 mod calling;
 mod connections;
 mod dtls;
+mod joined;
 mod journalling;
 mod keys;
 mod guarded;
@@ -37,6 +39,7 @@ mod watch;
 
 pub use admission::{Guard, KeptOut, Manner, Reason};
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use legacy::{Bridge, End as BridgeEnd};
 pub use limits::*;
 pub use peers::{Asker, DigestUsers, Network, Pattern, Peer, Refusal, Rules, Who};
 pub use policy::{Health, Policy};
@@ -390,6 +393,22 @@ pub enum Tell {
     },
     /// A session ended.
     SessionEnded {
+        /// The session.
+        session: SessionId,
+        /// Why.
+        cause: EndCause,
+    },
+    /// A dialog joined a session: the other end of a phone's bridge.
+    DialogJoined {
+        /// The session.
+        session: SessionId,
+        /// The SRC.
+        remote: SocketAddr,
+        /// Its streams that are recorded.
+        streams: usize,
+    },
+    /// A dialog ended whose session goes on with another.
+    DialogEnded {
         /// The session.
         session: SessionId,
         /// Why.

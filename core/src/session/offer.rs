@@ -70,10 +70,11 @@ impl RecordingSession {
             Ok(offer) => offer,
             Err(rejection) => return Err(Box::new((request, rejection))),
         };
-        if ctx.policy.rules_of(self.state.peer_row.as_deref()).legacy && bodies.translate(&request) {
+        let is_beside = !self.state.joined.is_empty();
+        if ctx.policy.rules_of(self.state.peer_row.as_deref()).legacy && bodies.translate(&request, is_beside) {
             let lines = offer.iter_mut().flat_map(|(_, decision)| &mut decision.media);
             lines.enumerate().for_each(|(line, decided)| {
-                decided.label.get_or_insert_with(|| own_label(line));
+                decided.label.get_or_insert_with(|| own_label(&request, line));
             });
         }
         if policy.require_srtp
@@ -111,6 +112,8 @@ impl RecordingSession {
             }
         }
         let mut labels: Vec<String> = snapshot.streams.iter().filter_map(|s| s.label()).map(String::from).collect();
+        let is_others = |label: &String| self.state.joined.iter().any(|other| other.streams.has_label(label));
+        labels.retain(|label| !is_others(label));
         labels.truncate(MAX_M_LINES);
         if labels.is_empty() {
             labels = (1..=DEFAULT_OFFERED_STREAMS).map(|n| n.to_string()).collect();
@@ -129,9 +132,11 @@ impl RecordingSession {
         }
         let is_first = first.is_some();
         if let Some(first) = first {
-            journalling::begin_segment(&self.state, now, ctx.out);
+            if !self.has_begun() {
+                journalling::begin_segment(&self.state, now, ctx.out);
+            }
             journalling::keep_message(id, first.at, &first.flow, false, &first.bytes, ctx.out);
-            self.state.answered = Some(now.wall);
+            self.state.answered.get_or_insert(now.wall);
         }
         let is_invite = request.method() == Some(&Method::Invite);
         if is_invite || offer.is_some() {
@@ -193,6 +198,11 @@ impl RecordingSession {
     /// The operator's log hears of a session that begins. `message` is the SRC's: its INVITE, or its 2xx to ours.
     pub(super) fn tell_started(&self, message: Message, ctx: &mut Context<'_>) {
         let (remote, streams) = (self.state.flow.remote, self.state.streams.live().count());
+        if self.is_joined() {
+            let session = self.id();
+            ctx.out.push_back(super::Output::Tell(Tell::DialogJoined { session, remote, streams }));
+            return;
+        }
         let shown = Box::new(Shown { message, snapshot: Arc::clone(&self.state.snapshot) });
         ctx.out.push_back(super::Output::Tell(Tell::SessionStarted { session: self.id(), remote, streams, shown }));
     }

@@ -116,6 +116,7 @@ impl Policy {
         for rules in self.peers.iter_mut().map(|peer| &mut peer.rules).chain([&mut self.rules]) {
             *rules = Rules {
                 allow: true,
+                legacy: true,
                 require_tls: false,
                 sdes_over_clear: true,
                 digest: None,

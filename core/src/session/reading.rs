@@ -63,8 +63,12 @@ impl Bodies {
     }
 
     /// Takes what a request says in a dialect of before SIPREC for the metadata that it stands for, if it has no other.
-    pub(super) fn translate(&mut self, message: &Message) -> bool {
-        let said = if self.metadata.is_empty() { legacy::metadata(message, self.sdp.as_deref()) } else { None };
+    /// `is_beside`: another dialog tells of the rest of the call.
+    pub(super) fn translate(&mut self, message: &Message, is_beside: bool) -> bool {
+        if !self.metadata.is_empty() || is_recording_session(message, self) {
+            return false;
+        }
+        let said = legacy::metadata(message, self.sdp.as_deref(), is_beside);
         self.metadata.extend(said);
         !self.metadata.is_empty()
     }

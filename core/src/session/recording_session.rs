@@ -16,7 +16,7 @@ use super::own_requests::OwnRequests;
 use super::watch::{self, Watch};
 use super::{Checkpoint, Outbox, Output, Policy, Tell};
 use crate::entry::{Alarm, EndCause, Event, PortIndex};
-use crate::media::{MediaReport, PortEvent};
+use crate::media::{MediaReport, PortEvent, SrtpStatistics};
 use crate::metadata::{self, DataMode, Deviation};
 use crate::node_key::NodeKey;
 use crate::seed::{Random, Seed, SessionId};
@@ -70,6 +70,8 @@ pub(super) enum Purpose {
 
 /// A dialog with an SRC.
 pub(super) struct RecordingSession {
+    /// What the server knows it by: the session's id, or one of its own where another dialog was before it.
+    pub(super) key: SessionId,
     pub(super) state: Checkpoint,
     pub(super) random: Random,
     /// An INVITE or UPDATE that waits for ports.
@@ -86,11 +88,14 @@ pub(super) struct RecordingSession {
     restoring: Option<Restoring>,
 }
 
+#[derive(Default)]
 struct Restoring {
     gap_from: Wall,
     rebooted: bool,
     /// Ports that come back under another number, if at all: the SRC must be told.
     moved: BTreeSet<PortIndex>,
+    /// Another dialog of the session begins the journal's next segment.
+    beside: bool,
     /// Another node wrapped the keys: the SRC must tell its own once more.
     keys_lost: bool,
 }
@@ -101,6 +106,7 @@ impl RecordingSession {
         let Seed(seed) = state.header.seed;
         let (random, branches) = (Random::new(Seed(seed)), Random::new(Seed(seed.map(|byte| byte ^ BRANCHES))));
         Self {
+            key: state.session(),
             state,
             random,
             branches,
@@ -116,7 +122,7 @@ impl RecordingSession {
     /// A session of before a restart. Its ports are asked for by number.
     pub(super) fn restore(state: Checkpoint, gap_from: Wall, rebooted: bool, ctx: &mut Context<'_>) -> Self {
         let mut session = Self::new(state);
-        session.restoring = Some(Restoring { gap_from, rebooted, moved: BTreeSet::new(), keys_lost: false });
+        session.restoring = Some(Restoring { gap_from, rebooted, ..Restoring::default() });
         let id = session.id();
         let keys_lost = !session.open_secrets(ctx);
         if let Some(restoring) = session.restoring.as_mut() {
@@ -168,13 +174,31 @@ impl RecordingSession {
         if !self.state.streams.is_ready() {
             return;
         }
-        if self.restoring.is_some() {
-            self.finish_restore(ctx);
+        if let Some(restoring) = &self.restoring {
+            if !restoring.beside {
+                self.finish_restore(ctx);
+            }
         } else if self.calling.is_some() {
             self.answer_in_ack(ctx);
         } else if let Some(pending) = self.pending.take() {
             self.answer(pending, ctx);
         }
+    }
+
+    /// Asks for ports of before a restart; another dialog of the session begins the journal's next segment.
+    pub(super) fn restore_beside(&mut self, ctx: &mut Context<'_>) {
+        let keys_lost = !self.open_secrets(ctx);
+        self.restoring = Some(Restoring { beside: true, keys_lost, ..Restoring::default() });
+        self.state.streams.reopen(self.id(), ctx.now.wall, ctx.out);
+    }
+
+    /// Whether its ports are there, and that has yet to be.
+    pub(super) fn waits_beside(&self) -> bool {
+        self.restoring.as_ref().is_some_and(|restoring| restoring.beside) && self.state.streams.is_ready()
+    }
+
+    pub(super) fn go_on_beside(&mut self, ctx: &mut Context<'_>) {
+        self.finish_restore(ctx);
     }
 
     /// What stood wrapped in the checkpoint. `false`: another node wrapped it, and keys are lost. What comes is kept sealed
@@ -193,9 +217,11 @@ impl RecordingSession {
     fn finish_restore(&mut self, ctx: &mut Context<'_>) {
         let Some(restoring) = self.restoring.take() else { return };
         let (id, now) = (self.id(), ctx.now);
-        journalling::begin_segment(&self.state, now, ctx.out);
-        let gap = Event::Gap { from: restoring.gap_from, to: now.wall, rebooted: restoring.rebooted };
-        keep(id, now.wall, gap, ctx.out);
+        if !restoring.beside {
+            journalling::begin_segment(&self.state, now, ctx.out);
+            let gap = Event::Gap { from: restoring.gap_from, to: now.wall, rebooted: restoring.rebooted };
+            keep(id, now.wall, gap, ctx.out);
+        }
         if restoring.keys_lost {
             self.agree_on_keys(None, ctx);
         }
@@ -254,11 +280,8 @@ impl RecordingSession {
         if let Some(PortEvent::Source { ssrc, from, change, at }) = report.event {
             keep(id, at, Event::Source { port, ssrc, from, change }, ctx.out);
         }
-        if let Some(srtp) = &report.statistics.srtp
-            && self.state.streams.heard_srtp(id, port, ctx.now.wall, srtp, ctx.out)
-        {
-            journalling::checkpoint(&self.state, ctx.now, ctx.out);
-            self.state.streams.grant(id, port, ctx.out);
+        if let Some(srtp) = &report.statistics.srtp {
+            self.srtp(port, srtp, ctx);
         }
         let Some(last) = report.statistics.last_at else { return };
         if watch::heard(&mut self.state.streams, port, last) {
@@ -267,6 +290,22 @@ impl RecordingSession {
         if let Some(event) = self.state.recordings.heard(last, &mut self.random) {
             keep(id, last, event, ctx.out);
             journalling::checkpoint(&self.state, ctx.now, ctx.out);
+        }
+    }
+
+    fn srtp(&mut self, port: PortIndex, told: &SrtpStatistics, ctx: &mut Context<'_>) {
+        let (id, now) = (self.id(), ctx.now.wall);
+        let news = self.state.streams.heard_srtp(id, port, now, told, ctx.out);
+        // A call whose packets flow is never ended by us, whoever can hear them.
+        if news.flows && watch::heard(&mut self.state.streams, port, now) {
+            self.alarm(Alarm::NoRtp, Some(port), false, ctx);
+        }
+        if let Some(raised) = news.undecryptable {
+            self.alarm(Alarm::Undecryptable, Some(port), raised, ctx);
+        }
+        if news.reserved {
+            journalling::checkpoint(&self.state, ctx.now, ctx.out);
+            self.state.streams.grant(id, port, ctx.out);
         }
     }
 
@@ -334,7 +373,7 @@ impl RecordingSession {
         let branch = alloc::format!("z9hG4bK{}", self.branches.token());
         let sent_by = own_address::sent_by(flow, ctx.policy);
         let key = ctx.transactions.request(ctx.now.monotonic, flow, request, branch, &sent_by);
-        ctx.requests.insert(key, (self.id(), purpose));
+        ctx.requests.insert(key, (self.key, purpose));
         key
     }
 

@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::legacy::Bridge;
 use super::offer::FirstInvite;
 use super::own_address;
 use super::reading::Bodies;
@@ -142,7 +143,8 @@ impl Srs {
                 return;
             }
         };
-        let seed = self.draw_seed();
+        let session = self.session_to_join(&message, peer.as_deref());
+        let seed = session.and_then(|session| self.draw_seed_of(session)).unwrap_or_else(|| self.draw_seed());
         let mut random = Random::new(seed);
         let id = SessionId::new(now.wall, &mut random);
         let dialog = Dialog::accept(&message, random.token());
@@ -151,8 +153,13 @@ impl Srs {
         // RFC 8866 5.2: a number of its own; 63 bits so that every reader can hold it.
         let description_id = random.next_u64() >> 1;
         let mut state = Checkpoint::new(header, dialog, flow.clone(), Snapshot::default(), description_id);
+        state.bridge = Bridge::of(&message).filter(|_| self.policy.rules_of(peer.as_deref()).legacy);
         state.peer_row = peer;
-        self.add(now, call_id, RecordingSession::new(state));
+        let mut dialog = RecordingSession::new(state);
+        if let Some(session) = session {
+            self.join(&mut dialog, session);
+        }
+        self.add(now, call_id, dialog);
         let first = FirstInvite { flow: flow.clone(), at: now.wall, bytes: bytes.to_vec() };
         let considered =
             self.with_session(now, id, |session, ctx| session.consider(*key, message, bodies, Some(first), ctx));

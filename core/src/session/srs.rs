@@ -1,6 +1,7 @@
 //! The router: from bytes to the session that they are for, from deadlines to the session that they wake.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -8,6 +9,7 @@ use core::time::Duration;
 
 use super::admission::Admission;
 use super::connections::Connection;
+use super::joined::Joined;
 use super::limits::{CHECKPOINT_INTERVAL, SEGMENT_LENGTH};
 use super::recording_session::{Context, Purpose, RecordingSession};
 use super::watch::Watch;
@@ -34,11 +36,13 @@ pub struct Srs {
     pub(super) policy: Policy,
     pub(super) random: Random,
     pub(super) transactions: Transactions,
-    pub(super) sessions: BTreeMap<SessionId, RecordingSession>,
+    /// Boxed: a tree moves what it holds.
+    pub(super) sessions: BTreeMap<SessionId, Box<RecordingSession>>,
     pub(super) by_call: BTreeMap<String, Vec<SessionId>>,
     pub(super) connections: BTreeMap<ConnectionId, Connection>,
     pub(super) requests: BTreeMap<ClientKey, (SessionId, Purpose)>,
     pub(super) recently_ended: BTreeMap<String, String>,
+    pub(super) joined: Joined,
     timers: TimerTable<Timer>,
     pub(super) out: Outbox,
     /// Replay: the seed of the next session, as its journal tells it.
@@ -89,6 +93,7 @@ impl Srs {
             connections: BTreeMap::new(),
             requests: BTreeMap::new(),
             recently_ended: BTreeMap::new(),
+            joined: Joined::default(),
             timers: TimerTable::default(),
             out: VecDeque::new(),
             next_seed: None,
@@ -112,7 +117,7 @@ impl Srs {
         self.policy = policy;
     }
 
-    /// Sessions that are known.
+    /// Dialogs that are known: sessions, and the second one of some.
     pub fn sessions(&self) -> usize {
         self.sessions.len()
     }
@@ -131,17 +136,17 @@ impl Srs {
 
     /// Ids of the sessions that are known.
     pub fn session_ids(&self) -> Vec<SessionId> {
-        self.sessions.keys().copied().collect()
+        self.ids().into_iter().collect()
     }
 
     /// Replay: drops a session without a word, as a crash does. [`Srs::restore`] brings it back.
     pub fn forget(&mut self, session: SessionId) {
-        self.remove(session);
+        self.dialogs_of(session).into_iter().for_each(|dialog| self.remove(dialog));
     }
 
     /// Whether a session of this id is known.
     pub fn knows(&self, session: SessionId) -> bool {
-        self.sessions.contains_key(&session)
+        self.sessions.contains_key(&self.first_of(session))
     }
 
     /// Goes on with a session of before a restart, in segment number `segment` of its journal. `last_entry` is when the
@@ -158,9 +163,11 @@ impl Srs {
         // The streams of before are gone, and their numbers will be others'.
         state.flow.connection = None;
         state.header = journalling::header(&self.policy, id, segment, seed, now);
+        let joined = state.joined.clone();
         let (_, mut ctx) = self.parts(now);
         let session = RecordingSession::restore(state, last_entry, rebooted, &mut ctx);
         self.add(now, call_id, session);
+        self.restore_joined(now, id, joined);
     }
 
     /// Takes something in. Drain [`Srs::poll_output`] afterwards.
@@ -176,18 +183,23 @@ impl Srs {
             Input::Bytes { connection, bytes } => self.stream_bytes(now, connection, bytes),
             Input::ConnectionClosed { id } => self.connection_closed(now, id),
             Input::PortOpened { session, port, rtp, rtcp } => {
-                self.with_session(now, session, |s, ctx| s.port_opened(port, rtp, rtcp, ctx));
+                let dialog = self.dialog_with(session, port);
+                self.with_session(now, dialog, |s, ctx| s.port_opened(port, rtp, rtcp, ctx));
+                self.go_on_beside(now, session);
             }
             Input::PortRefused { session, port, why } => {
                 let reason = alloc::format!("port {}: {why}", port.0);
-                let remote = self.sessions.get(&session).map(|s| s.state.src());
-                self.with_session(now, session, |s, ctx| s.port_refused(port, ctx));
+                let dialog = self.dialog_with(session, port);
+                let remote = self.sessions.get(&dialog).map(|s| s.state.src());
+                self.with_session(now, dialog, |s, ctx| s.port_refused(port, ctx));
+                self.go_on_beside(now, session);
                 if let Some(remote) = remote {
                     self.out.push_back(Output::Tell(Tell::Refused { remote, status: 503, reason }));
                 }
             }
             Input::Media(report) => {
-                self.with_session(now, report.session, |s, ctx| s.media(&report, ctx));
+                let dialog = self.dialog_with(report.session, report.statistics.port);
+                self.with_session(now, dialog, |s, ctx| s.media(&report, ctx));
             }
             Input::Secured(done) => {
                 self.with_session(now, done.session, |s, ctx| s.secured(done, ctx));
@@ -196,7 +208,7 @@ impl Srs {
                 self.with_session(now, session, |s, ctx| s.not_secured(port, peer, why, ctx));
             }
             Input::Dropped { session, packets, cause } => {
-                self.with_session(now, session, |s, ctx| s.dropped(packets, cause, ctx));
+                self.with_session(now, self.first_of(session), |s, ctx| s.dropped(packets, cause, ctx));
             }
             Input::ClockStep { by_ns } => self.keep_in_all(now, &entry::Event::ClockStep { by_ns }),
             Input::DiskStalled { took_ms } => self.keep_in_all(now, &entry::Event::DiskStalled { took_ms }),
@@ -209,8 +221,10 @@ impl Srs {
 
     /// Something befell the machine: every session's journal tells it.
     fn keep_in_all(&mut self, now: Now, event: &entry::Event) {
-        for session in self.sessions.values().filter(|session| session.has_begun()) {
-            journalling::keep(session.id(), now.wall, event.clone(), &mut self.out);
+        let begun: BTreeSet<SessionId> =
+            self.sessions.values().filter(|session| session.has_begun()).map(|session| session.id()).collect();
+        for session in begun {
+            journalling::keep(session, now.wall, event.clone(), &mut self.out);
         }
     }
 
@@ -227,7 +241,7 @@ impl Srs {
     }
 
     /// The sessions, and what their methods may use of the server.
-    pub(super) fn parts(&mut self, now: Now) -> (&mut BTreeMap<SessionId, RecordingSession>, Context<'_>) {
+    pub(super) fn parts(&mut self, now: Now) -> (&mut BTreeMap<SessionId, Box<RecordingSession>>, Context<'_>) {
         let Self { policy, transactions, sessions, requests, out, secrets, node_key, .. } = self;
         (sessions, Context { now, policy, transactions, requests, secrets, node_key, out })
     }
@@ -239,14 +253,19 @@ impl Srs {
         id: SessionId,
         f: impl FnOnce(&mut RecordingSession, &mut Context<'_>) -> R,
     ) -> Option<R> {
+        self.lend(id);
         let (sessions, mut ctx) = self.parts(now);
         let session = sessions.get_mut(&id)?;
         let result = f(session, &mut ctx);
-        if let Some(cause) = session.state.ended {
+        if let Some(cause) = session.state.ended
+            && !self.leave(now, id, cause)
+        {
             // It never came to life: its INVITE was refused.
-            session.end(cause, &mut ctx);
+            let (sessions, mut ctx) = self.parts(now);
+            sessions.get_mut(&id)?.end(cause, &mut ctx);
             self.remove(id);
         }
+        self.share(id);
         self.arm(now, id);
         Some(result)
     }
@@ -272,32 +291,39 @@ impl Srs {
         if bye && self.with_session(now, id, |session, ctx| session.cancel_call(ctx)) == Some(true) {
             return;
         }
-        if bye && self.sessions.get(&id).is_some_and(RecordingSession::has_begun) {
+        if bye && self.sessions.get(&id).is_some_and(|session| session.has_begun()) {
             self.with_session(now, id, |session, ctx| {
                 let request = session.state.dialog.request(Method::Bye);
                 session.send(request, Purpose::Bye, ctx);
             });
         }
         self.drain_transactions(now);
-        let (sessions, mut ctx) = self.parts(now);
-        let Some(session) = sessions.get_mut(&id) else { return };
-        session.end(cause, &mut ctx);
+        let Some(session) = self.sessions.get(&id) else { return };
         let (call_id, tag) = (session.state.dialog.call_id.clone(), session.state.dialog.local_tag.clone());
-        self.remove(id);
+        if !self.leave(now, id, cause) {
+            let (sessions, mut ctx) = self.parts(now);
+            if let Some(session) = sessions.get_mut(&id) {
+                session.end(cause, &mut ctx);
+            }
+            self.remove(id);
+        }
         self.remember_ended(now, call_id, tag);
     }
 
     pub(super) fn add(&mut self, now: Now, call_id: String, session: RecordingSession) {
-        let id = session.id();
+        let id = session.key;
         self.by_call.entry(call_id).or_default().push(id);
-        self.sessions.insert(id, session);
-        self.timers.set(Timer::Checkpoint(id), now.monotonic.after(CHECKPOINT_INTERVAL));
-        self.timers.set(Timer::Segment(id), now.monotonic.after(SEGMENT_LENGTH));
+        if !session.is_joined() {
+            self.timers.set(Timer::Checkpoint(id), now.monotonic.after(CHECKPOINT_INTERVAL));
+            self.timers.set(Timer::Segment(id), now.monotonic.after(SEGMENT_LENGTH));
+        }
+        self.sessions.insert(id, Box::new(session));
+        self.note_bridge(id);
         self.timers.set(Timer::Watch(id), Watch::next_look(now, self.policy.rtp_timeout));
         self.arm(now, id);
     }
 
-    fn remove(&mut self, id: SessionId) {
+    pub(super) fn remove(&mut self, id: SessionId) {
         let Some(session) = self.sessions.remove(&id) else { return };
         if let Some(ids) = self.by_call.get_mut(&session.state.dialog.call_id) {
             ids.retain(|other| *other != id);
@@ -305,9 +331,10 @@ impl Srs {
                 self.by_call.remove(&session.state.dialog.call_id);
             }
         }
-        for timer in [Timer::Checkpoint(id), Timer::Segment(id), Timer::Watch(id), Timer::Due(id)] {
-            self.timers.cancel(&timer);
-        }
+        let of_dialog = [Timer::Watch(id), Timer::Due(id)];
+        let of_session = [Timer::Checkpoint(session.id()), Timer::Segment(session.id())];
+        let over = self.unjoin(&session).then_some(of_session);
+        of_dialog.iter().chain(over.iter().flatten()).for_each(|timer| self.timers.cancel(timer));
     }
 
     fn remember_ended(&mut self, now: Now, call_id: String, local_tag: String) {
@@ -337,25 +364,36 @@ impl Srs {
 
     fn order(&mut self, now: Now, order: &Order) {
         match order {
-            Order::Stop(id) => self.end(now, *id, EndCause::Operator, true),
-            Order::End(id, cause) => self.end(now, *id, *cause, false),
-            Order::Pause { session, tell_src } => {
-                self.with_session(now, *session, |session, ctx| session.pause(true, *tell_src, ctx));
-            }
-            Order::Resume(id) => {
-                self.with_session(now, *id, |session, ctx| session.pause(false, false, ctx));
-            }
+            Order::Stop(id) => self.of_each(*id, |srs, id| srs.end(now, id, EndCause::Operator, true)),
+            Order::End(id, cause) => self.of_each(*id, |srs, id| srs.end(now, id, *cause, false)),
+            Order::Pause { session, tell_src } => self.of_each(*session, |srs, id| {
+                srs.with_session(now, id, |session, ctx| session.pause(true, *tell_src, ctx));
+            }),
+            Order::Resume(id) => self.of_each(*id, |srs, id| {
+                srs.with_session(now, id, |session, ctx| session.pause(false, false, ctx));
+            }),
             Order::RequestSnapshot(id) => {
-                self.with_session(now, *id, |session, ctx| session.order_snapshot(ctx));
+                self.with_session(now, self.first_of(*id), |session, ctx| session.order_snapshot(ctx));
             }
             Order::Record { uri, flow } => self.record(now, uri, flow.clone()),
             Order::Drain(draining) => self.draining = *draining,
             Order::Checkpoint => {
-                for session in self.sessions.values().filter(|session| session.has_begun()) {
-                    journalling::checkpoint(&session.state, now, &mut self.out);
-                }
+                self.ids().into_iter().for_each(|id| self.checkpoint(now, id));
             }
         }
+    }
+
+    /// Does the same to each dialog of a session.
+    fn of_each(&mut self, session: SessionId, f: impl Fn(&mut Self, SessionId)) {
+        self.dialogs_of(session).into_iter().for_each(|dialog| f(self, dialog));
+    }
+
+    fn checkpoint(&mut self, now: Now, session: SessionId) {
+        self.with_session(now, self.first_of(session), |session, ctx| {
+            if session.has_begun() {
+                journalling::checkpoint(&session.state, ctx.now, ctx.out);
+            }
+        });
     }
 
     fn timeout(&mut self, now: Now) {
@@ -364,15 +402,15 @@ impl Srs {
             match timer {
                 Timer::Checkpoint(id) => {
                     self.timers.set(Timer::Checkpoint(id), now.monotonic.after(CHECKPOINT_INTERVAL));
-                    if let Some(session) = self.sessions.get(&id).filter(|session| session.has_begun()) {
-                        journalling::checkpoint(&session.state, now, &mut self.out);
-                    }
+                    self.checkpoint(now, id);
                 }
                 Timer::Segment(id) => {
                     self.timers.set(Timer::Segment(id), now.monotonic.after(SEGMENT_LENGTH));
-                    if let Some(session) = self.sessions.get_mut(&id).filter(|session| session.has_begun()) {
-                        journalling::next_segment(&mut session.state, &self.policy, now, &mut self.out);
-                    }
+                    self.with_session(now, self.first_of(id), |session, ctx| {
+                        if session.has_begun() {
+                            journalling::next_segment(&mut session.state, ctx.policy, ctx.now, ctx.out);
+                        }
+                    });
                 }
                 Timer::Watch(id) => {
                     self.timers.set(Timer::Watch(id), Watch::next_look(now, self.policy.rtp_timeout));

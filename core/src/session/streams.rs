@@ -95,7 +95,7 @@ impl Streams {
             match (wanted, self.lines[line].is_some()) {
                 (Some(wanted), true) => self.change(line, &wanted, now),
                 (Some(wanted), false) => self.open(session, line, &wanted, local, now, random, out),
-                (None, true) => self.close(session, line, now, out),
+                (None, true) => self.close(session, line, PauseCause::ZeroPort, now, out),
                 (None, false) => {}
             }
         }
@@ -176,12 +176,25 @@ impl Streams {
         });
     }
 
-    fn close(&mut self, session: SessionId, line: usize, now: Wall, out: &mut Outbox) {
+    fn close(&mut self, session: SessionId, line: usize, why: PauseCause, now: Wall, out: &mut Outbox) {
         let Some(mut live) = self.lines.get_mut(line).and_then(Option::take) else { return };
-        live.settings.stream.paused = Some(PauseCause::ZeroPort);
+        live.settings.stream.paused = Some(why);
         let kept = super::Kept::Event(Event::Stream(live.settings.stream.clone()));
         out.push_back(Output::Keep { session, at: now, kept });
         out.push_back(Output::ClosePort { session, port: live.port() });
+    }
+
+    /// Closes all ports; the dialog is over, and the session's journal goes on.
+    pub(super) fn leave(&mut self, session: SessionId, now: Wall, out: &mut Outbox) {
+        for line in 0..self.lines.len() {
+            self.close(session, line, PauseCause::DialogEnded, now, out);
+        }
+        self.waiting.clear();
+    }
+
+    /// Goes on with port numbers where another dialog of the session is: none is used twice in a journal.
+    pub(super) fn follow(&mut self, other: &Self) {
+        self.next_port = self.next_port.max(other.next_port);
     }
 
     /// Closes all ports; the session is over.
@@ -209,6 +222,16 @@ impl Streams {
                 *line = None;
             }
         }
+    }
+
+    /// Whether a stream has this label.
+    pub(super) fn has_label(&self, label: &str) -> bool {
+        self.live().any(|live| live.stream().label.as_deref() == Some(label))
+    }
+
+    /// Whether a stream is received on `port`.
+    pub(super) fn has(&self, port: PortIndex) -> bool {
+        self.live().any(|live| live.port() == port)
     }
 
     /// Whether every port that was asked for is there, or is known not to be.
@@ -280,7 +303,7 @@ impl Streams {
                     self.change(line, &Wanted { decided, accepted }, now);
                 }
                 Some(accepted) => self.change(line, &Wanted { decided, accepted }, now),
-                None => self.close(session, line, now, out),
+                None => self.close(session, line, PauseCause::ZeroPort, now, out),
             }
         }
     }

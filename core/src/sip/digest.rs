@@ -7,6 +7,10 @@
 //! What `uri` names is not held against the Request-URI: SRCs put all kinds of spellings of this server there, and
 //! there is nothing else here that a captured answer could be used for.
 
+mod answer;
+
+pub use answer::Login;
+
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;

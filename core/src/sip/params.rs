@@ -1,7 +1,7 @@
 //! Parameters (`;name=value`), and the splitting of lists: what URIs, addresses, Via and media types share.
 
 use alloc::string::String;
-use core::fmt;
+use core::fmt::{self, Write};
 use serde::{Deserialize, Serialize};
 
 /// Parameters, kept as they were written; looked up by scanning, so that a header of 30,000 semicolons costs no
@@ -35,14 +35,25 @@ impl Params {
     /// Sets `name`, in place of an older value, else at the end. `None` is a name alone.
     pub fn set(&mut self, name: &str, value: Option<&str>) {
         self.remove(name);
+        match value {
+            Some(value) => self.push(name, format_args!("{value}")),
+            None => self.name(name),
+        }
+    }
+
+    /// Adds `name`, which is not there yet, at the end.
+    pub(super) fn push(&mut self, name: &str, value: fmt::Arguments<'_>) {
+        self.name(name);
+        self.0.push('=');
+        // Memory takes all that is written to it.
+        let _ = self.0.write_fmt(value);
+    }
+
+    fn name(&mut self, name: &str) {
         if !self.0.is_empty() {
             self.0.push(';');
         }
         self.0.push_str(name);
-        if let Some(value) = value {
-            self.0.push('=');
-            self.0.push_str(value);
-        }
     }
 
     /// Takes `name` out, each time it is there; whether it was.

@@ -73,12 +73,15 @@ impl Via {
         let asked = self.params.has("rport");
         let says_so = host_ip(&self.host).is_some_and(|host| unmapped(host) == ip);
         let mut changed = self.params.remove("received");
+        if asked {
+            self.params.remove("rport");
+        }
         if asked || !says_so {
-            self.params.set("received", Some(&alloc::format!("{ip}")));
+            self.params.push("received", format_args!("{ip}"));
             changed = true;
         }
         if asked {
-            self.params.set("rport", Some(&alloc::format!("{}", source.port())));
+            self.params.push("rport", format_args!("{}", source.port()));
         }
         changed
     }

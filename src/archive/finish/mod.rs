@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use siprec_core::entry::{Entry, Event, Kind};
-use siprec_core::render::{self, Sidecar};
+use siprec_core::render::{self, Detail, Sidecar};
 use siprec_core::seed::{RecordingId, SessionId};
 use siprec_core::time::Wall;
 
@@ -99,6 +99,8 @@ pub struct Finisher {
     data: PathBuf,
     catalog: Arc<Catalog>,
     stop: Arc<AtomicBool>,
+    /// What no sheet tells.
+    leave_out: Vec<Detail>,
 }
 
 /// What remains to be done for a recording that has ended, by the table of what a crash may leave. (`.part` files say
@@ -112,7 +114,13 @@ fn step(sidecar_and_files: bool, row: bool) -> ForRecording {
 impl Finisher {
     /// One that reads and writes below `data`.
     pub fn new(disk: Arc<dyn Disk>, data: PathBuf, catalog: Arc<Catalog>) -> Self {
-        Self { disk, data, catalog, stop: Arc::new(AtomicBool::new(false)) }
+        Self { disk, data, catalog, stop: Arc::new(AtomicBool::new(false)), leave_out: Vec::new() }
+    }
+
+    /// The same, with sheets that do not tell `details`.
+    #[must_use]
+    pub fn leaving_out(self, details: Vec<Detail>) -> Self {
+        Self { leave_out: details, ..self }
     }
 
     /// Makes whatever is being rendered, in any thread, end soon with [`FinishError::Stopped`].
@@ -197,6 +205,7 @@ impl Finisher {
             (ForRecording::Render | ForRecording::Adopt | ForRecording::MarkAway, _) => {
                 plan.sidecar.journal.path = journals::put_away_path(journal.session(), began);
                 plan.sidecar.journal.bytes = journal.bytes();
+                plan.sidecar.leave_out(&self.leave_out);
                 let folder = self.data.join(&day);
                 let files = Files { disk: &*self.disk, folder: &folder, stop: &self.stop };
                 files.write(plan, &entries)?

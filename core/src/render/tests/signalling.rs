@@ -35,7 +35,7 @@ impl Session {
 
     /// A request of two m-lines, with header fields and metadata.
     fn request(&mut self, method: &str, headers: &str, elements: &str) {
-        let sdp = "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\na=sendonly\r\na=label:1\r\nm=audio 4002 RTP/AVP 8\r\n";
+        let sdp = "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\na=sendonly\r\na=label:1\r\na=content:speaker, main\r\nm=audio 4002 RTP/AVP 8\r\na=content:alt\r\n";
         let xml = format!(
             "<recording xmlns='urn:ietf:params:xml:ns:recording:1'><datamode>complete</datamode>{elements}</recording>"
         );
@@ -96,6 +96,18 @@ fn the_vendor_and_the_calls_ids_are_told() {
     assert_eq!(sheet.call.get("ucid"), ["00001000071487015674"]);
     assert_eq!(sheet.call.get("sip_session_id"), ["ab30317f1a784dc48ff824d0d3715d86"]);
     assert_eq!(sheet.call.get("group"), ["g"]);
+}
+
+/// RFC 4796.
+#[test]
+fn what_a_line_shows_is_told_by_its_label_or_its_place() {
+    let mut session = Session::new();
+    session.request("INVITE", "", "<session session_id='cs'/>");
+    two_streams(&mut session);
+    session.starts(RECORDING, Some("cs"));
+    let sheet = session.sheet();
+    let contents: Vec<&[String]> = sheet.streams.iter().map(|stream| stream.content.as_slice()).collect();
+    assert_eq!(contents, [&["speaker".to_string(), "main".to_string()][..], &["alt".to_string()]]);
 }
 
 #[test]

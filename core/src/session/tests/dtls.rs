@@ -137,6 +137,45 @@ fn a_handshake_that_fails_is_an_alarm_until_one_is_done() {
     assert_eq!(bench.told.len(), 3, "one that failed, two that are done: {:?}", bench.told);
 }
 
+/// The keys as the port has them: theirs for RTP, theirs for RTCP, ours.
+fn keys_of(bench: &Bench, port: u16) -> (usize, usize, bool) {
+    let settings = bench.settings.iter().rev().find(|settings| settings.stream.port == PortIndex(port)).unwrap();
+    let srtp = settings.srtp.as_ref().unwrap();
+    (srtp.theirs.len(), srtp.reports.len(), srtp.ours.is_some())
+}
+
+#[test]
+fn keys_go_to_the_socket_whose_handshake_brought_them() {
+    let mut bench = Bench::with(with_certificate());
+    let mut call = Call::new("a");
+    invite(&mut bench, &mut call, &offer("theirs", "actpass", ""));
+    assert_eq!(keys_of(&bench, 0), (0, 0, false), "what comes now waits for them");
+    secured(&mut bench, 0, false, 0);
+    assert_eq!(keys_of(&bench, 0), (1, 0, false), "with these nothing is reported");
+    secured(&mut bench, 0, true, 0);
+    assert_eq!(keys_of(&bench, 0), (1, 1, true));
+    secured(&mut bench, 0, false, 0);
+    assert_eq!(keys_of(&bench, 0), (1, 1, true), "RTCP keeps its own");
+    let again = invite(&mut bench, &mut call, &offer("theirs", "actpass", ""));
+    assert_eq!(lines(&again, "a=crypto"), [""; 0], "keys of a handshake are not told");
+    assert_eq!(keys_of(&bench, 0), (1, 1, true), "nor changed by the same description");
+
+    let mut bench = Bench::with(with_certificate());
+    invite(&mut bench, &mut Call::new("b"), &offer("theirs", "actpass", "a=rtcp-mux\r\n"));
+    secured(&mut bench, 1, false, 0);
+    assert_eq!(keys_of(&bench, 1), (1, 0, true));
+}
+
+#[test]
+fn a_profile_that_is_not_allowed_yields_no_keys() {
+    let mut policy = with_certificate();
+    policy.rules.srtp.preference = [Suite::AeadAes256Gcm].to_vec();
+    let mut bench = Bench::with(policy);
+    invite(&mut bench, &mut Call::new("a"), &offer("theirs", "actpass", ""));
+    secured(&mut bench, 0, false, 0);
+    assert_eq!((keys_of(&bench, 0), alarms(&bench)), ((0, 0, false), [true].to_vec()));
+}
+
 #[test]
 fn after_a_crash_nobody_begins_again_who_has_keys() {
     let mut bench = Bench::with(with_certificate());

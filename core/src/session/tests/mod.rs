@@ -5,6 +5,7 @@ mod calling;
 mod calls;
 mod dialogs;
 mod dtls;
+mod joined;
 mod lines;
 mod offers;
 mod peers;

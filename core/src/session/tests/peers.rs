@@ -308,30 +308,3 @@ fn a_gateway_of_before_siprec_names_its_parties_in_header_fields() {
     let labels: Vec<_> = bench.settings.iter().map(|settings| settings.stream.label.clone().unwrap()).collect();
     assert_eq!(labels, ["1", "2"]);
 }
-
-#[test]
-fn a_phones_bridge_makes_two_dialogs_of_one_call_with_a_voice_each() {
-    let mut bench = bench(Rules { legacy: true, ..Rules::default() });
-    for (id, end, label) in [("near", "x-nearend", "1"), ("far", "x-farend", "2")] {
-        let mut call = Call::new(id);
-        let from = format!("sip:2000@ucm1;{end};x-refci=77;x-nearendaddr=2000;x-farendaddr=1000");
-        let as_bridge = |text: String| text.replace(&format!("sip:src@{SRC}>;tag"), &format!("{from}>;tag"));
-        let invite = as_bridge(call.request("INVITE", "", "")).replace(";+sip.src", "");
-        let ok = bench.send(&invite);
-        assert_eq!(statuses(&ok), [200], "{end}");
-        let offer = String::from_utf8_lossy(&ok[0].body).into_owned();
-        assert_eq!(offer.matches("m=audio").count(), 1, "{offer}");
-        assert!(offer.contains(&format!("a=label:{label}")), "{offer}");
-        call.to_tag = ok[0].to_tag().unwrap().to_string();
-        let answer = "v=0\r\no=- 1 1 IN IP4 127.0.0.2\r\ns=-\r\nc=IN IP4 127.0.0.2\r\nt=0 0\r\nm=audio 30000 RTP/AVP 8\r\na=sendonly\r\n";
-        let ack = as_bridge(call.request("ACK", "Content-Type: application/sdp\r\n", answer));
-        bench.send(&ack);
-        let snapshot = bench.last_checkpoint().snapshot;
-        assert_eq!(snapshot.sessions[0].id, "77@ucm1", "the same for both");
-        let speaker = &snapshot.senders(label)[0].names[0].aor;
-        assert_eq!(speaker, if label == "1" { "sip:2000@ucm1" } else { "sip:1000@ucm1" });
-        let live = bench.settings.last().unwrap();
-        assert_eq!((live.stream.label.as_deref(), live.stream.remote), (Some(label), "127.0.0.2:30000".parse().ok()));
-    }
-    assert_eq!(bench.srs.sessions(), 2);
-}

@@ -245,3 +245,33 @@ fn after_a_restart_the_keys_are_there_and_the_sources_go_on() {
     let agreed = settings(&bench, 0).srtp.unwrap();
     assert_eq!((agreed.theirs[0].key.to_base64().as_str(), agreed.resumed), (KEY_2, false));
 }
+
+#[test]
+fn a_stream_that_nobody_can_decrypt_is_an_alarm_and_flows_all_the_same() {
+    let mut bench = bench();
+    call(&mut bench, &secure(KEY_1));
+    let session = bench.session();
+    let tell = |bench: &mut Bench, authentic: u64, sealed: u64| {
+        let srtp = SrtpStatistics { authentic, sealed, ..SrtpStatistics::default() };
+        let statistics = PortStatistics { srtp: Some(Box::new(srtp)), last_at: None, ..bench.statistics(0) };
+        let before = bench.kept.len();
+        bench.input(Input::Media(MediaReport { session, event: None, statistics }));
+        bench.kept[before..]
+            .iter()
+            .filter_map(|(_, _, kept)| match kept {
+                Kept::Event(Event::Alarm { alarm: crate::entry::Alarm::Undecryptable, raised, .. }) => Some(*raised),
+                Kept::Sip { .. } | Kept::Event(_) | Kept::Checkpoint(_) => None,
+            })
+            .collect::<Vec<bool>>()
+    };
+    assert!(tell(&mut bench, 50, 49).is_empty(), "a re-key that comes late");
+    for n in 1..=8 {
+        bench.pass(Duration::from_secs(10));
+        assert_eq!(tell(&mut bench, 50, 49 + n * 25), if n == 2 { [true].to_vec() } else { Vec::new() });
+    }
+    let silent = |event: &Event| {
+        matches!(event, Event::Alarm { alarm: crate::entry::Alarm::NoRtp, port: Some(PortIndex(0)), raised: true })
+    };
+    assert!(!bench.events().iter().any(silent));
+    assert_eq!(tell(&mut bench, 51, 249), [false]);
+}

@@ -1,0 +1,95 @@
+//! TLS towards the server: its certificate is judged by the machine's CAs or by a file, ours is shown where asked for.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use tokio_rustls::TlsConnector;
+
+use super::options::Tls;
+
+/// What connects.
+pub(super) fn connector(tls: &Tls) -> anyhow::Result<TlsConnector> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    let builder = if tls.insecure {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+    } else {
+        builder.with_root_certificates(roots(tls.ca.as_deref())?)
+    };
+    let config = match &tls.identity {
+        Some((cert, key)) => {
+            let key =
+                PrivateKeyDer::from_pem_file(key).with_context(|| format!("no private key in {}", key.display()))?;
+            builder.with_client_auth_cert(certificates(cert)?, key).context("--tls-cert and --tls-key")?
+        }
+        None => builder.with_no_client_auth(),
+    };
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+fn certificates(file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let read = CertificateDer::pem_file_iter(file).with_context(|| file.display().to_string())?;
+    let certificates: Vec<_> = read.collect::<Result<_, _>>().with_context(|| file.display().to_string())?;
+    if certificates.is_empty() {
+        bail!("no certificate in {}: it must hold `-----BEGIN CERTIFICATE-----`", file.display());
+    }
+    Ok(certificates)
+}
+
+fn roots(ca: Option<&Path>) -> anyhow::Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    let found = match ca {
+        Some(file) => certificates(file)?,
+        None => rustls_native_certs::load_native_certs().certs,
+    };
+    let (taken, _) = roots.add_parsable_certificates(found);
+    if taken == 0 {
+        bail!("no CA to judge the server's certificate by: name one with --tls-ca FILE, or test with --tls-insecure");
+    }
+    Ok(roots)
+}
+
+/// Takes any certificate (`--tls-insecure`); that the server has its key is proven all the same.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
