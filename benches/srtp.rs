@@ -106,7 +106,6 @@ fn port(key: Option<&InlineKey>, packets: u32) -> u128 {
         digits: Digits::Keep,
         dtls: false,
         srtp: key.map(secure),
-        dtls: false,
     };
     let mut port = Port::new(settings, Now { monotonic: Monotonic(0), wall: Wall(0) });
     let mut sender = key.and_then(|key| Sender::new(key, Encryption::default()));

@@ -62,7 +62,7 @@ pub(super) const PROTOCOL_UDP: u8 = 17;
 
 /// Largest payload of a packet: what UDP over IPv4 can carry (RFC 768, RFC 791 3.1).
 pub const MAX_DATAGRAM: usize = 65_507;
-/// Largest JSON of an event or a checkpoint.
+/// Largest payload: an event's JSON, or a checkpoint.
 pub const MAX_PAYLOAD: usize = 16 << 20;
 /// Longest label that is written into an interface's name, in bytes.
 pub(super) const MAX_LABEL: usize = 128;

@@ -54,7 +54,7 @@
 //! | kind | payload |
 //! | --- | --- |
 //! | 1 event | JSON of [`Event`](crate::entry::Event) |
-//! | 2 checkpoint | JSON, of which the journal knows no more |
+//! | 2 checkpoint | octets (MessagePack) of which the journal knows no more |
 //! | 3 mark | [`Mark`]: u64 from, u64 last checkpoint (all ones: none), u64 synced, u32 CRC-32, u32 0 |
 //!
 //! A **mark** vouches for the bytes between the mark before it (or the start of the file) and itself, tells where the

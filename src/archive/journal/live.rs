@@ -35,7 +35,7 @@ pub struct Found {
     pub session: SessionId,
     /// The header of the newest segment that has a whole one.
     pub header: Option<SegmentHeader>,
-    /// Its last checkpoint (JSON), from the newest segment that has one.
+    /// Its last checkpoint, from the newest segment that has one.
     pub checkpoint: Option<Vec<u8>>,
     /// When something was last written, as far as it is trusted.
     pub last_entry: Wall,
