@@ -166,7 +166,8 @@ impl Driver {
                         None => bail!("no sockets left"),
                     }
                 }
-                Some(played) = playeds.recv() => {
+                played = playeds.recv() => {
+                    let played = played.context("the threads that send media are gone")?;
                     self.playing = self.playing.saturating_sub(1);
                     self.tally.played(played);
                 }
