@@ -337,7 +337,8 @@ fn a_port_that_closes_says_goodbye_once_if_it_was_ever_heard_of() {
     let mut out = Vec::new();
     assert_eq!(b.port.farewell(now(1), &mut out), None, "nothing was ever sent");
     assert!(out.is_empty());
-    b.report(2);
+    b.report(1);
+    b.send("192.0.2.9:4000", 1, 50..100);
     let to = b.port.farewell(now(3), &mut out);
     assert_eq!(to, Some(address("192.0.2.9:4001")));
     let reports: Vec<_> = rtcp::parse(&out).unwrap().collect();
