@@ -67,9 +67,45 @@ complete -c siprec -n "__fish_siprec_using_subcommand serve" -s h -l help -d 'Pr
 complete -c siprec -n "__fish_siprec_using_subcommand replay" -s c -l config -d 'Read this configuration file (YAML)' -r -F
 complete -c siprec -n "__fish_siprec_using_subcommand replay" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
 complete -c siprec -n "__fish_siprec_using_subcommand replay" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
-complete -c siprec -n "__fish_siprec_using_subcommand replay" -l json -d 'Print one JSON object a recording'
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l to -d 'Play to this server as a session recording client: sip:HOST:PORT, sip:HOST;transport=tcp, sips:HOST' -r
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l tone -d 'Without FILE: say these tones, Hz, a leg each' -r
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l wav -d 'Without FILE: say these WAV files over and over, a leg each' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l codec -d 'Without FILE: how it is coded' -r -f -a "pcma\t''
+pcmu\t''
+l16\t''"
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l legs -d 'Without FILE: streams of a call' -r
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l calls -d 'Make so many calls; those of FILE in turn [default: 1, or each of FILE once]' -r
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l rate -d 'Begin so many calls a second' -r
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l duration -d 'End a call so long after its answer: 90, 30s, 5m [default: 10s, or as in FILE]' -r
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l speed -d 'Play so many times as fast as life' -r
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l hold -d 'Without FILE: hold a call so long after its answer, for so long: 3s,2s' -r
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l transfer -d 'Without FILE: another participant comes for the last one, so long after the answer (a metadata update)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l loss -d 'Leave out so many of 100 packets' -r
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l jitter -d 'Delay packets by up to this, in order: 30ms' -r
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l reorder -d 'Send so many of 100 packets behind the next one' -r
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l skew -d 'Let the sender\'s clock be fast by so many parts per million, or slow: -50' -r
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l srtp -d 'Send SRTP under keys of our own (SDES): AES_CM_128_HMAC_SHA1_80, AEAD_AES_256_GCM ...' -r
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l user -d 'Answer challenges (401, 407) as this user; the password from --password-file or $SIPREC_REPLAY_PASSWORD' -r
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l password-file -d 'Read the password from the first line of this file' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l tls-ca -d 'Judge the server\'s certificate by these CAs (PEM) instead of the machine\'s' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l tls-cert -d 'Show the server this certificate (PEM)' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l tls-key -d 'Its private key (PEM)' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l local -d 'Send from this address' -r
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l seed -d 'Draw all that is random from this number: tags, keys, losses come again' -r
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l threads -d 'Threads that send media: one for each 100,000 packets a second' -r
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l json -d 'Print JSON: an object a recording, or with --to one report'
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -l tls-insecure -d 'Take any certificate: for tests only'
 complete -c siprec -n "__fish_siprec_using_subcommand replay" -s h -l help -d 'Print help'
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l to -d 'Copy recordings and their sidecars here, verified, keeping YYYY/MM/DD' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l as -d 'Render again from the journal, in this form, instead of copying' -r -f -a "wav\t'16-bit samples in WAV'
+wav-g711\t'G.711 in WAV as it came, where all of a file is of one law'
+flac\t'FLAC'
+opus\t'Opus in Ogg'
+json\t'The proof sheet alone'
+pcap\t'Signalling and packets, for Wireshark'"
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l layout -d 'How voices are laid out in files that are rendered again; as recording.layout has it where it is not given' -r -f -a "stereo\t'Caller left, callee right'
+mono\t'Everybody in one channel'
+separate\t'A file a participant'"
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l since -d 'Started then or later: 2026-11-23T09:30:00Z, 2026-11-23, yesterday (days are UTC), or how long ago: 2h, 7d' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l until -d 'Started before then; a day is included as a whole' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l caller -d 'Part of the caller\'s address, name or number, however it is written' -r
@@ -81,7 +117,7 @@ complete -c siprec -n "__fish_siprec_using_subcommand export" -l set -d 'Set a k
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l dry-run -d 'Only list what matches'
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l json -d 'Print one JSON object a recording'
-complete -c siprec -n "__fish_siprec_using_subcommand export" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c siprec -n "__fish_siprec_using_subcommand config; and not __fish_seen_subcommand_from check show example help" -s h -l help -d 'Print help'
 complete -c siprec -n "__fish_siprec_using_subcommand config; and not __fish_seen_subcommand_from check show example help" -f -a "check" -d 'Read the configuration as serve does, and say what is wrong with it'
 complete -c siprec -n "__fish_siprec_using_subcommand config; and not __fish_seen_subcommand_from check show example help" -f -a "show" -d 'Print each value in effect and where it comes from, secrets masked'

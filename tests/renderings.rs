@@ -42,7 +42,8 @@ fn export(server: &Server, to: &Path, arguments: &[&str]) -> Output {
 
 /// The recording rendered again, as `arguments` say: its sheet and the paths of its files.
 fn again(server: &Server, arguments: &[&str]) -> (tempfile::TempDir, Value, Vec<PathBuf>) {
-    let folder = tempfile::tempdir().unwrap();
+    // (What lies below a hidden folder is not looked at.)
+    let folder = tempfile::Builder::new().prefix("siprec-again-").tempdir().unwrap();
     let output = export(server, &folder.path().join("recordings"), arguments);
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     let made = recordings::all(folder.path());
@@ -88,7 +89,9 @@ fn players_hear_in_every_form_what_the_wav_holds() {
 
     let (_folder, sheet, files) = again(&server, &["--as", "wav-g711"]);
     assert_eq!(sheet["files"][0]["coding"], "a_law", "{}", sheet["proof"]["findings"]);
-    assert!(decoded(&files[0]).unwrap() == samples, "G.711");
+    // A-law has no zero: where nothing was sent its least value stands.
+    let wanted: Vec<i16> = samples.iter().map(|&sample| if sample == 0 { 8 } else { sample }).collect();
+    assert!(decoded(&files[0]).unwrap() == wanted, "G.711");
 
     let (_folder, sheet, files) = again(&server, &["--as", "wav", "--layout", "mono"]);
     let mono: Vec<i16> = samples.chunks_exact(2).map(|frame| frame[0].saturating_add(frame[1])).collect();
@@ -150,7 +153,7 @@ fn opus_is_as_long_as_the_call_and_sounds_like_it() {
             }
             10.0 * (signal / noise).log10()
         };
-        let best = (-300..=300).max_by(|a, b| snr(*a).total_cmp(&snr(*b))).unwrap();
+        let best = (-24..=24).max_by(|a, b| snr(*a).total_cmp(&snr(*b))).unwrap();
         println!("side {side}: {:.1} dB, {best} samples of 48 kHz late", snr(best));
         assert!(best.abs() <= 6, "side {side} lies {best} samples off at 48 kHz");
         assert!(snr(best) >= LEAST_OPUS_SNR_DB, "side {side}: {:.1} dB", snr(best));

@@ -56,6 +56,8 @@ pub struct Port {
     ssrc: u32,
     /// An SSRC of ours that collided and must say goodbye.
     goodbye: Option<u32>,
+    /// A report has left with our SSRC of now.
+    is_introduced: bool,
     collisions: u8,
 }
 
@@ -95,6 +97,7 @@ impl Port {
             schedule: Schedule::new(settings.seed, now.monotonic),
             ssrc: settings.ssrc,
             goodbye: None,
+            is_introduced: false,
             collisions: 0,
             settings,
         }
@@ -107,6 +110,7 @@ impl Port {
         }
         if self.settings.ssrc != settings.ssrc {
             self.ssrc = settings.ssrc;
+            self.is_introduced = false;
         }
         if self.settings.remote_rtcp != settings.remote_rtcp || self.settings.rtcp_mux != settings.rtcp_mux {
             self.rtcp_source = None;
@@ -311,13 +315,37 @@ impl Port {
             self.schedule.hurry(now.monotonic);
             return target;
         }
+        self.encode_report(now, out);
+        self.is_introduced = true;
+        self.schedule.left(now.monotonic, out.len() - start, members);
+        target
+    }
+
+    /// The last report, with a BYE, for a port that closes (RFC 3550 6.3.7). `None` as well where no report ever left: who
+    /// was never there must not say goodbye.
+    pub fn farewell(&mut self, now: Now, out: &mut Vec<u8>) -> Option<SocketAddr> {
+        let target = self.report_target()?;
+        if let Some(ssrc) = self.goodbye.take() {
+            rtcp::encode_receiver_report(out, ssrc, core::iter::empty());
+            rtcp::encode_description(out, ssrc, &self.settings.cname);
+            rtcp::encode_goodbye(out, ssrc);
+            return Some(target);
+        }
+        if !core::mem::take(&mut self.is_introduced) {
+            return None;
+        }
+        self.encode_report(now, out);
+        rtcp::encode_goodbye(out, self.ssrc);
+        Some(target)
+    }
+
+    /// RR and SDES (RFC 3550 6.1), on those whom the stream's sender brought.
+    fn encode_report(&mut self, now: Now, out: &mut Vec<u8>) {
         let media = self.latch.source();
         let heard = self.sources.iter_mut().filter(|source| Some(source.from) == media);
         let blocks = heard.filter_map(|source| source.reception.report_block(now.wall));
         rtcp::encode_receiver_report(out, self.ssrc, blocks);
         rtcp::encode_description(out, self.ssrc, &self.settings.cname);
-        self.schedule.left(now.monotonic, out.len() - start, members);
-        target
     }
 
     /// Protects a report of ours, where it must be. `false`: it cannot be sent.
@@ -412,6 +440,7 @@ impl Port {
         }
         self.collisions += 1;
         self.goodbye = Some(self.ssrc);
+        self.is_introduced = false;
         self.ssrc = self.schedule.random();
     }
 

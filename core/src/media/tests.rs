@@ -331,6 +331,43 @@ fn who_takes_our_ssrc_makes_us_say_goodbye_and_take_another() {
 }
 
 #[test]
+fn a_port_that_closes_says_goodbye_once_if_it_was_ever_heard_of() {
+    let mut b = Bench::new(settings());
+    b.send("192.0.2.9:4000", 1, 0..50);
+    let mut out = Vec::new();
+    assert_eq!(b.port.farewell(now(1), &mut out), None, "nothing was ever sent");
+    assert!(out.is_empty());
+    b.report(1);
+    b.send("192.0.2.9:4000", 1, 50..100);
+    let to = b.port.farewell(now(3), &mut out);
+    assert_eq!(to, Some(address("192.0.2.9:4001")));
+    let reports: Vec<_> = rtcp::parse(&out).unwrap().collect();
+    let [Report::Receiver { ssrc: OURS, blocks }, Report::Description(_), Report::Goodbye(bye)] = reports[..] else {
+        panic!("{reports:?}");
+    };
+    assert_eq!(blocks.iter().map(|block| block.ssrc).collect::<Vec<_>>(), [1]);
+    assert_eq!(bye.iter().collect::<Vec<_>>(), [OURS]);
+    out.clear();
+    assert_eq!(b.port.farewell(now(4), &mut out), None, "it has said so");
+}
+
+#[test]
+fn who_lost_its_ssrc_to_another_says_goodbye_for_the_one_it_used() {
+    let mut b = Bench::new(settings());
+    b.send("192.0.2.9:4000", 1, 0..2);
+    b.report(2);
+    b.send("192.0.2.9:4000", OURS, 0..2);
+    let mut out = Vec::new();
+    assert!(b.port.farewell(now(3), &mut out).is_some());
+    let goodbyes: Vec<u32> = rtcp::parse(&out)
+        .unwrap()
+        .filter_map(|report| if let Report::Goodbye(ssrcs) = report { Some(ssrcs) } else { None })
+        .flat_map(|ssrcs| ssrcs.iter().collect::<Vec<_>>())
+        .collect();
+    assert_eq!(goodbyes, [OURS]);
+}
+
+#[test]
 fn jitter_takes_the_clock_of_the_payload_type() {
     let jitter = |payload_type: u8, step: u32| {
         let mut b = Bench::new(settings());

@@ -144,7 +144,7 @@ impl Meter {
     /// Takes the next samples, whole frames.
     pub fn take(&mut self, mut samples: &[i16]) {
         for (side, tones) in self.tones.iter_mut().enumerate() {
-            tones.take(samples.iter().skip(side).step_by(CHANNELS).copied());
+            tones.take(samples.as_chunks::<CHANNELS>().0, side);
         }
         while !samples.is_empty() {
             let frames = (self.length - self.held).min(samples.len().div_ceil(CHANNELS));

@@ -82,23 +82,36 @@ impl Tones {
         }
     }
 
-    /// Takes the channel's next samples.
-    pub(super) fn take(&mut self, samples: impl Iterator<Item = i16>) {
-        if self.step == 0 {
+    /// Takes the next samples of channel `side`.
+    pub(super) fn take(&mut self, frames: &[[i16; 2]], side: usize) {
+        if self.step > 1 {
+            self.take_averaged(frames, side);
             return;
         }
-        for sample in samples {
-            let mut sample = sample;
-            if self.step > 1 {
-                self.sum += i32::from(sample);
-                self.summed += 1;
-                if self.summed < self.step {
-                    continue;
-                }
-                sample = i16::try_from(self.sum / i32::try_from(self.step).unwrap_or(1)).unwrap_or(0);
-                (self.sum, self.summed) = (0, 0);
+        let mut frames = if self.step == 1 { frames } else { &[] };
+        while !frames.is_empty() {
+            let (now, later) = frames.split_at((BLOCK - self.held).min(frames.len()));
+            for (sample, frame) in self.block.iter_mut().skip(self.held).zip(now) {
+                *sample = frame[side & 1];
             }
-            self.block[self.held] = sample;
+            self.held += now.len();
+            if self.held == BLOCK {
+                self.end_block();
+                self.held = 0;
+            }
+            frames = later;
+        }
+    }
+
+    fn take_averaged(&mut self, frames: &[[i16; 2]], side: usize) {
+        for frame in frames {
+            self.sum += i32::from(frame[side & 1]);
+            self.summed += 1;
+            if self.summed < self.step {
+                continue;
+            }
+            self.block[self.held] = i16::try_from(self.sum / i32::try_from(self.step).unwrap_or(1)).unwrap_or(0);
+            (self.sum, self.summed) = (0, 0);
             self.held += 1;
             if self.held == BLOCK {
                 self.end_block();
@@ -204,7 +217,8 @@ mod tests {
 
     fn found(samples: &[i16], rate: u32) -> Vec<(char, u64, u64)> {
         let mut tones = Tones::new(rate);
-        samples.chunks(333).for_each(|part| tones.take(part.iter().copied()));
+        let frames: Vec<[i16; 2]> = samples.iter().map(|&sample| [0, sample]).collect();
+        frames.chunks(333).for_each(|part| tones.take(part, 1));
         tones.finish().iter().map(|tone| (tone.digit, tone.at_ms, tone.duration_ms)).collect()
     }
 

@@ -34,7 +34,8 @@ impl Law {
         let mut at = 0;
         let octets = (i16::MIN..=i16::MAX).map(|sample| {
             let far = |index: usize| codes.get(index).map_or(u32::MAX, |(value, _)| u32::from(value.abs_diff(sample)));
-            while far(at + 1) < far(at) {
+            // Of two that are equally near the upper: A-law has no zero, and its idle code is +8.
+            while at + 1 < codes.len() && far(at + 1) <= far(at) {
                 at += 1;
             }
             codes.get(at).map_or(0, |(_, octet)| *octet)
@@ -71,8 +72,8 @@ mod tests {
         Law::mu().append(&[0, i16::MAX, i16::MIN], &mut out);
         assert_eq!(out, [0xff, 0x80, 0x00]);
         out.clear();
-        Law::a().append(&[9, -9, i16::MAX], &mut out);
-        assert_eq!(out, [0xd5, 0x55, 0xaa]);
+        Law::a().append(&[0, 9, -9, i16::MAX], &mut out);
+        assert_eq!(out, [0xd5, 0xd5, 0x55, 0xaa]);
         let law = Law::a();
         for sample in (i16::MIN..=i16::MAX).step_by(7) {
             out.clear();

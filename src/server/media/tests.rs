@@ -145,6 +145,38 @@ fn a_reports_way_is_that_of_media_back() {
 }
 
 #[test]
+fn a_stream_that_ends_is_taken_leave_of_and_one_that_stops_for_a_restart_is_not() {
+    let bench = Bench::start(1, 43_850);
+    let legs = [bench.open(1, 0), bench.open(2, 0)];
+    let mut ears = Vec::new();
+    for leg in &legs {
+        let next = leg.socket.local_addr().unwrap().port() + 1;
+        let Ok(ear) = UdpSocket::bind((LOCAL, next)) else { return };
+        ear.set_read_timeout(Some(PATIENCE)).unwrap();
+        leg.socket.send_to(&rtp(leg.ssrc, 0), leg.rtp).unwrap();
+        ears.push(ear);
+    }
+    let mut buffer = [0; 512];
+    let mut says_goodbye = |ear: &UdpSocket| {
+        let length = ear.recv(&mut buffer).unwrap();
+        rtcp::parse(&buffer[..length]).unwrap().any(|report| matches!(report, rtcp::Report::Goodbye(_)))
+    };
+    assert!(ears.iter().all(|ear| !says_goodbye(ear)), "the first reports");
+    bench.workers.close_session(session(1));
+    bench.wait_closed();
+    while !says_goodbye(&ears[0]) {}
+    let ours: Vec<_> = bench.sink.entries(session(1)).into_iter().filter(|p| p.is_rtcp).collect();
+    assert!(ours.len() >= 2 && ours.iter().all(|p| p.from == legs[0].rtcp), "the goodbye is kept as well");
+    bench.workers.stop();
+    ears[1].set_nonblocking(true).unwrap();
+    let mut left = [0; 512];
+    while let Ok(length) = ears[1].recv(&mut left) {
+        let mut reports = rtcp::parse(&left[..length]).unwrap();
+        assert!(!reports.any(|report| matches!(report, rtcp::Report::Goodbye(_))), "its session goes on");
+    }
+}
+
+#[test]
 fn what_the_kernel_drops_is_counted() {
     let bench = Bench::start(1, 43_650);
     let mut ports = Ports::new(43_660..=43_699, Some(LOCAL));

@@ -304,11 +304,15 @@ impl Worker {
             }
             Order::Close { session, port } => {
                 if let Some(index) = self.find(session, port) {
+                    self.take_leave(index);
                     self.close(index);
                 }
             }
             Order::CloseSession { session } => {
-                self.of_session(session).into_iter().for_each(|index| self.close(index));
+                for index in self.of_session(session) {
+                    self.take_leave(index);
+                    self.close(index);
+                }
                 self.tell_flushed(session);
             }
             Order::Flush { session } => {
@@ -376,6 +380,17 @@ impl Worker {
     fn drain(&mut self, index: usize) {
         self.receive(Token::new(index, false), DRAIN);
         self.receive(Token::new(index, true), DRAIN);
+    }
+
+    /// The stream is over: who heard our reports is told. (Not at a stop, after which it goes on.)
+    fn take_leave(&mut self, index: usize) {
+        self.drain(index);
+        let now = self.clock.now();
+        let Some(Some(slot)) = self.slots.get_mut(index) else { return };
+        self.rtcp.clear();
+        if let Some(to) = slot.port.farewell(now, &mut self.rtcp) {
+            send_report(slot, &mut self.slabs, now.wall, to, &self.rtcp, &mut self.protected);
+        }
     }
 
     fn close(&mut self, index: usize) {
