@@ -81,10 +81,16 @@ struct Building {
     sources: Vec<Option<SocketAddr>>,
     answered: Option<Wall>,
     ended: Option<Wall>,
-    packets: Vec<Vec<(Wall, bool, Vec<u8>)>>,
+    packets: Vec<Vec<Heard>>,
     plain: Option<Plain>,
     secure: bool,
 }
+
+/// A packet: when, whether it is RTCP, its bytes.
+type Heard = (Wall, bool, Vec<u8>);
+
+/// RTP by its ends and its source.
+type Strays = HashMap<(SocketAddr, SocketAddr, u32), Vec<Heard>>;
 
 /// A line of a call, and whether the address is RTCP's.
 type Target = (String, usize, bool);
@@ -98,7 +104,7 @@ pub(super) struct Finder {
     by_destination: HashMap<SocketAddr, Target>,
     by_source: HashMap<SocketAddr, Target>,
     /// RTP that belongs to no call, by its ends and its source.
-    strays: HashMap<(SocketAddr, SocketAddr, u32), Vec<(Wall, bool, Vec<u8>)>>,
+    strays: Strays,
     /// The call of the journal that is being read, and its ports.
     journal: Option<String>,
     ports: HashMap<PortIndex, usize>,
@@ -361,7 +367,7 @@ impl Building {
         let (_, lines, metadata) = self.offers.remove(0);
         let read = metadata.as_ref().and_then(|body| parse(&body.content_type, &body.bytes).document);
         let changes = self.offers.into_iter().map(|(at, lines, body)| (since(at, answered), lines, body)).collect();
-        let recorded = |(at, rtcp, bytes): (Wall, bool, Vec<u8>)| Recorded {
+        let recorded = |(at, rtcp, bytes): Heard| Recorded {
             at: u64::try_from(at.nanos_since(answered)).unwrap_or(0),
             rtcp,
             bytes,
@@ -418,10 +424,7 @@ fn line(n: usize, media: &Media) -> Line {
 }
 
 /// Streams without SIP: two between the same ends are one call, any other is a call of its own.
-fn strays(
-    strays: HashMap<(SocketAddr, SocketAddr, u32), Vec<(Wall, bool, Vec<u8>)>>,
-    random: &mut Random,
-) -> Vec<Building> {
+fn strays(strays: Strays, random: &mut Random) -> Vec<Building> {
     let mut streams: Vec<_> = strays.into_iter().filter(|(_, packets)| packets.len() >= STREAM_PACKETS).collect();
     streams.sort_by_key(|(_, packets)| packets.first().map(|(at, ..)| *at));
     let mut calls: Vec<((SocketAddr, SocketAddr), Building)> = Vec::new();
@@ -446,7 +449,7 @@ fn strays(
 }
 
 /// A line for a stream that nobody described: its static payload types (RFC 3551 6).
-fn stray_line(n: usize, packets: &[(Wall, bool, Vec<u8>)]) -> Line {
+fn stray_line(n: usize, packets: &[Heard]) -> Line {
     let mut formats = Vec::new();
     for payload_type in packets.iter().filter_map(|(.., bytes)| Some(Rtp::parse(bytes).ok()?.payload_type)) {
         if !formats.iter().any(|known: &siprec_core::sdp::Format| known.payload_type == payload_type) {

@@ -69,9 +69,10 @@ impl Pair {
         self.sent.clear();
         self.told.clear();
         while let Some(output) = self.client.poll_output() {
-            match output {
-                Output::Send { bytes, .. } => self.sent.push(Message::parse_datagram(&bytes).unwrap()),
-                other => self.told.push(other),
+            if let Output::Send { bytes, .. } = &output {
+                self.sent.push(Message::parse_datagram(bytes).unwrap());
+            } else {
+                self.told.push(output);
             }
         }
     }
@@ -135,10 +136,11 @@ impl Pair {
     }
 
     fn sends(&self) -> Option<Vec<bool>> {
-        self.told.iter().find_map(|output| match output {
-            Output::Media { lines, .. } => Some(lines.iter().map(|line| line.sends).collect()),
-            _ => None,
-        })
+        let lines = self
+            .told
+            .iter()
+            .find_map(|output| if let Output::Media { lines, .. } = output { Some(lines) } else { None });
+        lines.map(|lines| lines.iter().map(|line| line.sends).collect())
     }
 }
 
