@@ -168,8 +168,7 @@ impl Driver {
                 }
                 played = playeds.recv() => {
                     let played = played.context("the threads that send media are gone")?;
-                    self.playing = self.playing.saturating_sub(1);
-                    self.tally.played(played);
+                    self.played(played);
                 }
                 () = tokio::time::sleep_until(wake.into()) => self.due().await,
                 _ = draw.tick() => self.draw(),
@@ -204,9 +203,8 @@ impl Driver {
         self.total -= waiting;
         self.agenda.clear();
         self.tasks.clear();
-        let now = self.now();
         let live: Vec<CallNumber> = self.live.keys().copied().collect();
-        live.into_iter().for_each(|call| self.client.end(now, call));
+        live.into_iter().for_each(|call| self.end(call));
     }
 
     async fn due(&mut self) {
@@ -264,8 +262,29 @@ impl Driver {
                     self.client.change(now, call, Change::Metadata(Box::new(document)));
                 }
             }
-            Deed::End => self.client.end(now, call),
+            Deed::End => self.end(call),
         }
+    }
+
+    /// Ends a call: its media first, so that nothing is sent behind the BYE.
+    fn end(&mut self, call: CallNumber) {
+        match self.live.get_mut(&call) {
+            Some(live) if live.playing => {
+                live.playing = false;
+                self.order(call, Order::Stop { call });
+            }
+            Some(_) => self.client.end(self.now(), call),
+            None => {}
+        }
+    }
+
+    /// A call's media is over; so is the call, unless the server ended it.
+    fn played(&mut self, played: Played) {
+        self.playing = self.playing.saturating_sub(1);
+        if self.live.contains_key(&played.call) {
+            self.client.end(self.now(), played.call);
+        }
+        self.tally.played(played);
     }
 
     /// Does what the client wants.

@@ -48,6 +48,7 @@ pub(super) enum Order {
 
 /// What became of a call's media.
 pub(super) struct Played {
+    pub(super) call: CallNumber,
     pub(super) lines: Vec<Sent>,
 }
 
@@ -264,7 +265,7 @@ impl Sending {
                     let _ = self.epoll.delete(stream.rtcp());
                     lines.push(stream.sent);
                 }
-                let _ = self.played.send(Played { lines });
+                let _ = self.played.send(Played { call, lines });
             }
         }
     }
