@@ -26,7 +26,7 @@ enum Command {
     /// Record calls: SIP and RTP in, recordings out
     Serve(serve::Args),
     /// Run captures (pcap, pcapng) through the recorder, offline and faster than life
-    Replay(replay::Args),
+    Replay(Box<replay::Args>),
     /// Find recordings and copy them, verified
     Export(export::Args),
     /// Check, show or print the configuration
@@ -59,7 +59,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         None => serve::run(cli.serve),
         Some(Command::Serve(args)) => serve::run(args),
-        Some(Command::Replay(args)) => replay::run(args),
+        Some(Command::Replay(args)) => replay::run(*args),
         Some(Command::Export(args)) => export::run(args),
         Some(Command::Config(args)) => config::run(args),
     }

@@ -261,7 +261,7 @@ impl Driver {
             Deed::Transfer => {
                 if let Some(made) = &mut live.made {
                     let document = made.transfer(call.0, now.wall, "siprec.invalid", &mut self.random);
-                    self.client.change(now, call, Change::Metadata(document));
+                    self.client.change(now, call, Change::Metadata(Box::new(document)));
                 }
             }
             Deed::End => self.client.end(now, call),

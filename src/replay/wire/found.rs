@@ -89,6 +89,9 @@ struct Building {
 /// A line of a call, and whether the address is RTCP's.
 type Target = (String, usize, bool);
 
+/// RTP by its ends and its SSRC: when it came, whether it is RTCP, and the packet.
+type Strays = HashMap<(SocketAddr, SocketAddr, u32), Vec<(Wall, bool, Vec<u8>)>>;
+
 /// Reads files.
 #[derive(Default)]
 pub(super) struct Finder {
@@ -98,7 +101,7 @@ pub(super) struct Finder {
     by_destination: HashMap<SocketAddr, Target>,
     by_source: HashMap<SocketAddr, Target>,
     /// RTP that belongs to no call, by its ends and its source.
-    strays: HashMap<(SocketAddr, SocketAddr, u32), Vec<(Wall, bool, Vec<u8>)>>,
+    strays: Strays,
     /// The call of the journal that is being read, and its ports.
     journal: Option<String>,
     ports: HashMap<PortIndex, usize>,
@@ -418,10 +421,7 @@ fn line(n: usize, media: &Media) -> Line {
 }
 
 /// Streams without SIP: two between the same ends are one call, any other is a call of its own.
-fn strays(
-    strays: HashMap<(SocketAddr, SocketAddr, u32), Vec<(Wall, bool, Vec<u8>)>>,
-    random: &mut Random,
-) -> Vec<Building> {
+fn strays(strays: Strays, random: &mut Random) -> Vec<Building> {
     let mut streams: Vec<_> = strays.into_iter().filter(|(_, packets)| packets.len() >= STREAM_PACKETS).collect();
     streams.sort_by_key(|(_, packets)| packets.first().map(|(at, ..)| *at));
     let mut calls: Vec<((SocketAddr, SocketAddr), Building)> = Vec::new();

@@ -1,5 +1,6 @@
 //! What a call says: its lines, and its metadata.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -80,7 +81,7 @@ pub enum Change {
     /// As they were before the hold.
     Resume,
     /// A document of ours, partial or complete.
-    Metadata(Document),
+    Metadata(Box<Document>),
     /// Lines, and metadata as it stood in a file.
     Offer {
         /// All lines from now on: never fewer than before (RFC 3264 8).
