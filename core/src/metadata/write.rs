@@ -204,34 +204,48 @@ mod tests {
     fn document() -> Document {
         let text = |t: &str| Some(t.to_string());
         Document {
-            groups: [Group { id: "g".into(), associated: text("2026-01-01T00:00:00Z"), ..Group::default() }].into(),
+            groups: [Group {
+                id: "AQAAAAAAQACAAAAAAAAAAA==".into(),
+                associated: text("2026-01-01T00:00:00Z"),
+                ..Group::default()
+            }]
+            .into(),
             sessions: [SessionElement {
-                id: "cs".into(),
+                id: "AgAAAAAAQACAAAAAAAAAAA==".into(),
                 sip_session_ids: ["ab;remote=cd".to_string()].into(),
-                group: text("g"),
+                group: text("AQAAAAAAQACAAAAAAAAAAA=="),
                 started: text("2026-01-01T00:00:00Z"),
                 ..SessionElement::default()
             }]
             .into(),
             participants: [ParticipantElement {
-                id: "p1".into(),
+                id: "AwAAAAAAQACAAAAAAAAAAA==".into(),
                 names: [NameId::new("sip:a&b@h", text("A <\"b\">"), text("de"))].into(),
                 ..ParticipantElement::default()
             }]
             .into(),
-            streams: [StreamElement { id: "s1".into(), session: text("cs"), label: text("1"), ..Default::default() }]
-                .into(),
-            session_recordings: [SessionRecordingAssoc { session: "cs".into(), ..Default::default() }].into(),
+            streams: [StreamElement {
+                id: "BAAAAAAAQACAAAAAAAAAAA==".into(),
+                session: text("AgAAAAAAQACAAAAAAAAAAA=="),
+                label: text("1"),
+                ..Default::default()
+            }]
+            .into(),
+            session_recordings: [SessionRecordingAssoc {
+                session: "AgAAAAAAQACAAAAAAAAAAA==".into(),
+                ..Default::default()
+            }]
+            .into(),
             participant_sessions: [ParticipantSessionAssoc {
-                participant: "p1".into(),
-                session: "cs".into(),
+                participant: "AwAAAAAAQACAAAAAAAAAAA==".into(),
+                session: "AgAAAAAAQACAAAAAAAAAAA==".into(),
                 associated: text("2026-01-01T00:00:00Z"),
                 ..Default::default()
             }]
             .into(),
             participant_streams: [ParticipantStreamAssoc {
-                participant: "p1".into(),
-                send: ["s1".to_string()].into(),
+                participant: "AwAAAAAAQACAAAAAAAAAAA==".into(),
+                send: ["BAAAAAAAQACAAAAAAAAAAA==".to_string()].into(),
                 ..Default::default()
             }]
             .into(),

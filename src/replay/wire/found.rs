@@ -81,10 +81,16 @@ struct Building {
     sources: Vec<Option<SocketAddr>>,
     answered: Option<Wall>,
     ended: Option<Wall>,
-    packets: Vec<Vec<(Wall, bool, Vec<u8>)>>,
+    packets: Vec<Vec<Heard>>,
     plain: Option<Plain>,
     secure: bool,
 }
+
+/// A packet: when, whether it is RTCP, its bytes.
+type Heard = (Wall, bool, Vec<u8>);
+
+/// RTP by its ends and its source.
+type Strays = HashMap<(SocketAddr, SocketAddr, u32), Vec<Heard>>;
 
 /// A line of a call, and whether the address is RTCP's.
 type Target = (String, usize, bool);
@@ -364,7 +370,7 @@ impl Building {
         let (_, lines, metadata) = self.offers.remove(0);
         let read = metadata.as_ref().and_then(|body| parse(&body.content_type, &body.bytes).document);
         let changes = self.offers.into_iter().map(|(at, lines, body)| (since(at, answered), lines, body)).collect();
-        let recorded = |(at, rtcp, bytes): (Wall, bool, Vec<u8>)| Recorded {
+        let recorded = |(at, rtcp, bytes): Heard| Recorded {
             at: u64::try_from(at.nanos_since(answered)).unwrap_or(0),
             rtcp,
             bytes,
@@ -446,7 +452,7 @@ fn strays(strays: Strays, random: &mut Random) -> Vec<Building> {
 }
 
 /// A line for a stream that nobody described: its static payload types (RFC 3551 6).
-fn stray_line(n: usize, packets: &[(Wall, bool, Vec<u8>)]) -> Line {
+fn stray_line(n: usize, packets: &[Heard]) -> Line {
     let mut formats = Vec::new();
     for payload_type in packets.iter().filter_map(|(.., bytes)| Some(Rtp::parse(bytes).ok()?.payload_type)) {
         if !formats.iter().any(|known: &siprec_core::sdp::Format| known.payload_type == payload_type) {

@@ -87,7 +87,14 @@ pub(super) enum Step {
 }
 
 impl Stream {
-    pub(super) fn new(leg: Leg, source: Source, impairments: Impairments, mut random: Random, start: u64, speed: f64) -> Self {
+    pub(super) fn new(
+        leg: Leg,
+        source: Source,
+        impairments: Impairments,
+        mut random: Random,
+        start: u64,
+        speed: f64,
+    ) -> Self {
         let (ssrc, first) = (random.next_u32(), random.next_u32());
         // An index of SRTP that begins low cannot be taken for one that has rolled over (RFC 3711 3.3.1).
         let sequence = (random.next_u32() & 0x7fff) as u16;
@@ -115,7 +122,10 @@ impl Stream {
     pub(super) fn aim(&mut self, destination: Destination) {
         let before = self.destination.as_ref();
         if destination.key.as_ref() != before.and_then(|before| before.key.as_ref()) {
-            self.sender = destination.key.as_ref().and_then(|key| Sender::new(key, siprec_core::sdp::crypto::Encryption::default()));
+            self.sender = destination
+                .key
+                .as_ref()
+                .and_then(|key| Sender::new(key, siprec_core::sdp::crypto::Encryption::default()));
         }
         if destination.their_key.as_ref() != before.and_then(|before| before.their_key.as_ref()) {
             let receiver = destination.their_key.as_ref().map(|crypto| Receiver::new(&crypto.keys, crypto.encryption));
@@ -134,7 +144,12 @@ impl Stream {
             Source::Made { .. } => self.next * u64::from(PTIME_MS) * 1_000_000,
             Source::File(packets) => packets.get(usize::try_from(self.next).ok()?)?.at,
         };
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "hours in ns")]
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "hours in ns"
+        )]
         let after = (at as f64 / (self.speed * (1.0 + self.impairments.skew_ppm * 1e-6))) as u64;
         Some(self.start + after)
     }
@@ -145,7 +160,8 @@ impl Stream {
         let (mut packet, rtcp) = match &self.source {
             Source::Made { payloads, payload_type } => {
                 // The clock runs on while nothing is sent; numbers do not.
-                let timestamp = self.timestamp.wrapping_add(u32::try_from(PACKET).unwrap_or(0).wrapping_mul(self.next as u32));
+                let timestamp =
+                    self.timestamp.wrapping_add(u32::try_from(PACKET).unwrap_or(0).wrapping_mul(self.next as u32));
                 let length = payloads.len() as u64;
                 let payload = &payloads[usize::try_from(self.next % length).unwrap_or(0)];
                 self.next += 1;
@@ -191,7 +207,12 @@ impl Stream {
         self.impair(at, packet)
     }
 
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "delays in ns")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "delays in ns"
+    )]
     fn impair(&mut self, at: u64, packet: Vec<u8>) -> Step {
         let Impairments { loss, jitter, reorder, .. } = self.impairments;
         if loss > 0.0 && self.chance() < loss {

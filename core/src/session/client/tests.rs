@@ -69,9 +69,10 @@ impl Pair {
         self.sent.clear();
         self.told.clear();
         while let Some(output) = self.client.poll_output() {
-            match output {
-                Output::Send { bytes, .. } => self.sent.push(Message::parse_datagram(&bytes).unwrap()),
-                other => self.told.push(other),
+            if let Output::Send { bytes, .. } = &output {
+                self.sent.push(Message::parse_datagram(bytes).unwrap());
+            } else {
+                self.told.push(output);
             }
         }
     }
@@ -135,10 +136,11 @@ impl Pair {
     }
 
     fn sends(&self) -> Option<Vec<bool>> {
-        self.told.iter().find_map(|output| match output {
-            Output::Media { lines, .. } => Some(lines.iter().map(|line| line.sends).collect()),
-            _ => None,
-        })
+        let lines = self
+            .told
+            .iter()
+            .find_map(|output| if let Output::Media { lines, .. } = output { Some(lines) } else { None });
+        lines.map(|lines| lines.iter().map(|line| line.sends).collect())
     }
 }
 
@@ -203,7 +205,9 @@ fn refusals_end_the_call_and_say_why() {
 
 #[test]
 fn an_answer_in_another_order_or_of_another_length_is_told_and_ended() {
-    for body in ["m=audio 5000 RTP/AVP 8\r\n", "m=audio 1 RTP/AVP 8\r\na=label:2\r\nm=audio 2 RTP/AVP 8\r\na=label:1\r\n"] {
+    for body in
+        ["m=audio 5000 RTP/AVP 8\r\n", "m=audio 1 RTP/AVP 8\r\na=label:2\r\nm=audio 2 RTP/AVP 8\r\na=label:1\r\n"]
+    {
         let mut pair = Pair::calling();
         let sdp = format!("v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n{body}");
         pair.hear(pair.answer(&pair.sent[0], 200).with_body("application/sdp", sdp.into_bytes()));
