@@ -95,9 +95,6 @@ type Strays = HashMap<(SocketAddr, SocketAddr, u32), Vec<Heard>>;
 /// A line of a call, and whether the address is RTCP's.
 type Target = (String, usize, bool);
 
-/// RTP by its ends and its SSRC: when it came, whether it is RTCP, and the packet.
-type Strays = HashMap<(SocketAddr, SocketAddr, u32), Vec<(Wall, bool, Vec<u8>)>>;
-
 /// Reads files.
 #[derive(Default)]
 pub(super) struct Finder {
