@@ -59,5 +59,5 @@ compiler:
 	@.ci/need cc=gcc
 
 peers:
-	@.ci/need sipp=sip-tester tshark=tshark tcpdump=tcpdump sox=sox python3=python3 sipsak=sipsak ip=iproute2 openssl=openssl \
+	@.ci/need sipp=sip-tester tshark=tshark tcpdump=tcpdump sox=sox flac=flac opusinfo=opus-tools python3=python3 sipsak=sipsak ip=iproute2 openssl=openssl \
 		ffmpeg=ffmpeg gst-launch-1.0=gstreamer1.0-tools,gstreamer1.0-plugins-base,gstreamer1.0-plugins-good,gstreamer1.0-plugins-bad

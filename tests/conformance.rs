@@ -147,8 +147,8 @@ fn the_summary_counts_the_rows() {
     assert!(document.contains(&summary), "CONFORMANCE.md should say: {summary}");
 }
 
-/// The checklist lies beside the repository where this project is made; elsewhere there is nothing to compare with. Rows of more
-/// than it asks are welcome.
+/// The checklist lies beside the repository where this project is made; elsewhere there is nothing to compare with. What
+/// we decided ourselves may have rows beyond it.
 #[test]
 fn every_requirement_of_the_checklist_has_its_row() {
     let Ok(checklist) = fs::read_to_string(root().join("../shared/conformance.md")) else { return };
@@ -172,7 +172,7 @@ fn every_requirement_of_the_checklist_has_its_row() {
     let have: BTreeMap<String, String> = rows.into_iter().map(|row| (row.id, row.level)).collect();
     let missing: Vec<_> = wanted.iter().filter(|(id, level)| have.get(*id) != Some(*level)).collect();
     assert!(missing.is_empty(), "no row, or another level: {missing:?}");
-    let strange: Vec<_> = have.keys().filter(|id| !known.contains(*id)).collect();
+    let strange: Vec<_> = have.iter().filter(|(id, level)| !known.contains(*id) && *level != "PROJ").collect();
     assert!(strange.is_empty(), "rows of no requirement: {strange:?}");
 }
 

@@ -13,7 +13,8 @@ use siprec::archive::disk::RealDisk;
 use siprec::archive::lock::DirectoryLock;
 use siprec::archive::recordings::{self, day_folder, hexadecimal};
 use siprec_core::render::{
-    ChannelName, FileSheet, JournalSheet, Party, Proof, RecordingSession, Sidecar, State, StreamSheet, wav,
+    ChannelName, FileCoding, FileSheet, JournalSheet, Party, Proof, RecordingSession, Rendition, Sidecar, State,
+    StreamSheet, wav,
 };
 use siprec_core::seed::{RecordingId, SessionId};
 use siprec_core::time::Wall;
@@ -358,7 +359,8 @@ fn start_of(sidecar: &Sidecar) -> Wall {
 
 /// A second of stereo that no other recording has.
 fn audio(n: u128) -> Vec<u8> {
-    let mut bytes = wav::WavFormat { sample_rate: 8000, channels: 2, frames: 8000 }.header();
+    let mut bytes =
+        wav::WavFormat { coding: wav::WavCoding::Pcm16, sample_rate: 8000, channels: 2, frames: 8000 }.header();
     let seed = i16::try_from(n).unwrap();
     let samples: Vec<i16> = (0..16_000_i16).map(|i| i.wrapping_mul(seed | 1)).collect();
     wav::append_samples(&mut bytes, &samples);
@@ -399,7 +401,10 @@ fn sidecar(n: u128, at: i64, caller: &str, name: Option<&str>) -> Sidecar {
         digits: Vec::new(),
         text: Vec::new(),
         metadata: Vec::new(),
+        rendition: Rendition::default(),
         files: vec![FileSheet {
+            coding: FileCoding::Pcm16,
+            voices: Vec::new(),
             name: format!("{}.wav", RecordingId(n)),
             bytes: audio.len() as u64,
             sha256: hexadecimal(&Sha256::digest(&audio)),

@@ -2,6 +2,7 @@
 
 pub mod catalog;
 pub mod disk;
+mod encode;
 pub mod finish;
 pub mod journal;
 pub mod lock;

@@ -1,6 +1,7 @@
 //! The configuration as types. Each default is stated once, in a `Default` here; `siprec.example.yaml` shows them all.
 
 use serde::{Deserialize, Serialize};
+use siprec_core::render::{FileFormat, Layout, Rendition};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -296,13 +297,24 @@ impl Default for ArchiveConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RecordingConfig {
+    /// How voices are laid out in files.
+    pub layout: Layout,
+    /// In what form files are written.
+    pub format: FileFormat,
     /// Recordings rendered at one time.
     pub render_workers: u16,
 }
 
+impl RecordingConfig {
+    /// Layout and format.
+    pub fn rendition(&self) -> Rendition {
+        Rendition { layout: self.layout, format: self.format }
+    }
+}
+
 impl Default for RecordingConfig {
     fn default() -> Self {
-        Self { render_workers: 1 }
+        Self { layout: Layout::Stereo, format: FileFormat::Wav, render_workers: 1 }
     }
 }
 

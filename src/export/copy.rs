@@ -19,7 +19,7 @@ const BLOCK: usize = 256 * 1024;
 /// What became of a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// It is there now.
+    /// It is there now, copied or rendered.
     Copied,
     /// It was there already, byte for byte.
     Present,
@@ -143,7 +143,7 @@ impl Digested {
 }
 
 /// `YYYY/MM/DD` of a row's path.
-fn day(path: &str) -> Result<PathBuf> {
+pub(super) fn day(path: &str) -> Result<PathBuf> {
     let below = path.strip_prefix(recordings::FOLDER).and_then(|rest| rest.strip_prefix('/'));
     let folder = below.and_then(|below| below.rsplit_once('/')).map(|(folder, _)| PathBuf::from(folder));
     match folder {

@@ -3,9 +3,11 @@
 //! ```text
 //! catalog -> Row -> listing (table | JSON lines)
 //!                \-> copy (temporary name, SHA-256, rename) -> line
+//!                \-> again (from the journal, in another form) -> line
 //! ```
 //! It only reads the data directory, so it works beside a running server and without one.
 
+mod again;
 mod copy;
 mod listing;
 mod progress;
@@ -14,9 +16,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use siprec_core::render::Detail;
 
 use crate::archive::catalog::{Catalog, CatalogError, Filter};
 use crate::archive::disk::RealDisk;
+use crate::archive::finish::Form;
 use crate::archive::recordings;
 use copy::{Copier, Outcome};
 use progress::Progress;
@@ -30,6 +34,10 @@ pub struct Options {
     pub filter: Filter,
     /// Where to; none: only list.
     pub to: Option<PathBuf>,
+    /// Render again from the journal in this form; none: copy what there is.
+    pub form: Option<Form>,
+    /// What a sheet that is rendered again does not tell.
+    pub leave_out: Vec<Detail>,
     /// Only list what would be copied.
     pub dry_run: bool,
     /// One JSON object a recording instead of a table.
@@ -91,7 +99,13 @@ fn copy_all(
     let (mut copied, mut present, mut failed) = (0_u64, 0_u64, 0_u64);
     for row in catalog.select(options.filter.clone()) {
         let row = row?;
-        let result = copier.copy(&row, &mut |bytes| progress.advance(bytes));
+        let result = match options.form {
+            None => copier.copy(&row, &mut |bytes| progress.advance(bytes)),
+            Some(form) => {
+                progress.advance(row.bytes);
+                again::render(&options.data, to, &row, form, &options.leave_out)
+            }
+        };
         match &result {
             Ok(Outcome::Copied) => copied += 1,
             Ok(Outcome::Present) => present += 1,
@@ -106,11 +120,16 @@ fn copy_all(
     }
     progress.finish();
     if !options.json {
-        writeln!(out, "{copied} copied, {present} already there, {failed} failed")?;
+        let done = if options.form.is_some() { "rendered" } else { "copied" };
+        writeln!(out, "{copied} {done}, {present} already there, {failed} failed")?;
     }
     out.flush()?;
     if failed > 0 {
-        bail!("{failed} of {} recordings could not be copied", copied + present + failed);
+        bail!(
+            "{failed} of {} recordings could not be {}",
+            copied + present + failed,
+            if options.form.is_some() { "rendered" } else { "copied" }
+        );
     }
     Ok(())
 }

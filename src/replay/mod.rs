@@ -56,7 +56,9 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let (catalog, _) = recordings::open_catalog(&*disk, &data)?;
     let catalog = Arc::new(catalog);
     let details = details(&options.config.archive.leave_out);
-    let finisher = Finisher::new(Arc::clone(&disk), data.clone(), catalog).leaving_out(details);
+    let finisher = Finisher::new(Arc::clone(&disk), data.clone(), catalog)
+        .leaving_out(details)
+        .rendering(options.config.recording.rendition());
     let mut policy = policy(&options.config, &node::boot());
     policy.probes = false;
     policy.let_everybody_in();

@@ -273,7 +273,9 @@ fn renderers(
     catalog: Arc<Catalog>,
 ) -> anyhow::Result<Renderers> {
     let details = details(&config.archive.leave_out);
-    let finisher = Finisher::new(Arc::clone(disk), data.to_owned(), catalog).leaving_out(details);
+    let finisher = Finisher::new(Arc::clone(disk), data.to_owned(), catalog)
+        .leaving_out(details)
+        .rendering(config.recording.rendition());
     let report = Arc::new(|session: SessionId, finished: &Finished| {
         for sidecar in &finished.recordings {
             let (id, ms, lost) = (sidecar.id, sidecar.duration_ms, sidecar.proof.packets_lost);

@@ -3,6 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::layout::Leg;
 use super::sheet::{ChannelName, DigitSheet, Sidecar};
 use super::tones::Tone;
 use super::track::Heard;
@@ -94,9 +95,9 @@ impl Digits {
 }
 
 impl Sidecar {
-    /// Lists the keys that are heard in a file, but for those that were told in another way. Where one was masked before
+    /// Lists the keys that are heard in a pair of channels, but for those that were told in another way. Where one was masked before
     /// it was kept, none of those heard is named.
-    pub(super) fn list_tones(&mut self, file: usize, tones: &[Vec<Tone>]) {
+    pub(super) fn list_tones(&mut self, pair: usize, legs: &[Leg], tones: &[Vec<Tone>]) {
         let masked = self.digits.iter().any(|digit| digit.digit.is_none());
         let told: Vec<(u64, Option<String>)> = self.digits.iter().map(|d| (d.at_ms, d.digit.clone())).collect();
         let is_told = |tone: &Tone| {
@@ -106,14 +107,14 @@ impl Sidecar {
             })
         };
         for (tones, side) in tones.iter().zip([ChannelName::Left, ChannelName::Right]) {
-            let stream = self.streams.iter().find(|stream| {
-                stream.file == Some(file) && (stream.channel == side || stream.channel == ChannelName::Both)
+            let leg = legs.iter().find(|leg| {
+                leg.seat.file == pair && (leg.seat.channel == side || leg.seat.channel == ChannelName::Both)
             });
             // Both channels of a mixed stream are the same.
-            if stream.is_some_and(|stream| stream.channel == ChannelName::Both && side == ChannelName::Right) {
+            if leg.is_some_and(|leg| leg.seat.channel == ChannelName::Both && side == ChannelName::Right) {
                 continue;
             }
-            let label = stream.and_then(|stream| stream.label.clone());
+            let label = leg.and_then(|leg| self.streams.get(leg.stream)?.label.clone());
             for tone in tones.iter().filter(|tone| !is_told(tone)) {
                 if self.digits.len() < MAX_LISTED {
                     self.digits.push(DigitSheet {

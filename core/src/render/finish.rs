@@ -8,8 +8,9 @@ use super::account::Account;
 use super::digits::Pressed;
 use super::epochs::Clocks;
 use super::lanes::{self, Lane, Role, Seat};
+use super::layout::{Laid, Layout, Rendition};
 use super::people::{People, party, role};
-use super::plan::{FilePlan, Plan, Planner};
+use super::plan::{Plan, Planner};
 use super::ports::PortRecord;
 use super::proof;
 use super::sheet::{
@@ -25,9 +26,6 @@ use crate::time::Wall;
 const HANG_UP_NS: i64 = 1_000_000_000;
 /// A source beside a port's own gets a channel from so many audible packets on.
 const MIN_GUEST_PACKETS: u64 = 50;
-/// Where nothing is rendered.
-const DEFAULT_RATE: u32 = 8_000;
-const NANOS_PER_SECOND: i128 = 1_000_000_000;
 const NANOS_PER_MILLI: i64 = 1_000_000;
 
 /// A port of the recording and where its own sources are heard.
@@ -62,7 +60,7 @@ impl Findings<'_> {
 }
 
 /// Makes the plan of all that was read.
-pub(super) fn finish(planner: &Planner) -> Plan {
+pub(super) fn finish(planner: &Planner, rendition: Rendition) -> Plan {
     let clocks = Clocks::fit(&planner.epochs);
     let spans = clocks.spans(&planner.epochs, planner.tracker.sources().len());
     let zero = planner.scope.zero().or(planner.last_at).unwrap_or(0);
@@ -73,9 +71,17 @@ pub(super) fn finish(planner: &Planner) -> Plan {
     let heard = seated.filter_map(|source| Some((*spans.get(source)?)?.1)).max();
     let end = end(planner, &lines, zero, heard);
     let findings = Findings { planner, lines, seats, zero, end };
-    let files = files(&findings);
-    let sidecar = sidecar(&findings, &files);
-    Plan { sidecar, files, recording: planner.recording, zero, clocks, seats: findings.seats }
+    let laid = Laid::out(&findings, rendition);
+    let mut sidecar = sidecar(&findings, &laid);
+    sidecar.proof.findings.extend(laid.words(&findings));
+    let files = laid.files.clone();
+    let mut seats = findings.seats;
+    if rendition.layout != Layout::Stereo {
+        // One channel: who has both is heard once.
+        let both = seats.iter_mut().flatten().filter(|seat| seat.channel == ChannelName::Both);
+        both.for_each(|seat| seat.channel = ChannelName::Left);
+    }
+    Plan { sidecar, files, laid, recording: planner.recording, zero, clocks, seats }
 }
 
 /// The ports of the recording in the order of m-lines.
@@ -187,31 +193,7 @@ fn end(planner: &Planner, lines: &[Line<'_>], zero: i64, heard: Option<i64>) -> 
     if abandoned || ended.saturating_sub(heard) < HANG_UP_NS { heard } else { ended }
 }
 
-fn files(findings: &Findings<'_>) -> Vec<FilePlan> {
-    let id = findings.planner.recording;
-    let count = findings.seats.iter().flatten().map(|seat| seat.file + 1).max().unwrap_or(1);
-    let length = i128::from(findings.end.saturating_sub(findings.zero).max(0));
-    let plan = |file: usize| {
-        let sample_rate = rate(findings, file).unwrap_or(DEFAULT_RATE);
-        let frames = (length * i128::from(sample_rate) + NANOS_PER_SECOND / 2) / NANOS_PER_SECOND;
-        FilePlan {
-            name: if file == 0 { format!("{id}.wav") } else { format!("{id}-{}.wav", file + 1) },
-            sample_rate,
-            channels: 2,
-            frames: u64::try_from(frames).unwrap_or(0),
-        }
-    };
-    (0..count).map(plan).collect()
-}
-
-/// The highest sampling rate among what is heard in a file.
-fn rate(findings: &Findings<'_>, file: usize) -> Option<u32> {
-    let seated = findings.seats.iter().enumerate().filter(|(_, seat)| seat.is_some_and(|seat| seat.file == file));
-    let accounts = seated.filter_map(|(source, _)| findings.planner.ledger.account(source));
-    accounts.map(|account| account.sample_rate).filter(|&rate| rate > 0).max()
-}
-
-fn sidecar(findings: &Findings<'_>, files: &[FilePlan]) -> Sidecar {
+fn sidecar(findings: &Findings<'_>, laid: &Laid) -> Sidecar {
     let planner = findings.planner;
     let people = People::of(planner);
     let labels: Vec<Option<String>> = findings.lines.iter().map(|line| line.record.stream.label.clone()).collect();
@@ -237,12 +219,13 @@ fn sidecar(findings: &Findings<'_>, files: &[FilePlan]) -> Sidecar {
         caller: caller.map(party),
         callee: callee.map(party),
         participants: people.sheets(),
-        streams: findings.lines.iter().map(|line| stream(findings, line)).collect(),
+        streams: findings.lines.iter().map(|line| stream(findings, laid, line)).collect(),
         digits: digits(findings),
         text: planner.text.sheets(|at| findings.ms(at), |port| planner.ports.get(&port)?.stream.label.clone()),
         metadata: planner.signalling.metadata.clone(),
-        files: files.iter().map(file_sheet).collect(),
-        proof: proof::proof(findings),
+        rendition: laid.rendition,
+        files: (0..laid.files.len()).filter_map(|file| file_sheet(findings, laid, file)).collect(),
+        proof: proof::proof(findings, laid),
         journal: JournalSheet { segments: planner.segments, ..JournalSheet::default() },
     }
 }
@@ -276,20 +259,24 @@ fn state(ended_by: Option<EndCause>) -> State {
     }
 }
 
-fn file_sheet(file: &FilePlan) -> FileSheet {
-    FileSheet {
+fn file_sheet(findings: &Findings<'_>, laid: &Laid, index: usize) -> Option<FileSheet> {
+    let file = laid.files.get(index)?;
+    Some(FileSheet {
         name: file.name.clone(),
-        bytes: file.wav().file_bytes(),
+        bytes: 0,
         sha256: String::new(),
-        format: "wav".into(),
+        format: file.coding.format().into(),
+        coding: file.coding,
         sample_rate: file.sample_rate,
         channels: file.channels,
         frames: file.frames,
+        voices: laid.voices(findings, index),
         levels: None,
-    }
+    })
 }
 
-fn stream(findings: &Findings<'_>, line: &Line<'_>) -> StreamSheet {
+fn stream(findings: &Findings<'_>, laid: &Laid, line: &Line<'_>) -> StreamSheet {
+    let place = line.seat.map(|seat| laid.place(seat));
     let described = &line.record.stream;
     let rendered = line.sources.iter().any(|&source| findings.seats.get(source).is_some_and(Option::is_some));
     StreamSheet {
@@ -297,8 +284,8 @@ fn stream(findings: &Findings<'_>, line: &Line<'_>) -> StreamSheet {
         m_line: described.m_line,
         label: described.label.clone(),
         content: findings.planner.signalling.content(described.label.as_deref(), described.m_line),
-        channel: line.seat.map_or(ChannelName::None, |seat| seat.channel),
-        file: line.seat.map(|seat| seat.file),
+        channel: place.map_or(ChannelName::None, |(_, channel)| channel),
+        file: place.map(|(file, _)| file),
         participants: line.record.senders.clone(),
         codecs: codecs(findings, line),
         sources: line.sources.iter().filter_map(|&source| source_sheet(findings, line, source)).collect(),

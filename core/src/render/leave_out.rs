@@ -48,7 +48,7 @@ impl Sidecar {
         self.caller.iter_mut().chain(&mut self.callee)
     }
 
-    /// The same participant has the same number, here and at the streams.
+    /// The same participant has the same number, here, at the streams and in the files.
     fn number_participants(&mut self) {
         let known: alloc::vec::Vec<String> = self.participants.iter().map(|p| p.id.clone()).collect();
         let numbered = |id: &String| match known.iter().position(|known| known == id) {
@@ -58,7 +58,9 @@ impl Sidecar {
         for Participant { id, .. } in &mut self.participants {
             *id = numbered(id);
         }
-        for id in self.streams.iter_mut().flat_map(|stream| &mut stream.participants) {
+        let of_streams = self.streams.iter_mut().flat_map(|stream| &mut stream.participants);
+        let voices = self.files.iter_mut().flat_map(|file| &mut file.voices);
+        for id in of_streams.chain(voices.flat_map(|voice| &mut voice.participants)) {
             *id = numbered(id);
         }
     }

@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-use super::sheet::{ChannelName, Sidecar};
+use super::sheet::ChannelName;
 use super::tones::{Tone, Tones};
 
 /// Windows a second.
@@ -64,38 +64,30 @@ pub struct ChannelLevels {
     pub clipped_samples: u64,
 }
 
-impl Sidecar {
-    /// Notes what is heard in a file, and says what an operator should know of it.
-    pub fn heard(&mut self, file: usize, levels: Levels) {
-        let Some(sheet) = self.files.get_mut(file) else { return };
-        let sample_rate = sheet.sample_rate;
-        sheet.levels = Some(levels.clone());
-        self.list_tones(file, &levels.tones);
-        let legs: Vec<(String, &ChannelLevels)> = levels
-            .channels
-            .iter()
-            .filter_map(|channel| {
-                let stream = self.streams.iter().find(|s| s.file == Some(file) && s.channel == channel.channel)?;
-                let name = stream.label.as_ref().map(|label| format!("label {label}"));
-                (stream.rendered).then(|| (name.unwrap_or_else(|| format!("m-line {}", stream.m_line)), channel))
-            })
-            .collect();
-        for (name, channel) in &legs {
-            let others_talk = legs.iter().any(|(other, of)| other != name && of.talk_ms >= ONE_WAY_MS);
-            if channel.talk_ms == 0 && others_talk {
-                self.proof.findings.push(format!("one-way audio: nobody is heard on {name}, though packets came"));
-            } else if channel.talk_ms == 0 && self.duration_ms >= ONE_WAY_MS {
-                self.proof.findings.push(format!("nobody is heard on {name}, though packets came"));
-            }
-            if channel.clipped_samples * CLIPPED_SHARE > channel.talk_ms * u64::from(sample_rate) / 1_000 {
-                self.proof.findings.push(format!("{name} is clipped: it was too loud before it came here"));
-            }
+/// What an operator should know of two legs that are heard in a pair of channels.
+pub(super) fn judge(
+    legs: &[(String, &ChannelLevels)],
+    alike_percent: Option<u8>,
+    sample_rate: u32,
+    duration_ms: u64,
+) -> Vec<String> {
+    let mut findings = Vec::new();
+    for (name, channel) in legs {
+        let others_talk = legs.iter().any(|(other, of)| other != name && of.talk_ms >= ONE_WAY_MS);
+        if channel.talk_ms == 0 && others_talk {
+            findings.push(format!("one-way audio: nobody is heard on {name}, though packets came"));
+        } else if channel.talk_ms == 0 && duration_ms >= ONE_WAY_MS {
+            findings.push(format!("nobody is heard on {name}, though packets came"));
         }
-        if legs.len() == CHANNELS && levels.alike_percent.is_some_and(|percent| percent >= ALIKE_PERCENT) {
-            let names: Vec<&str> = legs.iter().map(|(name, _)| name.as_str()).collect();
-            self.proof.findings.push(format!("{} hold the same audio: the legs are not separate", names.join(" and ")));
+        if channel.clipped_samples * CLIPPED_SHARE > channel.talk_ms * u64::from(sample_rate) / 1_000 {
+            findings.push(format!("{name} is clipped: it was too loud before it came here"));
         }
     }
+    if legs.len() == CHANNELS && alike_percent.is_some_and(|percent| percent >= ALIKE_PERCENT) {
+        let names: Vec<&str> = legs.iter().map(|(name, _)| name.as_str()).collect();
+        findings.push(format!("{} hold the same audio: the legs are not separate", names.join(" and ")));
+    }
+    findings
 }
 
 /// Takes the samples of a file in order.

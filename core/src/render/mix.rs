@@ -1,4 +1,4 @@
-//! Pass 2: the entries once more become the samples of one file.
+//! Pass 2: the entries once more become the samples of one pair of channels.
 //!
 //! ```text
 //!   arrival - SETTLED_NS                    arrival
@@ -43,7 +43,7 @@ const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
 /// Pass 2: takes the same entries as pass 1, in the same order, and gives the samples of one file.
 #[derive(Debug)]
-pub struct Mixer<'p> {
+pub(super) struct Mixer<'p> {
     plan: &'p Plan,
     file: usize,
     frames: i64,
@@ -99,9 +99,12 @@ struct Canvas<'p> {
 }
 
 impl<'p> Mixer<'p> {
-    /// A mixer of `plan.files[file]`; of no samples if there is no such file.
-    pub fn new(plan: &'p Plan, file: usize) -> Self {
-        let (rate, frames) = plan.files.get(file).map_or((1, 0), |file| (file.sample_rate.max(1), file.frames));
+    /// A mixer of pair `file`; of no samples if there is no such pair.
+    pub(super) fn new(plan: &'p Plan, file: usize) -> Self {
+        let (rate, frames) = {
+            let pair = plan.pair(file);
+            (pair.rate.max(1), pair.frames)
+        };
         let block = usize::try_from(rate.saturating_mul(BLOCK_SECONDS)).unwrap_or(1);
         let ahead = (SETTLED_NS + AHEAD_NS) / NANOS_PER_SECOND * i64::from(rate);
         let window = Window::new(block, usize::try_from(ahead).unwrap_or(0));
@@ -120,7 +123,7 @@ impl<'p> Mixer<'p> {
     }
 
     /// Takes the next entry. Call [`Mixer::poll_block`] until `None` afterwards.
-    pub fn entry(&mut self, entry: &Entry<'_>) {
+    pub(super) fn entry(&mut self, entry: &Entry<'_>) {
         let at = entry.at.0;
         match &entry.kind {
             Kind::Rtp { protected: Some(Protected::Sealed), .. } => {}
@@ -171,7 +174,7 @@ impl<'p> Mixer<'p> {
     }
 
     /// Says that there are no more entries. Call [`Mixer::poll_block`] until `None` afterwards.
-    pub fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         for voice in &mut self.voices {
             voice.play_all(&mut self.canvas);
             voice.fill_noise(self.canvas.frame(self.now), &mut self.canvas);
@@ -181,7 +184,7 @@ impl<'p> Mixer<'p> {
     }
 
     /// The next interleaved samples, when a block of them is final.
-    pub fn poll_block(&mut self) -> Option<&[i16]> {
+    pub(super) fn poll_block(&mut self) -> Option<&[i16]> {
         if self.canvas.window.ready(self.settled, self.frames).is_none() {
             self.canvas.write_beyond();
             return None;

@@ -11,6 +11,7 @@ use super::epochs::{Clocks, EpochRecord};
 use super::finish;
 use super::holes::Holes;
 use super::lanes::Seat;
+use super::layout::{FileCoding, Laid, Pair, Rendition, Take};
 use super::ports::PortRecord;
 use super::scope::Scope;
 use super::sealed::SealedPackets;
@@ -18,7 +19,7 @@ use super::sheet::{AlarmSheet, ClockStep, DiskStall, Sidecar};
 use super::signalling::Signalling;
 use super::text::Text;
 use super::track::{Heard, Tracker};
-use super::wav::WavFormat;
+use super::wav::{WavCoding, WavFormat};
 use crate::deviation::Deviation;
 use crate::entry::{Alarm, Entry, Event, Kind, PortIndex, Protected, SegmentHeader};
 use crate::seed::{RecordingId, SessionId};
@@ -33,6 +34,7 @@ pub struct Plan {
     pub sidecar: Sidecar,
     /// The audio files to be mixed, at least one, in the order of [`Sidecar::files`].
     pub files: Vec<FilePlan>,
+    pub(super) laid: Laid,
     pub(super) recording: RecordingId,
     /// t = 0, ns.
     pub(super) zero: i64,
@@ -44,20 +46,35 @@ pub struct Plan {
 /// An audio file to be mixed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilePlan {
-    /// Its name beside the sidecar: `<id>.wav`, `<id>-2.wav`.
+    /// Its name beside the sidecar: `<id>.wav`, `<id>-2.wav`; by its coding `.flac`, `.opus`.
     pub name: String,
     /// Hz.
     pub sample_rate: u32,
-    /// Always two.
+    /// Two in stereo, else one.
     pub channels: u16,
     /// Samples a channel.
     pub frames: u64,
+    /// What its octets are.
+    pub coding: FileCoding,
+    pub(super) take: Take,
 }
 
 impl FilePlan {
     /// What its WAV header says.
     pub fn wav(&self) -> WavFormat {
-        WavFormat { sample_rate: self.sample_rate, channels: self.channels, frames: self.frames }
+        let coding = match self.coding {
+            FileCoding::ALaw => WavCoding::ALaw,
+            FileCoding::MuLaw => WavCoding::MuLaw,
+            FileCoding::Pcm16 | FileCoding::Flac | FileCoding::Opus => WavCoding::Pcm16,
+        };
+        WavFormat { coding, sample_rate: self.sample_rate, channels: self.channels, frames: self.frames }
+    }
+}
+
+impl Plan {
+    /// Rate and length of a pair of channels; of no samples if there is no such pair.
+    pub(super) fn pair(&self, pair: usize) -> Pair {
+        self.laid.pairs.get(pair).copied().unwrap_or(Pair { rate: 1, frames: 0 })
     }
 }
 
@@ -151,9 +168,9 @@ impl Planner {
     }
 
     /// Ends pass 1.
-    pub fn finish(mut self) -> Plan {
+    pub fn finish(mut self, rendition: Rendition) -> Plan {
         while self.holes.due(i64::MAX).is_some() {}
-        finish::finish(&self)
+        finish::finish(&self, rendition)
     }
 
     fn packet(&mut self, at: i64, port: PortIndex, heard: &Heard<'_>) {

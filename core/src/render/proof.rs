@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::account::{Account, Hole, MIN_BURST};
 use super::epochs::PLAYOUT_NS;
 use super::finish::{Findings, Line};
-use super::lanes::Seat;
+use super::layout::Laid;
 use super::sheet::{ChannelName, Gap, GapCause, Pause, Proof, Silence, SilenceCause};
 use crate::codec::Coding;
 use crate::entry::{PauseCause, PortIndex, SourceChange};
@@ -18,7 +18,7 @@ const MIN_EDGE_NS: i64 = 500_000_000;
 const STALL_NS: i64 = 1_000_000_000;
 
 /// Everything but the recording's identity.
-pub(super) fn proof(findings: &Findings<'_>) -> Proof {
+pub(super) fn proof(findings: &Findings<'_>, laid: &Laid) -> Proof {
     let planner = findings.planner;
     let accounts = || {
         let sources = findings.lines.iter().flat_map(|line| &line.sources);
@@ -37,7 +37,7 @@ pub(super) fn proof(findings: &Findings<'_>) -> Proof {
         clock_steps: planner.notes.step_sheets(|at| findings.ms(at)),
         disk_stalls: planner.notes.stall_sheets(|at| findings.ms(at)),
         deviations: planner.notes.deviations.clone(),
-        findings: words(findings),
+        findings: words(findings, laid),
     }
 }
 
@@ -164,7 +164,7 @@ fn silences(findings: &Findings<'_>) -> Vec<Silence> {
     silences
 }
 
-fn words(findings: &Findings<'_>) -> Vec<String> {
+fn words(findings: &Findings<'_>, laid: &Laid) -> Vec<String> {
     let planner = findings.planner;
     let mut words = Vec::new();
     if planner.scope.zero().is_none() {
@@ -181,7 +181,7 @@ fn words(findings: &Findings<'_>) -> Vec<String> {
             words.push(format!("{} is one mixed stream: the parties can not be told apart", line.record.words()));
         }
         words.extend(undecoded(findings, line));
-        words.extend(line.sources.iter().filter_map(|&source| guest(findings, line, source)));
+        words.extend(line.sources.iter().filter_map(|&source| guest(findings, laid, line, source)));
     }
     words.extend(planner.signalling.bridge_words());
     for (_, packets, cause) in &planner.notes.drops {
@@ -216,7 +216,7 @@ fn undecoded(findings: &Findings<'_>, line: &Line<'_>) -> Option<String> {
 }
 
 /// A source that speaks beside the line's own.
-fn guest(findings: &Findings<'_>, line: &Line<'_>, index: usize) -> Option<String> {
+fn guest(findings: &Findings<'_>, laid: &Laid, line: &Line<'_>, index: usize) -> Option<String> {
     let source = findings.planner.tracker.sources().get(index)?;
     let packets = findings.planner.ledger.account(index)?.packets;
     let seat = findings.seats.get(index).copied().flatten();
@@ -224,12 +224,13 @@ fn guest(findings: &Findings<'_>, line: &Line<'_>, index: usize) -> Option<Strin
     if !is_guest || packets == 0 {
         return None;
     }
-    let place = match seat {
-        Some(Seat { file, channel }) => {
+    let place = match seat.map(|seat| laid.place(seat)) {
+        Some((file, channel)) => {
             let side = match channel {
                 ChannelName::Left => "left",
                 ChannelName::Right => "right",
                 ChannelName::Both | ChannelName::None => "both channels",
+                ChannelName::Mono => "its one channel",
             };
             format!("heard in file {}, {side}", file + 1)
         }

@@ -8,6 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
+use super::layout::{FileCoding, Rendition};
 use super::levels::Levels;
 use crate::deviation::Deviation;
 use crate::entry::{Alarm, EndCause, PauseCause, SourceChange};
@@ -60,6 +61,9 @@ pub struct Sidecar {
     pub text: Vec<TextSheet>,
     /// The metadata as received.
     pub metadata: Vec<RawMetadata>,
+    /// How it was rendered.
+    #[serde(default)]
+    pub rendition: Rendition,
     /// The audio files.
     pub files: Vec<FileSheet>,
     /// What was received, and what was not.
@@ -143,6 +147,8 @@ pub enum ChannelName {
     Right,
     /// Both: a mixed stream, not separable.
     Both,
+    /// The one channel of a file.
+    Mono,
     /// Not rendered.
     None,
 }
@@ -268,21 +274,38 @@ pub struct RawMetadata {
 pub struct FileSheet {
     /// Its name beside the sidecar.
     pub name: String,
-    /// Its size.
+    /// Its size; 0 until the file is written.
     pub bytes: u64,
     /// SHA-256 in hexadecimal; empty until the file is written.
     pub sha256: String,
-    /// `wav`.
+    /// `wav`, `flac` or `opus`.
     pub format: String,
+    /// What its octets are.
+    #[serde(default)]
+    pub coding: FileCoding,
     /// Hz.
     pub sample_rate: u32,
     /// Channels.
     pub channels: u16,
     /// Samples a channel.
     pub frames: u64,
-    /// What is heard in it; filled in by whoever writes the file.
+    /// Whose voices it holds.
+    #[serde(default)]
+    pub voices: Vec<VoiceSheet>,
+    /// What is heard in it, of a mono mix in the first two channels before they were added up; filled in by whoever writes the file.
     #[serde(default)]
     pub levels: Option<Levels>,
+}
+
+/// A voice in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoiceSheet {
+    /// Its channel.
+    pub channel: ChannelName,
+    /// The label of its stream.
+    pub label: Option<String>,
+    /// Ids of the participants who speak.
+    pub participants: Vec<String>,
 }
 
 /// What was received, and what is missing and why.

@@ -80,7 +80,7 @@ impl Window {
         let side = match channel {
             ChannelName::Left => 0,
             ChannelName::Right => 1,
-            ChannelName::Both | ChannelName::None => return None,
+            ChannelName::Both | ChannelName::Mono | ChannelName::None => return None,
         };
         let first = usize::try_from(from.checked_sub(self.base)?).ok()?.checked_mul(CHANNELS)? + self.start;
         let frames = self.samples.get_mut(first..first.checked_add(length.checked_mul(CHANNELS)?)?)?;
@@ -99,7 +99,7 @@ impl Window {
             ChannelName::Left => frames.for_each(|(frame, &sample)| frame[0] = sample),
             ChannelName::Right => frames.for_each(|(frame, &sample)| frame[1] = sample),
             ChannelName::Both => frames.for_each(|(frame, &sample)| frame.fill(sample)),
-            ChannelName::None => {}
+            ChannelName::Mono | ChannelName::None => {}
         }
     }
 

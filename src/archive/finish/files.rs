@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest, Sha256};
 use siprec_core::entry::Entry;
-use siprec_core::render::{self, Levels, Meter, Plan, Sidecar, wav};
+use siprec_core::render::{self, FilePlan, Levels, Plan, Sidecar};
 
 use super::FinishError;
 use crate::archive::disk::{Disk, DiskFile};
+use crate::archive::encode::Encoder;
 use crate::archive::recordings;
 
 /// Bytes of samples handed to the disk at a time.
@@ -36,22 +37,19 @@ impl Files<'_> {
     /// disk, under its final names, when this returns.
     pub(super) fn write(&self, mut plan: Plan, entries: &Entries<'_>) -> Result<Sidecar, FinishError> {
         self.disk.create_dir_all(self.folder).map_err(|source| self.failure("", source))?;
-        for index in 0..plan.files.len() {
-            let (sha256, levels) = self.write_audio(&plan, index, entries)?;
-            plan.sidecar.heard(index, levels);
-            let Some(sheet) = plan.sidecar.files.get_mut(index) else { continue };
-            sheet.sha256 = sha256;
+        for pass in 0..plan.passes() {
+            for (pair, levels) in self.write_pass(&mut plan, pass, entries)? {
+                plan.heard(pair, &levels);
+            }
         }
-        for (sheet, file) in plan.sidecar.files.iter_mut().zip(&plan.files) {
-            sheet.bytes = file.wav().file_bytes();
-        }
+        self.put(plan)
+    }
+
+    /// The sidecar under its temporary name, and all final names.
+    fn put(&self, plan: Plan) -> Result<Sidecar, FinishError> {
         let sidecar = plan.sidecar;
         let sheet_name = format!("{}.json", sidecar.id);
-        let recording = sidecar.id;
-        let mut text = serde_json::to_vec_pretty(&sidecar)
-            .map_err(|why| FinishError::Sheet { recording, why: why.to_string() })?;
-        text.push(b'\n');
-        self.write_sheet(&sheet_name, &text)?;
+        self.write_sheet(&sheet_name, &sheet(&sidecar)?)?;
         for file in &plan.files {
             self.rename(&file.name)?;
         }
@@ -62,34 +60,38 @@ impl Files<'_> {
         Ok(sidecar)
     }
 
-    /// One audio file under its temporary name, synced. Returns its SHA-256 and what is heard in it.
-    fn write_audio(&self, plan: &Plan, index: usize, entries: &Entries<'_>) -> Result<(String, Levels), FinishError> {
-        let Some(file) = plan.files.get(index) else { return Ok((String::new(), Meter::new(1).finish())) };
-        let name = &file.name;
-        let mut sink = Sink {
-            file: self.create(name).map_err(|source| self.failure(name, source))?,
-            hash: Sha256::new(),
-            waiting: file.wav().header(),
-            written: 0,
-        };
-        let mut meter = Meter::new(file.sample_rate);
-        render::mix(plan, index, entries, |samples| {
+    /// The audio files of a pass under their temporary names, synced, their sizes and digests in the sheet. Returns what
+    /// is heard in the pairs of channels.
+    fn write_pass(
+        &self,
+        plan: &mut Plan,
+        pass: usize,
+        entries: &Entries<'_>,
+    ) -> Result<Vec<(usize, Levels)>, FinishError> {
+        let mut sinks = Vec::new();
+        for index in plan.files_of(pass) {
+            let Some(file) = plan.files.get(index) else { continue };
+            let out = self.create(&file.name).map_err(|source| self.failure(&file.name, source))?;
+            sinks.push(Sink::new(index, file, out, &tags(&plan.sidecar)));
+        }
+        let levels = render::mix(plan, pass, entries, |index, samples| {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(FinishError::Stopped);
             }
-            meter.take(samples);
-            wav::append_samples(&mut sink.waiting, samples);
-            if sink.waiting.len() < WRITE_BLOCK {
-                return Ok(());
-            }
-            sink.flush().map_err(|source| self.failure(name, source))
+            let Some(sink) = sinks.iter_mut().find(|sink| sink.index == index) else { return Ok(()) };
+            sink.take(samples).map_err(|source| self.failure(&sink.name, source))
         })?;
-        sink.flush().and_then(|()| sink.file.sync_data()).map_err(|source| self.failure(name, source))?;
-        let planned = file.wav().file_bytes();
-        if sink.written != planned {
-            return Err(FinishError::Length { name: name.clone(), planned, written: sink.written });
+        for sink in sinks {
+            let (index, name, given, planned) = (sink.index, sink.name.clone(), sink.samples, sink.planned);
+            if given != planned {
+                return Err(FinishError::Length { name, planned, written: given });
+            }
+            let (bytes, sha256) = sink.finish().map_err(|source| self.failure(&name, source))?;
+            if let Some(sheet) = plan.sidecar.files.get_mut(index) {
+                (sheet.bytes, sheet.sha256) = (bytes, sha256);
+            }
         }
-        Ok((recordings::hexadecimal(&sink.hash.finalize()), meter.finish()))
+        Ok(levels)
     }
 
     fn write_sheet(&self, name: &str, text: &[u8]) -> Result<(), FinishError> {
@@ -99,6 +101,23 @@ impl Files<'_> {
             file.sync_data()
         };
         write().map_err(|source| self.failure(name, source))
+    }
+
+    /// One file by itself: `write` fills it; then it gets its final name.
+    pub(super) fn write_alone(
+        &self,
+        name: &str,
+        write: impl FnOnce(&dyn DiskFile) -> io::Result<()>,
+    ) -> Result<(), FinishError> {
+        let filled = || {
+            self.disk.create_dir_all(self.folder)?;
+            let file = self.create(name)?;
+            write(&*file)?;
+            file.sync_data()
+        };
+        filled().map_err(|source| self.failure(name, source))?;
+        self.rename(name)?;
+        self.sync_folder()
     }
 
     /// The temporary file of `name`, in place of what a crash left of it.
@@ -127,20 +146,92 @@ impl Files<'_> {
     }
 }
 
+/// A sidecar's text.
+pub(super) fn sheet(sidecar: &Sidecar) -> Result<Vec<u8>, FinishError> {
+    let failure = |why: serde_json::Error| FinishError::Sheet { recording: sidecar.id, why: why.to_string() };
+    let mut text = serde_json::to_vec_pretty(sidecar).map_err(failure)?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+/// What stands in a file beside its audio: which recording it is, and its times.
+fn tags(sidecar: &Sidecar) -> Vec<(&'static str, String)> {
+    vec![
+        ("RECORDING", sidecar.id.to_string()),
+        ("DATE", sidecar.started_at.clone()),
+        ("ENDED", sidecar.ended_at.clone()),
+    ]
+}
+
 /// A file that is hashed as it is written.
 struct Sink {
+    index: usize,
+    name: String,
     file: Arc<dyn DiskFile>,
+    encoder: Option<Encoder>,
     hash: Sha256,
     waiting: Vec<u8>,
     written: u64,
+    /// Samples of all channels that came, and that were to come.
+    samples: u64,
+    planned: u64,
 }
 
 impl Sink {
+    fn new(index: usize, plan: &FilePlan, file: Arc<dyn DiskFile>, tags: &[(&'static str, String)]) -> Self {
+        let (mut encoder, mut waiting) = (Encoder::new(plan, tags), Vec::new());
+        encoder.begin(&mut waiting);
+        let planned = plan.frames * u64::from(plan.channels);
+        Self {
+            index,
+            name: plan.name.clone(),
+            file,
+            encoder: Some(encoder),
+            hash: Sha256::new(),
+            waiting,
+            written: 0,
+            samples: 0,
+            planned,
+        }
+    }
+
+    fn take(&mut self, samples: &[i16]) -> io::Result<()> {
+        self.samples += samples.len() as u64;
+        if let Some(encoder) = &mut self.encoder {
+            encoder.take(samples, &mut self.waiting);
+        }
+        if self.waiting.len() < WRITE_BLOCK { Ok(()) } else { self.flush() }
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.hash.update(&self.waiting);
         self.file.write_at(self.written, &self.waiting)?;
         self.written += self.waiting.len() as u64;
         self.waiting.clear();
         Ok(())
+    }
+
+    /// The file's size and SHA-256; all of it is on the disk.
+    fn finish(mut self) -> io::Result<(u64, String)> {
+        let patch = self.encoder.take().and_then(|encoder| encoder.finish(&mut self.waiting));
+        self.flush()?;
+        if let Some(patch) = patch {
+            self.file.write_at(patch.offset, &patch.bytes)?;
+            self.hash = self.read_again()?;
+        }
+        self.file.sync_data()?;
+        Ok((self.written, recordings::hexadecimal(&self.hash.finalize())))
+    }
+
+    /// The digest of what was written, where its beginning changed afterwards.
+    fn read_again(&self) -> io::Result<Sha256> {
+        let mut hash = Sha256::new();
+        let (mut block, mut offset) = (vec![0; WRITE_BLOCK], 0);
+        loop {
+            let count = self.file.read_at(offset, &mut block)?;
+            let Some(bytes) = block.get(..count).filter(|bytes| !bytes.is_empty()) else { return Ok(hash) };
+            hash.update(bytes);
+            offset += count as u64;
+        }
     }
 }

@@ -44,7 +44,16 @@ pub(super) struct Journal<'d> {
 impl<'d> Journal<'d> {
     /// The journal of `session` as long as it is now; none if it is not in `live`.
     pub(super) fn open(disk: &'d dyn Disk, data: &'d Path, session: SessionId) -> io::Result<Option<Self>> {
-        let folder = data.join(LIVE).join(session.to_string());
+        Self::open_at(disk, data, session, data.join(LIVE).join(session.to_string()))
+    }
+
+    /// The journal of `session` in a folder; none if there is none.
+    pub(super) fn open_at(
+        disk: &'d dyn Disk,
+        data: &'d Path,
+        session: SessionId,
+        folder: PathBuf,
+    ) -> io::Result<Option<Self>> {
         if !disk.exists(&folder)? {
             return Ok(None);
         }

@@ -1,7 +1,7 @@
 //! Finishing: a session's journal becomes its recordings.
 //!
 //! ```text
-//! journal -> plan -> mix -> <id>.wav.part -> <id>.json.part -> rename wav, sync folder, rename json, sync folder
+//! journal -> plan -> mix -> encode -> <id>.wav.part -> <id>.json.part -> rename wav, sync folder, rename json, sync folder
 //!                                                           -> catalog row -> (session over) journal put away
 //! ```
 //!
@@ -9,6 +9,7 @@
 //! a file has its final name only when it is whole, a sidecar only beside its files, a row only when both are there,
 //! and the journal leaves `live` last.
 
+mod again;
 mod files;
 mod journals;
 #[cfg(test)]
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use siprec_core::entry::{Entry, Event, Kind};
-use siprec_core::render::{self, Detail, Sidecar};
+use siprec_core::render::{self, Detail, Rendition, Sidecar};
 use siprec_core::seed::{RecordingId, SessionId};
 use siprec_core::time::Wall;
 
@@ -31,6 +32,8 @@ use super::recovery::{self, ForRecording};
 use super::selection::date_time;
 use files::Files;
 use journals::Journal;
+
+pub use again::{Form, render_again};
 
 /// Why a recording is not finished.
 #[derive(Debug, thiserror::Error)]
@@ -63,14 +66,20 @@ pub enum FinishError {
         why: String,
     },
     /// The mixer gave more or fewer samples than were planned: our fault.
-    #[error("{name}: {planned} bytes were planned and {written} were mixed")]
+    #[error("{name}: {planned} samples were planned and {written} were mixed")]
     Length {
         /// The file.
         name: String,
-        /// As the header says.
+        /// As the plan says.
         planned: u64,
         /// As it came out.
         written: u64,
+    },
+    /// There is nothing left to render from.
+    #[error("its journal {} is gone: journals are kept for archive.keep_journal after their recordings are made", .path.display())]
+    JournalGone {
+        /// Where it was.
+        path: PathBuf,
     },
     /// The server stops; the next start goes on.
     #[error("stopped")]
@@ -98,6 +107,7 @@ pub struct Finisher {
     disk: Arc<dyn Disk>,
     data: PathBuf,
     catalog: Arc<Catalog>,
+    rendition: Rendition,
     stop: Arc<AtomicBool>,
     /// What no sheet tells.
     leave_out: Vec<Detail>,
@@ -114,7 +124,14 @@ fn step(sidecar_and_files: bool, row: bool) -> ForRecording {
 impl Finisher {
     /// One that reads and writes below `data`.
     pub fn new(disk: Arc<dyn Disk>, data: PathBuf, catalog: Arc<Catalog>) -> Self {
-        Self { disk, data, catalog, stop: Arc::new(AtomicBool::new(false)), leave_out: Vec::new() }
+        let (stop, rendition) = (Arc::new(AtomicBool::new(false)), Rendition::default());
+        Self { disk, data, catalog, rendition, stop, leave_out: Vec::new() }
+    }
+
+    /// The same with another layout and format.
+    #[must_use]
+    pub fn rendering(self, rendition: Rendition) -> Self {
+        Self { rendition, ..self }
     }
 
     /// The same, with sheets that do not tell `details`.
@@ -190,7 +207,7 @@ impl Finisher {
                 })
                 .map_err(failure)
         };
-        let mut plan = render::plan(recording, entries)?;
+        let mut plan = render::plan(recording, self.rendition, entries)?;
         if self.is_stopped() {
             return Err(FinishError::Stopped);
         }

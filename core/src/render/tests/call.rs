@@ -6,7 +6,7 @@ use core::convert::Infallible;
 use core::net::SocketAddr;
 
 use crate::entry::{EndCause, Entry, Event, Kind, PauseCause, PortIndex, Stream};
-use crate::render::{self, Plan};
+use crate::render::{self, Plan, Rendition};
 use crate::sdp::Format;
 use crate::seed::{Random, RecordingId, Seed};
 use crate::time::Wall;
@@ -138,25 +138,29 @@ impl Call {
         self.through()
     }
 
-    pub(super) fn through(mut self) -> Rendered {
+    pub(super) fn through(self) -> Rendered {
+        self.render_as(Rendition::default())
+    }
+
+    pub(super) fn render_as(mut self, rendition: Rendition) -> Rendered {
         self.items.sort_by_key(|(at, _)| *at);
-        let plan = render::plan(RECORDING, |take| self.read(take)).unwrap_or_else(|never| match never {});
-        let files = (0..plan.files.len()).map(|file| {
-            let mut samples = Vec::new();
+        let plan = render::plan(RECORDING, rendition, |take| self.read(take)).unwrap_or_else(|never| match never {});
+        let mut files = alloc::vec![Vec::new(); plan.files.len()];
+        for pass in 0..plan.passes() {
             let mixed = render::mix(
                 &plan,
-                file,
+                pass,
                 |take| self.read(take),
-                |block| {
-                    samples.extend_from_slice(block);
+                |file, block| {
+                    files[file].extend_from_slice(block);
                     Ok(())
                 },
             );
             mixed.unwrap_or_else(|never| match never {});
-            assert_eq!(samples.len() as u64, plan.files[file].frames * 2);
-            samples
-        });
-        let files = files.collect();
+        }
+        for (file, samples) in plan.files.iter().zip(&files) {
+            assert_eq!(samples.len() as u64, file.frames * u64::from(file.channels));
+        }
         Rendered { plan, files }
     }
 

@@ -266,11 +266,11 @@ fn the_sheet_says_how_it_sounds_and_who_is_heard() {
         alike_percent: Some(0),
         tones: Default::default(),
     };
-    let sidecar = &mut done.plan.sidecar;
+    let plan = &mut done.plan;
     let mut told = |levels: Levels| {
-        sidecar.proof.findings.clear();
-        sidecar.heard(0, levels);
-        sidecar.proof.findings.join("; ")
+        plan.sidecar.proof.findings.clear();
+        plan.heard(0, &levels);
+        plan.sidecar.proof.findings.join("; ")
     };
     assert_eq!(told(one_way([11_000, 3_000])), "");
     assert_eq!(told(one_way([11_000, 0])), "one-way audio: nobody is heard on label 2, though packets came");

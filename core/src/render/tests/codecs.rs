@@ -234,7 +234,7 @@ fn keys_in_the_audio_are_listed_unless_they_were_told() {
         Item::Packet { port: 1, bytes }
     };
     call.add(alloc::vec![(ZERO + 2 * SECOND, event(1, 5))]);
-    let mut sidecar = call.render(6 * SECOND).plan.sidecar;
+    let mut plan = call.render(6 * SECOND).plan;
     let told = |digit, at_ms| Tone { digit, at_ms, duration_ms: 80 };
     let silent = |channel| ChannelLevels { channel, peak_dbfs: None, talk_dbfs: None, talk_ms: 1, clipped_samples: 0 };
     let levels = Levels {
@@ -244,20 +244,20 @@ fn keys_in_the_audio_are_listed_unless_they_were_told() {
         alike_percent: None,
         tones: [alloc::vec![told('7', 1_000)], alloc::vec![told('5', 2_100), told('5', 4_000)]],
     };
-    let mut masked = sidecar.clone();
-    sidecar.heard(0, levels.clone());
+    let mut masked = plan.clone();
+    plan.heard(0, &levels);
     let list = |sidecar: &crate::render::Sidecar| -> Vec<_> {
         let digits = sidecar.digits.iter();
         digits.map(|d| (d.at_ms, d.digit.clone(), d.label.clone().unwrap(), d.in_band)).collect()
     };
     let of = |digit: &str| Some(alloc::string::String::from(digit));
     assert_eq!(
-        list(&sidecar),
+        list(&plan.sidecar),
         [(1_000, of("7"), "1".into(), true), (2_000, of("5"), "2".into(), false), (4_000, of("5"), "2".into(), true)]
     );
-    masked.digits[0].digit = None;
-    masked.heard(0, levels);
-    assert!(masked.digits.iter().all(|digit| digit.digit.is_none()), "{:?}", masked.digits);
+    masked.sidecar.digits[0].digit = None;
+    masked.heard(0, &levels);
+    assert!(masked.sidecar.digits.iter().all(|digit| digit.digit.is_none()), "{:?}", masked.sidecar.digits);
 }
 
 #[test]

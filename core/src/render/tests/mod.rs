@@ -6,3 +6,4 @@ mod codecs;
 mod faults;
 mod people;
 mod signalling;
+mod timeline;

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::call::{MS, RECORDING, SECOND, ZERO, stream};
 use crate::entry::{EndCause, Entry, Event, Kind};
 use crate::metadata::{self, Snapshot};
-use crate::render::{Planner, Sidecar};
+use crate::render::{Planner, Rendition, Sidecar};
 use crate::seed::RecordingId;
 use crate::sip::Transport;
 use crate::time::Wall;
@@ -62,7 +62,7 @@ impl Session {
     fn sheet(mut self) -> Sidecar {
         self.at += SECOND;
         self.event(Event::RecordingEnded { recording: RECORDING, cause: EndCause::Bye });
-        self.planner.finish().sidecar
+        self.planner.finish(Rendition::default()).sidecar
     }
 }
 
