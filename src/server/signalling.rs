@@ -36,8 +36,9 @@ use crate::archive::scribe::Scribe;
 use crate::archive::space::Space;
 use crate::sip_trace::SipTrace;
 
-/// A response waits this long for the journal at most: a disk that stalls must not hold the SRC back.
-const HELD_AT_MOST: Duration = Duration::from_millis(8);
+/// A response waits this long for the journal at most: a disk that stalls must not hold the SRC back, and a machine that is
+/// busy must not make a kill forget a dialog that its SRC knows.
+const HELD_AT_MOST: Duration = Duration::from_millis(40);
 
 /// All that the signalling thread owns.
 pub(super) struct Signalling {

@@ -44,7 +44,7 @@ pub struct Levels {
     pub silence_ms: u64,
     /// How alike the channels are while somebody talks, percent: 100 is the same audio. None where nobody talked.
     pub alike_percent: Option<u8>,
-    /// Keys in the audio of left and right; [`Sidecar::heard`] lists them among the digits.
+    /// Keys in the audio of left and right; `Sidecar::heard` lists them among the digits.
     #[serde(skip)]
     pub tones: [Vec<Tone>; CHANNELS],
 }

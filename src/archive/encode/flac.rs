@@ -183,9 +183,9 @@ fn best_order(plane: &[i32]) -> (usize, u64) {
     let mut last = [0_i32; MAX_ORDER];
     for (n, &sample) in plane.iter().enumerate() {
         let mut difference = sample;
-        for order in 0..=MAX_ORDER {
+        for (order, sum) in sums.iter_mut().enumerate() {
             if n >= MAX_ORDER {
-                sums[order] += u64::from(difference.unsigned_abs());
+                *sum += u64::from(difference.unsigned_abs());
             }
             if let Some(before) = last.get_mut(order) {
                 let next = difference - *before;

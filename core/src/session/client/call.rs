@@ -6,6 +6,7 @@
 //!    \-- any other refusal --> Over
 //! ```
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -68,7 +69,7 @@ pub(super) struct Asked {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Purpose {
     Invite,
-    Change(Change),
+    Change(Box<Change>),
     Prack,
     Bye,
 }
@@ -376,7 +377,7 @@ impl Call {
         };
         let method = if is_spoken && self.updates { Method::Update } else { Method::Invite };
         let request = self.offer(method, metadata.as_ref(), ctx);
-        self.ask(Asked { request, purpose: Purpose::Change(change), tries: 0 }, ctx);
+        self.ask(Asked { request, purpose: Purpose::Change(Box::new(change)), tries: 0 }, ctx);
     }
 
     pub(super) fn alarm(&mut self, alarm: Alarm, ctx: &mut Context<'_>) {
