@@ -46,7 +46,6 @@ const NANOS_PER_SECOND: i64 = 1_000_000_000;
 pub(super) struct Mixer<'p> {
     plan: &'p Plan,
     file: usize,
-    frames: i64,
     scope: Scope,
     tracker: Tracker,
     holes: Holes,
@@ -92,6 +91,8 @@ struct Held {
 struct Canvas<'p> {
     plan: &'p Plan,
     rate: u32,
+    /// Frames of the file.
+    length: i64,
     window: Window,
     decoded: Vec<i16>,
     /// First frame, channel and samples of what lies beyond the window until blocks before it are handed out.
@@ -106,17 +107,17 @@ impl<'p> Mixer<'p> {
             (pair.rate.max(1), pair.frames)
         };
         let block = usize::try_from(rate.saturating_mul(BLOCK_SECONDS)).unwrap_or(1);
+        let length = i64::try_from(frames).unwrap_or(i64::MAX);
         let ahead = (SETTLED_NS + AHEAD_NS) / NANOS_PER_SECOND * i64::from(rate);
         let window = Window::new(block, usize::try_from(ahead).unwrap_or(0));
         Self {
             plan,
             file,
-            frames: i64::try_from(frames).unwrap_or(i64::MAX),
             scope: Scope::new(plan.recording),
             tracker: Tracker::default(),
             holes: Holes::default(),
             voices: Vec::new(),
-            canvas: Canvas { plan, rate, window, decoded: Vec::new(), beyond: Vec::new() },
+            canvas: Canvas { plan, rate, length, window, decoded: Vec::new(), beyond: Vec::new() },
             settled: 0,
             now: 0,
         }
@@ -128,7 +129,8 @@ impl<'p> Mixer<'p> {
         match &entry.kind {
             Kind::Rtp { protected: Some(Protected::Sealed), .. } => {}
             Kind::Rtp { port, from, packet, .. } => {
-                self.settled = self.settled.max(self.canvas.frame(at.saturating_sub(SETTLED_NS)).min(self.frames));
+                self.settled =
+                    self.settled.max(self.canvas.frame(at.saturating_sub(SETTLED_NS)).min(self.canvas.length));
                 self.now = self.now.max(at);
                 self.play_waiting(at);
                 if let Some(heard) = self.tracker.packet(at, *port, *from, packet) {
@@ -180,16 +182,16 @@ impl<'p> Mixer<'p> {
             voice.fill_noise(self.canvas.frame(self.now), &mut self.canvas);
         }
         self.bridge_holes(i64::MAX);
-        self.settled = self.frames;
+        self.settled = self.canvas.length;
     }
 
     /// The next interleaved samples, when a block of them is final.
     pub(super) fn poll_block(&mut self) -> Option<&[i16]> {
-        if self.canvas.window.ready(self.settled, self.frames).is_none() {
+        if self.canvas.window.ready(self.settled, self.canvas.length).is_none() {
             self.canvas.write_beyond();
             return None;
         }
-        self.canvas.window.take(self.settled, self.frames)
+        self.canvas.window.take(self.settled, self.canvas.length)
     }
 
     /// Where a source is heard in this file.
@@ -202,8 +204,8 @@ impl<'p> Mixer<'p> {
         let known = self.voices.iter().position(|voice| voice.source == heard.source);
         let needs_order =
             heard.audio.as_ref().or(heard.noise.as_ref()).is_some_and(|audio| !audio.decoder.is_stateless());
-        // Who speaks now ends the noise of who spoke there before.
-        if heard.audio.is_some() {
+        // Who is heard now ends the noise of who was heard there before.
+        if heard.audio.is_some() || heard.noise.is_some() {
             for voice in self.voices.iter_mut().filter(|voice| voice.source != heard.source) {
                 voice.noise = voice.noise.filter(|noise| noise.channel != channel);
             }
@@ -324,6 +326,12 @@ impl Voice {
     fn fill_noise(&mut self, until: i64, canvas: &mut Canvas<'_>) {
         let (Some(noise), Some((_, state))) = (&mut self.noise, &mut self.state) else { return };
         let samples = usize::try_from(NOISE_NS * i64::from(state.sample_rate()) / NANOS_PER_SECOND).unwrap_or(0);
+        // None is made for what is handed out already, or for after the end.
+        let until = until.min(canvas.length);
+        if let Some((from, _)) = canvas.frames(noise.epoch, noise.at, noise.at) {
+            let behind = canvas.window.base().saturating_sub(from).max(0);
+            noise.at = noise.at.saturating_add(behind.saturating_mul(NANOS_PER_SECOND) / i64::from(canvas.rate));
+        }
         while canvas.frames(noise.epoch, noise.at, noise.at).is_some_and(|(from, _)| from < until) {
             let to = noise.at.saturating_add(NOISE_NS);
             canvas.decoded.clear();
@@ -417,7 +425,8 @@ impl Canvas<'_> {
     /// Writes what was decoded, stretched to the frames there are.
     fn write(&mut self, from: i64, to: i64, channel: ChannelName) {
         let Ok(length) = usize::try_from(to.saturating_sub(from)) else { return };
-        if length > self.decoded.len().saturating_mul(MAX_STRETCH) {
+        let outside = to <= self.window.base() || from >= self.length;
+        if outside || length > self.decoded.len().saturating_mul(MAX_STRETCH) {
             return;
         }
         if length != self.decoded.len() {
