@@ -35,7 +35,7 @@ const SCATTERS: i64 = 4;
 const FOLLOW_PPM: i64 = 100;
 /// Knots before the first and after the last point: a window's fastest packet may be its last or its first.
 const MARGIN: i64 = 2;
-/// One sample at 8 kHz.
+/// One sample at 8 kHz: a map that holds still does so at a multiple of this, where samples of ours and of the source coincide.
 const HOLD_NS: i64 = 125_000;
 const MILLION: i64 = 1_000_000;
 
@@ -94,6 +94,12 @@ fn faster(a: Option<Point>, b: Option<Point>) -> Option<Point> {
     }
 }
 
+/// The nearest moment at which a map may hold still.
+pub(super) fn on_grid(at: i64) -> i64 {
+    let after = at.saturating_add(HOLD_NS / 2);
+    after.saturating_sub(after.rem_euclid(HOLD_NS))
+}
+
 /// Media time to time of arrival without network delay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ClockMap {
@@ -115,14 +121,13 @@ impl ClockMap {
         // A clock that wanders needs time for it: in a short span, what is above the line is the network's.
         let above = if span < LONG_SPAN_NS { Vec::new() } else { follow(&times, points, &line) };
         let above = above.into_iter().chain(core::iter::repeat(0));
-        let mut held = None;
-        let knots = times.iter().zip(above).map(|(&time, above)| {
-            let target = line.at(time).saturating_add(above);
-            let value = held.filter(|&held: &i64| held.abs_diff(target) < HOLD_NS.unsigned_abs()).unwrap_or(target);
-            held = Some(value);
-            value
-        });
-        Some(Self { origin, step, knots: knots.collect() })
+        let targets: Vec<i64> = times.iter().zip(above).map(|(&at, above)| line.at(at).saturating_add(above)).collect();
+        Some(Self { origin, step, knots: hold(targets) })
+    }
+
+    /// Whether it does not hold still all the time.
+    pub(super) fn bends(&self) -> bool {
+        self.knots.windows(2).any(|pair| pair[0] != pair[1])
     }
 
     /// The moment of media time `media` on our clock.
@@ -157,6 +162,21 @@ fn scale(value: i64, numerator: i64, denominator: i64) -> i64 {
     }
     let product = i128::from(value) * i128::from(numerator) / i128::from(denominator.max(1));
     i64::try_from(product).unwrap_or(if product < 0 { i64::MIN } else { i64::MAX })
+}
+
+/// Holds still what moves by less than a sample, unless it would have to move nearly all the time.
+fn hold(targets: Vec<i64>) -> Vec<i64> {
+    let mut held: Option<i64> = None;
+    let mut moves = 0;
+    let still: Vec<i64> = targets
+        .iter()
+        .map(|&target| {
+            let kept = held.filter(|held| held.abs_diff(target) < HOLD_NS.unsigned_abs());
+            moves += usize::from(held.is_some() && kept.is_none());
+            *held.insert(kept.unwrap_or(on_grid(target)))
+        })
+        .collect();
+    if moves * 2 > targets.len() { targets } else { still }
 }
 
 /// A straight line of delay over media time.

@@ -44,6 +44,8 @@ impl EpochRecord {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Clocks {
     maps: Vec<ClockMap>,
+    /// By map: whether it does not hold still.
+    bends: Vec<bool>,
     /// By epoch: index into `maps`.
     of_epoch: Vec<Option<usize>>,
 }
@@ -53,6 +55,12 @@ impl Clocks {
     pub(super) fn played_at(&self, epoch: usize, media: i64) -> Option<i64> {
         let map = self.maps.get((*self.of_epoch.get(epoch)?)?)?;
         Some(map.wall(media).saturating_add(PLAYOUT_NS))
+    }
+
+    /// Whether an epoch's clock runs otherwise than ours.
+    pub(super) fn bends(&self, epoch: usize) -> bool {
+        let map = self.of_epoch.get(epoch).copied().flatten();
+        map.and_then(|map| self.bends.get(map)).copied().unwrap_or(false)
     }
 
     /// From when to when each source is heard in the recording.
@@ -71,7 +79,7 @@ impl Clocks {
 
     /// Fits maps; epochs of a source that agree share theirs.
     pub(super) fn fit(records: &[EpochRecord]) -> Self {
-        let mut clocks = Self { maps: Vec::new(), of_epoch: alloc::vec![None; records.len()] };
+        let mut clocks = Self { maps: Vec::new(), bends: Vec::new(), of_epoch: alloc::vec![None; records.len()] };
         let sources = records.iter().map(|record| record.source).max().map_or(0, |last| last + 1);
         let mut by_source: Vec<Vec<usize>> = alloc::vec![Vec::new(); sources];
         for (number, record) in records.iter().enumerate() {
@@ -82,6 +90,7 @@ impl Clocks {
         for epochs in by_source {
             clocks.fit_source(records, &epochs);
         }
+        clocks.bends = clocks.maps.iter().map(ClockMap::bends).collect();
         clocks
     }
 

@@ -9,6 +9,7 @@
 //! Integers only: the same journal renders to the same bytes on any machine.
 
 mod account;
+mod canvas;
 mod clock;
 mod digits;
 mod epochs;
@@ -26,6 +27,7 @@ mod plan;
 mod ports;
 mod proof;
 mod queue;
+mod resample;
 mod scope;
 mod sealed;
 mod sheet;

@@ -10,6 +10,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
+use super::clock::on_grid;
 use super::order::{Place, Sequence};
 use super::pace::Pace;
 use crate::codec::{self, Coding, Decoder};
@@ -377,7 +378,7 @@ impl Source {
             // Another clock: its media time goes on as if this packet had the delay of the one before.
             // Where the clock was taken for another, only the first packet's delay is true.
             let delay = if self.pace.is_news { epoch.first_delay } else { epoch.delay };
-            return Some(begins(arrival.at.saturating_sub(delay).saturating_sub(length), delay));
+            return Some(begins(on_grid(arrival.at.saturating_sub(delay).saturating_sub(length)), delay));
         }
         let highest = epoch.extend(arrival.timestamp);
         let delay = epoch.delay_of(arrival, highest);

@@ -6,4 +6,5 @@ mod codecs;
 mod faults;
 mod people;
 mod signalling;
+mod sound;
 mod timeline;
