@@ -8,7 +8,6 @@ use alloc::vec::Vec;
 
 use super::clock::on_grid;
 use super::holes::{Hole, LONGEST_NS};
-use super::mix::SETTLED_NS;
 use super::plan::Plan;
 use super::resample::{KEPT, LAG, POSITION_BITS, resample};
 use super::sheet::ChannelName;
@@ -19,6 +18,8 @@ use crate::codec;
 pub(super) const NANOS_PER_SECOND: i64 = 1_000_000_000;
 /// Room ahead of the last arrival: the longest packet, and clocks that are not straight.
 const AHEAD_NS: i64 = 3_000_000_000;
+/// The window is no longer than this, however late packets are: 32 MiB, 17 minutes at 8 kHz.
+const MAX_WINDOW_FRAMES: i64 = 8 << 20;
 /// Seconds handed out at a time.
 const BLOCK_SECONDS: u32 = 2;
 /// A packet is stretched to no more than so many times its samples.
@@ -31,6 +32,8 @@ pub(super) struct Canvas<'p> {
     pub(super) rate: u32,
     /// Frames of the file.
     pub(super) length: i64,
+    /// Packets that come later than this after their place are left out, ns.
+    pub(super) settled: i64,
     pub(super) window: Window,
     pub(super) decoded: Vec<i16>,
     resampled: Vec<i16>,
@@ -67,9 +70,11 @@ impl<'p> Canvas<'p> {
         };
         let block = usize::try_from(rate.saturating_mul(BLOCK_SECONDS)).unwrap_or(1);
         let length = i64::try_from(frames).unwrap_or(i64::MAX);
-        let ahead = (SETTLED_NS + AHEAD_NS) / NANOS_PER_SECOND * i64::from(rate);
+        let bound = MAX_WINDOW_FRAMES / i64::from(rate) * NANOS_PER_SECOND;
+        let settled = plan.settled.min(bound);
+        let ahead = (settled.saturating_add(AHEAD_NS) / NANOS_PER_SECOND + 1).saturating_mul(i64::from(rate));
         let window = Window::new(block, usize::try_from(ahead).unwrap_or(0));
-        Self { plan, rate, length, window, decoded: Vec::new(), resampled: Vec::new(), beyond: Vec::new() }
+        Self { plan, rate, length, settled, window, decoded: Vec::new(), resampled: Vec::new(), beyond: Vec::new() }
     }
 
     /// The frame at nanosecond `at`, to the nearest; negative before t = 0.

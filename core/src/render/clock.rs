@@ -106,6 +106,8 @@ pub(super) struct ClockMap {
     origin: i64,
     step: i64,
     knots: Vec<i64>,
+    /// How much faster than ours the source's clock runs on the whole, parts per million, where that can be told.
+    pub(super) skew_ppm: Option<i64>,
 }
 
 impl ClockMap {
@@ -122,7 +124,13 @@ impl ClockMap {
         let above = if span < LONG_SPAN_NS { Vec::new() } else { follow(&times, points, &line) };
         let above = above.into_iter().chain(core::iter::repeat(0));
         let targets: Vec<i64> = times.iter().zip(above).map(|(&at, above)| line.at(at).saturating_add(above)).collect();
-        Some(Self { origin, step, knots: hold(targets) })
+        let told = line.rise != 0 || span >= LONG_SPAN_NS;
+        let skew_ppm = told.then(|| {
+            let half = if line.rise > 0 { -line.run / 2 } else { line.run / 2 };
+            let ppm = (i128::from(-line.rise) * i128::from(MILLION) + i128::from(half)) / i128::from(line.run.max(1));
+            i64::try_from(ppm).unwrap_or(0)
+        });
+        Some(Self { origin, step, knots: hold(targets), skew_ppm })
     }
 
     /// Whether it does not hold still all the time.
@@ -135,7 +143,12 @@ impl ClockMap {
         media.saturating_add(self.offset(media))
     }
 
-    fn offset(&self, media: i64) -> i64 {
+    /// How long it reaches, ns.
+    pub(super) fn reach(&self) -> i64 {
+        self.step.saturating_mul(i64::try_from(self.knots.len()).unwrap_or(i64::MAX))
+    }
+
+    pub(super) fn offset(&self, media: i64) -> i64 {
         let since = media.saturating_sub(self.origin).max(0);
         let index = usize::try_from(since / self.step).unwrap_or(usize::MAX);
         let last = self.knots.last().copied().unwrap_or(0);

@@ -24,7 +24,7 @@ use super::track::{Audio, Heard, Tracker, ticks_to_nanos};
 use crate::codec::{Decoder, State};
 use crate::entry::{Entry, Event, Kind, PortIndex, Protected};
 
-/// Packets that come later than this after their place are left out: those that wait for others need their time too.
+/// After its place nothing changes any more, but for packets that were later: those that wait for others need their time too.
 pub(super) const SETTLED_NS: i64 = WAIT_NS + 1_000_000_000;
 /// Sources whose decoders are remembered at a time.
 const MAX_VOICES: usize = 64;
@@ -102,7 +102,7 @@ impl<'p> Mixer<'p> {
             Kind::Rtp { protected: Some(Protected::Sealed), .. } => {}
             Kind::Rtp { port, from, packet, .. } => {
                 self.settled =
-                    self.settled.max(self.canvas.frame(at.saturating_sub(SETTLED_NS)).min(self.canvas.length));
+                    self.settled.max(self.canvas.frame(at.saturating_sub(self.canvas.settled)).min(self.canvas.length));
                 self.now = self.now.max(at);
                 self.play_waiting(at);
                 if let Some(heard) = self.tracker.packet(at, *port, *from, packet) {

@@ -110,7 +110,7 @@ const fn kernel() -> [[i16; TAPS]; PHASES + 1] {
 }
 
 /// sin(pi x) of x from 0 to 1/2.
-const fn sine_of_half_turns(x: f64) -> f64 {
+pub(super) const fn sine_of_half_turns(x: f64) -> f64 {
     let angle = core::f64::consts::PI * x;
     let (mut sum, mut term, mut n) = (0.0, angle, 1.0);
     while n < 24.0 {

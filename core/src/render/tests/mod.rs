@@ -3,6 +3,7 @@
 mod call;
 mod clean;
 mod codecs;
+mod disorder;
 mod faults;
 mod people;
 mod signalling;
