@@ -1,17 +1,23 @@
-//! What a recorded RTP packet costs from the socket to its session's slab, beside the barest receiver there is.
+//! What a recorded RTP packet costs, beside the barest receiver there is.
 //!
 //! ```text
-//! cargo bench --bench media -- [SESSIONS] [SECONDS]
-//! this process -> sender (one process) -> receiver: floor | worker (a process each, one after the other)
+//! cargo bench --bench media -- [SESSIONS] [SECONDS] [FOLDER]      500, 1,000 and 2,000 sessions where none are told
+//! this process -> sender -> receiver: floor | slabs | journal | srtp (a process each, one after the other)
 //! ```
-//! The floor is an edge-triggered epoll loop that reads each datagram and forgets it. The worker is the recorder's: kernel
-//! timestamps, latch, statistics, reports, journal blocks; its slabs are counted and forgotten, so the disk's part is not in.
-//! Told is the CPU time of the whole receiving process, user and system, per packet.
+//! - `floor`: an edge-triggered epoll loop that reads each datagram and forgets it.
+//! - `slabs`: the recorder's workers: kernel timestamps, latch, statistics, reports, journal blocks, which are counted and
+//!   forgotten.
+//! - `journal`: the same, and the journal's writer: files in FOLDER, made durable each second.
+//! - `srtp`: the same, of packets that are AES_CM_128_HMAC_SHA1_80.
+//!
+//! Told are the CPU time of the receiving process, user and system, per packet, its ratio to the floor's, the whole
+//! machine's, the sender with it, what was lost, and the memory that sessions took.
 
 #![allow(clippy::print_stdout, reason = "a benchmark tells its figures")]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::process::{Child, Command, ExitCode};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,12 +25,18 @@ use std::time::{Duration, Instant};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
 use nix::sys::time::TimeValLike;
+use siprec::archive::disk::RealDisk;
+use siprec::archive::journal::Writer;
+use siprec::archive::scribe::{Blocks, Scribe};
 use siprec::server::clock::Clock;
 use siprec::server::media::ports::Ports;
 use siprec::server::media::{News, SlabSink, Workers};
-use siprec_core::entry::{PortIndex, Stream};
-use siprec_core::media::{Digits, PortSettings};
-use siprec_core::seed::SessionId;
+use siprec_core::entry::{PortIndex, SegmentHeader, Stream};
+use siprec_core::journal::FORMAT_VERSION;
+use siprec_core::media::{Digits, PortSettings, Protection};
+use siprec_core::sdp::crypto::{Encryption, InlineKey, MasterKey, Suite};
+use siprec_core::seed::{Random, Seed, SessionId};
+use siprec_core::srtp::{Sender, SenderState};
 
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const FIRST_PORT: u16 = 20_000;
@@ -33,42 +45,92 @@ const PACKETS_PER_SECOND: u32 = 50;
 /// Left to the receiver after the last packet.
 const TAIL: Duration = Duration::from_millis(500);
 
+/// What is run where nothing is told.
+const SESSIONS: [usize; 3] = [500, 1_000, 2_000];
+const RECEIVERS: [&str; 4] = ["floor", "slabs", "journal", "srtp"];
+
+/// What a receiver tells of itself, on one line: packets, nanoseconds of CPU, KiB that sessions took.
+struct Figures {
+    packets: u64,
+    cpu_ns: u64,
+    memory_kib: u64,
+}
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     let number = |place: usize, default: usize| arguments.get(place).and_then(|a| a.parse().ok()).unwrap_or(default);
+    let folder = |place: usize| arguments.get(place).map_or_else(std::env::temp_dir, PathBuf::from);
+    let (sessions, seconds) = (number(1, 1), number(2, 1));
     match arguments.first().map(String::as_str) {
-        Some("sender") => send(number(1, 1), number(2, 1)),
-        Some("floor") => floor(number(1, 1), number(2, 1)),
-        Some("worker") => worker(number(1, 1), number(2, 1)),
-        Some(_) | None => return both(number(0, 500), number(1, 10)),
-    }
-    ExitCode::SUCCESS
-}
-
-/// One after the other, each with a sender of its own.
-fn both(sessions: usize, seconds: usize) -> ExitCode {
-    for receiver in ["floor", "worker"] {
-        let child = |role: &str, seconds: usize| -> std::io::Result<Child> {
-            let program = std::env::current_exe()?;
-            Command::new(program).args([role, &sessions.to_string(), &seconds.to_string()]).spawn()
-        };
-        // The receiver binds first; it lasts as much longer as that takes.
-        let Ok(mut receiver) = child(receiver, seconds + 1) else { return ExitCode::FAILURE };
-        std::thread::park_timeout(Duration::from_secs(1));
-        let sender = child("sender", seconds).and_then(|mut sender| sender.wait());
-        let received = receiver.wait();
-        if !sender.is_ok_and(|s| s.success()) || !received.is_ok_and(|s| s.success()) {
-            return ExitCode::FAILURE;
+        Some("sender") => send(sessions, seconds, false),
+        Some("srtp-sender") => send(sessions, seconds, true),
+        Some("floor") => floor(sessions, seconds),
+        Some("slabs") => worker(sessions, seconds, None, false),
+        Some(role @ ("journal" | "srtp")) => worker(sessions, seconds, Some(&folder(3)), role == "srtp"),
+        Some(_) | None => {
+            let counts = arguments.first().and_then(|a| a.parse().ok()).map_or(SESSIONS.to_vec(), |one| vec![one]);
+            for sessions in counts {
+                if compare(sessions, number(1, 10), &folder(2)).is_none() {
+                    return ExitCode::FAILURE;
+                }
+            }
         }
     }
     ExitCode::SUCCESS
 }
 
+/// One receiver after the other, each with a sender of its own.
+fn compare(sessions: usize, seconds: usize, folder: &Path) -> Option<()> {
+    let sent = (sessions * LEGS * PACKETS_PER_SECOND as usize * seconds) as u64;
+    println!("{sessions} two-leg sessions, {seconds} s, {sent} packets");
+    let mut floor = None;
+    for role in RECEIVERS {
+        let child = |role: &str, seconds: usize| -> std::io::Result<Child> {
+            let arguments = [role, &sessions.to_string(), &seconds.to_string(), &folder.display().to_string()];
+            Command::new(std::env::current_exe()?).args(arguments).stdout(Stdio::piped()).spawn()
+        };
+        let busy = busy_ns();
+        // The receiver binds first; it lasts as much longer as that takes.
+        let receiver = child(role, seconds + 1).ok()?;
+        std::thread::park_timeout(Duration::from_secs(1));
+        let sender = child(if role == "srtp" { "srtp-sender" } else { "sender" }, seconds).ok()?;
+        sender.wait_with_output().ok().filter(|output| output.status.success())?;
+        let told = receiver.wait_with_output().ok().filter(|output| output.status.success())?;
+        let figures = Figures::read(&String::from_utf8_lossy(&told.stdout))?;
+        let each = |ns: u64| ns / figures.packets.max(1);
+        let floor = *floor.get_or_insert(each(figures.cpu_ns));
+        println!(
+            "  {role:<8} {:>6} ns a packet, {:>5.2} x the floor; {:>6} ns of the whole machine; {} lost; {} KiB a session",
+            each(figures.cpu_ns),
+            each(figures.cpu_ns) as f64 / floor.max(1) as f64,
+            each(busy_ns().saturating_sub(busy)),
+            sent.saturating_sub(figures.packets),
+            figures.memory_kib / sessions as u64
+        );
+    }
+    Some(())
+}
+
+impl Figures {
+    fn tell(&self) {
+        println!("{} {} {}", self.packets, self.cpu_ns, self.memory_kib);
+    }
+
+    fn read(line: &str) -> Option<Self> {
+        let mut numbers = line.split_whitespace().map_while(|number| number.parse().ok());
+        Some(Self { packets: numbers.next()?, cpu_ns: numbers.next()?, memory_kib: numbers.next()? })
+    }
+}
+
 /// Every stream's packet every 20 ms, spread evenly.
-fn send(sessions: usize, seconds: usize) {
+fn send(sessions: usize, seconds: usize, protected: bool) {
     let streams = sessions * LEGS;
     let socket = UdpSocket::bind((LOCAL, 0)).expect("a socket");
-    let mut packet = [0xd5_u8; 172];
+    let mut senders: Vec<Sender> = match protected {
+        true => (0..streams).filter_map(|_| Sender::new(&key(), Encryption::default())).collect(),
+        false => Vec::new(),
+    };
+    let mut packet = Vec::with_capacity(256);
     let total = streams * PACKETS_PER_SECOND as usize * seconds;
     let (start, per_second) = (Instant::now(), (streams * PACKETS_PER_SECOND as usize) as f64);
     let mut sent = 0;
@@ -76,16 +138,24 @@ fn send(sessions: usize, seconds: usize) {
         let due = ((start.elapsed().as_secs_f64() * per_second) as usize).min(total);
         for n in sent..due {
             let (stream, round) = (n % streams, n / streams);
-            packet[..2].copy_from_slice(&[0x80, 8]);
-            packet[2..4].copy_from_slice(&(round as u16).to_be_bytes());
-            packet[4..8].copy_from_slice(&(round as u32 * 160).to_be_bytes());
-            packet[8..12].copy_from_slice(&(stream as u32 + 1).to_be_bytes());
+            packet.clear();
+            packet.extend([0x80, 8]);
+            packet.extend((round as u16).to_be_bytes());
+            packet.extend((round as u32 * 160).to_be_bytes());
+            packet.extend((stream as u32 + 1).to_be_bytes());
+            packet.resize(172, 0xd5);
+            if let Some(sender) = senders.get_mut(stream) {
+                sender.protect(&mut packet).expect("a key that lasts");
+            }
             let _ = socket.send_to(&packet, (LOCAL, FIRST_PORT + 2 * stream as u16));
         }
         sent = due;
         std::thread::park_timeout(Duration::from_micros(500));
     }
-    println!("  sent {total}");
+}
+
+fn key() -> InlineKey {
+    MasterKey::draw(Suite::AesCm128HmacSha1_80, &mut Random::new(Seed([1; 32]))).into()
 }
 
 fn floor(sessions: usize, seconds: usize) {
@@ -111,14 +181,18 @@ fn floor(sessions: usize, seconds: usize) {
             }
         }
     }
-    tell("floor", sessions, packets, cpu() - before);
+    Figures { packets, cpu_ns: (cpu() - before).as_nanos() as u64, memory_kib: 0 }.tell();
 }
 
-fn worker(sessions: usize, seconds: usize) {
+fn worker(sessions: usize, seconds: usize, folder: Option<&Path>, protected: bool) {
     raise_limit();
     let clock = Clock::start();
-    let counter = Arc::new(Counter::default());
-    let sink: Arc<dyn SlabSink> = Arc::<Counter>::clone(&counter);
+    let folder = folder.map(|folder| folder.join(format!("siprec-bench-{}", std::process::id())));
+    let journals = folder.as_deref().map(|folder| Arc::new(Journals::begin(folder, sessions)));
+    let sink: Arc<dyn SlabSink> = match &journals {
+        Some(journals) => Arc::<Journals>::clone(journals),
+        None => Arc::new(Counter::default()),
+    };
     let packets = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&packets);
     let listen = move |news: News| {
@@ -128,42 +202,85 @@ fn worker(sessions: usize, seconds: usize) {
     };
     let workers = Workers::start(0, clock, &sink, Arc::new(listen)).expect("threads");
     let mut ports = Ports::new(FIRST_PORT..=u16::MAX, Some(LOCAL));
+    let before = (cpu(), memory_kib());
     for n in 0..sessions * LEGS {
         let pair = ports.bind(LOCAL, clock.now().monotonic).expect("a free pair");
-        let settings = settings(n, pair.rtp_port());
+        let settings = settings(n, pair.rtp_port(), protected);
         workers.add(SessionId((n / LEGS) as u128), settings, pair);
     }
-    let before = cpu();
     std::thread::park_timeout(Duration::from_secs(seconds as u64) + TAIL);
-    let used = cpu() - before;
+    let memory_kib = memory_kib().saturating_sub(before.1);
+    workers.flush_all(TAIL);
+    if let Some(journals) = &journals {
+        journals.0.wait_written();
+    }
+    let cpu_ns = (cpu() - before.0).as_nanos() as u64;
     workers.stop();
-    tell("worker", sessions, packets.load(Ordering::Relaxed), used);
-    let (slabs, octets) = (counter.slabs.load(Ordering::Relaxed), counter.octets.load(Ordering::Relaxed));
-    println!("         {slabs} slabs of {} octets on average", octets / slabs.max(1));
+    let dropped = journals.map_or(0, |journals| journals.0.figures().dropped_packets);
+    if let Some(folder) = folder {
+        std::fs::remove_dir_all(folder).expect("a folder that goes");
+    }
+    Figures { packets: packets.load(Ordering::Relaxed) - dropped, cpu_ns, memory_kib }.tell();
 }
 
-/// Counts slabs and gives their memory back.
-#[derive(Default)]
-struct Counter {
-    slabs: AtomicU64,
-    octets: AtomicU64,
-    pool: Mutex<Vec<Vec<u8>>>,
+/// The journal's writer, as the server has it.
+struct Journals(Writer);
+
+impl Journals {
+    fn begin(folder: &Path, sessions: usize) -> Self {
+        std::fs::create_dir(folder).expect("a folder");
+        let writer = Writer::start(Arc::new(RealDisk), folder, Arc::new(|| ())).expect("a writer");
+        let mut scribe = Scribe::default();
+        let now = Clock::start().now();
+        for session in (0..sessions).map(|n| SessionId(n as u128)) {
+            let header = SegmentHeader {
+                version: "bench".into(),
+                format: FORMAT_VERSION,
+                session,
+                segment: 1,
+                seed: Seed([0; 32]),
+                anchor: (now.monotonic, now.wall),
+                boot: "this".into(),
+                config: Arc::default(),
+            };
+            scribe.begin(now.wall, &header, &[(PortIndex(0), None), (PortIndex(1), None)]);
+        }
+        scribe.take().into_iter().for_each(|blocks| _ = writer.hand_over(blocks));
+        writer.wait_written();
+        Self(writer)
+    }
 }
+
+impl SlabSink for Journals {
+    fn buffer(&self) -> Vec<u8> {
+        self.0.buffer()
+    }
+
+    fn hand_over(&self, session: SessionId, bytes: Vec<u8>) {
+        self.0.hand_over_quietly(Blocks { session, segment: None, checkpoint_at: None, bytes });
+    }
+
+    fn round_over(&self) {
+        self.0.wake();
+    }
+}
+
+/// Gives slabs their memory back.
+#[derive(Default)]
+struct Counter(Mutex<Vec<Vec<u8>>>);
 
 impl SlabSink for Counter {
     fn buffer(&self) -> Vec<u8> {
-        self.pool.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 
     fn hand_over(&self, _session: SessionId, mut blocks: Vec<u8>) {
-        self.slabs.fetch_add(1, Ordering::Relaxed);
-        self.octets.fetch_add(blocks.len() as u64, Ordering::Relaxed);
         blocks.clear();
-        self.pool.lock().unwrap_or_else(PoisonError::into_inner).push(blocks);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(blocks);
     }
 }
 
-fn settings(n: usize, rtp_port: u16) -> PortSettings {
+fn settings(n: usize, rtp_port: u16, protected: bool) -> PortSettings {
     let stream = Stream {
         port: PortIndex((n % LEGS) as u16),
         m_line: (n % LEGS) as u16,
@@ -176,6 +293,8 @@ fn settings(n: usize, rtp_port: u16) -> PortSettings {
         paused: None,
     };
     let cname = "siprec@bench".into();
+    let reserved = SenderState { reserved: 256 };
+    let srtp = protected.then(|| Arc::new(Protection::new(vec![key()], Some(key()), Encryption::default(), reserved)));
     PortSettings {
         stream,
         ssrc: !(n as u32),
@@ -184,14 +303,25 @@ fn settings(n: usize, rtp_port: u16) -> PortSettings {
         rtcp_mux: false,
         seed: n as u64,
         digits: Digits::Keep,
-        srtp: None,
+        srtp,
         dtls: false,
     }
 }
 
-fn tell(name: &str, sessions: usize, packets: u64, used: Duration) {
-    let nanos = used.as_nanos() / u128::from(packets.max(1));
-    println!("{name:<7}{sessions:>5} sessions: {packets:>9} packets, {nanos:>5} ns of CPU each");
+/// What all processes used since the start, the kernel's own work with it.
+fn busy_ns() -> u64 {
+    const TICK_NS: u64 = 10_000_000;
+    let all = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    let ticks = all.lines().next().unwrap_or_default().split_whitespace().skip(1).map_while(|n| n.parse::<u64>().ok());
+    // user, nice, system, (idle, iowait), irq, softirq
+    ticks.enumerate().filter(|(n, _)| [0, 1, 2, 5, 6].contains(n)).map(|(_, ticks)| ticks * TICK_NS).sum()
+}
+
+/// This process' resident memory.
+fn memory_kib() -> u64 {
+    const PAGE_KIB: u64 = 4;
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    pages.split_whitespace().nth(1).and_then(|n| n.parse::<u64>().ok()).unwrap_or(0) * PAGE_KIB
 }
 
 fn cpu() -> Duration {

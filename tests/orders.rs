@@ -16,7 +16,8 @@ use story::{HEARD_WITHIN, assert_replays, bye, packets, recordings_of, row, sess
 use support::recordings;
 use support::src::{Call, Src, Transport};
 use support::studio::Plan;
-use support::{becomes_true, pause};
+use support::tls::{Ca, Wanted};
+use support::{TempDir, becomes_true, pause};
 
 /// RFC 7245 3.2.3: pause, resume and stop by the SRS.
 #[test]
@@ -91,6 +92,41 @@ fn the_srs_begins_a_recording_session() {
         assert_eq!(row(&recording).group.as_deref(), Some(call.metadata.group.as_str()));
         assert_replays(&recording);
     }
+}
+
+/// RFC 7866 12.1, RFC 5922 7.1: over TLS too, with an SRC whose certificate is for the name that it was called by.
+#[test]
+fn over_tls_the_srs_begins_with_whom_it_called() {
+    let dir = TempDir::new("orders-tls");
+    let ca = Ca::new(dir.path(), "ca");
+    let of = |file: &str, name: &str| ca.issue(file, &Wanted { dns: &[name], ..Wanted::default() });
+    let (own, right, wrong) = (of("srs", "srs.example.com"), of("src", "localhost"), of("other", "sbc-b.example.com"));
+    let server = Embedded::start_with(|config| {
+        config.server.tls.enabled = true;
+        config.server.tls.cert_file = Some(own.cert.clone());
+        config.server.tls.key_file = Some(own.key.clone());
+        config.server.tls.client_ca_file = Some(ca.file().to_path_buf());
+    });
+    let uri = |src: &Src, host: &str| format!("sip:src@{host}:{};transport=tls", src.contact().port());
+    let stranger = Src::tls(server.tls, &wrong);
+    server.orders.record(&uri(&stranger, "localhost"));
+    assert!(becomes_true(HEARD_WITHIN, || stranger.accepted() > 0), "nobody called");
+
+    let src = Src::tls(server.tls, &right);
+    let call = Call::expected(&src, 15);
+    server.orders.record(&uri(&src, "localhost"));
+    assert!(becomes_true(HEARD_WITHIN, || call.is_acknowledged()), "no ACK with an answer");
+    let asked = src.asked();
+    let invite = asked.iter().find(|m| m.method() == "INVITE").unwrap();
+    let contact = invite.header("Contact").unwrap();
+    assert!(contact.starts_with(&format!("<sip:srs@{};transport=tls>", server.tls)), "{contact}");
+    speak(&call, 1.0);
+    server.orders.stop(server.session());
+    assert!(becomes_true(HEARD_WITHIN, || call.ended_by_server()), "no BYE");
+    let recording = recordings_of(&server.data, &call, 1).remove(0);
+    assert_eq!(packets(&recording), 100);
+    assert_replays(&recording);
+    assert!(stranger.asked().is_empty(), "who is somebody else was asked");
 }
 
 /// What cannot be established leaves nothing behind.

@@ -89,22 +89,42 @@ impl Desk {
 
     /// Looks up whom `uri` names, then gives the order.
     pub(super) fn look_up(&self, signalling: &Signalling, uri: String) {
-        let bound: Vec<SocketAddr> = signalling.datagrams.iter().map(|socket| socket.bound()).collect();
+        let clear: Vec<SocketAddr> = signalling.datagrams.iter().map(|socket| socket.bound()).collect();
+        let secure = signalling.streams.tls().map(|tls| (tls.clone(), tls.bound().to_vec()));
         let orders = self.orders();
         tokio::spawn(async move {
-            match flow_to(&uri, &bound).await {
-                Ok(flow) => orders.wish(Wish::Order(Order::Record { uri, flow })),
+            let ends = Ends { clear: &clear, secure: secure.as_ref().map(|(_, bound)| bound.as_slice()) };
+            match flow_to(&uri, ends).await {
+                Ok((flow, name)) => {
+                    if let Some(((tls, _), name)) = secure.zip(name) {
+                        tls.expect_name(flow.remote, name);
+                    }
+                    orders.wish(Wish::Order(Order::Record { uri, flow }));
+                }
                 Err(error) => tracing::warn!("an SRC cannot be asked for a recording session: {error:#}"),
             }
         });
     }
 }
 
-/// How the SRC of `uri` is reached: the first of its addresses in a family that we listen in.
-async fn flow_to(uri: &str, bound: &[SocketAddr]) -> anyhow::Result<Flow> {
+/// Where we listen: what is reached from there can reach us.
+#[derive(Debug, Clone, Copy)]
+struct Ends<'a> {
+    clear: &'a [SocketAddr],
+    /// None where TLS is off.
+    secure: Option<&'a [SocketAddr]>,
+}
+
+/// How the SRC of `uri` is reached: the first of its addresses in a family that we listen in; and the name that its
+/// certificate has to be for, where the URI tells one.
+async fn flow_to(uri: &str, ends: Ends<'_>) -> anyhow::Result<(Flow, Option<String>)> {
     let parsed = Uri::parse(uri).ok().filter(Uri::is_sip).context("its address is not a SIP URI")?;
     let transport = parsed.transport();
-    anyhow::ensure!(transport != Transport::Tls, "TLS is not available");
+    let bound = match transport {
+        Transport::Udp | Transport::Tcp => ends.clear,
+        Transport::Tls => ends.secure.context("it is reached over TLS, which is off: set server.tls.enabled")?,
+    };
+    let name = (transport == Transport::Tls && parsed.ip().is_none()).then(|| parsed.host.clone());
     let remotes: Vec<SocketAddr> = match parsed.socket_addr() {
         Some(address) => vec![address],
         None => {
@@ -119,7 +139,8 @@ async fn flow_to(uri: &str, bound: &[SocketAddr]) -> anyhow::Result<Flow> {
         let local = SocketAddr::new(ip, ours.port());
         Some(Flow { transport, local, remote: *remote, connection: None })
     };
-    remotes.iter().find_map(reach).context("no address of it can be reached from here")
+    let flow = remotes.iter().find_map(reach).context("no address of it can be reached from here")?;
+    Ok((flow, name))
 }
 
 /// The address that the machine would send from: the kernel's routes know.
@@ -134,9 +155,27 @@ fn address_towards(remote: SocketAddr) -> Option<IpAddr> {
 mod tests {
     use super::*;
 
-    fn flow(uri: &str, bound: &str) -> Option<Flow> {
+    fn reached(uri: &str, bound: &str, secure: Option<&str>) -> anyhow::Result<(Flow, Option<String>)> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(flow_to(uri, &[bound.parse().unwrap()])).ok()
+        let secure = secure.map(|secure| [secure.parse().unwrap()]);
+        let ends = Ends { clear: &[bound.parse().unwrap()], secure: secure.as_ref().map(|secure| secure.as_slice()) };
+        runtime.block_on(flow_to(uri, ends))
+    }
+
+    fn flow(uri: &str, bound: &str) -> Option<Flow> {
+        reached(uri, bound, None).ok().map(|(flow, _)| flow)
+    }
+
+    #[test]
+    fn over_tls_it_is_reached_from_where_tls_listens_and_shows_the_name_that_was_called() {
+        let over_tls = |uri| reached(uri, "127.0.0.1:5060", Some("127.0.0.1:5061")).unwrap();
+        let (flow, name) = over_tls("sips:src@127.0.0.1");
+        assert_eq!((flow.transport, flow.local.port(), flow.remote.port()), (Transport::Tls, 5061, 5061));
+        assert_eq!(name, None);
+        assert_eq!(over_tls("sip:src@localhost:5071;transport=tls").1.as_deref(), Some("localhost"));
+        assert_eq!(over_tls("sip:src@localhost").1, None, "nothing is shown in clear");
+        let off = reached("sips:src@127.0.0.1", "127.0.0.1:5060", None).unwrap_err();
+        assert!(off.to_string().contains("server.tls.enabled"), "{off}");
     }
 
     #[test]

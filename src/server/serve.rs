@@ -116,10 +116,11 @@ fn bind(config: &Config) -> anyhow::Result<Bound> {
         bound.datagrams.push(Arc::new(Datagrams::bind(address)?));
         bound.listeners.push(streams::listen(address, "server.address")?);
     }
-    if bound.tls.is_some() {
+    if let Some(tls) = &mut bound.tls {
         for address in all_of(server.tls.address) {
             bound.tls_listeners.push(streams::listen(address, "server.tls.address")?);
         }
+        tls.bound_to(&bound.tls_listeners);
     }
     Ok(bound)
 }

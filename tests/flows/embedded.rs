@@ -15,6 +15,8 @@ const STARTED_WITHIN: Duration = Duration::from_secs(20);
 
 pub(crate) struct Embedded {
     pub(crate) sip: SocketAddr,
+    /// Listened on where `server.tls.enabled` is set.
+    pub(crate) tls: SocketAddr,
     pub(crate) data: PathBuf,
     pub(crate) orders: Orders,
     thread: Option<JoinHandle<()>>,
@@ -25,6 +27,12 @@ pub(crate) struct Embedded {
 impl Embedded {
     #[track_caller]
     pub(crate) fn start() -> Self {
+        Self::start_with(|_| {})
+    }
+
+    /// With what `set` sets as well.
+    #[track_caller]
+    pub(crate) fn start_with(set: impl FnOnce(&mut Config)) -> Self {
         let (ports, temp) = (Ports::for_sessions(20), TempDir::new("embedded"));
         let (ip, data) = (IpAddr::V4(Ipv4Addr::LOCALHOST), temp.path().join("data"));
         let sip = SocketAddr::new(ip, ports.sip());
@@ -34,6 +42,9 @@ impl Embedded {
         config.media.port_range = PortRange { first, last };
         config.archive.data_dir = data.clone();
         config.archive.min_free = ByteSize(16 << 20);
+        let tls = SocketAddr::new(ip, ports.tls());
+        config.server.tls.address = ListenAddress { ip: Some(ip), port: tls.port() };
+        set(&mut config);
         let server = Server::new(config);
         let orders = server.orders();
         let thread = std::thread::spawn(move || server.start().unwrap());
@@ -42,7 +53,7 @@ impl Embedded {
             !thread.is_finished() && src.options().is_ok_and(|answer| answer.status() == 200)
         });
         assert!(asked, "the server does not answer");
-        Self { sip, data, orders, thread: Some(thread), _ports: ports, _temp: temp }
+        Self { sip, tls, data, orders, thread: Some(thread), _ports: ports, _temp: temp }
     }
 
     /// The one session that lives: its journal's name.

@@ -156,11 +156,11 @@ pub fn is_supplementary(encoding: &str) -> bool {
 
 /// Whether `encoding` is meant by a policy's `name`; `G.711` means both laws, dots are optional.
 pub(super) fn matches_policy(name: &str, encoding: &str) -> bool {
-    let plain: String = name.chars().filter(|c| *c != '.').collect();
-    if plain.eq_ignore_ascii_case("G711") {
-        return encoding.eq_ignore_ascii_case("PCMU") || encoding.eq_ignore_ascii_case("PCMA");
-    }
-    plain.eq_ignore_ascii_case(encoding)
+    let is = |other: &str| {
+        let plain = name.bytes().filter(|byte| *byte != b'.').map(|byte| byte.to_ascii_lowercase());
+        plain.eq(other.bytes().map(|byte| byte.to_ascii_lowercase()))
+    };
+    is(encoding) || (is("G711") && ["PCMU", "PCMA"].iter().any(|law| encoding.eq_ignore_ascii_case(law)))
 }
 
 #[cfg(test)]

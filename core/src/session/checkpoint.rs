@@ -71,6 +71,9 @@ pub struct Checkpoint {
     /// The session's other dialogs, without what all have in common. Set while it is this dialog's turn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) joined: Vec<Checkpoint>,
+    /// The newest dialogs of the session that are over: the BYE of one may come again over a restart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) ended_beside: Vec<EndedDialog>,
     /// Set once the session is over.
     pub(super) ended: Option<EndCause>,
 }
@@ -82,6 +85,13 @@ pub(super) struct LastInvite {
     pub(super) sdp: Guarded,
     /// Our 2xx held an offer; the ACK holds the answer.
     pub(super) awaits_answer: bool,
+}
+
+/// A dialog that is over, while its session is not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct EndedDialog {
+    pub(super) call_id: String,
+    pub(super) local_tag: String,
 }
 
 /// Why a checkpoint can't be used.
@@ -131,6 +141,7 @@ impl Checkpoint {
             pause_told: false,
             bridge: None,
             joined: Vec::new(),
+            ended_beside: Vec::new(),
             ended: None,
         }
     }

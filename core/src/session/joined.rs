@@ -13,6 +13,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::checkpoint::EndedDialog;
 use super::legacy::{Bridge, End};
 use super::recording_session::{Context, RecordingSession};
 use super::recordings::Recordings;
@@ -22,6 +23,9 @@ use crate::entry::{EndCause, PortIndex};
 use crate::seed::{Random, Seed, SessionId};
 use crate::sip::message::Message;
 use crate::time::Now;
+
+/// Dialogs that are over and whose BYE may come again: a phone's bridge makes one anew at each hold.
+const MAX_ENDED_BESIDE: usize = 8;
 
 /// Which dialogs are of which session, where they are more than one or may become so.
 #[derive(Debug, Default)]
@@ -160,8 +164,12 @@ impl Srs {
         let (sessions, mut ctx) = self.parts(now);
         let Some(dialog) = sessions.get_mut(&key) else { return false };
         dialog.leave(cause, &mut ctx);
+        let (call_id, local_tag) = (dialog.state.dialog.call_id.clone(), dialog.state.dialog.local_tag.clone());
         self.remove(key);
         self.with_session(now, next, |session, ctx| {
+            let ended = &mut session.state.ended_beside;
+            ended.drain(..(ended.len() + 1).saturating_sub(MAX_ENDED_BESIDE));
+            ended.push(EndedDialog { call_id, local_tag });
             if session.has_begun() {
                 journalling::checkpoint(&session.state, ctx.now, ctx.out);
             }
@@ -193,6 +201,7 @@ impl Checkpoint {
         self.header.clone_from(&other.header);
         self.snapshot = Arc::clone(&other.snapshot);
         self.recordings.clone_from(&other.recordings);
+        self.ended_beside.clone_from(&other.ended_beside);
         self.streams.follow(&other.streams);
     }
 
@@ -201,6 +210,7 @@ impl Checkpoint {
         let mut alone = self.clone();
         alone.snapshot = Arc::default();
         alone.recordings = Recordings::default();
+        alone.ended_beside = Vec::new();
         alone
     }
 }

@@ -22,6 +22,7 @@ mod judge;
 mod legacy;
 mod limits;
 mod offer;
+mod orders;
 mod own_address;
 mod own_requests;
 mod peer;

@@ -13,7 +13,7 @@ use super::joined::Joined;
 use super::limits::{CHECKPOINT_INTERVAL, SEGMENT_LENGTH};
 use super::recording_session::{Context, Purpose, RecordingSession};
 use super::watch::Watch;
-use super::{Checkpoint, Deadline, Input, Order, Outbox, Output, Policy, Tell, journalling};
+use super::{Checkpoint, Deadline, Input, Outbox, Output, Policy, Tell, journalling};
 use crate::entry::{self, EndCause};
 use crate::node_key::NodeKey;
 use crate::seed::{Random, Seed, SessionId};
@@ -153,6 +153,9 @@ impl Srs {
     /// last entry before was made, `rebooted` whether the machine itself was started anew. Asks for its ports.
     pub fn restore(&mut self, now: Now, checkpoint: Checkpoint, segment: u32, last_entry: Wall, rebooted: bool) {
         let call_id = checkpoint.dialog.call_id.clone();
+        for ended in &checkpoint.ended_beside {
+            self.remember_ended(now, ended.call_id.clone(), ended.local_tag.clone());
+        }
         if checkpoint.ended.is_some() {
             self.remember_ended(now, call_id, checkpoint.dialog.local_tag.clone());
             return;
@@ -337,7 +340,7 @@ impl Srs {
         of_dialog.iter().chain(over.iter().flatten()).for_each(|timer| self.timers.cancel(timer));
     }
 
-    fn remember_ended(&mut self, now: Now, call_id: String, local_tag: String) {
+    pub(super) fn remember_ended(&mut self, now: Now, call_id: String, local_tag: String) {
         self.timers.set(Timer::Forget(call_id.clone()), now.monotonic.after(ENDED_IS_REMEMBERED));
         self.recently_ended.insert(call_id, local_tag);
     }
@@ -362,33 +365,7 @@ impl Srs {
         self.by_call.get(call_id).map_or(&[], Vec::as_slice)
     }
 
-    fn order(&mut self, now: Now, order: &Order) {
-        match order {
-            Order::Stop(id) => self.of_each(*id, |srs, id| srs.end(now, id, EndCause::Operator, true)),
-            Order::End(id, cause) => self.of_each(*id, |srs, id| srs.end(now, id, *cause, false)),
-            Order::Pause { session, tell_src } => self.of_each(*session, |srs, id| {
-                srs.with_session(now, id, |session, ctx| session.pause(true, *tell_src, ctx));
-            }),
-            Order::Resume(id) => self.of_each(*id, |srs, id| {
-                srs.with_session(now, id, |session, ctx| session.pause(false, false, ctx));
-            }),
-            Order::RequestSnapshot(id) => {
-                self.with_session(now, self.first_of(*id), |session, ctx| session.order_snapshot(ctx));
-            }
-            Order::Record { uri, flow } => self.record(now, uri, flow.clone()),
-            Order::Drain(draining) => self.draining = *draining,
-            Order::Checkpoint => {
-                self.ids().into_iter().for_each(|id| self.checkpoint(now, id));
-            }
-        }
-    }
-
-    /// Does the same to each dialog of a session.
-    fn of_each(&mut self, session: SessionId, f: impl Fn(&mut Self, SessionId)) {
-        self.dialogs_of(session).into_iter().for_each(|dialog| f(self, dialog));
-    }
-
-    fn checkpoint(&mut self, now: Now, session: SessionId) {
+    pub(super) fn checkpoint(&mut self, now: Now, session: SessionId) {
         self.with_session(now, self.first_of(session), |session, ctx| {
             if session.has_begun() {
                 journalling::checkpoint(&session.state, ctx.now, ctx.out);

@@ -1,6 +1,6 @@
 //! Shaking hands: in time, not too many at once, and whatever fails is told.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
-use super::judge::Judge;
+use super::judge::{Called, Judge};
 use super::material::Material;
 use super::reason;
 
@@ -122,12 +122,15 @@ pub(super) async fn connect(
     handshakes: &Handshakes,
     material: &Material,
     stream: TcpStream,
-    server: IpAddr,
+    called: Called,
 ) -> Option<Secured> {
     let remote = stream.peer_addr().ok()?;
     let begun = async {
-        let (config, judge) = material.for_server(server).map_err(|error| error.to_string())?;
-        let shaken = TlsConnector::from(Arc::new(config)).connect(ServerName::from(server), stream).await;
+        // A name that cannot be one in DNS is not shown; the certificate has to be for it all the same.
+        let shown = called.name.clone().and_then(|name| ServerName::try_from(name).ok());
+        let shown = shown.unwrap_or_else(|| ServerName::from(called.address));
+        let (config, judge) = material.for_server(called).map_err(|error| error.to_string())?;
+        let shaken = TlsConnector::from(Arc::new(config)).connect(shown, stream).await;
         let stream = shaken.map_err(|error| reason::of(&error, judge.refused(), material.min_version))?;
         Ok((TlsStream::from(stream), judge))
     };

@@ -39,12 +39,25 @@ pub(super) struct Rules {
     pub(super) lenient: bool,
 }
 
+/// A server that we connect to: its certificate is to be for its address, or for the name that it was called by.
+#[derive(Debug, Clone)]
+pub(super) struct Called {
+    pub(super) address: IpAddr,
+    pub(super) name: Option<String>,
+}
+
+impl Called {
+    fn is(&self, peer: &PeerCertificate) -> bool {
+        self.name.as_ref().map_or_else(|| peer.is_for(&self.address.to_string()), |name| peer.is_for(name))
+    }
+}
+
 /// Judges one peer.
 #[derive(Debug)]
 pub(super) struct Judge {
     rules: Arc<Rules>,
     /// The server that we connect to; none for a client.
-    server: Option<IpAddr>,
+    server: Option<Called>,
     seen: Mutex<Seen>,
 }
 
@@ -62,8 +75,8 @@ impl Judge {
     }
 
     /// Of whom we connect to.
-    pub(super) fn of_server(rules: Arc<Rules>, address: IpAddr) -> Self {
-        Self { rules, server: Some(address), seen: Mutex::default() }
+    pub(super) fn of_server(rules: Arc<Rules>, called: Called) -> Self {
+        Self { rules, server: Some(called), seen: Mutex::default() }
     }
 
     /// The certificate that was accepted.
@@ -111,16 +124,20 @@ impl Judge {
             return Err(self.explain(&error, certificate));
         }
         let allowed = &self.rules.names;
-        let is_itself = self.server.is_some_and(|address| certificate.peer.is_for(&address.to_string()));
+        let name = self.server.as_ref().and_then(|called| called.name.as_deref());
+        let is_itself = self.server.as_ref().is_some_and(|called| called.is(&certificate.peer));
         let is_named = allowed.iter().any(|name| certificate.peer.is_for(name));
-        let needs_name = !allowed.is_empty() || (self.server.is_some() && !self.rules.anchors_are_ours);
-        if is_named || !needs_name || (is_itself && allowed.is_empty()) {
+        // Whom we called by an address may be anyone that our own CA vouches for; whom by a name, is to be that one.
+        let is_any_of_ours = self.server.is_none() || (self.rules.anchors_are_ours && name.is_none());
+        if is_named || (allowed.is_empty() && (is_itself || is_any_of_ours)) {
             return Ok(());
         }
-        let why = format!(
-            "its certificate is for none of server.tls.allowed_names ({}): {certificate}",
-            if allowed.is_empty() { "which is empty".to_owned() } else { allowed.join(" ") }
-        );
+        let wanted = match name {
+            Some(name) if allowed.is_empty() => format!("not for {name}, by which it was called"),
+            _ if allowed.is_empty() => "for none of server.tls.allowed_names (which is empty)".to_owned(),
+            _ => format!("for none of server.tls.allowed_names ({})", allowed.join(" ")),
+        };
+        let why = format!("its certificate is {wanted}: {certificate}");
         Err((CertificateError::ApplicationVerificationFailure, why))
     }
 

@@ -1,6 +1,5 @@
 //! What the configuration and its files come to: one value, swapped as a whole when they change.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -15,7 +14,7 @@ use siprec_core::time::Wall;
 
 use super::certificate::Certificate;
 use super::files;
-use super::judge::{Judge, Rules};
+use super::judge::{Called, Judge, Rules};
 use crate::config::{ClientAuth, TlsConfig, TlsVersion};
 
 /// A certificate that ends sooner is worth a warning.
@@ -100,8 +99,8 @@ impl Material {
     }
 
     /// For one server that we connect to; it may ask for our certificate.
-    pub(super) fn for_server(&self, address: IpAddr) -> Result<(ClientConfig, Arc<Judge>), rustls::Error> {
-        let judge = Arc::new(Judge::of_server(Arc::clone(&self.rules), address));
+    pub(super) fn for_server(&self, called: Called) -> Result<(ClientConfig, Arc<Judge>), rustls::Error> {
+        let judge = Arc::new(Judge::of_server(Arc::clone(&self.rules), called));
         let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.rules.provider))
             .with_protocol_versions(self.versions())?
             .dangerous()

@@ -16,7 +16,8 @@ mod reason;
 
 pub(super) use handshake::Secured;
 
-use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -27,6 +28,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use self::handshake::Handshakes;
+use self::judge::Called;
 use self::material::{Material, Stamps};
 use super::arrivals::Arrival;
 use super::streams;
@@ -34,6 +36,8 @@ use crate::config::{Config, TlsConfig};
 
 /// The files are looked at this often.
 const LOOK: Duration = Duration::from_secs(60);
+/// SRCs that were called by name and are remembered.
+const MAX_NAMES: usize = 10_000;
 /// The certificate's end is looked at each so many looks: once a day.
 const LOOKS_A_DAY: u32 = 24 * 60;
 
@@ -53,12 +57,15 @@ pub fn check(config: &Config) -> anyhow::Result<Vec<String>> {
 pub(super) struct Tls {
     inner: Arc<Inner>,
     runtime: Handle,
+    bound: Arc<[SocketAddr]>,
 }
 
 struct Inner {
     config: Mutex<(TlsConfig, Stamps)>,
     material: RwLock<Arc<Material>>,
     handshakes: Handshakes,
+    /// Whom SRCs have to be that were called by name.
+    names: Mutex<BTreeMap<SocketAddr, String>>,
 }
 
 impl Tls {
@@ -73,6 +80,7 @@ impl Tls {
             config: Mutex::new((config.clone(), stamps)),
             material: RwLock::new(Arc::new(material)),
             handshakes: Handshakes::default(),
+            names: Mutex::default(),
         });
         inner.warn();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -82,7 +90,7 @@ impl Tls {
             .name("tls".into())
             .spawn(move || runtime.block_on(watch(watcher)))
             .context("the thread of TLS cannot be started")?;
-        Ok(Some(Self { inner, runtime: handle }))
+        Ok(Some(Self { inner, runtime: handle, bound: Arc::default() }))
     }
 
     /// Accepts on `listener` from now on; who has shaken hands goes to `queue`.
@@ -99,12 +107,31 @@ impl Tls {
     /// Connects to `remote` from our address `local` and shakes hands.
     pub(super) async fn connect(&self, local: SocketAddr, remote: SocketAddr) -> Option<Secured> {
         match streams::connect_in_time(local, remote).await {
-            Ok(stream) => self.inner.connected(stream, remote.ip()).await,
+            Ok(stream) => self.inner.connected(stream, remote).await,
             Err(error) => {
                 tracing::warn!(%remote, %error, "TLS: an SRC cannot be connected to");
                 None
             }
         }
+    }
+
+    /// Says where it will listen; clones made before do not know.
+    pub(super) fn bound_to(&mut self, listeners: &[StdListener]) {
+        self.bound = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+    }
+
+    /// Where it listens.
+    pub(super) fn bound(&self) -> &[SocketAddr] {
+        &self.bound
+    }
+
+    /// Who is connected to at `remote` from now on was called by `name`: its certificate may be for that.
+    pub(super) fn expect_name(&self, remote: SocketAddr, name: String) {
+        let mut names = self.inner.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if names.len() >= MAX_NAMES {
+            names.pop_first();
+        }
+        names.insert(remote, name);
     }
 
     /// Where the tasks of its streams run.
@@ -189,8 +216,9 @@ impl Inner {
         });
     }
 
-    async fn connected(&self, stream: TcpStream, server: IpAddr) -> Option<Secured> {
-        handshake::connect(&self.handshakes, &self.material(), stream, server).await
+    async fn connected(&self, stream: TcpStream, remote: SocketAddr) -> Option<Secured> {
+        let name = self.names.lock().unwrap_or_else(PoisonError::into_inner).get(&remote).cloned();
+        handshake::connect(&self.handshakes, &self.material(), stream, Called { address: remote.ip(), name }).await
     }
 }
 

@@ -1,0 +1,36 @@
+//! What an operator, or the program around, asks of the server.
+
+use super::Order;
+use super::srs::Srs;
+use crate::entry::EndCause;
+use crate::seed::SessionId;
+use crate::time::Now;
+
+impl Srs {
+    /// Does as it is told; an order for a session that is over does nothing.
+    pub(super) fn order(&mut self, now: Now, order: &Order) {
+        match order {
+            Order::Stop(id) => self.of_each(*id, |srs, id| srs.end(now, id, EndCause::Operator, true)),
+            Order::End(id, cause) => self.of_each(*id, |srs, id| srs.end(now, id, *cause, false)),
+            Order::Pause { session, tell_src } => self.of_each(*session, |srs, id| {
+                srs.with_session(now, id, |session, ctx| session.pause(true, *tell_src, ctx));
+            }),
+            Order::Resume(id) => self.of_each(*id, |srs, id| {
+                srs.with_session(now, id, |session, ctx| session.pause(false, false, ctx));
+            }),
+            Order::RequestSnapshot(id) => {
+                self.with_session(now, self.first_of(*id), |session, ctx| session.order_snapshot(ctx));
+            }
+            Order::Record { uri, flow } => self.record(now, uri, flow.clone()),
+            Order::Drain(draining) => self.draining = *draining,
+            Order::Checkpoint => {
+                self.ids().into_iter().for_each(|id| self.checkpoint(now, id));
+            }
+        }
+    }
+
+    /// Does the same to each dialog of a session.
+    fn of_each(&mut self, session: SessionId, f: impl Fn(&mut Self, SessionId)) {
+        self.dialogs_of(session).into_iter().for_each(|dialog| f(self, dialog));
+    }
+}
