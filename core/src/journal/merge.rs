@@ -27,41 +27,23 @@ const MAX_SPARE_SIZE: usize = 4_096;
 /// Puts entries in order: push some, pop until `None`, and at the end [`Self::finish`] and pop the rest.
 #[derive(Debug, Default)]
 pub struct Merge {
-    waiting: BinaryHeap<Reverse<Waiting>>,
+    /// Time, number, and the slot: what is sorted is small, what it stands for stays where it is.
+    waiting: BinaryHeap<Reverse<(Wall, u64, usize)>>,
+    slots: Vec<Slot>,
+    free: Vec<usize>,
     newest: Wall,
     pushed: u64,
     held: usize,
     finished: bool,
     /// What was popped last: its bytes are lent out.
-    lent: Vec<u8>,
-    spare: Vec<Vec<u8>>,
+    lent: Option<usize>,
 }
 
-#[derive(Debug)]
-struct Waiting {
-    order: (Wall, u64),
-    shape: Shape,
+/// An entry that waits, or room for one.
+#[derive(Debug, Default)]
+struct Slot {
+    shape: Option<Shape>,
     bytes: Vec<u8>,
-}
-
-impl PartialEq for Waiting {
-    fn eq(&self, other: &Self) -> bool {
-        self.order == other.order
-    }
-}
-
-impl Eq for Waiting {}
-
-impl PartialOrd for Waiting {
-    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Waiting {
-    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
-        self.order.cmp(&other.order)
-    }
 }
 
 impl Merge {
@@ -73,14 +55,20 @@ impl Merge {
     /// Takes an entry in, copied. Then call [`Self::pop`] until `None`.
     pub fn push(&mut self, entry: Entry<'_>) {
         let (shape, from) = Shape::of(entry);
-        let mut bytes = self.spare.pop().unwrap_or_default();
-        bytes.extend_from_slice(from);
-        self.held += bytes.len() + ENTRY_WEIGHT;
         if self.pushed == 0 || shape.at > self.newest {
             self.newest = shape.at;
         }
-        self.waiting.push(Reverse(Waiting { order: (shape.at, self.pushed), shape, bytes }));
+        self.held += from.len() + ENTRY_WEIGHT;
+        let index = self.free.pop().unwrap_or(self.slots.len());
+        if index == self.slots.len() {
+            self.slots.push(Slot::default());
+        }
+        self.waiting.push(Reverse((shape.at, self.pushed, index)));
         self.pushed += 1;
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.bytes.extend_from_slice(from);
+            slot.shape = Some(shape);
+        }
     }
 
     /// No more entries will come.
@@ -90,18 +78,30 @@ impl Merge {
 
     /// The next entry, if nothing that may still come belongs before it.
     pub fn pop(&mut self) -> Option<Entry<'_>> {
-        let Reverse(oldest) = self.waiting.peek()?;
-        let due = oldest.order.0.after(MERGE_WINDOW) <= self.newest;
+        let &Reverse((at, _, index)) = self.waiting.peek()?;
+        let due = at.after(MERGE_WINDOW) <= self.newest;
         if !(due || self.finished || self.held > MAX_HELD) {
             return None;
         }
-        let Reverse(oldest) = self.waiting.pop()?;
-        self.held -= oldest.bytes.len() + ENTRY_WEIGHT;
-        let mut returned = core::mem::replace(&mut self.lent, oldest.bytes);
-        if self.spare.len() < MAX_SPARE && returned.capacity() <= MAX_SPARE_SIZE {
-            returned.clear();
-            self.spare.push(returned);
+        self.waiting.pop();
+        self.take_back();
+        self.lent = Some(index);
+        let slot = self.slots.get_mut(index)?;
+        self.held -= slot.bytes.len() + ENTRY_WEIGHT;
+        Some(slot.shape.take()?.entry(&slot.bytes))
+    }
+
+    /// The slot of what was popped last is free again.
+    fn take_back(&mut self) {
+        let Some(index) = self.lent.take() else { return };
+        let spare = self.free.len() < MAX_SPARE;
+        if let Some(slot) = self.slots.get_mut(index) {
+            if spare && slot.bytes.capacity() <= MAX_SPARE_SIZE {
+                slot.bytes.clear();
+            } else {
+                slot.bytes = Vec::new();
+            }
         }
-        Some(oldest.shape.entry(&self.lent))
+        self.free.push(index);
     }
 }

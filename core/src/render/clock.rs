@@ -35,7 +35,7 @@ const SCATTERS: i64 = 4;
 const FOLLOW_PPM: i64 = 100;
 /// Knots before the first and after the last point: a window's fastest packet may be its last or its first.
 const MARGIN: i64 = 2;
-/// One sample at 8 kHz.
+/// One sample at 8 kHz: a map that holds still does so at a multiple of this, where samples of ours and of the source coincide.
 const HOLD_NS: i64 = 125_000;
 const MILLION: i64 = 1_000_000;
 
@@ -94,12 +94,20 @@ fn faster(a: Option<Point>, b: Option<Point>) -> Option<Point> {
     }
 }
 
+/// The nearest moment at which a map may hold still.
+pub(super) fn on_grid(at: i64) -> i64 {
+    let after = at.saturating_add(HOLD_NS / 2);
+    after.saturating_sub(after.rem_euclid(HOLD_NS))
+}
+
 /// Media time to time of arrival without network delay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ClockMap {
     origin: i64,
     step: i64,
     knots: Vec<i64>,
+    /// How much faster than ours the source's clock runs on the whole, parts per million, where that can be told.
+    pub(super) skew_ppm: Option<i64>,
 }
 
 impl ClockMap {
@@ -115,14 +123,19 @@ impl ClockMap {
         // A clock that wanders needs time for it: in a short span, what is above the line is the network's.
         let above = if span < LONG_SPAN_NS { Vec::new() } else { follow(&times, points, &line) };
         let above = above.into_iter().chain(core::iter::repeat(0));
-        let mut held = None;
-        let knots = times.iter().zip(above).map(|(&time, above)| {
-            let target = line.at(time).saturating_add(above);
-            let value = held.filter(|&held: &i64| held.abs_diff(target) < HOLD_NS.unsigned_abs()).unwrap_or(target);
-            held = Some(value);
-            value
+        let targets: Vec<i64> = times.iter().zip(above).map(|(&at, above)| line.at(at).saturating_add(above)).collect();
+        let told = line.rise != 0 || span >= LONG_SPAN_NS;
+        let skew_ppm = told.then(|| {
+            let half = if line.rise > 0 { -line.run / 2 } else { line.run / 2 };
+            let ppm = (i128::from(-line.rise) * i128::from(MILLION) + i128::from(half)) / i128::from(line.run.max(1));
+            i64::try_from(ppm).unwrap_or(0)
         });
-        Some(Self { origin, step, knots: knots.collect() })
+        Some(Self { origin, step, knots: hold(targets), skew_ppm })
+    }
+
+    /// Whether it does not hold still all the time.
+    pub(super) fn bends(&self) -> bool {
+        self.knots.windows(2).any(|pair| pair[0] != pair[1])
     }
 
     /// The moment of media time `media` on our clock.
@@ -130,7 +143,12 @@ impl ClockMap {
         media.saturating_add(self.offset(media))
     }
 
-    fn offset(&self, media: i64) -> i64 {
+    /// How long it reaches, ns.
+    pub(super) fn reach(&self) -> i64 {
+        self.step.saturating_mul(i64::try_from(self.knots.len()).unwrap_or(i64::MAX))
+    }
+
+    pub(super) fn offset(&self, media: i64) -> i64 {
         let since = media.saturating_sub(self.origin).max(0);
         let index = usize::try_from(since / self.step).unwrap_or(usize::MAX);
         let last = self.knots.last().copied().unwrap_or(0);
@@ -157,6 +175,21 @@ fn scale(value: i64, numerator: i64, denominator: i64) -> i64 {
     }
     let product = i128::from(value) * i128::from(numerator) / i128::from(denominator.max(1));
     i64::try_from(product).unwrap_or(if product < 0 { i64::MIN } else { i64::MAX })
+}
+
+/// Holds still what moves by less than a sample, unless it would have to move nearly all the time.
+fn hold(targets: Vec<i64>) -> Vec<i64> {
+    let mut held: Option<i64> = None;
+    let mut moves = 0;
+    let still: Vec<i64> = targets
+        .iter()
+        .map(|&target| {
+            let kept = held.filter(|held| held.abs_diff(target) < HOLD_NS.unsigned_abs());
+            moves += usize::from(held.is_some() && kept.is_none());
+            *held.insert(kept.unwrap_or(on_grid(target)))
+        })
+        .collect();
+    if moves * 2 > targets.len() { targets } else { still }
 }
 
 /// A straight line of delay over media time.

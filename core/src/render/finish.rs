@@ -9,6 +9,7 @@ use super::digits::Pressed;
 use super::epochs::Clocks;
 use super::lanes::{self, Lane, Role, Seat};
 use super::layout::{Laid, Layout, Rendition};
+use super::mix::SETTLED_NS;
 use super::people::{People, party, role};
 use super::plan::{Plan, Planner};
 use super::ports::PortRecord;
@@ -49,6 +50,8 @@ pub(super) struct Findings<'p> {
     /// t = 0 and the end of the audio, ns.
     pub(super) zero: i64,
     pub(super) end: i64,
+    /// By source, parts per million.
+    skews: Vec<Option<i64>>,
 }
 
 impl Findings<'_> {
@@ -70,7 +73,8 @@ pub(super) fn finish(planner: &Planner, rendition: Rendition) -> Plan {
     let seated = hosts.filter(|&source| seats.get(source).is_some_and(Option::is_some));
     let heard = seated.filter_map(|source| Some((*spans.get(source)?)?.1)).max();
     let end = end(planner, &lines, zero, heard);
-    let findings = Findings { planner, lines, seats, zero, end };
+    let skews = clocks.skews(&planner.epochs, planner.tracker.sources().len());
+    let findings = Findings { planner, lines, seats, zero, end, skews };
     let laid = Laid::out(&findings, rendition);
     let mut sidecar = sidecar(&findings, &laid);
     sidecar.proof.findings.extend(laid.words(&findings));
@@ -81,7 +85,8 @@ pub(super) fn finish(planner: &Planner, rendition: Rendition) -> Plan {
         let both = seats.iter_mut().flatten().filter(|seat| seat.channel == ChannelName::Both);
         both.for_each(|seat| seat.channel = ChannelName::Left);
     }
-    Plan { sidecar, files, laid, recording: planner.recording, zero, clocks, seats }
+    let settled = clocks.latest(&planner.epochs).saturating_add(SETTLED_NS);
+    Plan { sidecar, files, laid, recording: planner.recording, zero, clocks, settled, seats }
 }
 
 /// The ports of the recording in the order of m-lines.
@@ -318,6 +323,8 @@ fn source_sheet(findings: &Findings<'_>, line: &Line<'_>, index: usize) -> Optio
         concealed_ms: findings.planner.holes.concealed_ms(index),
         duplicates: account.duplicates,
         jitter_us: account.jitter / 1_000,
+        clock_skew_ppm: findings.skews.get(index).copied().flatten(),
+        reported: findings.planner.reports.sheet(line.port, source.ssrc),
         first_at: Wall(account.first_at?).rfc3339(),
         last_at: Wall(account.last_at).rfc3339(),
         change: source.change,

@@ -7,13 +7,13 @@
 //! ```
 //!
 //! A packet's place depends on its timestamp alone, so its order of arrival does not matter, and a second copy
-//! writes what is there already. What needs the packets before it waits for them in a [`Queue`]. A packet fills the
-//! samples from its own start to its end on our clock: where that is a sample more or less than it holds (drift,
-//! another rate) it is interpolated, else it is copied as it is.
+//! writes what is there already. What needs the packets before it waits for them in a [`Queue`]: that of codecs that
+//! remember, and of clocks that are not ours (`canvas.rs`).
 
 use alloc::vec::Vec;
 
-use super::holes::{End, Hole, Holes, LONGEST_NS, WAIT_NS, interrupts};
+use super::canvas::{Canvas, Link, NANOS_PER_SECOND};
+use super::holes::{End, Holes, LONGEST_NS, WAIT_NS, interrupts};
 use super::lanes::Seat;
 use super::order::Place;
 use super::plan::Plan;
@@ -21,25 +21,17 @@ use super::queue::{Queue, Turn};
 use super::scope::Scope;
 use super::sheet::ChannelName;
 use super::track::{Audio, Heard, Tracker, ticks_to_nanos};
-use super::window::Window;
-use crate::codec::{self, Decoder, State};
+use crate::codec::{Decoder, State};
 use crate::entry::{Entry, Event, Kind, PortIndex, Protected};
 
-/// Packets that come later than this after their place are left out: those that wait for others need their time too.
-const SETTLED_NS: i64 = WAIT_NS + 1_000_000_000;
-/// Room ahead of the last arrival: the longest packet, and clocks that are not straight.
-const AHEAD_NS: i64 = 3_000_000_000;
-/// Seconds handed out at a time.
-const BLOCK_SECONDS: u32 = 2;
-/// A packet is stretched to no more than so many times its samples.
-const MAX_STRETCH: usize = 64;
+/// After its place nothing changes any more, but for packets that were later: those that wait for others need their time too.
+pub(super) const SETTLED_NS: i64 = WAIT_NS + 1_000_000_000;
 /// Sources whose decoders are remembered at a time.
 const MAX_VOICES: usize = 64;
 /// What a codec makes up fades out over this time, where the loss goes on.
 const FADE_NS: i64 = 10_000_000;
 /// Noise that goes on is made in parts.
 const NOISE_NS: i64 = 20_000_000;
-const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
 /// Pass 2: takes the same entries as pass 1, in the same order, and gives the samples of one file.
 #[derive(Debug)]
@@ -67,6 +59,7 @@ struct Voice {
     state: Option<(Decoder, State)>,
     end: Option<End>,
     noise: Option<Noise>,
+    link: Link,
 }
 
 /// Noise that goes on from here.
@@ -86,30 +79,9 @@ struct Held {
     audio: Option<(usize, i64, i64, Decoder, Vec<u8>)>,
 }
 
-/// Where samples are written.
-#[derive(Debug)]
-struct Canvas<'p> {
-    plan: &'p Plan,
-    rate: u32,
-    /// Frames of the file.
-    length: i64,
-    window: Window,
-    decoded: Vec<i16>,
-    /// First frame, channel and samples of what lies beyond the window until blocks before it are handed out.
-    beyond: Vec<(i64, ChannelName, Vec<i16>)>,
-}
-
 impl<'p> Mixer<'p> {
     /// A mixer of pair `file`; of no samples if there is no such pair.
     pub(super) fn new(plan: &'p Plan, file: usize) -> Self {
-        let (rate, frames) = {
-            let pair = plan.pair(file);
-            (pair.rate.max(1), pair.frames)
-        };
-        let block = usize::try_from(rate.saturating_mul(BLOCK_SECONDS)).unwrap_or(1);
-        let length = i64::try_from(frames).unwrap_or(i64::MAX);
-        let ahead = (SETTLED_NS + AHEAD_NS) / NANOS_PER_SECOND * i64::from(rate);
-        let window = Window::new(block, usize::try_from(ahead).unwrap_or(0));
         Self {
             plan,
             file,
@@ -117,7 +89,7 @@ impl<'p> Mixer<'p> {
             tracker: Tracker::default(),
             holes: Holes::default(),
             voices: Vec::new(),
-            canvas: Canvas { plan, rate, length, window, decoded: Vec::new(), beyond: Vec::new() },
+            canvas: Canvas::new(plan, file),
             settled: 0,
             now: 0,
         }
@@ -130,7 +102,7 @@ impl<'p> Mixer<'p> {
             Kind::Rtp { protected: Some(Protected::Sealed), .. } => {}
             Kind::Rtp { port, from, packet, .. } => {
                 self.settled =
-                    self.settled.max(self.canvas.frame(at.saturating_sub(SETTLED_NS)).min(self.canvas.length));
+                    self.settled.max(self.canvas.frame(at.saturating_sub(self.canvas.settled)).min(self.canvas.length));
                 self.now = self.now.max(at);
                 self.play_waiting(at);
                 if let Some(heard) = self.tracker.packet(at, *port, *from, packet) {
@@ -153,6 +125,7 @@ impl<'p> Mixer<'p> {
         for voice in self.voices.iter_mut().filter(|voice| interrupts(event, Some(voice.port))) {
             voice.play_all(&mut self.canvas);
             voice.fill_noise(self.canvas.frame(at), &mut self.canvas);
+            self.canvas.end(&mut voice.link);
             (voice.end, voice.noise) = (None, None);
         }
         match event {
@@ -180,6 +153,7 @@ impl<'p> Mixer<'p> {
         for voice in &mut self.voices {
             voice.play_all(&mut self.canvas);
             voice.fill_noise(self.canvas.frame(self.now), &mut self.canvas);
+            self.canvas.end(&mut voice.link);
         }
         self.bridge_holes(i64::MAX);
         self.settled = self.canvas.length;
@@ -203,7 +177,7 @@ impl<'p> Mixer<'p> {
     fn packet(&mut self, at: i64, port: PortIndex, heard: &Heard<'_>, channel: ChannelName) {
         let known = self.voices.iter().position(|voice| voice.source == heard.source);
         let needs_order =
-            heard.audio.as_ref().or(heard.noise.as_ref()).is_some_and(|audio| !audio.decoder.is_stateless());
+            heard.audio.as_ref().or(heard.noise.as_ref()).is_some_and(|audio| self.canvas.wants_order(audio));
         // Who is heard now ends the noise of who was heard there before.
         if heard.audio.is_some() || heard.noise.is_some() {
             for voice in self.voices.iter_mut().filter(|voice| voice.source != heard.source) {
@@ -238,13 +212,31 @@ impl<'p> Mixer<'p> {
                 voice.queue.push(at, heard.sequence, heard.payload.len(), held);
                 voice.play_waiting(at, &mut self.canvas);
             }
-            Turn::Never => {}
+            // Too late for its turn: what stands for itself is heard all the same.
+            Turn::Never => {
+                if let Some(audio) =
+                    heard.audio.as_ref().filter(|audio| heard.place == Place::Late && audio.decoder.is_stateless())
+                {
+                    let mut link = Link::default();
+                    self.canvas.place_in_order(&mut link, audio, channel);
+                    self.canvas.end(&mut link);
+                }
+            }
         }
     }
 
     /// Of too many voices, that which was silent for longest is forgotten.
     fn new_voice(&mut self, source: usize, port: PortIndex) -> usize {
-        let voice = Voice { source, port, used_at: 0, queue: Queue::default(), state: None, end: None, noise: None };
+        let voice = Voice {
+            source,
+            port,
+            used_at: 0,
+            queue: Queue::default(),
+            state: None,
+            end: None,
+            noise: None,
+            link: Link::default(),
+        };
         if self.voices.len() < MAX_VOICES {
             self.voices.push(voice);
             return self.voices.len() - 1;
@@ -253,6 +245,7 @@ impl<'p> Mixer<'p> {
             self.voices.iter().enumerate().min_by_key(|(_, voice)| voice.used_at).map_or(0, |(index, _)| index);
         if let Some(slot) = self.voices.get_mut(oldest) {
             slot.play_all(&mut self.canvas);
+            self.canvas.end(&mut slot.link);
             *slot = voice;
         }
         oldest
@@ -263,6 +256,7 @@ impl<'p> Mixer<'p> {
         for voice in &mut self.voices {
             voice.play_waiting(at, &mut self.canvas);
             voice.fill_noise(settling, &mut self.canvas);
+            self.canvas.end_before(settling, &mut voice.link);
         }
     }
 
@@ -304,7 +298,7 @@ impl Voice {
         }
         self.noise = None;
         if audio.decoder.is_stateless() {
-            canvas.place(audio, channel);
+            canvas.place_in_order(&mut self.link, audio, channel);
             return;
         }
         let lost = end.and_then(|end| end.lost_before(sequence, audio));
@@ -313,11 +307,11 @@ impl Voice {
         }
         let Some((_, state)) = &mut self.state else { return };
         if let Some((from, to)) = lost.filter(|_| audio.decoder.conceals()) {
-            conceal(state, audio, (from, to), channel, canvas);
+            conceal(state, audio, (from, to), channel, (&mut self.link, canvas));
         }
         canvas.decoded.clear();
         state.decode(audio.payload, &mut canvas.decoded);
-        canvas.place_decoded(audio.epoch, audio.from, audio.to, channel);
+        canvas.place_decoded(&mut self.link, state.sample_rate(), (audio.epoch, audio.from, audio.to), channel);
         let goes_on = audio.decoder.goes_on(audio.payload);
         self.noise = goes_on.then_some(Noise { epoch: audio.epoch, at: audio.to, channel });
     }
@@ -338,7 +332,7 @@ impl Voice {
             if !state.conceal(samples, None, &mut canvas.decoded) {
                 break;
             }
-            canvas.place_decoded(noise.epoch, noise.at, to, noise.channel);
+            canvas.place_decoded(&mut self.link, state.sample_rate(), (noise.epoch, noise.at, to), noise.channel);
             noise.at = to;
         }
     }
@@ -351,7 +345,7 @@ fn conceal(
     audio: &Audio<'_>,
     (from, to): (i64, i64),
     channel: ChannelName,
-    canvas: &mut Canvas<'_>,
+    (link, canvas): (&mut Link, &mut Canvas<'_>),
 ) {
     let rate = i64::from(state.sample_rate());
     let samples = |ns: i64| usize::try_from((ns * rate + NANOS_PER_SECOND / 2) / NANOS_PER_SECOND).unwrap_or(0);
@@ -359,7 +353,7 @@ fn conceal(
         canvas.decoded.clear();
         if state.conceal(samples(to - from), next, &mut canvas.decoded) {
             fade_out(&mut canvas.decoded, fade);
-            canvas.place_decoded(audio.epoch, from, to, channel);
+            canvas.place_decoded(link, state.sample_rate(), (audio.epoch, from, to), channel);
         }
     };
     if to.saturating_sub(from) <= LONGEST_NS {
@@ -379,135 +373,5 @@ fn fade_out(samples: &mut [i16], length: usize) {
     let steps = i32::try_from(length).unwrap_or(1).max(1);
     for (n, sample) in (1..).zip(samples.iter_mut().skip(from)) {
         *sample = i16::try_from(i32::from(*sample) * (steps - n).max(0) / steps).unwrap_or(0);
-    }
-}
-
-impl Canvas<'_> {
-    /// The frame at nanosecond `at`, to the nearest; negative before t = 0.
-    fn frame(&self, at: i64) -> i64 {
-        let rate = i64::from(self.rate);
-        let since = at.saturating_sub(self.plan.zero);
-        let (seconds, rest) = (since.div_euclid(NANOS_PER_SECOND), since.rem_euclid(NANOS_PER_SECOND));
-        let part = (rest * rate + NANOS_PER_SECOND / 2) / NANOS_PER_SECOND;
-        seconds.saturating_mul(rate).saturating_add(part)
-    }
-
-    /// First frame and end of a stretch of media time.
-    fn frames(&self, epoch: usize, from: i64, to: i64) -> Option<(i64, i64)> {
-        let clocks = &self.plan.clocks;
-        let (from, to) = clocks.played_at(epoch, from).zip(clocks.played_at(epoch, to))?;
-        Some((self.frame(from), self.frame(to)))
-    }
-
-    /// Writes a packet that stands for itself to where it belongs.
-    fn place(&mut self, audio: &Audio<'_>, channel: ChannelName) {
-        let Some((from, to)) = self.frames(audio.epoch, audio.from, audio.to) else { return };
-        // The usual case, straight into the window: one channel, one byte a sample.
-        let length = audio.payload.len();
-        if usize::try_from(to.saturating_sub(from)) == Ok(length)
-            && let Some(places) = self.window.places(from, length, channel)
-            && audio.decoder.decode_bytes(audio.payload, places)
-        {
-            return;
-        }
-        self.decoded.clear();
-        audio.decoder.decode(audio.payload, &mut self.decoded);
-        self.write(from, to, channel);
-    }
-
-    /// Writes what was decoded to a stretch of media time.
-    fn place_decoded(&mut self, epoch: usize, from: i64, to: i64, channel: ChannelName) {
-        if let Some((from, to)) = self.frames(epoch, from, to) {
-            self.write(from, to, channel);
-        }
-    }
-
-    /// Writes what was decoded, stretched to the frames there are.
-    fn write(&mut self, from: i64, to: i64, channel: ChannelName) {
-        let Ok(length) = usize::try_from(to.saturating_sub(from)) else { return };
-        let outside = to <= self.window.base() || from >= self.length;
-        if outside || length > self.decoded.len().saturating_mul(MAX_STRETCH) {
-            return;
-        }
-        if length != self.decoded.len() {
-            stretch(&mut self.decoded, length);
-        }
-        if self.window.is_beyond(to) {
-            self.beyond.push((from, channel, core::mem::take(&mut self.decoded)));
-        } else {
-            self.window.write(from, &self.decoded, channel);
-        }
-    }
-
-    fn write_beyond(&mut self) {
-        for (from, channel, samples) in self.beyond.drain(..) {
-            self.window.write(from, &samples, channel);
-        }
-    }
-
-    /// Fills a hole from what is heard before it, unless something else is heard there.
-    fn bridge(&mut self, hole: &Hole, channel: ChannelName) {
-        let longest = hole.from.saturating_add(LONGEST_NS);
-        let Some((from, to)) = self.frames(hole.epoch, hole.from, hole.to.min(longest)) else { return };
-        let (reach, Ok(gap)) = (codec::reach(self.rate), usize::try_from(to.saturating_sub(from))) else { return };
-        // Where the loss goes on there is nothing to lead into.
-        let after = if hole.to > longest { 0 } else { usize::try_from(self.rate / 100).unwrap_or(0) };
-        let mut samples = core::mem::take(&mut self.decoded);
-        samples.clear();
-        let begin = from.saturating_sub(i64::try_from(reach).unwrap_or(0));
-        let missing = self.window.read(begin, reach + gap + after, channel, &mut samples);
-        let before = reach.saturating_sub(missing);
-        if samples.len() >= before + gap && self.window.base() <= from {
-            let (before_gap, rest) = samples.split_at_mut(before);
-            let (in_gap, after_gap) = rest.split_at_mut(gap);
-            if in_gap.iter().all(|&sample| sample == 0) {
-                codec::bridge(before_gap, in_gap, after_gap, self.rate);
-                self.window.write(from.saturating_sub(i64::try_from(before).unwrap_or(0)), &samples, channel);
-            }
-        }
-        self.decoded = samples;
-    }
-}
-
-/// Makes `length` samples of those there are, on straight lines between them.
-fn stretch(samples: &mut Vec<i16>, length: usize) {
-    let held = samples.len();
-    let Some(&last) = samples.last() else { return };
-    // Each sample of the old grid stands in the middle of its share of the new one.
-    samples.push(last);
-    let source = core::mem::take(samples);
-    samples.reserve(length);
-    let (old, new) = (i64::try_from(held).unwrap_or(1), i64::try_from(length).unwrap_or(1));
-    for index in 0..new {
-        let position = ((2 * index + 1) * old - new).max(0);
-        let (whole, part) = (position / (2 * new), position % (2 * new));
-        let at = usize::try_from(whole).unwrap_or(0).min(held - 1);
-        let (a, b) = (i64::from(source[at]), i64::from(source[at + 1]));
-        samples.push(i16::try_from(a + (b - a) * part / (2 * new)).unwrap_or(last));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use alloc::vec;
-
-    #[test]
-    fn stretching_keeps_lines_straight() {
-        let mut ramp: Vec<i16> = (0..160).map(|n| n * 100).collect();
-        stretch(&mut ramp, 161);
-        assert_eq!(ramp.len(), 161);
-        assert!(ramp.windows(2).all(|pair| (0..=100).contains(&(pair[1] - pair[0]))));
-        stretch(&mut ramp, 320);
-        assert!(ramp.len() == 320 && ramp.windows(2).all(|pair| (0..=51).contains(&(pair[1] - pair[0]))));
-    }
-
-    #[test]
-    fn twice_the_rate_is_twice_the_samples() {
-        let mut samples = vec![0, 400];
-        stretch(&mut samples, 4);
-        assert_eq!(samples, [0, 100, 300, 400]);
-        stretch(&mut samples, 0);
-        assert!(samples.is_empty());
     }
 }

@@ -9,6 +9,7 @@
 //! Integers only: the same journal renders to the same bytes on any machine.
 
 mod account;
+mod canvas;
 mod clock;
 mod digits;
 mod epochs;
@@ -26,10 +27,13 @@ mod plan;
 mod ports;
 mod proof;
 mod queue;
+mod reports;
+mod resample;
 mod scope;
 mod sealed;
 mod sheet;
 mod signalling;
+mod swapped;
 mod text;
 mod tones;
 mod track;

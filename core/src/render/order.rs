@@ -47,8 +47,9 @@ impl Default for Sequence {
 }
 
 impl Sequence {
-    /// Takes a packet that arrived at `at` (ns): its extended sequence number and place.
-    pub(super) fn take(&mut self, at: i64, sequence: u16) -> (i64, Place) {
+    /// Takes a packet that arrived at `at` (ns): its extended sequence number and place. `is_old` says of so many steps back whether
+    /// the timestamp went back as far: then it is late, however late.
+    pub(super) fn take(&mut self, at: i64, sequence: u16, is_old: impl Fn(i64) -> bool) -> (i64, Place) {
         let Some((highest, before)) = self.highest else {
             return (self.begin(at, i64::from(sequence)), Place::First);
         };
@@ -63,6 +64,9 @@ impl Sequence {
             self.highest = Some((extended, at));
             let missing = u64::try_from(step - 1).unwrap_or(0);
             return (extended, Place::Next { missing });
+        }
+        if step <= -WINDOW && is_old(step) {
+            return (extended, Place::Late);
         }
         if step > 0 || step <= -WINDOW {
             return (self.begin(at, extended), Place::Restart);
@@ -103,7 +107,7 @@ mod tests {
 
     fn places(packets: &[(i64, u16)]) -> Vec<(i64, Place)> {
         let mut sequence = Sequence::default();
-        packets.iter().map(|&(ms, number)| sequence.take(ms * MS, number)).collect()
+        packets.iter().map(|&(ms, number)| sequence.take(ms * MS, number, |_| false)).collect()
     }
 
     #[test]
@@ -134,10 +138,12 @@ mod tests {
     fn what_lies_a_window_back_is_forgotten() {
         let mut sequence = Sequence::default();
         for number in 0..3000_u16 {
-            assert!(sequence.take(i64::from(number) * 20 * MS, number).1.is_newest());
+            assert!(sequence.take(i64::from(number) * 20 * MS, number, |_| false).1.is_newest());
         }
-        assert_eq!(sequence.take(60_000 * MS, 2000).1, Place::Duplicate);
-        sequence.take(60_000 * MS, 3500);
-        assert_eq!(sequence.take(60_000 * MS, 3200).1, Place::Late);
+        assert_eq!(sequence.take(60_000 * MS, 2000, |_| false).1, Place::Duplicate);
+        sequence.take(60_000 * MS, 3500, |_| false);
+        assert_eq!(sequence.take(60_000 * MS, 3200, |_| false).1, Place::Late);
+        assert_eq!(sequence.take(60_001 * MS, 1000, |step| step == -2500).1, Place::Late);
+        assert_eq!(sequence.take(60_002 * MS, 1000, |_| false).1, Place::Restart);
     }
 }

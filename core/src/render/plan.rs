@@ -13,6 +13,7 @@ use super::holes::Holes;
 use super::lanes::Seat;
 use super::layout::{FileCoding, Laid, Pair, Rendition, Take};
 use super::ports::PortRecord;
+use super::reports::Reports;
 use super::scope::Scope;
 use super::sealed::SealedPackets;
 use super::sheet::{AlarmSheet, ClockStep, DiskStall, Sidecar};
@@ -39,6 +40,8 @@ pub struct Plan {
     /// t = 0, ns.
     pub(super) zero: i64,
     pub(super) clocks: Clocks,
+    /// For so long after its place a packet may come and still be heard, ns.
+    pub(super) settled: i64,
     /// By source.
     pub(super) seats: Vec<Option<Seat>>,
 }
@@ -93,6 +96,7 @@ pub struct Planner {
     pub(super) digits: Digits,
     pub(super) holes: Holes,
     pub(super) text: Text,
+    pub(super) reports: Reports,
     pub(super) notes: Notes,
     /// The last entry of the recording.
     pub(super) last_at: Option<i64>,
@@ -128,6 +132,7 @@ impl Planner {
             digits: Digits::default(),
             holes: Holes::default(),
             text: Text::default(),
+            reports: Reports::default(),
             notes: Notes::default(),
             last_at: None,
         }
@@ -160,6 +165,11 @@ impl Planner {
                 }
             }
             Kind::Event(event) => self.event(at, event),
+            Kind::Rtcp { port, outbound: false, packet, .. } => {
+                if self.scope.takes(*port) {
+                    self.reports.compound(at, *port, packet);
+                }
+            }
             Kind::Rtcp { .. } | Kind::Checkpoint(_) => {}
         }
         if self.scope.is_open() {

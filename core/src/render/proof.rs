@@ -9,6 +9,7 @@ use super::epochs::PLAYOUT_NS;
 use super::finish::{Findings, Line};
 use super::layout::Laid;
 use super::sheet::{ChannelName, Gap, GapCause, Pause, Proof, Silence, SilenceCause};
+use super::swapped;
 use crate::codec::Coding;
 use crate::entry::{PauseCause, PortIndex, SourceChange};
 
@@ -183,6 +184,7 @@ fn words(findings: &Findings<'_>, laid: &Laid) -> Vec<String> {
         words.extend(undecoded(findings, line));
         words.extend(line.sources.iter().filter_map(|&source| guest(findings, laid, line, source)));
     }
+    words.extend(swapped::words(findings));
     words.extend(planner.signalling.bridge_words());
     for (_, packets, cause) in &planner.notes.drops {
         words.push(format!("{packets} packets arrived and could not be kept: {cause}"));

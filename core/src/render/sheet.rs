@@ -203,6 +203,12 @@ pub struct SourceSheet {
     pub concealed_ms: u64,
     /// Interarrival jitter (RFC 3550 6.4.1) at its end, microseconds.
     pub jitter_us: u64,
+    /// How much faster than ours its clock runs, parts per million; none where too little came to tell.
+    #[serde(default)]
+    pub clock_skew_ppm: Option<i64>,
+    /// What it said of itself by RTCP.
+    #[serde(default)]
+    pub reported: Option<ReportSheet>,
     /// Arrival of its first packet.
     pub first_at: String,
     /// Arrival of its last packet.
@@ -212,6 +218,21 @@ pub struct SourceSheet {
     /// How it sounds; none where the codec cannot be rated.
     #[serde(default)]
     pub quality: Option<QualitySheet>,
+}
+
+/// What a source said by RTCP: sender reports (RFC 3550 6.4.1) and VoIP metrics (RFC 3611 4.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportSheet {
+    /// Sender reports received.
+    pub sender_reports: u64,
+    /// Packets that it says it sent, by its last report, from its own beginning on.
+    pub packets_sent: Option<u32>,
+    /// How far its wall clock is behind ours, the way here included: the least of all reports. Not used for the timeline.
+    pub clock_behind_ms: Option<i64>,
+    /// Round trip that it measures in its call.
+    pub round_trip_ms: Option<u16>,
+    /// Delay within its own system.
+    pub end_system_ms: Option<u16>,
 }
 
 /// How a source sounds by the E-model (ITU-T G.107), from its codec and its loss alone.

@@ -1,4 +1,4 @@
-//! Keys pressed in the audio itself (ITU-T Q.23): two tones at a time, found by Goertzel's filter in a file's samples.
+//! Keys pressed in the audio itself (ITU-T Q.23): two tones at a time, found by what a file's samples and the tones have in common.
 //!
 //! A block of 13 ms is a key when two tones, one low and one high, stand 9 dB out of the other six, are no more than 9 dB
 //! apart, and hold most of the block's energy. Three blocks in a row with the same key are one, which speech hardly does.
@@ -6,14 +6,18 @@
 
 use alloc::vec::Vec;
 
+use super::resample::sine_of_half_turns;
+
 /// Samples of a block, at 8 kHz.
 const BLOCK: usize = 106;
 /// The rate that tones are looked for at, Hz; files of its multiples are averaged down to it.
 const RATE: u32 = 8_000;
-/// 2 cos(2 pi f / 8000), Q13: 697, 770, 852, 941, 1209, 1336, 1477, 1633 Hz.
-const TONES: [i32; 8] = [13_990, 13_478, 12_851, 12_109, 9_536, 8_162, 6_542, 4_657];
+const TONES: [u32; 8] = [697, 770, 852, 941, 1209, 1336, 1477, 1633];
+/// A cosine and a sine of each, over a block, of 2^14.
+static WAVES: [[[i16; BLOCK]; 2]; TONES.len()] = waves();
+const WAVE_BITS: u32 = 14;
 const KEYS: [[char; 4]; 4] = [['1', '2', '3', 'A'], ['4', '5', '6', 'B'], ['7', '8', '9', 'C'], ['*', '0', '#', 'D']];
-/// Blocks are brought to so many bits, so that 32 hold the filter.
+/// Blocks are brought to so many bits, so that 32 hold the sums.
 const PEAK: u16 = 511;
 /// Quieter than this is no key: -36 dB of full scale.
 const LEAST_PEAK: u16 = 520;
@@ -174,25 +178,45 @@ fn key(block: &[i16; BLOCK]) -> Option<char> {
         return None;
     }
     let shift = (peak / PEAK + 1).next_power_of_two().trailing_zeros();
-    let (mut one, mut two, mut energy) = ([0_i32; TONES.len()], [0_i32; TONES.len()], 0_i64);
-    for &sample in block {
-        let sample = i32::from(sample) >> shift;
-        energy += i64::from(sample * sample);
-        for (tone, (one, two)) in TONES.iter().zip(one.iter_mut().zip(two.iter_mut())) {
-            let new = sample + ((*tone * *one) >> 13) - *two;
-            (*two, *one) = (*one, new);
-        }
+    let mut samples = [0_i16; BLOCK];
+    for (sample, wide) in samples.iter_mut().zip(block) {
+        *sample = wide >> shift;
     }
+    let energy = i64::from(product(&samples, &samples));
     let mut powers = [0_i64; TONES.len()];
-    for (power, (tone, (one, two))) in powers.iter_mut().zip(TONES.iter().zip(one.iter().zip(&two))) {
-        let (one, two) = (i64::from(*one), i64::from(*two));
-        *power = one * one + two * two - ((i64::from(*tone) * one) >> 13) * two;
+    for (power, waves) in powers.iter_mut().zip(&WAVES) {
+        *power = waves.iter().map(|wave| i64::from(product(&samples, wave) >> WAVE_BITS).pow(2)).sum();
     }
     let (low, row) = strongest(&powers[..4])?;
     let (high, column) = strongest(&powers[4..])?;
     let whole = energy * i64::try_from(BLOCK).unwrap_or(1) / 2;
     let holds = (low + high) * 10 >= whole * SHARE_TENTHS;
     (holds && low <= high * APART && high <= low * APART).then(|| KEYS[row][column])
+}
+
+/// Within 32 bits, since samples have ten and waves fifteen.
+fn product(a: &[i16; BLOCK], b: &[i16; BLOCK]) -> i32 {
+    a.iter().zip(b).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum()
+}
+
+/// Each wave is turned on by an angle a sample; made by the compiler.
+#[expect(clippy::cast_possible_truncation, reason = "waves are within -1 and 1")]
+const fn waves() -> [[[i16; BLOCK]; 2]; TONES.len()] {
+    let mut waves = [[[0; BLOCK]; 2]; TONES.len()];
+    let unit = (1 << WAVE_BITS) as f64;
+    let mut tone = 0;
+    while tone < TONES.len() {
+        let half_turns = TONES[tone] as f64 * 2.0 / RATE as f64;
+        let (cosine, sine) = (sine_of_half_turns(0.5 - half_turns), sine_of_half_turns(half_turns));
+        let (mut c, mut s, mut n) = (1.0, 0.0, 0);
+        while n < BLOCK {
+            (waves[tone][0][n], waves[tone][1][n]) = ((c * unit) as i16, (s * unit) as i16);
+            (c, s) = (c * cosine - s * sine, s * cosine + c * sine);
+            n += 1;
+        }
+        tone += 1;
+    }
+    waves
 }
 
 /// The strongest of four, if it stands out of the others.

@@ -10,6 +10,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
+use super::clock::on_grid;
 use super::order::{Place, Sequence};
 use super::pace::Pace;
 use crate::codec::{self, Coding, Decoder};
@@ -137,6 +138,12 @@ impl Epoch {
         self.highest + i64::from(i32::from_be_bytes(timestamp.wrapping_sub(low).to_be_bytes()))
     }
 
+    /// Whether a timestamp went back as `step` packets of `ticks` do, or further, and not before the epoch.
+    fn is_old(&self, timestamp: u32, step: i64, ticks: i64) -> bool {
+        let back = self.extend(timestamp) - self.highest;
+        ticks > 0 && back <= step.saturating_mul(ticks) && self.highest + back >= self.anchor.0
+    }
+
     fn media(&self, extended: i64) -> i64 {
         self.anchor.1.saturating_add(ticks_to_nanos(extended.saturating_sub(self.anchor.0), self.clock_rate))
     }
@@ -204,7 +211,13 @@ impl Tracker {
         let format = track.format(packet.payload_type);
         let use_of_format = format.and_then(|format| track.formats.get(format));
         let source = self.sources.get_mut(index)?;
-        let (extended, place) = source.sequence.take(at, packet.sequence);
+        let ticks = match use_of_format.map(|format| format.coding) {
+            Some(Coding::Audio(decoder)) => i64::from(decoder.ticks(packet.payload)),
+            Some(Coding::Inaudible | Coding::Unknown) | None => 0,
+        };
+        let epoch = source.epoch.as_ref();
+        let is_old = |step| epoch.is_some_and(|epoch| epoch.is_old(packet.timestamp, step, ticks));
+        let (extended, place) = source.sequence.take(at, packet.sequence, is_old);
         source.packets += 1;
         source.last_at = at;
         let clock_rate = use_of_format.map_or(0, |format| format.clock_rate);
@@ -357,8 +370,10 @@ impl Source {
     /// The epoch before this one, if a packet that comes late belongs to it.
     fn epoch_before(&self, arrival: &Arrival) -> Option<&Epoch> {
         let late = |epoch: &&Epoch| !arrival.place.is_newest() && arrival.sequence < epoch.first_sequence;
-        self.epoch.as_ref().filter(late)?;
-        self.previous.as_ref()
+        let epoch = self.epoch.as_ref().filter(late)?;
+        // Numbers alone do not tell: the first of this epoch may have been overtaken.
+        let off = |epoch: &Epoch| epoch.delay_of(arrival, epoch.extend(arrival.timestamp)).abs_diff(epoch.delay);
+        self.previous.as_ref().filter(|previous| off(previous) <= off(epoch))
     }
 
     /// The epoch that begins with this packet, if one does.
@@ -377,7 +392,7 @@ impl Source {
             // Another clock: its media time goes on as if this packet had the delay of the one before.
             // Where the clock was taken for another, only the first packet's delay is true.
             let delay = if self.pace.is_news { epoch.first_delay } else { epoch.delay };
-            return Some(begins(arrival.at.saturating_sub(delay).saturating_sub(length), delay));
+            return Some(begins(on_grid(arrival.at.saturating_sub(delay).saturating_sub(length)), delay));
         }
         let highest = epoch.extend(arrival.timestamp);
         let delay = epoch.delay_of(arrival, highest);

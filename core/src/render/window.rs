@@ -31,7 +31,9 @@ impl Window {
     /// Of blocks of `block` frames, and `ahead` frames after each.
     pub(super) fn new(block: usize, ahead: usize) -> Self {
         let room = (ahead + block) * CHANNELS;
-        Self { samples: alloc::vec![0; room + BLOCKS * block * CHANNELS], base: 0, start: 0, block, room }
+        // Where much is still to come, it is moved as seldom as it is much.
+        let spare = (BLOCKS * block).max(ahead / 2) * CHANNELS;
+        Self { samples: alloc::vec![0; room + spare], base: 0, start: 0, block, room }
     }
 
     /// The next block, if as many frames before `settled` remain; of the file's end, what remains.

@@ -14,6 +14,7 @@ use siprec_core::time::Wall;
 
 use super::files::Files;
 use super::journals::Journal;
+use super::plain::without_srtp;
 use super::{FinishError, date_time};
 use crate::archive::disk::Disk;
 
@@ -160,7 +161,13 @@ impl Packets<'_> {
             encoder::Encoder::begin(&mut self.waiting, entry.at, &header, &streams);
         }
         if self.begun && scope.holds(entry) {
-            encoder::entry(&mut self.waiting, entry);
+            if let Kind::Sip { transport, outbound, from, to, message } = &entry.kind {
+                let message = &without_srtp(message);
+                let kind = Kind::Sip { transport: *transport, outbound: *outbound, from: *from, to: *to, message };
+                encoder::entry(&mut self.waiting, &Entry { at: entry.at, kind });
+            } else {
+                encoder::entry(&mut self.waiting, entry);
+            }
         }
         if self.waiting.len() >= WRITE_BLOCK {
             self.flush();

@@ -12,6 +12,7 @@
 mod again;
 mod files;
 mod journals;
+mod plain;
 #[cfg(test)]
 mod tests;
 

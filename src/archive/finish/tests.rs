@@ -5,6 +5,7 @@ use std::path::Path;
 
 use siprec_core::entry::{EndCause, PortIndex, SegmentHeader, SourceChange, Stream};
 use siprec_core::journal::{FORMAT_VERSION, encoder};
+use siprec_core::render::{FileFormat, Layout};
 use siprec_core::sdp::Format;
 use siprec_core::seed::Seed;
 use siprec_core::time::Monotonic;
@@ -103,6 +104,41 @@ fn a_crash_at_any_operation_leaves_nothing_half_and_is_mended_to_the_byte() {
             assert_eq!(world.recordings(), expected, "operation {n}, seed {seed}");
             assert_eq!(world.catalog.count().unwrap(), 2);
             assert_eq!(world.files("journals"), [format!("journals/2026/11/20/{SESSION}/000001.pcapng")]);
+        }
+    }
+}
+
+#[test]
+fn every_format_and_layout_outlives_crashes_to_the_byte() {
+    let of = |layout, format| Rendition { layout, format };
+    for rendition in [
+        of(Layout::Stereo, FileFormat::Flac),
+        of(Layout::Stereo, FileFormat::Opus),
+        of(Layout::Separate, FileFormat::Flac),
+        of(Layout::Separate, FileFormat::Opus),
+        of(Layout::Mono, FileFormat::WavG711),
+    ] {
+        let finish = |world: &World| world.finisher().rendering(rendition).finish(SESSION);
+        let (expected, operations) = {
+            let world = World::new(0);
+            world.write_journal(&[Ended::Recordings, Ended::Session]);
+            let before = world.disk.operations();
+            let finished = finish(&world);
+            assert!(finished.put_away, "{rendition:?}: {:?}", finished.failed);
+            world.check();
+            (world.recordings(), world.disk.operations() - before)
+        };
+        assert!(expected.len() >= 4, "{rendition:?}: {:?}", expected.keys());
+        for n in 1..=operations {
+            let world = World::new(n);
+            world.write_journal(&[Ended::Recordings, Ended::Session]);
+            world.disk.crash_at(world.disk.operations() + n);
+            finish(&world);
+            world.disk.restart(Loss::Power);
+            world.check();
+            finish(&world);
+            world.check();
+            assert_eq!(world.recordings(), expected, "{rendition:?}, operation {n}");
         }
     }
 }
@@ -212,6 +248,13 @@ impl World {
             } else if name.ends_with(".wav") {
                 let size = u32::from_le_bytes(bytes[4..8].try_into().unwrap());
                 assert_eq!(size as usize + 8, bytes.len(), "{name} is whole");
+            } else if name.ends_with(".flac") {
+                // Its digest is written last, over zeros.
+                assert!(bytes.starts_with(b"fLaC") && bytes[26..42] != [0; 16], "{name} is whole");
+            } else if name.ends_with(".opus") {
+                // Pages, of which the last says so.
+                let last = bytes.windows(5).rposition(|window| window == *b"OggS\0").unwrap();
+                assert!(bytes[last + 5] & 4 != 0, "{name} is whole");
             } else {
                 assert!(name.ends_with(".part"), "{name}");
             }
@@ -219,7 +262,8 @@ impl World {
         for row in self.catalog.select(Default::default()) {
             let row = row.unwrap();
             assert_eq!(sha(all.get(&row.path).expect("a file with its row")), row.sha256);
-            assert!(all.contains_key(&row.path.replace(".wav", ".json")));
+            let (stem, _) = row.path.rsplit_once('.').unwrap();
+            assert!(all.contains_key(&format!("{stem}.json")));
         }
     }
 

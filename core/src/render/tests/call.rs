@@ -39,7 +39,25 @@ pub(super) fn clicks(seconds: i64) -> Vec<i64> {
 #[derive(Debug, Clone)]
 pub(super) enum Item {
     Event(Event),
-    Packet { port: u16, bytes: Vec<u8> },
+    Packet {
+        port: u16,
+        bytes: Vec<u8>,
+    },
+    /// RTCP that came.
+    Report {
+        port: u16,
+        bytes: Vec<u8>,
+    },
+}
+
+impl Item {
+    /// Changes a packet's octets.
+    pub(super) fn edit(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
+        match self {
+            Self::Packet { bytes, .. } | Self::Report { bytes, .. } => change(bytes),
+            Self::Event(_) => {}
+        }
+    }
 }
 
 /// A sender.
@@ -104,6 +122,8 @@ impl Leg {
 #[derive(Debug, Default, Clone)]
 pub(super) struct Call {
     pub(super) items: Vec<(i64, Item)>,
+    /// Each line is sent from the address of the other.
+    pub(super) crossed: bool,
 }
 
 impl Call {
@@ -165,12 +185,16 @@ impl Call {
     }
 
     pub(super) fn read(&self, take: &mut dyn FnMut(&Entry<'_>)) -> Result<(), Infallible> {
-        let (from, to) = (address(9, 20_000), address(1, 10_000));
+        let to = address(1, 10_000);
+        let from = |port: u16| address(9, if self.crossed { 20_000 + 2 * (1 - port) } else { 20_000 });
         for (at, item) in &self.items {
             let kind = match item {
                 Item::Event(event) => Kind::Event(event.clone()),
                 Item::Packet { port, bytes } => {
-                    Kind::Rtp { port: PortIndex(*port), from, to, packet: bytes, protected: None }
+                    Kind::Rtp { port: PortIndex(*port), from: from(*port), to, packet: bytes, protected: None }
+                }
+                Item::Report { port, bytes } => {
+                    Kind::Rtcp { port: PortIndex(*port), outbound: false, from: from(*port), to, packet: bytes }
                 }
             };
             take(&Entry { at: Wall(*at), kind });

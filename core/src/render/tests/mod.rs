@@ -3,7 +3,9 @@
 mod call;
 mod clean;
 mod codecs;
+mod disorder;
 mod faults;
 mod people;
 mod signalling;
+mod sound;
 mod timeline;
