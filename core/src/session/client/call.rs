@@ -29,6 +29,8 @@ use crate::time::Monotonic;
 const MAX_TRIES: u8 = 6;
 /// Changes that wait for the one under way.
 const MAX_WAITING: usize = 64;
+/// Characters of a Warning that are told.
+const MAX_WARNING: usize = 300;
 /// After a 491: we own the Call-ID, so later than the server (RFC 3261 14.1), and by so much at random.
 const CROSSED: Duration = Duration::from_millis(2100);
 const CROSSED_SPREAD_MS: u64 = 1900;
@@ -293,7 +295,13 @@ impl Call {
             let digits = value.trim_start().split(|c: char| !c.is_ascii_digit()).next()?;
             digits.parse().ok()
         });
-        let end = End::Refused { status, reason: response.reason().to_string(), retry_after };
+        let warning = response.header("Warning").and_then(|value| {
+            // warn-code, warn-agent, text (RFC 3261 20.43).
+            let (_, quoted) = value.split_once('"')?;
+            let text = quoted.rsplit_once('"').map_or(quoted, |(text, _)| text);
+            Some(text.chars().filter(|c| !c.is_control()).take(MAX_WARNING).collect())
+        });
+        let end = End::Refused { status, reason: response.reason().to_string(), retry_after, warning };
         match asked.purpose {
             Purpose::Bye => self.over(End::Ours, ctx),
             Purpose::Invite if self.wants_end => self.over(End::Cancelled, ctx),

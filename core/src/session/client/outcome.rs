@@ -87,6 +87,8 @@ pub enum End {
         reason: String,
         /// `Retry-After`, seconds.
         retry_after: Option<u32>,
+        /// What `Warning` tells people.
+        warning: Option<String>,
     },
     /// No answer came, or the connection was lost.
     Unanswered,
@@ -101,9 +103,12 @@ impl fmt::Display for End {
         match self {
             Self::Ours => f.write_str("ended by us"),
             Self::Theirs => f.write_str("ended by the server"),
-            Self::Refused { status, reason, retry_after: None } => write!(f, "{status} {reason}"),
-            Self::Refused { status, reason, retry_after: Some(seconds) } => {
-                write!(f, "{status} {reason} (Retry-After: {seconds} s)")
+            Self::Refused { status, reason, retry_after, warning } => {
+                write!(f, "{status} {reason}")?;
+                if let Some(seconds) = retry_after {
+                    write!(f, " (Retry-After: {seconds} s)")?;
+                }
+                warning.as_ref().map_or(Ok(()), |warning| write!(f, ": {warning}"))
             }
             Self::Unanswered => f.write_str("no answer"),
             Self::Cancelled => f.write_str("cancelled"),

@@ -195,9 +195,13 @@ fn refusals_end_the_call_and_say_why() {
         let refusal = pair.answer(&pair.sent[0], status).with("Retry-After", "30 (busy)");
         let refusal = if retry.is_some() { refusal } else { pair.answer(&pair.sent[0], status) };
         pair.hear(refusal);
-        let expected = End::Refused { status, reason: "Said".into(), retry_after: retry };
+        let expected = End::Refused { status, reason: "Said".into(), retry_after: retry, warning: None };
         assert_eq!((pair.end(), pair.client.calls()), (Some(&expected), 0));
     }
+    let mut pair = Pair::calling();
+    let refusal = pair.answer(&pair.sent[0], 488).with("Warning", "399 srs \"keys in clear, see sdes_over_clear\"");
+    pair.hear(refusal);
+    assert_eq!(pair.end().unwrap().to_string(), "488 Said: keys in clear, see sdes_over_clear");
     let mut pair = Pair::calling();
     pair.wait(Duration::from_secs(33));
     assert_eq!(pair.end(), Some(&End::Unanswered));
