@@ -61,10 +61,9 @@ fn hold_in_a_write(server: &Server, held: Duration) {
     let mut status = stopped();
     // Each system call stops it twice: as it begins, and as it ends.
     while !(matches!(status, WaitStatus::PtraceSyscall(_)) && is_write(writer)) {
-        let signal = match status {
-            WaitStatus::Stopped(_, signal) if signal != Signal::SIGTRAP => Some(signal),
-            _ => None,
-        };
+        // A signal that it was stopped at is passed on.
+        let signal = if let WaitStatus::Stopped(_, signal) = status { Some(signal) } else { None };
+        let signal = signal.filter(|signal| *signal != Signal::SIGTRAP);
         ptrace::syscall(writer, signal).unwrap();
         status = stopped();
     }

@@ -4,6 +4,7 @@
 //! file, environment, flags -> Sources::load -> Loaded { config, origins } -> notices
 //! ```
 
+mod dscp;
 mod layers;
 mod model;
 mod nearest;
@@ -16,6 +17,7 @@ mod tls;
 mod values;
 mod yaml;
 
+pub use dscp::Dscp;
 pub use layers::{Fault, Faults, Flag, Loaded, Origin, Sources};
 pub use model::{
     ArchiveConfig, AuthConfig, AuthProvider, CatalogKind, ClusterConfig, Config, Dtmf, LogFormat, LogLevel,

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::dscp::Dscp;
 use super::peers::{Peer, RateLimit, Refusal, Scanners, SipAuthConfig, Strictness, Unknown};
 use super::srtp::SrtpConfig;
 use super::tls::TlsConfig;
@@ -45,6 +46,8 @@ pub struct ServerConfig {
     pub address: ListenAddress,
     /// What Contact names; none: the address the SRC reached.
     pub advertised_address: Option<IpAddr>,
+    /// The mark of the SIP that we send.
+    pub dscp: Dscp,
     /// Recording sessions at one time.
     pub max_connections: u32,
     /// What is answered over capacity.
@@ -82,6 +85,7 @@ impl Default for ServerConfig {
         Self {
             address: ListenAddress { ip: None, port: 5060 },
             advertised_address: None,
+            dscp: Dscp::default(),
             max_connections: 10_000,
             refusal: Refusal::default(),
             allowed_peers: Vec::new(),
@@ -142,6 +146,8 @@ pub struct MediaConfig {
     pub buffer_size: u32,
     /// Threads that receive media; 0: one a core.
     pub workers: u16,
+    /// The mark of the RTCP that we send.
+    pub dscp: Dscp,
     /// What is kept of digits that come as telephone events or by INFO.
     pub dtmf: Dtmf,
 }
@@ -174,6 +180,7 @@ impl Default for MediaConfig {
             srtp: SrtpConfig::default(),
             buffer_size: 160,
             workers: 0,
+            dscp: Dscp::default(),
             dtmf: Dtmf::Keep,
         }
     }

@@ -12,6 +12,9 @@ use nix::sys::socket::{
 };
 use tokio::io::Interest;
 
+use super::dscp::mark;
+use crate::config::Dscp;
+
 /// What the kernel may queue for us while we are busy: some thousand INVITEs of 3 KiB.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 
@@ -23,8 +26,8 @@ pub(super) struct Datagrams {
 
 impl Datagrams {
     /// Binds `address`. An IPv6 socket takes IPv6 only: IPv4 has its own.
-    pub(super) fn bind(address: SocketAddr) -> anyhow::Result<Self> {
-        let socket = bind_udp(address).with_context(|| {
+    pub(super) fn bind(address: SocketAddr, dscp: Dscp) -> anyhow::Result<Self> {
+        let socket = bind_udp(address, dscp).with_context(|| {
             format!("cannot listen on udp {address} (is another server running there? see `ss -lunp`; server.address sets it)")
         })?;
         let bound = socket.local_addr()?;
@@ -67,10 +70,11 @@ impl Datagrams {
     }
 }
 
-fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
+fn bind_udp(address: SocketAddr, dscp: Dscp) -> io::Result<UdpSocket> {
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let fd = socket(family, SockType::Datagram, flags, SockProtocol::Udp)?;
+    mark(&fd, address.is_ipv4(), dscp);
     if address.is_ipv4() {
         setsockopt(&fd, sockopt::Ipv4PacketInfo, &true)?;
     } else {
@@ -116,7 +120,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_datagram_tells_the_address_it_was_sent_to_and_is_answered_from_it() {
-        let server = Datagrams::bind("0.0.0.0:0".parse().unwrap()).unwrap();
+        let server = Datagrams::bind("0.0.0.0:0".parse().unwrap(), Dscp::default()).unwrap();
         let client = UdpSocket::bind("127.0.0.1:0").unwrap();
         let to = SocketAddr::new("127.0.0.3".parse().unwrap(), server.bound().port());
         client.send_to(b"hello", to).unwrap();

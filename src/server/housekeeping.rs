@@ -95,6 +95,8 @@ pub(super) fn reload(signalling: &mut Signalling, options: &mut Options) {
         ("server.address", old.server.address != new.server.address),
         ("server.tls.enabled", old.server.tls.enabled != new.server.tls.enabled),
         ("server.tls.address", old.server.tls.address != new.server.tls.address),
+        ("server.dscp", old.server.dscp != new.server.dscp),
+        ("media.dscp", old.media.dscp != new.media.dscp),
         ("media.port_range", old.media.port_range != new.media.port_range),
         ("media.workers", old.media.workers != new.media.workers),
         ("archive.data_dir", old.archive.data_dir != new.archive.data_dir),

@@ -8,6 +8,7 @@ mod arrivals;
 mod banner;
 pub mod clock;
 mod datagrams;
+mod dscp;
 mod facade;
 mod finishing;
 mod housekeeping;

@@ -113,12 +113,12 @@ fn bind(config: &Config) -> anyhow::Result<Bound> {
     let tls = Tls::start(&config.tls())?;
     let mut bound = Bound { datagrams: Vec::new(), listeners: Vec::new(), tls_listeners: Vec::new(), tls };
     for address in all_of(server.address) {
-        bound.datagrams.push(Arc::new(Datagrams::bind(address)?));
-        bound.listeners.push(streams::listen(address, "server.address")?);
+        bound.datagrams.push(Arc::new(Datagrams::bind(address, server.dscp)?));
+        bound.listeners.push(streams::listen(address, "server.address", server.dscp)?);
     }
     if let Some(tls) = &mut bound.tls {
         for address in all_of(server.tls.address) {
-            bound.tls_listeners.push(streams::listen(address, "server.tls.address")?);
+            bound.tls_listeners.push(streams::listen(address, "server.tls.address", server.dscp)?);
         }
         tls.bound_to(&bound.tls_listeners);
     }

@@ -11,7 +11,9 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 
 use super::arrivals::Arrival;
+use super::dscp::mark;
 use super::tls::{Secured, Tls};
+use crate::config::Dscp;
 
 /// Messages that may wait for a slow peer; a peer that is slower loses its stream.
 const WRITE_QUEUE: usize = 256;
@@ -45,6 +47,7 @@ pub(super) struct Streams {
     next: u64,
     events: mpsc::Sender<Arrival>,
     tls: Option<Tls>,
+    dscp: Dscp,
     /// Every queue has a copy: the other end hears when the last is gone.
     unwritten: mpsc::Sender<()>,
     all_written: mpsc::Receiver<()>,
@@ -58,9 +61,9 @@ struct Queue {
 
 impl Streams {
     /// No streams yet; what happens on them goes to `events`.
-    pub(super) fn new(events: mpsc::Sender<Arrival>, tls: Option<Tls>) -> Self {
+    pub(super) fn new(events: mpsc::Sender<Arrival>, tls: Option<Tls>, dscp: Dscp) -> Self {
         let (unwritten, all_written) = mpsc::channel(1);
-        Self { writers: HashMap::new(), to: HashMap::new(), next: 0, events, tls, unwritten, all_written }
+        Self { writers: HashMap::new(), to: HashMap::new(), next: 0, events, tls, dscp, unwritten, all_written }
     }
 
     /// TLS, where it is spoken.
@@ -99,11 +102,11 @@ impl Streams {
         let queue = self.register(id);
         self.to.insert((transport, remote), id);
         self.send(id, bytes);
-        let events = self.events.clone();
+        let (events, dscp) = (self.events.clone(), self.dscp);
         match (transport, self.tls.clone()) {
             (Transport::Tls, Some(tls)) => {
                 let runtime = tls.runtime().clone();
-                runtime.spawn(connect_secured(tls, id, (local, remote), queue, events));
+                runtime.spawn(connect_secured(tls, id, (local, remote, dscp), queue, events));
             }
             (Transport::Tls, None) => {
                 // Of a session that began while TLS was on. Nothing that was secure goes out in clear.
@@ -111,7 +114,7 @@ impl Streams {
                 self.close(id);
             }
             (Transport::Udp | Transport::Tcp, _) => {
-                tokio::spawn(connect_plain(id, (local, remote), queue, events));
+                tokio::spawn(connect_plain(id, (local, remote, dscp), queue, events));
             }
         }
     }
@@ -158,8 +161,8 @@ impl Streams {
     }
 }
 
-/// Listens on `address`, which `key` of the configuration names; IPv6 takes IPv6 only.
-pub(super) fn listen(address: SocketAddr, key: &str) -> anyhow::Result<StdListener> {
+/// Listens on `address`, which `key` of the configuration names; IPv6 takes IPv6 only. What is accepted is marked as it.
+pub(super) fn listen(address: SocketAddr, key: &str, dscp: Dscp) -> anyhow::Result<StdListener> {
     let bound = (|| {
         let socket = socket2::Socket::new(
             socket2::Domain::for_address(address),
@@ -168,6 +171,7 @@ pub(super) fn listen(address: SocketAddr, key: &str) -> anyhow::Result<StdListen
         )?;
         // Streams of before a restart linger in TIME_WAIT and must not keep us from listening.
         socket.set_reuse_address(true)?;
+        mark(&socket, address.is_ipv4(), dscp);
         if address.is_ipv6() {
             socket.set_only_v6(true)?;
         }
@@ -181,20 +185,21 @@ pub(super) fn listen(address: SocketAddr, key: &str) -> anyhow::Result<StdListen
 }
 
 /// Connects, within the time that a peer has for it.
-pub(super) async fn connect_in_time(local: SocketAddr, remote: SocketAddr) -> std::io::Result<TcpStream> {
-    tokio::time::timeout(CONNECT_TIMEOUT, connect(local, remote)).await?
+pub(super) async fn connect_in_time(local: SocketAddr, remote: SocketAddr, dscp: Dscp) -> std::io::Result<TcpStream> {
+    tokio::time::timeout(CONNECT_TIMEOUT, connect(local, remote, dscp)).await?
 }
 
-async fn connect(local: SocketAddr, remote: SocketAddr) -> std::io::Result<TcpStream> {
+async fn connect(local: SocketAddr, remote: SocketAddr, dscp: Dscp) -> std::io::Result<TcpStream> {
     let socket = if remote.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    mark(&socket, remote.is_ipv4(), dscp);
     socket.bind(SocketAddr::new(local.ip(), 0))?;
     socket.connect(remote).await
 }
 
-type Ends = (SocketAddr, SocketAddr);
+type Ends = (SocketAddr, SocketAddr, Dscp);
 
-async fn connect_plain(id: ConnectionId, (local, remote): Ends, queue: Queue, events: mpsc::Sender<Arrival>) {
-    let Ok(stream) = connect_in_time(local, remote).await else {
+async fn connect_plain(id: ConnectionId, (local, remote, dscp): Ends, queue: Queue, events: mpsc::Sender<Arrival>) {
+    let Ok(stream) = connect_in_time(local, remote, dscp).await else {
         let _ = events.send(Arrival::Stream(StreamEvent::Closed(id))).await;
         return;
     };
@@ -207,11 +212,11 @@ async fn connect_plain(id: ConnectionId, (local, remote): Ends, queue: Queue, ev
 async fn connect_secured(
     tls: Tls,
     id: ConnectionId,
-    (local, remote): Ends,
+    (local, remote, dscp): Ends,
     queue: Queue,
     events: mpsc::Sender<Arrival>,
 ) {
-    let Some(secured) = tls.connect(local, remote).await else {
+    let Some(secured) = tls.connect(local, remote, dscp).await else {
         let _ = events.send(Arrival::Stream(StreamEvent::Closed(id))).await;
         return;
     };
@@ -267,4 +272,18 @@ async fn write(mut stream: impl AsyncWrite + Unpin, mut queue: Queue) {
         }
     }
     let _ = stream.shutdown().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepted_streams_are_marked_as_their_listener() {
+        let listener = listen(([127, 0, 0, 1], 0).into(), "test", "CS3".parse().unwrap()).unwrap();
+        let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        listener.set_nonblocking(false).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        assert_eq!(socket2::SockRef::from(&accepted).tos_v4().unwrap(), 0x60);
+    }
 }

@@ -2,15 +2,15 @@
 //!
 //! ```text
 //!                   orders (queue + eventfd)
-//! signalling thread -------------------------> worker: every 20 ms
+//! signalling thread -------------------------> worker: every 20 or 40 ms
 //!        ^                                       epoll -> recvmmsg -> Port::handle_* -> journal::encoder -> slab
 //!        | News                                  slabs ==> SlabSink (the journal's writer)
 //!        +---------------------------------------
 //! ```
 //!
 //! All ports of a session live on one worker, so its media has one producer. A worker looks at its sockets once a
-//! [`ROUND`], not at each packet: the kernel's timestamps tell when a packet arrived, and a wake-up shared by all streams
-//! costs each of them little. An order wakes it at once. Nothing is allocated a packet.
+//! [`ROUND`] ([`LONG_ROUND`] where there are many), not at each packet: the kernel's timestamps tell when a packet arrived,
+//! and a wake-up shared by all streams costs each of them little. An order wakes it at once. Nothing is allocated a packet.
 
 pub mod dtls;
 pub mod ports;
@@ -39,6 +39,10 @@ use super::clock::Clock;
 
 /// How often a worker fetches what has arrived, and hands over what it kept.
 pub const ROUND: Duration = Duration::from_millis(20);
+/// The same of a worker with many ports: a write a session costs most, and it takes the packets of two.
+pub const LONG_ROUND: Duration = Duration::from_millis(40);
+/// So many ports are many.
+const MANY_PORTS: usize = 256;
 
 /// Where a worker's kept packets go: to the journal's writer.
 pub trait SlabSink: Send + Sync {

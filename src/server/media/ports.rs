@@ -11,6 +11,9 @@ use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, bind, setsockopt, socket, sockopt};
 use siprec_core::time::Monotonic;
 
+use crate::config::Dscp;
+use crate::server::dscp::mark;
+
 /// How long a pair rests after its release.
 pub const QUARANTINE: Duration = Duration::from_secs(30);
 /// What the kernel may hold for us a socket, as far as the machine allows: over two seconds of G.711.
@@ -71,6 +74,7 @@ impl BoundPair {
 pub struct Ports {
     /// Where sockets are bound; unspecified: on every address of the family.
     bind_to: Option<IpAddr>,
+    dscp: Dscp,
     free: VecDeque<u16>,
     resting: VecDeque<(Monotonic, u16)>,
     in_use: HashSet<u16>,
@@ -81,7 +85,12 @@ impl Ports {
     pub fn new(range: RangeInclusive<u16>, bind_to: Option<IpAddr>) -> Self {
         let (first, last) = (*range.start(), *range.end());
         let free = (first..last).filter(|port| port % 2 == 0 && *port != 0).collect();
-        Self { bind_to, free, resting: VecDeque::new(), in_use: HashSet::new() }
+        Self { bind_to, dscp: Dscp::default(), free, resting: VecDeque::new(), in_use: HashSet::new() }
+    }
+
+    /// What is sent from its pairs is marked so.
+    pub fn marked(self, dscp: Dscp) -> Self {
+        Self { dscp, ..self }
     }
 
     /// How many pairs there are in all.
@@ -103,7 +112,7 @@ impl Ports {
         self.end_rests(now);
         for _ in 0..MAX_ATTEMPTS {
             let Some(port) = self.free.pop_front() else { break };
-            match bind_pair(self.address(local), port) {
+            match bind_pair(self.address(local), port, self.dscp) {
                 Ok(pair) => {
                     self.in_use.insert(port);
                     return Ok(pair);
@@ -127,7 +136,7 @@ impl Ports {
         if self.in_use.contains(&rtp_port) {
             return Err(PortError::Bind { ip, port: rtp_port, source: Errno::EADDRINUSE });
         }
-        let pair = bind_pair(ip, rtp_port)?;
+        let pair = bind_pair(ip, rtp_port, self.dscp)?;
         // After a restart it is among the first: a search ends soon.
         if let Some(at) = self.free.iter().position(|port| *port == rtp_port) {
             self.free.remove(at);
@@ -159,20 +168,22 @@ impl Ports {
     }
 }
 
-fn bind_pair(ip: IpAddr, port: u16) -> Result<BoundPair, PortError> {
+fn bind_pair(ip: IpAddr, port: u16, dscp: Dscp) -> Result<BoundPair, PortError> {
     let ports = (port, port.saturating_add(1));
-    let bound = |port| bind_socket(SocketAddr::new(ip, port)).map_err(|source| PortError::Bind { ip, port, source });
+    let bound =
+        |port| bind_socket(SocketAddr::new(ip, port), dscp).map_err(|source| PortError::Bind { ip, port, source });
     Ok(BoundPair { rtp: bound(ports.0)?, rtcp: bound(ports.1)?, ports })
 }
 
 /// A media socket: IPv6 only where it is IPv6, never shared with another process, each packet stamped by the kernel.
-fn bind_socket(address: SocketAddr) -> Result<UdpSocket, Errno> {
+fn bind_socket(address: SocketAddr, dscp: Dscp) -> Result<UdpSocket, Errno> {
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let fd = socket(family, SockType::Datagram, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)?;
     if address.is_ipv6() {
         setsockopt(&fd, sockopt::Ipv6V6Only, &true)?;
     }
     raise_buffer(&fd)?;
+    mark(&fd, address.is_ipv4(), dscp);
     setsockopt(&fd, sockopt::ReceiveTimestampns, &true)?;
     setsockopt(&fd, sockopt::RxqOvfl, &1)?;
     match address {
@@ -229,6 +240,20 @@ mod tests {
         assert_eq!(ports.bind_again(LOCAL, 41_102).unwrap().rtp_port(), 41_102);
         assert!(ports.bind_again(LOCAL, 41_102).is_err());
         assert_eq!(ports.available(seconds(0)), 1);
+    }
+
+    #[test]
+    fn what_leaves_is_marked() {
+        let ef = "EF".parse().unwrap();
+        let mut ports = Ports::new(41_302..=41_303, None).marked(ef);
+        let (rtp, rtcp) = ports.bind(LOCAL, seconds(0)).unwrap().into_sockets();
+        for socket in [&rtp, &rtcp] {
+            assert_eq!(socket2::SockRef::from(socket).tos_v4().unwrap(), 0xb8);
+        }
+        let mut ports = Ports::new(41_304..=41_305, None).marked(ef);
+        if let Ok(pair) = ports.bind(Ipv6Addr::LOCALHOST.into(), seconds(0)) {
+            assert_eq!(socket2::SockRef::from(&pair.into_sockets().1).tclass_v6().unwrap(), 0xb8);
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::dtls::{Component, Dtls, is_dtls};
 use super::ports::BoundPair;
 use super::receive::{Datagram, Outcome, Receiver};
 use super::slabs::{Place, Slabs};
-use super::{News, Order, ROUND, SlabSink, Tell};
+use super::{LONG_ROUND, MANY_PORTS, News, Order, ROUND, SlabSink, Tell};
 use crate::server::clock::{Clock, Stamps};
 
 /// Sockets that one call of epoll tells.
@@ -139,9 +139,14 @@ impl Worker {
             if now.monotonic >= next_round {
                 self.round(now, &mut events);
                 // Behind time, the rounds that were missed are not made up for.
-                next_round = next_round.after(ROUND).max(now.monotonic.after(ROUND / 4));
+                let round = self.round_length();
+                next_round = next_round.after(round).max(now.monotonic.after(round / 4));
             }
         }
+    }
+
+    fn round_length(&self) -> Duration {
+        if self.slots.len() - self.free.len() < MANY_PORTS { ROUND } else { LONG_ROUND }
     }
 
     /// Until an order comes, or the next round is due.

@@ -32,7 +32,7 @@ use self::judge::Called;
 use self::material::{Material, Stamps};
 use super::arrivals::Arrival;
 use super::streams;
-use crate::config::{Config, TlsConfig};
+use crate::config::{Config, Dscp, TlsConfig};
 
 /// The files are looked at this often.
 const LOOK: Duration = Duration::from_secs(60);
@@ -105,8 +105,8 @@ impl Tls {
     }
 
     /// Connects to `remote` from our address `local` and shakes hands.
-    pub(super) async fn connect(&self, local: SocketAddr, remote: SocketAddr) -> Option<Secured> {
-        match streams::connect_in_time(local, remote).await {
+    pub(super) async fn connect(&self, local: SocketAddr, remote: SocketAddr, dscp: Dscp) -> Option<Secured> {
+        match streams::connect_in_time(local, remote, dscp).await {
             Ok(stream) => self.inner.connected(stream, remote).await,
             Err(error) => {
                 tracing::warn!(%remote, %error, "TLS: an SRC cannot be connected to");
