@@ -12,6 +12,8 @@ const MAX_LISTED: usize = 1000;
 pub(super) const MIN_BURST: u64 = 5;
 /// Shorter silences are not listed.
 const MIN_QUIET_NS: i64 = 200_000_000;
+/// Runs of loss that late packets may still undo.
+const RUNS: usize = 8;
 /// A greater difference of transit times is a restart, not jitter.
 const MAX_JITTER_NS: u64 = 1_000_000_000;
 
@@ -24,6 +26,8 @@ pub(super) struct Account {
     pub(super) duplicates: u64,
     /// Runs of missing packets.
     pub(super) loss_runs: u64,
+    /// The last runs: sequence numbers before and after, and what is missing still.
+    runs: [(i64, i64, u64); RUNS],
     /// Packets with something to hear.
     pub(super) audible: u64,
     /// The highest sampling rate of what is heard, Hz.
@@ -91,11 +95,19 @@ impl Ledger {
                 account.duplicates += 1;
                 return;
             }
-            Place::Late => account.late += 1,
+            Place::Late => {
+                account.late += 1;
+                account.undo_run(heard.sequence);
+            }
             Place::First | Place::Restart => account.expected += 1,
             Place::Next { missing } => {
                 account.expected += 1 + if wanted { missing } else { 0 };
-                account.loss_runs += u64::from(wanted && missing > 0);
+                if wanted && missing > 0 {
+                    account.loss_runs += 1;
+                    account.runs.rotate_right(1);
+                    let first = heard.sequence.saturating_sub(i64::try_from(missing).unwrap_or(i64::MAX)) - 1;
+                    account.runs[0] = (first, heard.sequence, missing);
+                }
             }
         }
         account.packets += 1;
@@ -148,6 +160,15 @@ impl Account {
     /// Expected and not received.
     pub(super) fn lost(&self) -> u64 {
         self.expected.saturating_sub(self.packets)
+    }
+
+    /// A packet that was missing came: where it was the last of its run, there was no loss.
+    fn undo_run(&mut self, sequence: i64) {
+        let inside = |run: &&mut (i64, i64, u64)| run.0 < sequence && sequence < run.1 && run.2 > 0;
+        if let Some(run) = self.runs.iter_mut().find(inside) {
+            run.2 -= 1;
+            self.loss_runs -= u64::from(run.2 == 0);
+        }
     }
 
     fn jitter(&mut self, at: i64, heard: &Heard<'_>) {
