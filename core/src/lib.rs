@@ -10,6 +10,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod text;
 pub mod time;
 pub mod seed;
 pub mod node_key;

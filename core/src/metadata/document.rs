@@ -6,6 +6,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
+use crate::text::{find, split_once};
+
 /// `datamode` (RFC 7865 5.1.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -227,17 +229,17 @@ impl Extension {
 /// One form of an address for all vendors: no scheme, no parameters, no port, no brackets; the host in lower case.
 /// `sip:Alice@Example.com:5060;user=phone` -> `Alice@example.com`; `tel:+1-555-0100` -> `+15550100`.
 fn normalise(aor: &str) -> String {
-    let inner = match (aor.find('<'), aor.rfind('>')) {
+    let inner = match (find(aor, b'<'), aor.bytes().rposition(|byte| byte == b'>')) {
         (Some(from), Some(to)) if from < to => aor.get(from + 1..to).unwrap_or(aor),
         (_, _) => aor,
     };
     let trimmed = inner.trim();
-    let (scheme, rest) = match trimmed.split_once(':') {
+    let (scheme, rest) = match split_once(trimmed, b':') {
         Some((scheme, rest)) if ["sip", "sips", "tel"].iter().any(|s| scheme.eq_ignore_ascii_case(s)) => (scheme, rest),
         Some(_) | None => ("", trimmed),
     };
-    let bare = |part: &str| part.find([';', '?']).unwrap_or(part.len());
-    match rest.split_once('@') {
+    let bare = |part: &str| memchr::memchr2(b';', b'?', part.as_bytes()).unwrap_or(part.len());
+    match split_once(rest, b'@') {
         Some((user, host)) => {
             let user = user.get(..bare(user)).unwrap_or(user);
             let host = host.get(..bare(host)).unwrap_or(host);
@@ -245,7 +247,11 @@ fn normalise(aor: &str) -> String {
                 Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !host.ends_with(':') => host,
                 Some(_) | None => host,
             };
-            alloc::format!("{user}@{}", host.to_ascii_lowercase())
+            let mut normalised = [user, "@", host].concat();
+            if let Some(host) = normalised.get_mut(user.len() + 1..) {
+                host.make_ascii_lowercase();
+            }
+            normalised
         }
         None if scheme.eq_ignore_ascii_case("tel") => {
             let number = rest.get(..bare(rest)).unwrap_or(rest);

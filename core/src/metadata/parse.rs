@@ -307,7 +307,9 @@ impl<'a> Reader<'a, '_> {
             }
         }
         for name in &names {
-            if !["sip:", "sips:", "tel:"].iter().any(|s| name.aor.to_ascii_lowercase().starts_with(s)) {
+            let begins =
+                |scheme: &&str| name.aor.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+            if !["sip:", "sips:", "tel:"].iter().any(begins) {
                 self.deviations.add(&codes::AOR_FORM, format_args!("'{}' has no scheme", quote(&name.aor)));
             }
         }
@@ -389,8 +391,10 @@ impl<'a> Reader<'a, '_> {
     fn references(&self, node: &Node<'a>, name: &'a str) -> Vec<String> {
         let mut ids: Vec<String> = Vec::new();
         for child in self.children(node, name) {
-            let inner: Vec<String> = self.texts(child, "id");
-            let found = if inner.is_empty() { [self.text_of(child)].to_vec() } else { inner };
+            let mut found = self.texts(child, "id");
+            if found.is_empty() {
+                found.push(self.text_of(child));
+            }
             for id in found {
                 if !id.is_empty() && ids.last() != Some(&id) {
                     ids.push(id);

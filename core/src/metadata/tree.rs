@@ -14,6 +14,10 @@ use crate::deviation::{Deviations, codes, quote};
 const MAX_DEPTH: usize = 32;
 /// Elements of one document.
 const MAX_ELEMENTS: usize = 4096;
+/// What an element takes of a document as SRCs write them, for the first allocation.
+const OCTETS_AN_ELEMENT: usize = 48;
+/// What an element, or a text between two, takes.
+const OCTETS_A_CHILD: usize = 24;
 
 /// Elements that hold others.
 const CONTAINERS: &[&str] = &[
@@ -105,7 +109,7 @@ impl<'a> Node<'a> {
     pub(super) fn attribute(&self, names: &[&str]) -> Option<&str> {
         names.iter().find_map(|name| {
             let mut found = self.attributes().filter(|a| local(a.name).eq_ignore_ascii_case(name));
-            found.next().map(|a| a.value.trim())
+            found.next().map(|a| a.value.trim_ascii())
         })
     }
 
@@ -129,8 +133,13 @@ impl<'a> Tree<'a> {
     /// Builds the tree; the root is the first element, and all else beside it is dropped.
     pub(super) fn read(text: &'a str, deviations: &mut Deviations) -> Result<Self, HasDoctype> {
         let mut builder = Builder {
-            tree: Self { text, nodes: Vec::new(), links: Vec::new(), truncated: false },
-            open: Vec::new(),
+            tree: Self {
+                text,
+                nodes: Vec::with_capacity(text.len() / OCTETS_AN_ELEMENT),
+                links: Vec::with_capacity(text.len() / OCTETS_A_CHILD),
+                truncated: false,
+            },
+            open: Vec::with_capacity(MAX_DEPTH),
             scopes: Vec::new(),
             nothing: Rc::from(""),
         };

@@ -1,10 +1,8 @@
 //! Writing SDP: answers, and the offers an SRS makes (RFC 7866 7.2). Plain CRLF, `s=-`, our address once at the
 //! session level.
 
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::fmt::{self, Write};
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +10,10 @@ use super::crypto::Crypto;
 use super::dtls::{OwnDtls, Side};
 use super::payload::{static_format, static_payload_type};
 use super::{AnswerPolicy, Decided, Decision, Description, Direction, Format, Media};
+use crate::text::{push_ip, push_number};
 
+/// What a description of two streams has room for at once.
+const ROOM: usize = 768;
 /// First dynamic payload type (RFC 3551 section 6).
 const FIRST_DYNAMIC: u8 = 96;
 /// Last payload type.
@@ -96,7 +97,7 @@ pub fn encode_answer(
                 };
                 open_lines(&mut out, &stream, Some(media), ports);
                 crypto_lines(&mut out, local.crypto(index));
-                local.dtls_lines(index, Side::Answerer).iter().for_each(|text| line(&mut out, format_args!("{text}")));
+                local.dtls_lines(index, Side::Answerer).iter().for_each(|text| line(&mut out, &[text]));
             }
             (_, _) => closed_lines(&mut out, &media.kind, &media.proto, &media.formats_raw, media.label.as_deref()),
         }
@@ -113,7 +114,7 @@ pub fn encode_offer(streams: &[OfferedStream], local: &LocalMedia, session_id: u
             Some(ports) => {
                 open_lines(&mut out, stream, None, ports);
                 crypto_lines(&mut out, local.crypto(index));
-                local.dtls_lines(index, Side::Offerer).iter().for_each(|text| line(&mut out, format_args!("{text}")));
+                local.dtls_lines(index, Side::Offerer).iter().for_each(|text| line(&mut out, &[text]));
             }
             None => {
                 let formats: Vec<String> = stream.formats.iter().map(|f| f.payload_type.to_string()).collect();
@@ -187,63 +188,73 @@ fn own_format(encoding: &str, dynamic: &mut impl Iterator<Item = u8>) -> Option<
 }
 
 fn session_lines(address: IpAddr, session_id: u64, version: u64, timing: &[String]) -> String {
-    let host = match address {
-        IpAddr::V4(v4) => format!("IN IP4 {v4}"),
-        IpAddr::V6(v6) => format!("IN IP6 {v6}"),
-    };
-    let mut out = format!("v=0\r\no=- {session_id} {version} {host}\r\ns=-\r\nc={host}\r\n");
+    let mut host = String::with_capacity(24);
+    host.push_str(if address.is_ipv4() { "IN IP4 " } else { "IN IP6 " });
+    push_ip(&mut host, address);
+    let mut out = String::with_capacity(ROOM);
+    out.push_str("v=0\r\no=- ");
+    push_number(&mut out, session_id);
+    out.push(' ');
+    push_number(&mut out, version);
+    for piece in [" ", &*host, "\r\ns=-\r\nc=", &*host, "\r\n"] {
+        out.push_str(piece);
+    }
     for value in timing {
-        line(&mut out, format_args!("t={value}"));
+        line(&mut out, &["t=", value]);
     }
     if timing.is_empty() {
-        line(&mut out, format_args!("t=0 0"));
+        line(&mut out, &["t=0 0"]);
     }
     out
 }
 
 /// `offered` lends its rtpmap lines, so that the peer reads the names as it wrote them.
 fn open_lines(out: &mut String, stream: &OfferedStream, offered: Option<&Media>, (rtp, rtcp): (u16, u16)) {
-    let payload_types = stream.formats.iter().map(|format| format.payload_type);
-    media_line(out, &stream.kind, rtp, &stream.proto, payload_types);
+    media_line(out, &stream.kind, rtp, &stream.proto, |out| {
+        for format in &stream.formats {
+            out.push(' ');
+            push_number(out, u64::from(format.payload_type));
+        }
+    });
     for format in &stream.formats {
         match offered_map(format, offered) {
-            Some(map) => line(out, format_args!("a=rtpmap:{map}")),
-            None => line(out, format_args!("a=rtpmap:{}", Map(format))),
+            Some(map) => line(out, &["a=rtpmap:", map]),
+            None => map_line(out, format),
         }
         if let Some(fmtp) = &format.fmtp {
-            line(out, format_args!("a=fmtp:{} {fmtp}", format.payload_type));
+            numbered_line(out, "a=fmtp:", u32::from(format.payload_type), &[" ", fmtp]);
         }
     }
     if let Some(ptime) = offered.and_then(|media| media.ptime) {
-        line(out, format_args!("a=ptime:{ptime}"));
+        numbered_line(out, "a=ptime:", ptime, &[]);
     }
     if stream.rtcp_mux {
-        line(out, format_args!("a=rtcp-mux"));
+        line(out, &["a=rtcp-mux"]);
     } else if rtp.checked_add(1) != Some(rtcp) {
-        line(out, format_args!("a=rtcp:{rtcp}"));
+        numbered_line(out, "a=rtcp:", u32::from(rtcp), &[]);
     }
     label_line(out, stream.label.as_deref());
-    line(out, format_args!("a={}", stream.direction));
+    line(out, &["a=", stream.direction.as_str()]);
 }
 
 /// RFC 4568 4. What is written holds our keys.
 fn crypto_lines(out: &mut String, lines: &[Crypto]) {
-    lines.iter().for_each(|crypto| line(out, format_args!("a=crypto:{}", crypto.encode())));
+    lines.iter().for_each(|crypto| line(out, &["a=crypto:", &crypto.encode()]));
 }
 
 /// RFC 3264 6: port 0, and at least one format.
 fn closed_lines(out: &mut String, kind: &str, proto: &str, formats: &[String], label: Option<&str>) {
-    match formats {
-        [] => media_line(out, kind, 0, proto, ["0"]),
-        formats => media_line(out, kind, 0, proto, formats),
-    }
+    media_line(out, kind, 0, proto, |out| match formats {
+        [] => out.push_str(" 0"),
+        formats => formats.iter().for_each(|format| [" ", format].iter().for_each(|piece| out.push_str(piece))),
+    });
     label_line(out, label);
-    line(out, format_args!("a=inactive"));
+    line(out, &["a=inactive"]);
 }
 
 fn label_line(out: &mut String, label: Option<&str>) {
     if let Some(label) = label {
-        line(out, format_args!("a=label:{label}"));
+        line(out, &["a=label:", label]);
     }
 }
 
@@ -254,45 +265,53 @@ fn offered_map<'m>(format: &Format, offered: Option<&'m Media>) -> Option<&'m st
     values.find(|value| is_of(value) == Some(format.payload_type) && value.contains('/'))
 }
 
-/// The value of a format's `rtpmap`.
-struct Map<'f>(&'f Format);
-
-impl fmt::Display for Map<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Format { payload_type, encoding, clock_rate, channels, .. } = self.0;
-        write!(f, "{payload_type} {encoding}/{clock_rate}")?;
-        if *channels > 1 { write!(f, "/{channels}") } else { Ok(()) }
+/// A format's `rtpmap` in our own spelling.
+fn map_line(out: &mut String, format: &Format) {
+    let start = out.len();
+    out.push_str("a=rtpmap:");
+    push_number(out, u64::from(format.payload_type));
+    for piece in [" ", &*format.encoding, "/"] {
+        out.push_str(piece);
     }
-}
-
-fn media_line<F: fmt::Display>(
-    out: &mut String,
-    kind: &str,
-    port: u16,
-    proto: &str,
-    formats: impl IntoIterator<Item = F>,
-) {
-    let start = out.len();
-    write(out, format_args!("m={kind} {port} {proto}"));
-    formats.into_iter().for_each(|format| write(out, format_args!(" {format}")));
+    push_number(out, u64::from(format.clock_rate));
+    if format.channels > 1 {
+        out.push('/');
+        push_number(out, u64::from(format.channels));
+    }
     end_line(out, start);
 }
 
-fn line(out: &mut String, text: fmt::Arguments<'_>) {
+/// `formats` writes them, each with the blank before it.
+fn media_line(out: &mut String, kind: &str, port: u16, proto: &str, formats: impl FnOnce(&mut String)) {
     let start = out.len();
-    write(out, text);
+    for piece in ["m=", kind, " "] {
+        out.push_str(piece);
+    }
+    push_number(out, u64::from(port));
+    out.push(' ');
+    out.push_str(proto);
+    formats(out);
     end_line(out, start);
 }
 
-fn write(out: &mut String, text: fmt::Arguments<'_>) {
-    // Memory takes all that is written to it.
-    let _ = out.write_fmt(text);
+fn line(out: &mut String, pieces: &[&str]) {
+    let start = out.len();
+    pieces.iter().for_each(|piece| out.push_str(piece));
+    end_line(out, start);
+}
+
+fn numbered_line(out: &mut String, name: &str, number: u32, rest: &[&str]) {
+    let start = out.len();
+    out.push_str(name);
+    push_number(out, u64::from(number));
+    rest.iter().for_each(|piece| out.push_str(piece));
+    end_line(out, start);
 }
 
 /// Ends the line that began at `start`. What came from the wire cannot hold a line end; a configured value cannot
 /// smuggle one in.
 fn end_line(out: &mut String, start: usize) {
-    if out.get(start..).is_some_and(|line| line.contains(['\r', '\n'])) {
+    if out.as_bytes().get(start..).is_some_and(|line| memchr::memchr2(b'\r', b'\n', line).is_some()) {
         let line = out.split_off(start);
         out.extend(line.chars().filter(|c| *c != '\r' && *c != '\n'));
     }

@@ -10,6 +10,8 @@ use core::net::IpAddr;
 use super::crypto::CryptoLine;
 use super::payload::{canonical_encoding, static_format};
 use super::{Description, Direction, DtlsAttributes, Format, Host, Media, Origin};
+use crate::sip::lines::lines;
+use crate::text::split_once;
 
 /// M-lines in one description; SRCs send up to 16.
 pub const MAX_MEDIA: usize = 64;
@@ -49,7 +51,11 @@ impl Description {
     pub fn parse(bytes: &[u8]) -> Result<Self, SdpError> {
         let text = core::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
         let text = text.trim_start_matches('\u{feff}').trim_start();
-        let mut lines = text.split('\n').map(|line| line.trim_end_matches(['\r', ' ', '\t', '\0']));
+        let mut lines = lines(text.as_bytes()).filter_map(|line| {
+            let is_end = |byte: &u8| matches!(byte, b'\r' | b' ' | b'\t' | 0);
+            let end = line.iter().rposition(|byte| !is_end(byte)).map_or(0, |last| last + 1);
+            core::str::from_utf8(line.get(..end)?).ok()
+        });
         match lines.next().and_then(split_line) {
             Some(('v', _)) => {}
             Some(_) | None => return Err(SdpError::NotSdp),
@@ -112,8 +118,9 @@ impl Media {
         let mut maps: Vec<(u8, &str)> = Vec::new();
         let mut params: Vec<(u8, &str)> = Vec::new();
         for (name, value) in &attributes {
-            let value = value.as_deref().unwrap_or("").trim();
-            match name.to_ascii_lowercase().as_str() {
+            let value = value.as_deref().unwrap_or("").trim_ascii();
+            let known = ["rtpmap", "fmtp", "label", "rtcp-mux", "rtcp", "ptime"];
+            match known.into_iter().find(|known| known.eq_ignore_ascii_case(name)).unwrap_or_default() {
                 "rtpmap" => maps.extend(numbered(value)),
                 "fmtp" => params.extend(numbered(value)),
                 "label" if self.label.is_none() && !value.is_empty() => self.label = Some(value.to_string()),
@@ -164,6 +171,9 @@ impl Media {
 
 /// `x=value`, with blanks around the `=` forgiven.
 fn split_line(line: &str) -> Option<(char, &str)> {
+    if let [letter @ b'a'..=b'z', b'=', ..] = line.as_bytes() {
+        return Some((char::from(*letter), line.get(2..)?));
+    }
     let (letter, value) = line.split_once('=')?;
     let mut letters = letter.trim().chars();
     let first = letters.next()?;
@@ -203,11 +213,11 @@ fn push_attribute(attributes: &mut Vec<(String, Option<String>)>, value: &str) {
     if attributes.len() >= MAX_ATTRIBUTES {
         return;
     }
-    let (name, value) = match value.split_once(':') {
+    let (name, value) = match split_once(value, b':') {
         Some((name, value)) => (name, Some(value.to_string())),
         None => (value, None),
     };
-    attributes.push((name.trim().to_string(), value));
+    attributes.push((name.trim_ascii().to_string(), value));
 }
 
 /// `IN IP4 192.0.2.1/127` (RFC 8866 5.7).
@@ -234,8 +244,8 @@ fn origin(value: &str) -> Origin {
 
 /// `0 PCMU/8000` -> (0, `PCMU/8000`).
 fn numbered(value: &str) -> Option<(u8, &str)> {
-    let (number, rest) = value.split_once([' ', '\t'])?;
-    Some((number.parse().ok()?, rest.trim()))
+    let (number, rest) = value.split_at(value.bytes().position(|byte| matches!(byte, b' ' | b'\t'))?);
+    Some((number.parse().ok()?, rest.trim_ascii()))
 }
 
 /// `opus/48000/2` (RFC 8866 6.6).

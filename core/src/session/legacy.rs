@@ -21,6 +21,9 @@ use crate::sip::message::Message;
 /// The type of what was translated. Its form is ours, so deviations in it are nobody's.
 pub(super) const TRANSLATED: &str = "application/rs-metadata+xml;translated";
 
+/// The parameter that names a bridge's call.
+const CALL: &str = "x-refci";
+
 /// A metadata body: its type, and it.
 type Part = (String, Vec<u8>);
 
@@ -64,8 +67,11 @@ pub struct Bridge {
 impl Bridge {
     /// Reads From. None for a bridge that does not name the call: nothing says what its dialog belongs to.
     pub fn of(message: &Message) -> Option<Self> {
-        let from = NameAddr::parse(message.header("From")?).ok()?;
-        let call = from.anywhere("x-refci").filter(|call| !call.is_empty())?;
+        // Hardly any has it: what is asked of every INVITE must not cost a parse.
+        let value = message.header("From")?;
+        value.as_bytes().windows(CALL.len()).find(|window| window.eq_ignore_ascii_case(CALL.as_bytes()))?;
+        let from = NameAddr::parse(value).ok()?;
+        let call = from.anywhere(CALL).filter(|call| !call.is_empty())?;
         let cluster = from.anywhere("x-nearendclusterid").unwrap_or(&from.uri.host);
         let device = from.anywhere("x-nearenddevice").unwrap_or_default();
         Some(Self { call: format!("{cluster} {call} {device}"), end: end_of(&from)? })

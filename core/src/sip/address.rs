@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::params::{Params, find};
 use super::uri::{Uri, UriError};
+use crate::text::{find as find_byte, split_once};
 
 /// A URI with a display name before it and parameters behind it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,28 +71,28 @@ pub(super) struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     pub(super) fn of(value: &'a str) -> Self {
-        let value = value.trim();
+        let value = value.trim_ascii();
         let name_end = if value.starts_with('"') { quoted_end(value) } else { Some(0) };
         let (name, rest) = value.split_at(name_end.unwrap_or(0));
-        let Some(open) = rest.find('<') else {
-            let (uri, params) = value.split_once(';').unwrap_or((value, ""));
+        let Some(open) = find_byte(rest, b'<') else {
+            let (uri, params) = split_once(value, b';').unwrap_or((value, ""));
             let well_formed = name.is_empty() && name_end.is_some();
-            return Self { display: "", uri: uri.trim(), params, well_formed };
+            return Self { display: "", uri: uri.trim_ascii(), params, well_formed };
         };
-        let display = value.get(..name.len() + open).unwrap_or("").trim();
+        let display = value.get(..name.len() + open).unwrap_or("").trim_ascii();
         let inside = rest.get(open + 1..).unwrap_or("");
         let bare = inside.trim_start_matches(['<', ' ', '\t']);
-        let (uri, params, closed) = match bare.split_once('>') {
+        let (uri, params, closed) = match split_once(bare, b'>') {
             Some((uri, params)) => (uri, params.trim_end_matches('>'), true),
             None => (bare, "", false),
         };
-        let touches = bare.len() == inside.len() && uri.trim_end() == uri;
-        Self { display, uri: uri.trim(), params, well_formed: name_end.is_some() && closed && touches }
+        let touches = bare.len() == inside.len() && uri.trim_ascii_end() == uri;
+        Self { display, uri: uri.trim_ascii(), params, well_formed: name_end.is_some() && closed && touches }
     }
 
     /// The `tag` parameter.
     pub(super) fn tag(&self) -> Option<&'a str> {
-        find(self.params.trim().trim_start_matches(';'), "tag").filter(|tag| !tag.is_empty())
+        find(self.params, "tag").filter(|tag| !tag.is_empty())
     }
 }
 

@@ -91,8 +91,8 @@ fn needed_headers(request: &Message, method: &Method) -> Result<(), Rejection> {
         return bad("Missing Via", "RFC 3261 8.1.1");
     }
     // Elements that are nothing but blanks count here: `Via: SIP/2.0/UDP a;;,;,,` is RFC 4475 3.1.2.1.
-    let vias = request.headers.fields("Via").flat_map(|field| super::params::split(&field.value, b','));
-    if vias.map(Via::parse).any(|via| via.is_err()) {
+    let mut vias = request.headers.fields("Via").flat_map(|field| super::params::split(&field.value, b','));
+    if !vias.all(Via::is_valid) {
         return bad("Bad Via", "RFC 3261 20.42");
     }
     for (name, reason, section) in [("From", "Bad From", "RFC 3261 20.20"), ("To", "Bad To", "RFC 3261 20.39")] {

@@ -8,82 +8,100 @@ use alloc::vec::Vec;
 use super::params;
 
 /// Names we know in the spelling of their RFCs: with their compact form (RFC 3261 7.3.3 and the registry), and
-/// whether the value is a list whose commas separate elements (RFC 3261 7.3.1).
+/// whether the value is a list whose commas separate elements (RFC 3261 7.3.1). Shortest first: see [`OF_LENGTH`].
 const KNOWN: &[(&str, Option<u8>, bool)] = &[
+    ("To", Some(b't'), false),
     ("Via", Some(b'v'), true),
     ("From", Some(b'f'), false),
-    ("To", Some(b't'), false),
-    ("Call-ID", Some(b'i'), false),
     ("CSeq", None, false),
-    ("Contact", Some(b'm'), true),
-    ("Content-Type", Some(b'c'), false),
-    ("Content-Length", Some(b'l'), false),
-    ("Max-Forwards", None, false),
-    ("Route", None, true),
-    ("Record-Route", None, true),
-    ("Require", None, true),
-    ("Supported", Some(b'k'), true),
-    ("Allow", None, true),
-    ("Accept", None, true),
-    ("Accept-Encoding", None, true),
-    ("Accept-Language", None, true),
-    ("Accept-Contact", Some(b'a'), true),
-    ("Alert-Info", None, true),
-    ("Allow-Events", Some(b'u'), true),
-    ("Authentication-Info", None, false),
-    ("Authorization", None, false),
-    ("Call-Info", None, true),
-    ("Cisco-Guid", None, false),
-    ("Content-Disposition", None, false),
-    ("Content-Encoding", Some(b'e'), true),
-    ("Content-ID", None, false),
-    ("Content-Language", None, true),
-    ("Content-Transfer-Encoding", None, false),
     ("Date", None, false),
-    ("Diversion", None, true),
-    ("Error-Info", None, true),
-    ("Event", Some(b'o'), false),
-    ("Expires", None, false),
-    ("Geolocation", None, true),
-    ("History-Info", None, true),
-    ("Identity", Some(b'y'), false),
-    ("Identity-Info", Some(b'n'), false),
-    ("In-Reply-To", None, true),
-    ("MIME-Version", None, false),
-    ("Min-Expires", None, false),
-    ("Min-SE", None, false),
-    ("Organization", None, false),
-    ("P-Asserted-Identity", None, true),
-    ("P-Associated-URI", None, true),
-    ("P-Preferred-Identity", None, true),
     ("Path", None, true),
-    ("Priority", None, false),
-    ("Privacy", None, false),
-    ("Proxy-Authenticate", None, false),
-    ("Proxy-Authorization", None, false),
-    ("Proxy-Require", None, true),
     ("RAck", None, false),
     ("RSeq", None, false),
+    ("Route", None, true),
+    ("Allow", None, true),
+    ("Event", Some(b'o'), false),
+    ("Accept", None, true),
+    ("Min-SE", None, false),
     ("Reason", None, true),
-    ("Recv-Info", None, true),
-    ("Refer-To", Some(b'r'), false),
-    ("Referred-By", Some(b'b'), false),
-    ("Reject-Contact", Some(b'j'), true),
-    ("Reply-To", None, false),
-    ("Request-Disposition", Some(b'd'), true),
-    ("Retry-After", None, false),
     ("Server", None, false),
-    ("Service-Route", None, true),
-    ("Session-Expires", Some(b'x'), false),
-    ("Session-ID", None, false),
+    ("Call-ID", Some(b'i'), false),
+    ("Contact", Some(b'm'), true),
+    ("Require", None, true),
+    ("Expires", None, false),
+    ("Privacy", None, false),
     ("Subject", Some(b's'), false),
-    ("Timestamp", None, false),
-    ("Unsupported", None, true),
-    ("User-Agent", None, false),
-    ("User-to-User", None, true),
-    ("WWW-Authenticate", None, false),
     ("Warning", None, true),
+    ("Identity", Some(b'y'), false),
+    ("Priority", None, false),
+    ("Refer-To", Some(b'r'), false),
+    ("Reply-To", None, false),
+    ("Supported", Some(b'k'), true),
+    ("Call-Info", None, true),
+    ("Diversion", None, true),
+    ("Recv-Info", None, true),
+    ("Timestamp", None, false),
+    ("Alert-Info", None, true),
+    ("Cisco-Guid", None, false),
+    ("Content-ID", None, false),
+    ("Error-Info", None, true),
+    ("Session-ID", None, false),
+    ("User-Agent", None, false),
+    ("Geolocation", None, true),
+    ("In-Reply-To", None, true),
+    ("Min-Expires", None, false),
+    ("Referred-By", Some(b'b'), false),
+    ("Retry-After", None, false),
+    ("Unsupported", None, true),
+    ("Content-Type", Some(b'c'), false),
+    ("Max-Forwards", None, false),
+    ("Record-Route", None, true),
+    ("Allow-Events", Some(b'u'), true),
+    ("History-Info", None, true),
+    ("MIME-Version", None, false),
+    ("Organization", None, false),
+    ("User-to-User", None, true),
+    ("Authorization", None, false),
+    ("Identity-Info", Some(b'n'), false),
+    ("Proxy-Require", None, true),
+    ("Service-Route", None, true),
+    ("Content-Length", Some(b'l'), false),
+    ("Accept-Contact", Some(b'a'), true),
+    ("Reject-Contact", Some(b'j'), true),
+    ("Accept-Encoding", None, true),
+    ("Accept-Language", None, true),
+    ("Session-Expires", Some(b'x'), false),
+    ("Content-Encoding", Some(b'e'), true),
+    ("Content-Language", None, true),
+    ("P-Associated-URI", None, true),
+    ("WWW-Authenticate", None, false),
+    ("Proxy-Authenticate", None, false),
+    ("Authentication-Info", None, false),
+    ("Content-Disposition", None, false),
+    ("P-Asserted-Identity", None, true),
+    ("Proxy-Authorization", None, false),
+    ("Request-Disposition", Some(b'd'), true),
+    ("P-Preferred-Identity", None, true),
+    ("Content-Transfer-Encoding", None, false),
 ];
+
+/// The longest of them.
+const LONGEST: usize = 25;
+
+/// Where the names of each length begin in [`KNOWN`]; those of the next length begin where they end.
+const OF_LENGTH: [usize; LONGEST + 2] = {
+    let mut starts = [0; LONGEST + 2];
+    let mut length = 0;
+    while length < starts.len() {
+        let mut row = 0;
+        while row < KNOWN.len() && KNOWN[row].0.len() < length {
+            row += 1;
+        }
+        starts[length] = row;
+        length += 1;
+    }
+    starts
+};
 
 /// One header field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,8 +172,7 @@ impl Headers {
 
     /// Each value of `name`: the elements of lists one by one, empty elements left out; other values whole.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        let known = KNOWN.iter().find(|(known, _, _)| known.eq_ignore_ascii_case(canonical_of(name)));
-        let is_list = known.is_some_and(|(_, _, list)| *list);
+        let is_list = row(canonical_of(name)).is_some_and(|(_, _, list)| *list);
         // No text holds 0xff, so what is no list stays whole.
         let separator = if is_list { b',' } else { 0xff };
         let values = self.fields(name).flat_map(move |header| params::split(&header.value, separator));
@@ -202,8 +219,13 @@ fn known(name: &str) -> Option<&'static str> {
         let letter = letter.to_ascii_lowercase();
         return KNOWN.iter().find(|(_, compact, _)| *compact == Some(letter)).map(|(long, _, _)| *long);
     }
-    let same = |long: &str| long.len() == name.len() && long.eq_ignore_ascii_case(name);
-    KNOWN.iter().find(|(long, _, _)| same(long)).map(|(long, _, _)| *long)
+    row(name).map(|(long, _, _)| *long)
+}
+
+/// What is known of a long name.
+fn row(name: &str) -> Option<&'static (&'static str, Option<u8>, bool)> {
+    let (from, to) = (OF_LENGTH.get(name.len())?, OF_LENGTH.get(name.len() + 1)?);
+    KNOWN.get(*from..*to)?.iter().find(|(long, _, _)| long.eq_ignore_ascii_case(name))
 }
 
 fn canonical(name: &str) -> Cow<'static, str> {
@@ -254,6 +276,7 @@ mod tests {
     #[test]
     fn every_known_name_is_reached_by_its_compact_form_only_once() {
         for (long, compact, _) in KNOWN {
+            assert_eq!(known(&long.to_ascii_uppercase()), Some(*long));
             let Some(compact) = compact else { continue };
             assert_eq!(known(core::str::from_utf8(&[*compact]).unwrap()), Some(*long));
         }

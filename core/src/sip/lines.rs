@@ -1,21 +1,8 @@
-//! Where lines end: eight bytes at a time, because every byte that arrives is looked at for it, some more than once.
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = 0x8080_8080_8080_8080;
+//! Where lines end.
 
 /// The place of the first line feed.
 pub(crate) fn line_feed(bytes: &[u8]) -> Option<usize> {
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (place, word) in words.iter().enumerate() {
-        // A byte of `word` that is a line feed is zero here; the lowest zero byte is the lowest that borrows.
-        let bits = u64::from_le_bytes(*word) ^ (ONES * u64::from(b'\n'));
-        let found = bits.wrapping_sub(ONES) & !bits & HIGHS;
-        if found != 0 {
-            return Some(place * 8 + usize::try_from(found.trailing_zeros() / 8).unwrap_or(0));
-        }
-    }
-    let start = bytes.len() - rest.len();
-    rest.iter().position(|byte| *byte == b'\n').map(|at| start + at)
+    memchr::memchr(b'\n', bytes)
 }
 
 /// The lines of `bytes` without their line feeds; the last is what follows the last one.

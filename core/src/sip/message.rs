@@ -14,6 +14,7 @@ use super::address::Parts;
 use super::params::separator_at;
 use super::parse;
 use super::uri::{NameAddr, Via};
+use crate::text::push_number;
 use core::net::SocketAddr;
 
 /// The largest message that is read, head and body: what a datagram can carry (RFC 3261 18.1.1).
@@ -156,14 +157,17 @@ impl Message {
                 put(&mut out, &[method.as_str().as_bytes(), b" ", uri.as_bytes(), b" SIP/2.0"]);
             }
             StartLine::Response { status, reason } => {
-                let status = alloc::format!("SIP/2.0 {status:03} ");
-                put(&mut out, &[status.as_bytes(), reason.as_bytes()]);
+                let mut line = String::from("SIP/2.0 ");
+                push_number(&mut line, u64::from(*status));
+                put(&mut out, &[line.as_bytes(), b" ", reason.as_bytes()]);
             }
         }
         for header in self.headers.iter().filter(|header| header.name != "Content-Length") {
             put(&mut out, &[header.name.as_bytes(), b": ", header.bytes()]);
         }
-        put(&mut out, &[alloc::format!("Content-Length: {}", self.body.len()).as_bytes()]);
+        let mut length = String::with_capacity(24);
+        push_number(&mut length, u64::try_from(self.body.len()).unwrap_or(u64::MAX));
+        put(&mut out, &[b"Content-Length: ", length.as_bytes()]);
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(&self.body);
         out
@@ -268,11 +272,12 @@ impl Message {
 
     /// CSeq, if it can be read (a number below 2^32 and a method).
     pub fn cseq(&self) -> Option<CSeq> {
-        let (number, method) = self.header("CSeq")?.split_once([' ', '\t'])?;
+        let value = self.header("CSeq")?;
+        let (number, method) = value.split_at(value.bytes().position(|byte| matches!(byte, b' ' | b'\t'))?);
         if !number.bytes().all(|b| b.is_ascii_digit()) {
             return None;
         }
-        let method = method.trim();
+        let method = method.trim_ascii();
         (!method.is_empty()).then_some(CSeq { number: number.parse().ok()?, method: Method::from(method) })
     }
 
@@ -322,7 +327,10 @@ impl Message {
             let (first, others) = value.split_at(separator_at(value, b',').unwrap_or(value.len()));
             let mut via = Via::parse(first).ok()?;
             if via.stamp(source) {
-                header.set(alloc::format!("{via}{others}"));
+                let mut stamped = String::with_capacity(value.len() + 48);
+                via.write(&mut stamped);
+                stamped.push_str(others);
+                header.set(stamped);
             }
             return Some(via);
         }
@@ -333,7 +341,7 @@ impl Message {
 /// One line of the head.
 fn put(out: &mut Vec<u8>, pieces: &[&[u8]]) {
     for piece in pieces {
-        if piece.contains(&b'\r') || piece.contains(&b'\n') {
+        if memchr::memchr2(b'\r', b'\n', piece).is_some() {
             out.extend(piece.iter().map(|&byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }));
         } else {
             out.extend_from_slice(piece);

@@ -1,8 +1,13 @@
 //! Parameters (`;name=value`), and the splitting of lists: what URIs, addresses, Via and media types share.
 
 use alloc::string::String;
-use core::fmt::{self, Write};
+use core::fmt;
 use serde::{Deserialize, Serialize};
+
+use crate::text::split_once;
+
+/// Room for what takes the place of what is removed: `received` and `rport` of a Via.
+const ROOM: usize = 40;
 
 /// Parameters, kept as they were written; looked up by scanning, so that a header of 30,000 semicolons costs no
 /// more than its own length.
@@ -13,8 +18,8 @@ pub struct Params(String);
 impl Params {
     /// From the text behind the first `;` (a leading `;` is allowed).
     pub fn parse(text: &str) -> Self {
-        let text = text.trim();
-        Self(String::from(text.strip_prefix(';').unwrap_or(text).trim()))
+        let text = text.trim_ascii();
+        Self(String::from(text.strip_prefix(';').unwrap_or(text).trim_ascii()))
     }
 
     /// The value of `name` without its quotes; empty where it has none.
@@ -36,17 +41,16 @@ impl Params {
     pub fn set(&mut self, name: &str, value: Option<&str>) {
         self.remove(name);
         match value {
-            Some(value) => self.push(name, format_args!("{value}")),
+            Some(value) => self.add(name).push_str(value),
             None => self.name(name),
         }
     }
 
-    /// Adds `name`, which is not there yet, at the end.
-    pub(super) fn push(&mut self, name: &str, value: fmt::Arguments<'_>) {
+    /// Adds `name`, which is not there yet, at the end; its value is to be written behind it.
+    pub(super) fn add(&mut self, name: &str) -> &mut String {
         self.name(name);
         self.0.push('=');
-        // Memory takes all that is written to it.
-        let _ = self.0.write_fmt(value);
+        &mut self.0
     }
 
     fn name(&mut self, name: &str) {
@@ -58,22 +62,36 @@ impl Params {
 
     /// Takes `name` out, each time it is there; whether it was.
     pub fn remove(&mut self, name: &str) -> bool {
-        if !self.has(name) {
-            return false;
-        }
-        let mut kept = String::with_capacity(self.0.len());
+        self.remove_each([name]) != [false]
+    }
+
+    /// Takes several out in one pass; which of them were there. Where none was, nothing changes.
+    pub(super) fn remove_each<const N: usize>(&mut self, names: [&str; N]) -> [bool; N] {
+        let mut found = [false; N];
+        let mut kept = String::with_capacity(self.0.len() + ROOM);
         for piece in split(&self.0, b';') {
             let (key, _) = pair(piece);
-            if key.is_empty() || key.eq_ignore_ascii_case(name) {
-                continue;
+            if let Some((_, found)) = names.iter().zip(&mut found).find(|(name, _)| key.eq_ignore_ascii_case(name)) {
+                *found = true;
+            } else if !key.is_empty() {
+                if !kept.is_empty() {
+                    kept.push(';');
+                }
+                kept.push_str(piece.trim_ascii());
             }
-            if !kept.is_empty() {
-                kept.push(';');
-            }
-            kept.push_str(piece.trim());
         }
-        self.0 = kept;
-        true
+        if found != [false; N] {
+            self.0 = kept;
+        }
+        found
+    }
+
+    /// Adds them to `out` as their `Display` shows them.
+    pub(super) fn write(&self, out: &mut String) {
+        if !self.0.is_empty() {
+            out.push(';');
+            out.push_str(&self.0);
+        }
     }
 
     /// Whether there are none.
@@ -110,9 +128,9 @@ fn value_of<'a>(piece: &'a str, name: &str) -> Option<&'a str> {
 }
 
 fn pair(piece: &str) -> (&str, Option<&str>) {
-    match piece.split_once('=') {
-        Some((name, value)) => (name.trim(), Some(unquote(value.trim()))),
-        None => (piece.trim(), None),
+    match split_once(piece, b'=') {
+        Some((name, value)) => (name.trim_ascii(), Some(unquote(value.trim_ascii()))),
+        None => (piece.trim_ascii(), None),
     }
 }
 
@@ -150,27 +168,29 @@ impl<'a> Iterator for Split<'a> {
 /// Where the first `separator` outside quotes and brackets stands. An opening bracket inside brackets counts as text,
 /// and so does a quote there.
 pub(super) fn separator_at(text: &str, separator: u8) -> Option<usize> {
-    let (mut quoted, mut escaped, mut bracketed) = (false, false, false);
-    for (at, byte) in text.bytes().enumerate() {
-        if quoted {
-            if escaped {
-                escaped = false;
-            } else if byte == b'\\' {
-                escaped = true;
-            } else if byte == b'"' {
-                quoted = false;
-            }
-            continue;
-        }
-        match byte {
-            b'<' => bracketed = true,
-            b'>' => bracketed = false,
-            b'"' if !bracketed => quoted = true,
-            byte if byte == separator && !bracketed => return Some(at),
-            _ => {}
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    loop {
+        at += memchr::memchr3(separator, b'"', b'<', bytes.get(at..)?)?;
+        match bytes.get(at)? {
+            b'"' => at = quote_end(bytes, at + 1)?,
+            b'<' => at += memchr::memchr(b'>', bytes.get(at..)?)? + 1,
+            _ => return Some(at),
         }
     }
-    None
+}
+
+/// Behind the quote that ends the quoted string around `from`.
+fn quote_end(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        match bytes.get(at)? {
+            b'"' => return Some(at + 1),
+            // What is escaped ends nothing.
+            _ => at += 2,
+        }
+    }
 }
 
 #[cfg(test)]

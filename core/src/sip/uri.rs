@@ -12,6 +12,7 @@ pub use super::params::Params;
 pub use super::via::Via;
 
 use super::Transport;
+use crate::text::{find, split_once};
 
 /// A URI. `sip` and `sips` are taken apart; a `tel` has its number in `user` and no host; of any other scheme all
 /// that follows the colon is in `host`.
@@ -60,7 +61,7 @@ impl core::error::Error for UriError {}
 impl Uri {
     /// Takes a URI apart. Unknown parameters and unescaped characters of the user part are borne.
     pub fn parse(text: &str) -> Result<Self, UriError> {
-        let (scheme, rest) = text.split_once(':').ok_or(UriError::NoScheme)?;
+        let (scheme, rest) = split_once(text, b':').ok_or(UriError::NoScheme)?;
         let first_is_letter = scheme.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
         if !first_is_letter || !scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)) {
             return Err(UriError::NoScheme);
@@ -72,7 +73,7 @@ impl Uri {
         match scheme.as_str() {
             "sip" | "sips" => parse_sip(scheme, rest),
             "tel" => {
-                let (number, params) = rest.split_once(';').unwrap_or((rest, ""));
+                let (number, params) = split_once(rest, b';').unwrap_or((rest, ""));
                 let user = Some(number.to_owned());
                 Ok(Self { scheme, user, params: Params::parse(params), ..Self::default() })
             }
@@ -111,24 +112,24 @@ impl Uri {
 
 fn parse_sip(scheme: String, rest: &str) -> Result<Uri, UriError> {
     // The user part may hold `;` and `?` (RFC 4475 3.1.1.9), so the `@` comes first.
-    let (user, rest) = match rest.split_once('@') {
+    let (user, rest) = match split_once(rest, b'@') {
         Some((user, rest)) => (Some(user.to_owned()), rest),
         None => (None, rest),
     };
-    let (rest, headers) = match rest.split_once('?') {
+    let (rest, headers) = match split_once(rest, b'?') {
         Some((rest, headers)) => (rest, Some(headers.to_owned())),
         None => (rest, None),
     };
-    let (host_port, params) = rest.split_once(';').unwrap_or((rest, ""));
+    let (host_port, params) = split_once(rest, b';').unwrap_or((rest, ""));
     let (host, port) = split_host_port(host_port)?;
     Ok(Uri { scheme, user, host: host.to_owned(), port, params: Params::parse(params), headers })
 }
 
 /// `host`, `host:port`, `[v6]`, `[v6]:port`.
 pub(super) fn split_host_port(text: &str) -> Result<(&str, Option<u16>), UriError> {
-    let (host, port) = match text.find(']') {
+    let (host, port) = match find(text, b']') {
         Some(at) => text.split_at(at + 1),
-        None => text.find(':').map_or((text, ""), |at| text.split_at(at)),
+        None => find(text, b':').map_or((text, ""), |at| text.split_at(at)),
     };
     let valid = match host.strip_prefix('[') {
         Some(inner) => inner.strip_suffix(']').is_some_and(|inner| v6(inner).is_some()),

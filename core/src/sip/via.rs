@@ -8,6 +8,7 @@ use core::net::{IpAddr, SocketAddr};
 use super::Transport;
 use super::params::{Params, separator_at};
 use super::uri::{UriError, host_ip, split_host_port};
+use crate::text::{push_ip, push_number, split_once};
 
 /// What a branch made by RFC 3261's rules begins with (8.1.1.7).
 pub(super) const COOKIE: &str = "z9hG4bK";
@@ -30,28 +31,16 @@ pub struct Via {
 impl Via {
     /// Takes one element of a Via header apart.
     pub fn parse(text: &str) -> Result<Self, UriError> {
-        let end = separator_at(text, b';').unwrap_or(text.len());
-        let (head, params) = text.split_at(end);
-        let mut pieces = head.splitn(3, '/').map(str::trim);
-        let (Some(name), Some(version), Some(rest)) = (pieces.next(), pieces.next(), pieces.next()) else {
-            return Err(UriError::NoScheme);
-        };
-        let (transport, sent_by) = rest.split_once([' ', '\t']).ok_or(UriError::BadHost)?;
-        if name.is_empty() || version.is_empty() || transport.is_empty() {
-            return Err(UriError::NoScheme);
-        }
-        let sent_by = sent_by.trim();
-        let blanks = [' ', '\t'];
-        let sent_by =
-            if sent_by.contains(blanks) { Cow::Owned(sent_by.replace(blanks, "")) } else { Cow::Borrowed(sent_by) };
-        let (host, port) = split_host_port(&sent_by)?;
-        Ok(Self {
-            protocol: alloc::format!("{name}/{version}"),
-            transport: String::from(transport),
-            host: String::from(host),
-            port,
-            params: Params::parse(params),
-        })
+        let pieces = Pieces::of(text)?;
+        let (host, port) = split_host_port(&pieces.sent_by)?;
+        let protocol = [pieces.name, "/", pieces.version].concat();
+        let (transport, host) = (String::from(pieces.transport), String::from(host));
+        Ok(Self { protocol, transport, host, port, params: Params::parse(pieces.params) })
+    }
+
+    /// Whether [`Via::parse`] can take it apart.
+    pub(super) fn is_valid(text: &str) -> bool {
+        Pieces::of(text).is_ok_and(|pieces| split_host_port(&pieces.sent_by).is_ok())
     }
 
     /// The branch, if it has one.
@@ -70,20 +59,15 @@ impl Via {
     /// (RFC 3261 18.2.1), and the port into an `rport` (RFC 3581 4). Whether that changed anything.
     pub fn stamp(&mut self, source: SocketAddr) -> bool {
         let ip = unmapped(source.ip());
-        let asked = self.params.has("rport");
         let says_so = host_ip(&self.host).is_some_and(|host| unmapped(host) == ip);
-        let mut changed = self.params.remove("received");
-        if asked {
-            self.params.remove("rport");
-        }
+        let [received, asked] = self.params.remove_each(["received", "rport"]);
         if asked || !says_so {
-            self.params.push("received", format_args!("{ip}"));
-            changed = true;
+            push_ip(self.params.add("received"), ip);
         }
         if asked {
-            self.params.push("rport", format_args!("{}", source.port()));
+            push_number(self.params.add("rport"), u64::from(source.port()));
         }
-        changed
+        received || asked || !says_so
     }
 
     /// Where a response goes, once stamped, when there is no connection to send it on (RFC 3261 18.2.2, RFC 3581 4).
@@ -108,13 +92,57 @@ fn unmapped(ip: IpAddr) -> IpAddr {
     ip.to_canonical()
 }
 
+/// An element as it stands, parameters with their first `;`.
+struct Pieces<'a> {
+    name: &'a str,
+    version: &'a str,
+    transport: &'a str,
+    sent_by: Cow<'a, str>,
+    params: &'a str,
+}
+
+impl<'a> Pieces<'a> {
+    fn of(text: &'a str) -> Result<Self, UriError> {
+        let end = separator_at(text, b';').unwrap_or(text.len());
+        let (head, params) = text.split_at(end);
+        let (name, rest) = split_once(head, b'/').ok_or(UriError::NoScheme)?;
+        let (version, rest) = split_once(rest, b'/').ok_or(UriError::NoScheme)?;
+        let (name, version, rest) = (name.trim_ascii(), version.trim_ascii(), rest.trim_ascii());
+        let is_blank = |byte: u8| matches!(byte, b' ' | b'\t');
+        let blank = rest.bytes().position(is_blank).ok_or(UriError::BadHost)?;
+        let (transport, sent_by) = rest.split_at(blank);
+        if name.is_empty() || version.is_empty() || transport.is_empty() {
+            return Err(UriError::NoScheme);
+        }
+        let sent_by = sent_by.trim_ascii();
+        let sent_by = if sent_by.bytes().any(is_blank) {
+            Cow::Owned(sent_by.replace([' ', '\t'], ""))
+        } else {
+            Cow::Borrowed(sent_by)
+        };
+        Ok(Self { name, version, transport, sent_by, params })
+    }
+}
+
+impl Via {
+    /// Adds it to `out`, as it goes on the wire.
+    pub(super) fn write(&self, out: &mut String) {
+        for piece in [&*self.protocol, "/", &*self.transport, " ", &*self.host] {
+            out.push_str(piece);
+        }
+        if let Some(port) = self.port {
+            out.push(':');
+            push_number(out, u64::from(port));
+        }
+        self.params.write(out);
+    }
+}
+
 impl fmt::Display for Via {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{} {}", self.protocol, self.transport, self.host)?;
-        if let Some(port) = self.port {
-            write!(f, ":{port}")?;
-        }
-        write!(f, "{}", self.params)
+        let mut out = String::new();
+        self.write(&mut out);
+        f.write_str(&out)
     }
 }
 

@@ -7,6 +7,7 @@ use alloc::string::String;
 use crate::sip::Method;
 use crate::sip::message::Message;
 use crate::sip::uri::Via;
+use crate::text::push_number;
 
 /// Names a server transaction: branch, sent-by and method; or what RFC 2543 had, for who makes no branches.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,7 +29,16 @@ impl MatchKey {
         let host = via.host.to_ascii_lowercase();
         let port = via.port.unwrap_or(0);
         Self(match via.rfc3261_branch() {
-            Some(branch) => format!("{branch}\n{host}:{port}\n{method}"),
+            Some(branch) => {
+                let mut key = String::with_capacity(branch.len() + host.len() + 24);
+                for piece in [branch, "\n", &*host, ":"] {
+                    key.push_str(piece);
+                }
+                push_number(&mut key, u64::from(port));
+                key.push('\n');
+                key.push_str(method.as_str());
+                key
+            }
             // To's tag is left out: an ACK has the one of our response, and else the rest suffices.
             None => format!(
                 "\n{}\n{host}:{port}\n{method}\n{}\n{}\n{}\n{}",
@@ -53,8 +63,15 @@ impl MergeKey {
         if matches!(method, Method::Ack | Method::Cancel) || request.to_tag().is_some() {
             return None;
         }
-        let (call_id, cseq) = (request.call_id()?, request.cseq()?);
-        Some(Self(format!("{}\n{call_id}\n{}\n{method}", request.from_tag()?, cseq.number)))
+        let (call_id, from_tag, cseq) = (request.call_id()?, request.from_tag()?, request.cseq()?);
+        let mut key = String::with_capacity(from_tag.len() + call_id.len() + 24);
+        for piece in [from_tag, "\n", call_id, "\n"] {
+            key.push_str(piece);
+        }
+        push_number(&mut key, u64::from(cseq.number));
+        key.push('\n');
+        key.push_str(method.as_str());
+        Some(Self(key))
     }
 }
 

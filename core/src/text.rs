@@ -1,0 +1,80 @@
+//! Texts searched and numbers written without the machinery of `core::str::pattern` and `core::fmt`, which costs more
+//! than the work on texts as short as those of a message.
+
+use alloc::string::String;
+use core::fmt::Write;
+use core::net::IpAddr;
+
+/// Where `byte`, which is ASCII, first stands.
+pub(crate) fn find(text: &str, byte: u8) -> Option<usize> {
+    memchr::memchr(byte, text.as_bytes())
+}
+
+/// What stands before and behind the first `byte`, which is ASCII.
+pub(crate) fn split_once(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = find(text, byte)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
+/// Adds `number` in decimal digits.
+pub(crate) fn push_number(out: &mut String, number: u64) {
+    // The largest has 20 digits.
+    let (mut digits, mut left, mut start) = ([0_u8; 20], number, 20);
+    loop {
+        start -= 1;
+        if let Some(digit) = digits.get_mut(start) {
+            *digit = b'0' + u8::try_from(left % 10).unwrap_or(0);
+        }
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    out.push_str(digits.get(start..).and_then(|digits| core::str::from_utf8(digits).ok()).unwrap_or_default());
+}
+
+/// Adds an address as `IpAddr` shows itself.
+pub(crate) fn push_ip(out: &mut String, ip: IpAddr) {
+    match ip {
+        IpAddr::V4(v4) => {
+            for (place, octet) in v4.octets().into_iter().enumerate() {
+                if place > 0 {
+                    out.push('.');
+                }
+                push_number(out, u64::from(octet));
+            }
+        }
+        IpAddr::V6(v6) => {
+            // Memory takes all that is written to it.
+            let _ = write!(out, "{v6}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn they_do_what_the_standard_library_does(text in "[a:é ]{0,40}", number: u64, ip: IpAddr) {
+            prop_assert_eq!(split_once(&text, b':'), text.split_once(':'));
+            prop_assert_eq!(find(&text, b':'), text.find(':'));
+            let mut out = "x".to_string();
+            push_number(&mut out, number);
+            push_ip(&mut out, ip);
+            prop_assert_eq!(out, alloc::format!("x{number}{ip}"));
+        }
+    }
+
+    #[test]
+    fn the_ends_of_numbers() {
+        for number in [0, 9, 10, u64::MAX] {
+            let mut out = String::new();
+            push_number(&mut out, number);
+            assert_eq!(out, number.to_string());
+        }
+    }
+}
