@@ -36,6 +36,7 @@ bench: compiler peers ## Benchmarks
 
 soak: compiler peers ## The tests that take hours
 	SIPREC_SOAK=1 $(CARGO) test --release --locked --test crash --test robustness $(ARGS) -- --nocapture --test-threads=1
+	$(CARGO) test --release --locked --test soak -- --ignored --nocapture --test-threads=1
 	.ci/mutants $(MUTANTS)
 
 build: compiler ## The release binary: target/release/siprec

@@ -129,6 +129,16 @@ impl Recording {
         found.into_iter().filter(|p| p.extension().is_some_and(|e| e == "pcapng")).collect()
     }
 
+    /// Its files, its journal and its sidecar are gone.
+    pub fn delete(&self) {
+        for file in self.list("/files") {
+            let _ = std::fs::remove_file(self.beside(file["name"].as_str().unwrap_or("")));
+        }
+        let journal = self.data.join(self.text("/journal/path"));
+        let _ = if journal.is_dir() { std::fs::remove_dir_all(&journal) } else { std::fs::remove_file(&journal) };
+        let _ = std::fs::remove_file(&self.path);
+    }
+
     /// Each file as the sidecar says: there, so big, with this digest and so many frames.
     pub fn file_faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
