@@ -28,17 +28,20 @@ struct Srs {
 impl Srs {
     /// Plays `testdata/sipp/NAME.xml`, its keys filled in.
     fn start(name: &str, tcp: bool, keys: &[(&str, &str)], scratch: &Path) -> Self {
-        let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("testdata/sipp/{name}.xml"));
         let at = free_address();
         let sink = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = sink.local_addr().unwrap().port().to_string();
+        let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("testdata/sipp/{name}.xml"));
+        // SIPp's own -key does not reach a status line.
+        let text = [&[("sink", port.as_str())], keys].concat().iter().fold(
+            std::fs::read_to_string(scenario).unwrap(),
+            |text, (key, value)| text.replace(&format!("[{key}]"), value),
+        );
+        std::fs::write(scratch.join("scenario.xml"), text).unwrap();
         let mut command = Command::new("sipp");
-        command.arg("-sf").arg(scenario).args(["-i", "127.0.0.1", "-p", &at.port().to_string(), "-m", "1"]);
+        command.args(["-sf", "scenario.xml"]).args(["-i", "127.0.0.1", "-p", &at.port().to_string(), "-m", "1"]);
         command.args(["-t", if tcp { "t1" } else { "u1" }, "-nostdin", "-timeout", "60s", "-timeout_error"]);
         command.args(["-trace_err", "-trace_msg", "-message_file", "messages", "-trace_logs", "-log_file", "log"]);
-        command.args(["-key", "sink", &sink.local_addr().unwrap().port().to_string()]);
-        for (key, value) in keys {
-            command.args(["-key", key, value]);
-        }
         let screen = std::fs::File::create(scratch.join("screen")).unwrap();
         let sipp = command.current_dir(scratch).stdin(Stdio::null()).stdout(screen).stderr(Stdio::null()).spawn();
         let mut srs = Self { sipp: sipp.unwrap(), at, scratch: scratch.into(), sink };
@@ -209,4 +212,5 @@ fn a_challenge_without_a_user_is_reported() {
     let keys = [("status", "401 Unauthorized"), ("line", line)];
     let (code, report, _) = Srs::start("srs-refuse", false, &keys, scratch.path()).called("", &[]);
     assert_eq!((code, &report["ends"]), (1, &json!({ "401 Unauthorized": 1 })), "{report}");
+    assert_eq!(report["remarks"], json!({ "the server asks for a user and a password (--user)": 1 }));
 }

@@ -8,7 +8,6 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -23,7 +22,7 @@ use siprec_core::session::client::{CallNumber, Destination};
 
 use super::legs::Leg;
 use super::options::Impairments;
-use super::pacing::Lateness;
+use super::pacing::{Lateness, Running};
 use super::stream::{Sent, Source, Step, Stream};
 
 /// The epoll set's names for what is not a stream.
@@ -33,6 +32,8 @@ const TIMER: u64 = u64::MAX - 1;
 const EVENTS: usize = 64;
 /// Packets sent before orders are looked at again.
 const BURST: usize = 256;
+/// What is due within this time of each other is sent at once: a sleep a packet would cost more than the packet.
+const NAP: Duration = Duration::from_micros(100);
 /// A report is no longer.
 const REPORT_BYTES: usize = 2048;
 
@@ -50,12 +51,6 @@ pub(super) enum Order {
 pub(super) struct Played {
     pub(super) call: CallNumber,
     pub(super) lines: Vec<Sent>,
-}
-
-/// Counted while it runs, for the progress line.
-#[derive(Debug, Default)]
-pub(super) struct Running {
-    pub(super) packets: AtomicU64,
 }
 
 /// The signalling's end of a worker.
@@ -162,11 +157,11 @@ impl Sending {
 
     /// Sends what is due; whether more may be.
     fn send_due(&mut self) -> bool {
-        let mut sent = 0;
+        let (mut sent, mut latest) = (0, 0);
         for _ in 0..BURST {
             let now = self.now();
             if self.due.peek().is_none_or(|Reverse((at, _, _))| *at > now) {
-                self.running.packets.fetch_add(sent, Ordering::Relaxed);
+                self.running.add(sent, latest);
                 return false;
             }
             let Some(Reverse((at, id, due))) = self.due.pop() else { break };
@@ -197,11 +192,12 @@ impl Sending {
             };
             if let Some(packet) = packet {
                 self.lateness.add(Duration::from_nanos(now - at));
+                latest = latest.max(now - at);
                 stream.send(&packet);
                 sent += 1;
             }
         }
-        self.running.packets.fetch_add(sent, Ordering::Relaxed);
+        self.running.add(sent, latest);
         true
     }
 
@@ -209,7 +205,7 @@ impl Sending {
     fn sleep(&mut self) {
         const LONGEST: Duration = Duration::from_secs(1);
         let next = self.due.peek().map(|Reverse((at, _, _))| Duration::from_nanos(at.saturating_sub(self.now())));
-        let wait = next.unwrap_or(LONGEST).clamp(Duration::from_micros(1), LONGEST);
+        let wait = next.unwrap_or(LONGEST).clamp(NAP, LONGEST);
         // Neither can fail with a time that is neither zero nor out of range.
         let _ = self.timer.set(Expiration::OneShot(wait.into()), TimerSetTimeFlags::empty());
         let mut events = [EpollEvent::empty(); EVENTS];
@@ -233,14 +229,11 @@ impl Sending {
             Order::Play { call, lines, impairments, speed } => {
                 let start = self.now();
                 for (leg, source, random) in lines {
-                    let mut stream = Stream::new(leg, source, impairments, random, start, speed);
+                    let mut stream = Stream::new(leg, source, impairments, random, speed);
                     let id = self.next_stream;
                     self.next_stream += 1;
                     // Without it only the server's reports are not heard.
                     let _ = self.epoll.add(stream.rtcp(), EpollEvent::new(EpollFlags::EPOLLIN, id));
-                    if let Some(at) = stream.due() {
-                        self.due.push(Reverse((at, id, Due::Packet)));
-                    }
                     if let Some(at) = stream.next_report(start) {
                         self.due.push(Reverse((at, id, Due::Report)));
                     }
@@ -249,9 +242,13 @@ impl Sending {
                 }
             }
             Order::Aim { call, destinations } => {
+                let now = self.now();
                 for (id, destination) in self.calls.get(&call).into_iter().flatten().zip(destinations) {
-                    if let Some(stream) = self.streams.get_mut(id) {
-                        stream.aim(destination);
+                    let Some(stream) = self.streams.get_mut(id) else { continue };
+                    // It begins when it is first told where to go.
+                    let first = stream.aim(destination, now);
+                    if let Some(at) = stream.due().filter(|_| first) {
+                        self.due.push(Reverse((at, *id, Due::Packet)));
                     }
                 }
             }

@@ -61,7 +61,7 @@ pub(super) struct Stream {
     source: Source,
     impairments: Impairments,
     random: Random,
-    /// Nanoseconds of the worker's clock when the call was answered.
+    /// Nanoseconds of the worker's clock when it was first told where to go: at the answer.
     start: u64,
     speed: f64,
     next: u64,
@@ -92,7 +92,6 @@ impl Stream {
         source: Source,
         impairments: Impairments,
         mut random: Random,
-        start: u64,
         speed: f64,
     ) -> Self {
         let (ssrc, first) = (random.next_u32(), random.next_u32());
@@ -103,7 +102,7 @@ impl Stream {
             source,
             impairments,
             random,
-            start,
+            start: 0,
             speed,
             next: 0,
             ssrc,
@@ -118,9 +117,13 @@ impl Stream {
         }
     }
 
-    /// Where packets go from now on.
-    pub(super) fn aim(&mut self, destination: Destination) {
+    /// Where packets go from now on; whether this is the first that is known of it, and the stream begins.
+    pub(super) fn aim(&mut self, destination: Destination, now: u64) -> bool {
         let before = self.destination.as_ref();
+        let first = before.is_none();
+        if first {
+            self.start = now;
+        }
         if destination.key.as_ref() != before.and_then(|before| before.key.as_ref()) {
             self.sender = destination
                 .key
@@ -136,6 +139,7 @@ impl Stream {
             self.aimed_at = self.leg.rtp.connect(rtp).is_ok().then_some(rtp);
         }
         self.destination = Some(destination);
+        first
     }
 
     /// When the next packet is due; `None` when the file is over.
