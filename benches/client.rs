@@ -32,6 +32,8 @@ const BUDGET: f64 = 100_000.0;
 const PUNCTUAL_MS: f64 = 1.0;
 /// Calls as fast as life: 50,000 packets a second, and 100,000.
 const PACED: [u32; 2] = [500, 1_000];
+/// Begun a second.
+const RATE: &str = "500";
 /// Calls of the run that is as fast as can be, and how many times as fast as life it would be.
 const MOST: (u32, u32) = (250, 100);
 const LEGS: u32 = 2;
@@ -107,11 +109,11 @@ fn run(server: &Server, name: &str, calls: u32, speed: u32, seconds: u32, bare: 
     let before = (cpu(UsageWho::RUSAGE_CHILDREN)?, server.received.load(Ordering::Relaxed));
     let output = Command::new(env!("CARGO_BIN_EXE_siprec"))
         .args(["replay", "--json", "--to", &format!("sip:{}", server.at), "--calls", &calls.to_string()])
-        .args(["--rate", "1000", "--speed", &speed.to_string(), "--duration", &seconds.to_string()])
+        .args(["--rate", RATE, "--speed", &speed.to_string(), "--duration", &seconds.to_string()])
         .stdin(Stdio::null())
         .output()?;
-    let report: Value = serde_json::from_slice(&output.stdout)
-        .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
+    let report: Value =
+        serde_json::from_slice(&output.stdout).with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
     ensure!(output.status.success(), "{report}");
     let of = |what: &str| report.pointer(what).and_then(Value::as_f64).unwrap_or_default();
     let each = (cpu(UsageWho::RUSAGE_CHILDREN)? - before.0).as_nanos() as f64 / of("/rtp/packets");
@@ -210,7 +212,8 @@ fn answer(signalling: &UdpSocket, sinks: &[SocketAddr], over: &AtomicBool) -> an
             "INVITE" => {
                 let line = |n: usize| format!("m=audio {} RTP/AVP 8\r\na=recvonly\r\n", sinks[n % SINKS].port());
                 let host = "IN IP4 127.0.0.1";
-                sdp = format!("v=0\r\no=- 1 1 {host}\r\ns=-\r\nc={host}\r\nt=0 0\r\n{}{}", line(calls), line(calls + 1));
+                sdp =
+                    format!("v=0\r\no=- 1 1 {host}\r\ns=-\r\nc={host}\r\nt=0 0\r\n{}{}", line(calls), line(calls + 1));
                 calls += 2;
             }
             _ => {}

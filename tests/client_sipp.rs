@@ -33,10 +33,12 @@ impl Srs {
         let port = sink.local_addr().unwrap().port().to_string();
         let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("testdata/sipp/{name}.xml"));
         // SIPp's own -key does not reach a status line.
-        let text = [&[("sink", port.as_str())], keys].concat().iter().fold(
-            std::fs::read_to_string(scenario).unwrap(),
-            |text, (key, value)| text.replace(&format!("[{key}]"), value),
-        );
+        let text = [&[("sink", port.as_str())], keys]
+            .concat()
+            .iter()
+            .fold(std::fs::read_to_string(scenario).unwrap(), |text, (key, value)| {
+                text.replace(&format!("[{key}]"), value)
+            });
         std::fs::write(scratch.join("scenario.xml"), text).unwrap();
         let mut command = Command::new("sipp");
         command.args(["-sf", "scenario.xml"]).args(["-i", "127.0.0.1", "-p", &at.port().to_string(), "-m", "1"]);
@@ -121,7 +123,8 @@ fn held_and_changed(tcp: bool) {
     assert!(heard.packets as u64 >= sent, "{} of {sent}", heard.packets);
     let Some(file) = capture.stop() else { return };
     support::assert_no_faults(&tshark::doubts(&file, sip, "sip or sdp or mime_multipart or rtp or rtcp"));
-    let requests: Vec<String> = tshark::sip_lines(&file, sip).into_iter().filter(|l| !l.starts_with("SIP/2.0")).collect();
+    let requests: Vec<String> =
+        tshark::sip_lines(&file, sip).into_iter().filter(|l| !l.starts_with("SIP/2.0")).collect();
     let methods: Vec<&str> = requests.iter().filter_map(|line| line.split(' ').next()).collect();
     let expected = ["INVITE", "ACK", "INVITE", "ACK", "INVITE", "ACK", "INVITE", "ACK", "BYE"];
     assert_eq!(methods, expected, "{requests:?}");

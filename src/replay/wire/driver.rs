@@ -326,15 +326,16 @@ impl Driver {
 
     fn answered(&mut self, call: CallNumber, after: Duration) {
         self.tally.answered(after);
-        let now = self.now().monotonic.0;
+        let at = Instant::now();
         let Some(live) = self.live.get_mut(&call) else { return };
         let (lines, deeds) = (std::mem::take(&mut live.lines), std::mem::take(&mut live.deeds));
         live.playing = true;
         self.playing += 1;
         let Options { impairments, speed, .. } = self.options;
-        self.order(call, Order::Play { call, lines, impairments, speed });
+        self.order(call, Order::Play { call, at, lines, impairments, speed });
         for (after, deed) in deeds {
-            self.schedule(now + nanos(after), call, Task::Deed(deed));
+            let due = nanos(at - self.epoch).saturating_add(nanos(after));
+            self.schedule(due, call, Task::Deed(deed));
         }
     }
 

@@ -34,13 +34,15 @@ const EVENTS: usize = 64;
 const BURST: usize = 256;
 /// What is due within this time of each other is sent at once: a sleep a packet would cost more than the packet.
 const NAP: Duration = Duration::from_micros(100);
+/// At a call's end what is late by less is sent all the same.
+const CATCH_UP: Duration = Duration::from_millis(100);
 /// A report is no longer.
 const REPORT_BYTES: usize = 2048;
 
 /// What the signalling wants.
 pub(super) enum Order {
-    /// A call was answered: its lines begin.
-    Play { call: CallNumber, lines: Vec<(Leg, Source, Random)>, impairments: Impairments, speed: f64 },
+    /// A call was answered then: its lines begin.
+    Play { call: CallNumber, at: Instant, lines: Vec<(Leg, Source, Random)>, impairments: Impairments, speed: f64 },
     /// Where its lines go from now on.
     Aim { call: CallNumber, destinations: Vec<Destination> },
     /// The call is over.
@@ -152,7 +154,7 @@ impl Sending {
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        nanos(self.epoch.elapsed())
     }
 
     /// Sends what is due; whether more may be.
@@ -201,6 +203,18 @@ impl Sending {
         true
     }
 
+    /// The end may overtake the last packets, which were due with it; what is a machine's overload is not made good.
+    fn catch_up(&mut self, stream: &mut Stream) {
+        let end = self.now();
+        let since = end.saturating_sub(nanos(CATCH_UP));
+        while let Some(at) = stream.due().filter(|at| (since..=end).contains(at)) {
+            if let Step::Now(packet) | Step::Later(_, packet) = stream.step(at) {
+                self.lateness.add(Duration::from_nanos(end - at));
+                stream.send(&packet);
+            }
+        }
+    }
+
     /// Until the next packet is due, a report comes, or an order.
     fn sleep(&mut self) {
         const LONGEST: Duration = Duration::from_secs(1);
@@ -226,10 +240,10 @@ impl Sending {
 
     fn order(&mut self, order: Order) {
         match order {
-            Order::Play { call, lines, impairments, speed } => {
-                let start = self.now();
+            Order::Play { call, at, lines, impairments, speed } => {
+                let start = nanos(at.saturating_duration_since(self.epoch));
                 for (leg, source, random) in lines {
-                    let mut stream = Stream::new(leg, source, impairments, random, speed);
+                    let mut stream = Stream::new(leg, source, impairments, random, start, speed);
                     let id = self.next_stream;
                     self.next_stream += 1;
                     // Without it only the server's reports are not heard.
@@ -242,11 +256,10 @@ impl Sending {
                 }
             }
             Order::Aim { call, destinations } => {
-                let now = self.now();
                 for (id, destination) in self.calls.get(&call).into_iter().flatten().zip(destinations) {
                     let Some(stream) = self.streams.get_mut(id) else { continue };
-                    // It begins when it is first told where to go.
-                    let first = stream.aim(destination, now);
+                    // What is due before anybody knows where it goes would be lost.
+                    let first = stream.aim(destination);
                     if let Some(at) = stream.due().filter(|_| first) {
                         self.due.push(Reverse((at, *id, Due::Packet)));
                     }
@@ -256,6 +269,7 @@ impl Sending {
                 let mut lines = Vec::new();
                 for id in self.calls.remove(&call).unwrap_or_default() {
                     let Some(mut stream) = self.streams.remove(&id) else { continue };
+                    self.catch_up(&mut stream);
                     let mut buffer = [0; REPORT_BYTES];
                     stream.hear(&mut buffer);
                     stream.report(wall_ns(), true);
@@ -266,6 +280,10 @@ impl Sending {
             }
         }
     }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn wall_ns() -> u64 {

@@ -61,7 +61,7 @@ pub(super) struct Stream {
     source: Source,
     impairments: Impairments,
     random: Random,
-    /// Nanoseconds of the worker's clock when it was first told where to go: at the answer.
+    /// Nanoseconds of the worker's clock when the call was answered.
     start: u64,
     speed: f64,
     next: u64,
@@ -92,6 +92,7 @@ impl Stream {
         source: Source,
         impairments: Impairments,
         mut random: Random,
+        start: u64,
         speed: f64,
     ) -> Self {
         let (ssrc, first) = (random.next_u32(), random.next_u32());
@@ -102,7 +103,7 @@ impl Stream {
             source,
             impairments,
             random,
-            start: 0,
+            start,
             speed,
             next: 0,
             ssrc,
@@ -117,13 +118,10 @@ impl Stream {
         }
     }
 
-    /// Where packets go from now on; whether this is the first that is known of it, and the stream begins.
-    pub(super) fn aim(&mut self, destination: Destination, now: u64) -> bool {
+    /// Where packets go from now on; whether that was not known before.
+    pub(super) fn aim(&mut self, destination: Destination) -> bool {
         let before = self.destination.as_ref();
         let first = before.is_none();
-        if first {
-            self.start = now;
-        }
         if destination.key.as_ref() != before.and_then(|before| before.key.as_ref()) {
             self.sender = destination
                 .key
