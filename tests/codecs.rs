@@ -22,7 +22,7 @@ fn ffmpeg(folder: &Path, arguments: &[&str]) {
     assert!(output.status.success(), "ffmpeg {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn state(encoding: &str, clock_rate: u32, channels: u8, sample_rate: u32) -> State {
+fn state(encoding: &'static str, clock_rate: u32, channels: u8, sample_rate: u32) -> State {
     let format = Format { payload_type: 96, encoding: encoding.into(), clock_rate, channels, fmtp: None };
     match Coding::of(&format) {
         Coding::Audio(decoder) => decoder.state(sample_rate).expect("a decoder with memory"),

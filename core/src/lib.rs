@@ -11,6 +11,7 @@ extern crate alloc;
 extern crate std;
 
 mod text;
+mod long_key;
 pub mod time;
 pub mod seed;
 pub mod node_key;

@@ -139,9 +139,12 @@ impl fmt::Display for NotAnId {
 
 impl Serialize for Seed {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 0xf)]);
-        let text: String = self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect();
-        s.serialize_str(&text)
+        let digit = |nibble: u8| DIGITS[usize::from(nibble & 0xf)];
+        let mut text = [0; 64];
+        for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
+            *pair = [digit(byte >> 4), digit(byte)];
+        }
+        s.serialize_str(core::str::from_utf8(&text).unwrap_or_default())
     }
 }
 

@@ -255,11 +255,11 @@ mod tests {
     use super::*;
     use alloc::vec;
 
-    fn format(encoding: &str, clock_rate: u32, channels: u8) -> Format {
+    fn format(encoding: &'static str, clock_rate: u32, channels: u8) -> Format {
         Format { payload_type: 96, encoding: encoding.into(), clock_rate, channels, fmtp: None }
     }
 
-    fn decoder(encoding: &str, clock_rate: u32, channels: u8) -> Decoder {
+    fn decoder(encoding: &'static str, clock_rate: u32, channels: u8) -> Decoder {
         match Coding::of(&format(encoding, clock_rate, channels)) {
             Coding::Audio(decoder) => decoder,
             other @ (Coding::Inaudible | Coding::Unknown) => panic!("{encoding}: {other:?}"),

@@ -408,7 +408,7 @@ proptest::proptest! {
 fn digits_are_masked_or_emptied_before_they_are_kept_and_no_packet_is_lost_by_it() {
     let with = |digits| {
         let mut settings = settings();
-        let format = |payload_type, encoding: &str| Format {
+        let format = |payload_type, encoding: &'static str| Format {
             payload_type,
             encoding: encoding.into(),
             clock_rate: 8_000,

@@ -4,6 +4,7 @@
 //! vendor's data and is kept as it stands.
 
 use alloc::collections::BTreeMap;
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cell::Cell;
@@ -172,7 +173,8 @@ impl<'a> Reader<'a, '_> {
 
     pub(super) fn is_ours(&self, node: &Node<'_>) -> bool {
         let namespace = &*node.namespace;
-        namespace.is_empty()
+        self.tree.root().is_some_and(|root| Rc::ptr_eq(&root.namespace, &node.namespace))
+            || namespace.is_empty()
             || namespace == self.document.dialect.namespace
             || FAMILY.iter().any(|known| namespace.starts_with(known))
     }
@@ -466,7 +468,10 @@ pub(super) fn short(text: &str) -> String {
 
 /// `sipSessionID` is often folded over lines; nothing in it has blanks (RFC 7865 6.3.1).
 fn without_blanks(text: &str) -> String {
-    text.chars().filter(|c| !c.is_whitespace()).collect()
+    if text.bytes().any(|byte| byte.is_ascii_whitespace() || !byte.is_ascii()) {
+        return text.chars().filter(|c| !c.is_whitespace()).collect();
+    }
+    text.to_string()
 }
 
 /// One id names one element (RFC 7865 6.10), and is a UUID in base64.

@@ -277,7 +277,7 @@ fn choose(offered: &[Format], policy: &AnswerPolicy) -> Vec<Format> {
 fn offered(media: &Media) -> String {
     let names = media.formats_raw.iter().map(|raw| {
         let named = media.formats.iter().find(|f| f.payload_type.to_string() == *raw);
-        named.map_or_else(|| raw.clone(), |f| f.encoding.clone())
+        named.map_or_else(|| raw.clone(), |f| f.encoding.to_string())
     });
     names.collect::<Vec<_>>().join(", ")
 }

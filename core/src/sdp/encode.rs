@@ -396,7 +396,7 @@ mod tests {
         let local = LocalMedia { address: "192.0.2.9".parse().unwrap(), ports, crypto: Vec::new(), dtls: Vec::new() };
         let offer = encode_offer(&fresh_offer(&policy, 2), &local, 1, 1);
         let offer = Description::parse(&offer).unwrap();
-        let named: Vec<_> = offer.media[1].formats.iter().map(|f| (f.payload_type, f.encoding.as_str())).collect();
+        let named: Vec<_> = offer.media[1].formats.iter().map(|f| (f.payload_type, f.encoding.as_ref())).collect();
         assert_eq!(named, [(96, "opus"), (8, "PCMA"), (0, "PCMU"), (9, "G722"), (97, "telephone-event")]);
         assert_eq!((offer.media.len(), offer.media[0].direction), (2, Direction::RecvOnly));
     }

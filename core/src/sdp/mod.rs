@@ -18,6 +18,7 @@ pub use encode::{LocalMedia, OfferedStream, encode_answer, encode_offer, fresh_o
 pub use parse::{MAX_MEDIA, SdpError};
 pub use payload::{canonical_encoding, is_known_audio, is_supplementary, static_format};
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -32,7 +33,7 @@ pub struct Format {
     /// RTP payload type.
     pub payload_type: u8,
     /// Encoding name in its registered spelling: `PCMA`, `L16`, `telephone-event`.
-    pub encoding: String,
+    pub encoding: Cow<'static, str>,
     /// RTP clock rate, Hz.
     pub clock_rate: u32,
     /// Channels, 1 where the rtpmap names none.

@@ -292,7 +292,7 @@ mod tests {
         assert_eq!(sdp.origin.version, "2");
         assert_eq!(sdp.media.len(), 2, "what follows the empty line is not ours");
         let first = &sdp.media[0];
-        let named: Vec<_> = first.formats.iter().map(|f| (f.payload_type, f.encoding.as_str(), f.channels)).collect();
+        let named: Vec<_> = first.formats.iter().map(|f| (f.payload_type, f.encoding.as_ref(), f.channels)).collect();
         assert_eq!(named, [(8, "PCMA", 1), (111, "opus", 2), (101, "telephone-event", 1)]);
         assert_eq!(first.formats[1].fmtp.as_deref(), Some("useinbandfec=1"));
         assert_eq!(first.connection, "192.0.2.7".parse().ok());
@@ -301,7 +301,7 @@ mod tests {
         assert_eq!(first.label.as_deref(), Some("a_leg"));
         let second = &sdp.media[1];
         assert_eq!((second.kind.as_str(), second.direction), ("audio", Direction::Inactive));
-        assert_eq!((second.formats[0].encoding.as_str(), second.host.as_ref()), ("G729", None));
+        assert_eq!((second.formats[0].encoding.as_ref(), second.host.as_ref()), ("G729", None));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What payload types and encoding names mean: the static table of RFC 3551 section 6, and the names we know.
 
-use alloc::string::{String, ToString};
+use alloc::borrow::Cow;
+use alloc::string::ToString;
 
 use super::Format;
 
@@ -125,7 +126,7 @@ pub fn static_format(payload_type: u8) -> Option<Format> {
     let (_, encoding, clock_rate, channels) = STATIC.iter().find(|row| row.0 == payload_type)?;
     Some(Format {
         payload_type,
-        encoding: (*encoding).to_string(),
+        encoding: Cow::Borrowed(encoding),
         clock_rate: *clock_rate,
         channels: *channels,
         fmtp: None,
@@ -139,9 +140,11 @@ pub(super) fn static_payload_type(encoding: &str) -> Option<u8> {
 
 /// An encoding name in its registered spelling; an unknown one is left as it is. Names are case-insensitive
 /// (RFC 4855 section 3).
-pub fn canonical_encoding(name: &str) -> String {
+pub fn canonical_encoding(name: &str) -> Cow<'static, str> {
     let mut known = AUDIO.iter().chain(SUPPLEMENTARY).chain(OTHER);
-    known.find(|k| k.eq_ignore_ascii_case(name)).map_or_else(|| name.to_string(), ToString::to_string)
+    known
+        .find(|k| k.eq_ignore_ascii_case(name))
+        .map_or_else(|| Cow::Owned(name.to_string()), |known| Cow::Borrowed(*known))
 }
 
 /// Whether we can name what is in such packets. Media subtypes under `x-` never can be.
@@ -169,9 +172,9 @@ mod tests {
 
     #[test]
     fn static_types_keep_their_odd_clocks() {
-        assert_eq!(static_format(9).map(|f| (f.encoding, f.clock_rate)), Some(("G722".to_string(), 8000)));
+        assert_eq!(static_format(9).map(|f| (f.encoding, f.clock_rate)), Some(("G722".into(), 8000)));
         assert_eq!(static_format(10).map(|f| f.channels), Some(2));
-        assert_eq!(static_format(2).map(|f| f.encoding), Some("G721".to_string()));
+        assert_eq!(static_format(2).map(|f| f.encoding), Some("G721".into()));
         assert_eq!(static_format(96), None);
         assert_eq!(static_payload_type("pcma"), Some(8));
     }

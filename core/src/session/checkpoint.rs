@@ -25,7 +25,7 @@ use crate::time::Wall;
 /// Version of the fields; a reader refuses what is newer.
 const VERSION: u32 = 1;
 /// What a checkpoint of two streams and two participants needs.
-const ROOM: usize = 4 * 1024;
+const ROOM: usize = 6 * 1024;
 
 /// A session's lasting state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,6 +4,7 @@ use super::limits::{MAX_BREAKS, MAX_CONNECTIONS};
 use super::secrets::without_digits;
 use super::srs::Srs;
 use super::{Output, Tell};
+use crate::long_key::LongKey;
 use crate::sip::framing::{Frame, Framer};
 use crate::sip::message::{Message, ParseError, is_keep_alive};
 use crate::sip::{ConnectionId, Flow, PeerCertificate};
@@ -110,7 +111,7 @@ impl Srs {
         }
         if let Some(call_id) = message.call_id() {
             let kept = without_digits(bytes, self.policy.digits);
-            for id in self.by_call.get(call_id).into_iter().flatten() {
+            for id in self.by_call.get(&LongKey::of(call_id)).into_iter().flatten() {
                 if let Some(session) = self.sessions.get_mut(id) {
                     session.keep_message(now.wall, flow, false, &kept, &mut self.out);
                 }

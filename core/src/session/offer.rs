@@ -157,7 +157,13 @@ impl RecordingSession {
             response.body.clone_from(sdp);
         }
         if is_invite {
-            let sdp = sdp.map(|bytes| Guarded::new(&bytes, &ctx.keyring(id))).unwrap_or_default();
+            // What was just described; another's keys are wrapped once.
+            let described = |bytes: &Vec<u8>| self.state.described.as_bytes() == &**bytes;
+            let sdp = match sdp {
+                Some(sdp) if described(&sdp) => self.state.described.clone(),
+                Some(sdp) => Guarded::new(&sdp, &ctx.keyring(id)),
+                None => Guarded::default(),
+            };
             let cseq = request.cseq().map(|cseq| cseq.number).unwrap_or(0);
             self.state.last_invite = LastInvite { cseq, sdp, awaits_answer: offer.is_none() };
             self.own.unacknowledged = true;

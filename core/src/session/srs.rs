@@ -15,6 +15,7 @@ use super::recording_session::{Context, Purpose, RecordingSession};
 use super::watch::Watch;
 use super::{Checkpoint, Deadline, Input, Outbox, Output, Policy, Tell, journalling};
 use crate::entry::{self, EndCause};
+use crate::long_key::LongKey;
 use crate::node_key::NodeKey;
 use crate::seed::{Random, Seed, SessionId};
 use crate::sip::digest::Nonces;
@@ -38,7 +39,7 @@ pub struct Srs {
     pub(super) transactions: Transactions,
     /// Boxed: a tree moves what it holds.
     pub(super) sessions: BTreeMap<SessionId, Box<RecordingSession>>,
-    pub(super) by_call: BTreeMap<String, Vec<SessionId>>,
+    pub(super) by_call: BTreeMap<LongKey, Vec<SessionId>>,
     pub(super) connections: BTreeMap<ConnectionId, Connection>,
     pub(super) requests: BTreeMap<ClientKey, (SessionId, Purpose)>,
     pub(super) recently_ended: BTreeMap<String, String>,
@@ -315,7 +316,7 @@ impl Srs {
 
     pub(super) fn add(&mut self, now: Now, call_id: String, session: RecordingSession) {
         let id = session.key;
-        self.by_call.entry(call_id).or_default().push(id);
+        self.by_call.entry(call_id.into()).or_default().push(id);
         if !session.is_joined() {
             self.timers.set(Timer::Checkpoint(id), now.monotonic.after(CHECKPOINT_INTERVAL));
             self.timers.set(Timer::Segment(id), now.monotonic.after(SEGMENT_LENGTH));
@@ -328,10 +329,11 @@ impl Srs {
 
     pub(super) fn remove(&mut self, id: SessionId) {
         let Some(session) = self.sessions.remove(&id) else { return };
-        if let Some(ids) = self.by_call.get_mut(&session.state.dialog.call_id) {
+        let call_id = LongKey::of(&session.state.dialog.call_id);
+        if let Some(ids) = self.by_call.get_mut(&call_id) {
             ids.retain(|other| *other != id);
             if ids.is_empty() {
-                self.by_call.remove(&session.state.dialog.call_id);
+                self.by_call.remove(&call_id);
             }
         }
         let of_dialog = [Timer::Watch(id), Timer::Due(id)];
@@ -347,7 +349,7 @@ impl Srs {
 
     /// The session that a request within a dialog is for.
     pub(super) fn session_of(&self, request: &Message) -> Option<SessionId> {
-        let ids = self.by_call.get(request.call_id()?)?;
+        let ids = self.by_call.get(&LongKey::of(request.call_id()?))?;
         let exact = ids.iter().find(|id| self.sessions.get(id).is_some_and(|s| s.state.dialog.matches(request)));
         exact
             .or_else(|| {
@@ -362,7 +364,7 @@ impl Srs {
     }
 
     pub(super) fn sessions_of_call(&self, call_id: &str) -> &[SessionId] {
-        self.by_call.get(call_id).map_or(&[], Vec::as_slice)
+        self.by_call.get(&LongKey::of(call_id)).map_or(&[], Vec::as_slice)
     }
 
     pub(super) fn checkpoint(&mut self, now: Now, session: SessionId) {
@@ -433,7 +435,7 @@ impl Srs {
     fn keep_sent(&mut self, at: Wall, flow: &Flow, bytes: &[u8]) -> bool {
         let Some(call_id) = call_id_of(bytes) else { return false };
         let mut is_ours = false;
-        for id in self.by_call.get(call_id).into_iter().flatten() {
+        for id in self.by_call.get(&LongKey::of(call_id)).into_iter().flatten() {
             if let Some(session) = self.sessions.get_mut(id) {
                 is_ours = true;
                 session.keep_message(at, flow, true, bytes, &mut self.out);

@@ -353,7 +353,7 @@ fn journal(ended: &[Ended]) -> Vec<u8> {
 }
 
 fn stream() -> Stream {
-    let format = Format { payload_type: 8, encoding: "PCMA".to_owned(), clock_rate: 8000, channels: 1, fmtp: None };
+    let format = Format { payload_type: 8, encoding: "PCMA".into(), clock_rate: 8000, channels: 1, fmtp: None };
     Stream {
         port: PortIndex(0),
         m_line: 0,

@@ -45,7 +45,7 @@ pub(super) fn format(codec: Codec) -> Format {
         Codec::Pcma => (8, "PCMA"),
         Codec::L16 => (96, "L16"),
     };
-    Format { payload_type, encoding: encoding.to_owned(), clock_rate: RATE, channels: 1, fmtp: None }
+    Format { payload_type, encoding: encoding.to_owned().into(), clock_rate: RATE, channels: 1, fmtp: None }
 }
 
 /// By our own decoder.

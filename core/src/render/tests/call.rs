@@ -262,7 +262,7 @@ pub(super) fn address(last: u8, port: u16) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, last], port))
 }
 
-pub(super) fn format(payload_type: u8, encoding: &str, clock_rate: u32) -> Format {
+pub(super) fn format(payload_type: u8, encoding: &'static str, clock_rate: u32) -> Format {
     Format { payload_type, encoding: encoding.into(), clock_rate, channels: 1, fmtp: None }
 }
 

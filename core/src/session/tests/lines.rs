@@ -134,7 +134,7 @@ fn a_number_that_comes_to_mean_another_codec_is_followed() {
     let reinvite = call.request("INVITE", SDP, &offer(&[&line("PCMA/8000")]));
     assert_eq!(statuses(&bench.send(&reinvite)), [200]);
     let now = &bench.settings.last().unwrap().stream;
-    assert_eq!((now.formats[0].payload_type, now.formats[0].encoding.as_str()), (96, "PCMA"));
+    assert_eq!((now.formats[0].payload_type, now.formats[0].encoding.as_ref()), (96, "PCMA"));
     let told = bench.events().iter().filter(|e| matches!(e, Event::Stream(_))).count();
     assert!(told >= 2, "the journal knows when the number changed its meaning");
     assert!(bench.closed.is_empty());

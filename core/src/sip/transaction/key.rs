@@ -4,6 +4,7 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 
+use crate::long_key::LongKey;
 use crate::sip::Method;
 use crate::sip::message::Message;
 use crate::sip::uri::Via;
@@ -11,7 +12,7 @@ use crate::text::push_number;
 
 /// Names a server transaction: branch, sent-by and method; or what RFC 2543 had, for who makes no branches.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct MatchKey(String);
+pub(super) struct MatchKey(LongKey);
 
 impl MatchKey {
     /// Of a request, by the Via it came with. An ACK has the key of its INVITE.
@@ -28,7 +29,7 @@ impl MatchKey {
     fn under(request: &Message, via: &Via, method: &Method) -> Self {
         let host = via.host.to_ascii_lowercase();
         let port = via.port.unwrap_or(0);
-        Self(match via.rfc3261_branch() {
+        let key = match via.rfc3261_branch() {
             Some(branch) => {
                 let mut key = String::with_capacity(branch.len() + host.len() + 24);
                 for piece in [branch, "\n", &*host, ":"] {
@@ -48,13 +49,14 @@ impl MatchKey {
                 request.cseq().map_or(0, |cseq| cseq.number),
                 request.uri().unwrap_or(""),
             ),
-        })
+        };
+        Self(key.into())
     }
 }
 
 /// Names a request whatever way it came: From tag, Call-ID, CSeq (RFC 3261 8.2.2.2).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct MergeKey(String);
+pub(super) struct MergeKey(LongKey);
 
 impl MergeKey {
     /// Of a request outside a dialog; within one there is nothing to merge.
@@ -71,24 +73,24 @@ impl MergeKey {
         push_number(&mut key, u64::from(cseq.number));
         key.push('\n');
         key.push_str(method.as_str());
-        Some(Self(key))
+        Some(Self(key.into()))
     }
 }
 
 /// Names a dialog for its ACKs: Call-ID and From tag. The To tag is compared where the ACK has one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct DialogKey {
-    call_id: String,
+    call_id: LongKey,
     from_tag: String,
 }
 
 impl DialogKey {
     pub(super) fn of(request: &Message) -> Option<Self> {
-        let call_id = request.call_id()?.to_owned();
+        let call_id = LongKey::of(request.call_id()?);
         Some(Self { call_id, from_tag: request.from_tag().unwrap_or("").to_owned() })
     }
 
     pub(super) fn call_id(&self) -> &str {
-        &self.call_id
+        self.call_id.text()
     }
 }
