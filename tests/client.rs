@@ -141,10 +141,14 @@ fn what_is_lost_on_purpose_is_lost_in_the_recording() {
 
 /// A server by hand: answers the first request with `response` header lines; gives the report.
 fn refused_with(status: u16, reason: &str, lines: &str) -> (i32, Value) {
+    answered_with(status, reason, lines, &[])
+}
+
+fn answered_with(status: u16, reason: &str, lines: &str, flags: &[&str]) -> (i32, Value) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let here = socket.local_addr().unwrap();
-    let child =
-        siprec(&["--to", &format!("sip:{here}")]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut command = siprec(&["--to", &format!("sip:{here}")]);
+    let child = command.args(flags).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut buffer = vec![0; 65_536];
     let (_, client) = socket.recv_from(&mut buffer).unwrap();
     let raw = Raw::on(socket, client);
@@ -301,6 +305,25 @@ fn tls_is_spoken_with_whom_a_ca_vouches_for_and_nobody_else() {
     }
     let (code, report) = call(&named, &["--tls-ca", ca]);
     assert!(code == 1 && report.to_string().contains("CertificateRequired"), "who we are was not shown: {report}");
+}
+
+/// The name to be vouched for is the one that the redirection gave, not the one that was called.
+#[test]
+fn a_redirection_to_tls_is_followed_under_tls() {
+    let scratch = TempDir::new("client-redirected");
+    let ca = Ca::new(scratch.path(), "ca");
+    let own = ca.issue("server", &Wanted { dns: &["localhost"], ..Wanted::default() });
+    let server = Setup::default()
+        .set("server.tls.enabled=true")
+        .set(&format!("server.tls.cert_file={}", own.cert.display()))
+        .set(&format!("server.tls.key_file={}", own.key.display()))
+        .start();
+    let file = ca.file();
+    let contact = format!("Contact: <sips:srs@localhost:{}>\r\n", server.tls.port());
+    let flags = ["--duration", "1", "--tls-ca", file.to_str().unwrap()];
+    let (code, report) = answered_with(302, "Moved Temporarily", &contact, &flags);
+    assert_eq!((code, &report["ends"]), (0, &serde_json::json!({ "ended by us": 1 })), "{report}");
+    assert_eq!(recorded(&server, 1).len(), 1);
 }
 
 #[test]
