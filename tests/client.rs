@@ -128,7 +128,8 @@ fn a_load_is_answered_recorded_and_reported() {
 #[test]
 fn what_is_lost_on_purpose_is_lost_in_the_recording() {
     let server = Server::start();
-    let arguments = ["--duration", "4", "--loss", "10", "--jitter", "15ms", "--reorder", "2", "--seed", "5"];
+    // So long that the server reports by RTCP.
+    let arguments = ["--duration", "12", "--loss", "10", "--jitter", "15ms", "--reorder", "2", "--seed", "5"];
     let target = to(&server, "");
     let (code, report) = play(&[&["--to", target.as_str()][..], &arguments[..]].concat());
     assert_eq!(code, 0, "{report}");
@@ -137,6 +138,8 @@ fn what_is_lost_on_purpose_is_lost_in_the_recording() {
     let missed = recording.number("/proof/packets_lost").unwrap();
     // What is missing at the very end of a stream nobody can know of.
     assert!(lost > 10 && (lost - 6..=lost).contains(&missed), "{missed} of {lost}");
+    let reported = report["rtcp"]["lost"].as_i64().unwrap();
+    assert!(reported > 10 && reported <= lost, "{lost} lost, reported by RTCP: {report}");
 }
 
 /// A server by hand: answers the first request with `response` header lines; gives the report.
