@@ -8,10 +8,11 @@ use serde_json::Value;
 use std::net::UdpSocket;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
-use support::becomes_true;
 use support::raw::Raw;
 use support::recordings::{self, Recording};
 use support::server::{Server, Setup};
+use support::tls::{Ca, Wanted};
+use support::{TempDir, becomes_true};
 
 /// Rendered within, on a machine that does other things as well.
 const RENDERED_WITHIN: Duration = Duration::from_secs(60);
@@ -127,7 +128,8 @@ fn a_load_is_answered_recorded_and_reported() {
 #[test]
 fn what_is_lost_on_purpose_is_lost_in_the_recording() {
     let server = Server::start();
-    let arguments = ["--duration", "4", "--loss", "10", "--jitter", "15ms", "--reorder", "2", "--seed", "5"];
+    // So long that the server reports by RTCP.
+    let arguments = ["--duration", "12", "--loss", "10", "--jitter", "15ms", "--reorder", "2", "--seed", "5"];
     let target = to(&server, "");
     let (code, report) = play(&[&["--to", target.as_str()][..], &arguments[..]].concat());
     assert_eq!(code, 0, "{report}");
@@ -136,14 +138,20 @@ fn what_is_lost_on_purpose_is_lost_in_the_recording() {
     let missed = recording.number("/proof/packets_lost").unwrap();
     // What is missing at the very end of a stream nobody can know of.
     assert!(lost > 10 && (lost - 6..=lost).contains(&missed), "{missed} of {lost}");
+    let reported = report["rtcp"]["lost"].as_i64().unwrap();
+    assert!(reported > 10 && reported <= lost, "{lost} lost, reported by RTCP: {report}");
 }
 
 /// A server by hand: answers the first request with `response` header lines; gives the report.
 fn refused_with(status: u16, reason: &str, lines: &str) -> (i32, Value) {
+    answered_with(status, reason, lines, &[])
+}
+
+fn answered_with(status: u16, reason: &str, lines: &str, flags: &[&str]) -> (i32, Value) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let here = socket.local_addr().unwrap();
-    let child =
-        siprec(&["--to", &format!("sip:{here}")]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut command = siprec(&["--to", &format!("sip:{here}")]);
+    let child = command.args(flags).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut buffer = vec![0; 65_536];
     let (_, client) = socket.recv_from(&mut buffer).unwrap();
     let raw = Raw::on(socket, client);
@@ -160,4 +168,200 @@ fn refusals_are_reported_with_when_to_come_again() {
     assert_eq!((code, &report["ends"]), (1, &serde_json::json!({ "503 Service Unavailable (Retry-After: 30 s)": 1 })));
     let (code, report) = refused_with(488, "Not Acceptable Here", "");
     assert_eq!((code, &report["ends"]), (1, &serde_json::json!({ "488 Not Acceptable Here": 1 })));
+}
+
+/// What is said in a WAV file, held for a second and handed to another person on the way.
+#[test]
+fn speech_from_a_file_is_held_resumed_and_transferred() {
+    let server = Server::start();
+    let scratch = TempDir::new("client-wav");
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 16_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let said = [700.0, 1100.0].map(|hz: f64| {
+        let file = scratch.path().join(format!("{hz}.wav"));
+        let mut wav = hound::WavWriter::create(&file, spec).unwrap();
+        for n in 0..16_000 {
+            let turn = f64::from(n) * hz / 16_000.0;
+            #[expect(clippy::cast_possible_truncation, reason = "a sample")]
+            wav.write_sample((12_000.0 * (turn * std::f64::consts::TAU).sin()) as i16).unwrap();
+        }
+        wav.finalize().unwrap();
+        file.to_str().unwrap().to_owned()
+    });
+    let flow =
+        ["--wav", &said.join(","), "--hold", "1500ms,1s", "--transfer", "3s", "--duration", "4", "--codec", "pcmu"];
+    let (code, report) = play(&[&["--to", to(&server, "").as_str()][..], &flow[..]].concat());
+    assert_eq!((code, &report["remarks"]), (0, &serde_json::json!({})), "{report}");
+    let paused = report["rtp"]["paused"].as_i64().unwrap();
+    assert!((80..=120).contains(&paused), "a second of two legs: {report}");
+    let recording = recorded(&server, 1).pop().unwrap();
+    assert!((3900..4400).contains(&recording.number("/duration_ms").unwrap()), "{}", recording.sheet);
+    assert_eq!(recording.aors().len(), 3, "the third came by an update: {:?}", recording.aors());
+    let audio = recording.audio().unwrap();
+    for (channel, hz) in audio[0].channels.iter().zip([700, 1100]) {
+        let loud = |ms: [usize; 2]| support::wav::amplitude(&channel[ms[0] * 8..ms[1] * 8], hz);
+        let (before, during, after) = (loud([300, 1300]), loud([1700, 2300]), loud([2800, 3700]));
+        assert!(before > 6000.0 && during < 10.0 && after > 6000.0, "{hz} Hz: {before}, {during}, {after}");
+    }
+}
+
+/// A capture of the wire, not a journal: with its SSRCs and numbers, twice as fast; and a clock that is fast on purpose.
+#[test]
+fn a_capture_is_played_faster_and_clocks_run_as_told() {
+    let server = Server::start();
+    let scratch = TempDir::new("client-capture");
+    let journal = {
+        let (code, report) = play(&["--to", &to(&server, ""), "--duration", "3", "--skew", "100000"]);
+        assert_eq!(code, 0, "{report}");
+        // 3 s at 1.1 times the pace, two legs.
+        assert!((325..=336).contains(&report["rtp"]["packets"].as_i64().unwrap()), "{report}");
+        recorded(&server, 1).pop().unwrap()
+    };
+    let kept = journal.kept().unwrap();
+    let target = to(&server, "");
+    let (code, report) = play(&[journal.segments()[0].to_str().unwrap(), "--to", &target, "--speed", "2"]);
+    assert_eq!((code, report["rtp"]["packets"].as_u64().unwrap()), (0, kept.len() as u64), "{report}");
+    let copies = recorded(&server, 2);
+    let copy = copies.iter().find(|copy| copy.id() != journal.id()).unwrap();
+    assert!((1400..1750).contains(&lasted_ms(copy)), "{} ms", lasted_ms(copy));
+    let file = scratch.path().join("made.pcap");
+    let frames: Vec<(i64, Vec<u8>)> = kept.iter().map(|((ssrc, number), at)| (*at, rtp(*ssrc, *number))).collect();
+    write_pcap(&file, frames);
+    let (code, report) = play(&[file.to_str().unwrap(), "--to", &target]);
+    assert_eq!((code, report["rtp"]["packets"].as_u64().unwrap()), (0, kept.len() as u64), "{report}");
+    let all = recorded(&server, 3);
+    let third = all.iter().find(|one| ![journal.id(), copy.id()].contains(&one.id())).unwrap();
+    let names = |recording: &Recording| recording.kept().unwrap().into_keys().collect::<Vec<_>>();
+    assert_eq!(names(third), names(&journal), "RTP without signalling is a call as well");
+    assert!((2850..3250).contains(&lasted_ms(third)), "{} ms", lasted_ms(third));
+}
+
+/// From the first packet kept to the last.
+fn lasted_ms(recording: &Recording) -> i64 {
+    let times: Vec<i64> = recording.kept().unwrap().into_values().collect();
+    (times.iter().max().unwrap() - times.iter().min().unwrap()) / 1_000_000
+}
+
+fn rtp(ssrc: u32, number: u16) -> Vec<u8> {
+    let mut packet = vec![0x80, 8];
+    packet.extend(number.to_be_bytes());
+    packet.extend((u32::from(number) * 160).to_be_bytes());
+    packet.extend(ssrc.to_be_bytes());
+    packet.resize(172, 0xd5);
+    packet
+}
+
+/// Classic pcap, raw IPv4 and UDP, two ends: the first SSRC speaks from one of them, the others from the other.
+fn write_pcap(file: &std::path::Path, mut frames: Vec<(i64, Vec<u8>)>) {
+    frames.sort();
+    let mut first: Option<Vec<u8>> = None;
+    let mut out: Vec<u8> = 0xa1b2_3c4d_u32.to_le_bytes().to_vec();
+    [4u32 << 16 | 2, 0, 0, 65_575, 101].iter().for_each(|field| out.extend(field.to_le_bytes()));
+    for (at, payload) in frames {
+        let speaker = first.get_or_insert(payload[8..12].to_vec())[..] == payload[8..12];
+        let ends: [u8; 2] = if speaker { [1, 2] } else { [2, 1] };
+        let length = u16::try_from(payload.len()).unwrap();
+        let mut frame = vec![0x45, 0];
+        frame.extend((length + 28).to_be_bytes());
+        frame.extend([0, 0, 0, 0, 64, 17, 0, 0, 192, 0, 2, ends[0], 192, 0, 2, ends[1]]);
+        [20_000, 20_000, length + 8, 0].iter().for_each(|field| frame.extend(field.to_be_bytes()));
+        frame.extend(payload);
+        let length = u32::try_from(frame.len()).unwrap();
+        let (seconds, nanos) = (u32::try_from(at / 1_000_000_000).unwrap(), u32::try_from(at % 1_000_000_000).unwrap());
+        [seconds, nanos, length, length].iter().for_each(|field| out.extend(field.to_le_bytes()));
+        out.extend(frame);
+    }
+    std::fs::write(file, out).unwrap();
+}
+
+#[test]
+fn tls_is_spoken_with_whom_a_ca_vouches_for_and_nobody_else() {
+    let scratch = TempDir::new("client-tls");
+    let (ca, other) = (Ca::new(scratch.path(), "ca"), Ca::new(scratch.path(), "other"));
+    let own = ca.issue("server", &Wanted { dns: &["localhost"], ..Wanted::default() });
+    let sbc = ca.issue("sbc", &Wanted { dns: &["sbc.example.com"], ..Wanted::default() });
+    let server = Setup::default()
+        .set("server.tls.enabled=true")
+        .set(&format!("server.tls.cert_file={}", own.cert.display()))
+        .set(&format!("server.tls.key_file={}", own.key.display()))
+        .set("server.tls.client_auth=required")
+        .set(&format!("server.tls.client_ca_file={}", ca.file().display()))
+        .start();
+    let files = [ca.file(), other.file(), sbc.cert, sbc.key].map(|file| file.to_str().unwrap().to_owned());
+    let [ca, other, cert, key] = files.each_ref().map(String::as_str);
+    let (named, by_address) = (format!("sips:localhost:{}", server.tls.port()), format!("sips:{}", server.tls));
+    let identity = ["--tls-cert", cert, "--tls-key", key];
+    let call = |to: &str, flags: &[&str]| play(&[&["--to", to, "--duration", "2"][..], flags].concat());
+    let (code, report) = call(&named, &[&["--tls-ca", ca, "--srtp", "AEAD_AES_128_GCM"][..], &identity].concat());
+    assert_eq!((code, &report["calls"]["answered"]), (0, &Value::from(1)), "{report}");
+    hears(&recorded(&server, 1)[0], [440, 620]);
+    let (code, report) = call(&by_address, &[&["--tls-insecure"][..], &identity].concat());
+    assert_eq!(code, 0, "{report}");
+    let refusals = [(&by_address, ca, "not valid for name"), (&named, other, "UnknownIssuer")];
+    for (to, ca, why) in refusals {
+        let (code, report) = call(to, &[&["--tls-ca", ca][..], &identity].concat());
+        assert!(code == 1 && report["ends"].to_string().contains(why), "{why}: {report}");
+    }
+    let (code, report) = call(&named, &["--tls-ca", ca]);
+    assert!(code == 1 && report.to_string().contains("CertificateRequired"), "who we are was not shown: {report}");
+}
+
+/// The name to be vouched for is the one that the redirection gave, not the one that was called.
+#[test]
+fn a_redirection_to_tls_is_followed_under_tls() {
+    let scratch = TempDir::new("client-redirected");
+    let ca = Ca::new(scratch.path(), "ca");
+    let own = ca.issue("server", &Wanted { dns: &["localhost"], ..Wanted::default() });
+    let server = Setup::default()
+        .set("server.tls.enabled=true")
+        .set(&format!("server.tls.cert_file={}", own.cert.display()))
+        .set(&format!("server.tls.key_file={}", own.key.display()))
+        .start();
+    let file = ca.file();
+    let contact = format!("Contact: <sips:srs@localhost:{}>\r\n", server.tls.port());
+    let flags = ["--duration", "1", "--tls-ca", file.to_str().unwrap()];
+    let (code, report) = answered_with(302, "Moved Temporarily", &contact, &flags);
+    assert_eq!((code, &report["ends"]), (0, &serde_json::json!({ "ended by us": 1 })), "{report}");
+    assert_eq!(recorded(&server, 1).len(), 1);
+}
+
+#[test]
+fn a_user_with_the_right_password_is_let_in() {
+    let server = Setup::default()
+        .set("auth.sip.users=[{name: sbc, password: \"sesame open\"}]")
+        .set("peers=[{name: all, address: 127.0.0.1, digest: true}]")
+        .start();
+    let file = server.scratch().join("password");
+    let flags = ["--duration", "1", "--user", "sbc", "--password-file", file.to_str().unwrap()];
+    for (password, code, ends) in [("sesame open", 0, "ended by us"), ("let me in", 1, "401")] {
+        std::fs::write(&file, format!("{password}\n")).unwrap();
+        let (came, report) = play(&[&["--to", to(&server, "").as_str()][..], &flags].concat());
+        assert!(came == code && report["ends"].to_string().contains(ends), "{report}");
+    }
+}
+
+/// `script` lends it a terminal; a pipe gets the report and nothing else.
+#[test]
+fn progress_is_shown_on_a_terminal_and_only_there() {
+    let server = Server::start();
+    let play = format!(
+        "{} replay --to {} --calls 4 --duration 2 --json --set logging.level=warn",
+        env!("CARGO_BIN_EXE_siprec"),
+        to(&server, "")
+    );
+    let piped = Command::new("sh").args(["-c", &play]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&piped.stderr), "");
+    let log = server.scratch().join("typescript");
+    let on_terminal = format!("stty cols 120; {play}");
+    let shown = Command::new("script").args(["-qec", &on_terminal]).arg(&log).stdin(Stdio::null()).output().unwrap();
+    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+    let drawn = std::fs::read_to_string(&log).unwrap();
+    let line =
+        drawn.split('\r').find(|line| line.contains("4 live, 4 answered, 0 failed") && !line.contains(" 0 packets/s"));
+    let line = line.unwrap_or_else(|| panic!("{drawn}"));
+    assert!(line.contains("0/4 calls over") && line.contains("late by"), "{line}");
 }

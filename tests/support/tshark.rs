@@ -59,6 +59,13 @@ pub fn complaints(file: &Path, sip: u16) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
+/// Of the frames that the filter takes: those that tshark cannot dissect, and expert notes of warning and error.
+pub fn doubts(file: &Path, sip: u16, of: &str) -> Vec<String> {
+    let filter = format!("({of}) and (_ws.malformed or _ws.expert.severity >= warning)");
+    let text = tshark(file, sip, &["-Y", &filter, "-T", "fields", "-e", "frame.number", "-e", "_ws.expert.message"]);
+    text.lines().map(str::to_owned).collect()
+}
+
 /// SIP requests and responses tshark sees, in order.
 pub fn sip_lines(file: &Path, sip: u16) -> Vec<String> {
     let fields = ["-Y", "sip", "-T", "fields", "-e", "sip.Request-Line", "-e", "sip.Status-Line"];

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use rustls::pki_types::ServerName;
 use siprec_core::sip::framing::{Frame, Framer};
 use siprec_core::sip::{ConnectionId, Flow, Transport};
@@ -14,6 +14,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_rustls::TlsConnector;
+
+use super::options::Tls;
+use super::tls;
 
 /// A connection that is not there by then is given up.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(8);
@@ -24,16 +27,17 @@ const PONG: &[u8] = b"\r\n";
 pub(super) enum Arrived {
     /// A message.
     Message(Flow, Vec<u8>),
-    /// A connection is gone.
-    Closed(ConnectionId),
+    /// A connection is gone, and why.
+    Closed(ConnectionId, String),
 }
 
 /// The sockets.
 pub(super) struct Links {
     local: Option<IpAddr>,
-    /// The name that the server's certificate is for.
-    host: String,
-    tls: Option<TlsConnector>,
+    /// The names that servers were looked up by: what their certificates are for (RFC 5922 7.2).
+    hosts: HashMap<SocketAddr, String>,
+    tls: Tls,
+    connector: Option<TlsConnector>,
     udp: Option<(Arc<UdpSocket>, SocketAddr)>,
     connections: HashMap<ConnectionId, Connection>,
     next: u64,
@@ -49,13 +53,42 @@ struct Connection {
 }
 
 impl Links {
-    pub(super) fn new(local: Option<IpAddr>, host: String, tls: Option<TlsConnector>) -> Self {
+    pub(super) fn new(local: Option<IpAddr>, tls: Tls) -> Self {
         let (arrived, arrivals) = unbounded_channel();
-        Self { local, host, tls, udp: None, connections: HashMap::new(), next: 0, arrived, arrivals }
+        Self {
+            local,
+            hosts: HashMap::new(),
+            tls,
+            connector: None,
+            udp: None,
+            connections: HashMap::new(),
+            next: 0,
+            arrived,
+            arrivals,
+        }
     }
 
-    /// A flow to `remote`, its socket there.
-    pub(super) async fn flow(&mut self, transport: Transport, remote: SocketAddr) -> anyhow::Result<Flow> {
+    /// What makes connections of TLS; certificates are read the first time.
+    pub(super) fn connector(&mut self) -> anyhow::Result<TlsConnector> {
+        let connector = match self.connector.take() {
+            Some(connector) => connector,
+            None => tls::connector(&self.tls)?,
+        };
+        Ok(self.connector.insert(connector).clone())
+    }
+
+    /// A flow to `remote`, which was found by the name `host`, its socket there.
+    pub(super) async fn towards(
+        &mut self,
+        transport: Transport,
+        remote: SocketAddr,
+        host: &str,
+    ) -> anyhow::Result<Flow> {
+        self.hosts.entry(remote).or_insert_with(|| host.trim_matches(['[', ']']).to_owned());
+        self.flow(transport, remote).await
+    }
+
+    async fn flow(&mut self, transport: Transport, remote: SocketAddr) -> anyhow::Result<Flow> {
         if transport == Transport::Udp {
             let local = self.udp(remote).await.context("a UDP socket")?;
             return Ok(Flow { transport, local, remote, connection: None });
@@ -64,8 +97,9 @@ impl Links {
         if let Some((id, c)) = known.find(|(_, c)| c.transport == transport && c.remote == remote) {
             return Ok(Flow { transport, local: c.local, remote, connection: Some(*id) });
         }
-        let connecting = tokio::time::timeout(CONNECT_PATIENCE, self.connect(transport, remote));
-        let (id, local) = connecting.await.with_context(|| format!("no {transport} connection to {remote}"))??;
+        let connecting = tokio::time::timeout(CONNECT_PATIENCE, self.connect(transport, remote)).await;
+        let in_time = connecting.unwrap_or_else(|_| Err(anyhow!("nothing came for {} s", CONNECT_PATIENCE.as_secs())));
+        let (id, local) = in_time.with_context(|| format!("no {transport} connection to {remote}"))?;
         Ok(Flow { transport, local, remote, connection: Some(id) })
     }
 
@@ -86,15 +120,15 @@ impl Links {
         let writer = id.and_then(|id| self.connections.get(&id)).map(|connection| &connection.writer);
         let lost = writer.is_none_or(|writer| writer.send(bytes).is_err());
         if let Some(id) = flow.connection.filter(|_| lost) {
-            let _ = self.arrived.send(Arrived::Closed(id));
+            let _ = self.arrived.send(Arrived::Closed(id, "it is gone, and there is no other".to_owned()));
         }
     }
 
     /// What arrives next.
     pub(super) async fn next(&mut self) -> Option<Arrived> {
         let arrived = self.arrivals.recv().await;
-        if let Some(Arrived::Closed(id)) = arrived {
-            self.connections.remove(&id);
+        if let Some(Arrived::Closed(id, _)) = &arrived {
+            self.connections.remove(id);
         }
         arrived
     }
@@ -130,27 +164,25 @@ impl Links {
         transport: Transport,
         remote: SocketAddr,
     ) -> anyhow::Result<(ConnectionId, SocketAddr)> {
-        let failed = || format!("no {transport} connection to {remote}");
         let socket = if remote.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         if let Some(local) = self.local {
             socket.bind(SocketAddr::new(local, 0)).with_context(|| format!("--local {local}"))?;
         }
-        let stream = socket.connect(remote).await.with_context(failed)?;
+        let stream = socket.connect(remote).await?;
         stream.set_nodelay(true)?;
         let local = stream.local_addr()?;
         self.next += 1;
         let id = ConnectionId(self.next);
         let flow = Flow { transport, local, remote, connection: Some(id) };
         let (writer, outgoing) = unbounded_channel();
-        match (&self.tls, transport) {
-            (Some(tls), Transport::Tls) => {
-                let name = ServerName::try_from(self.host.clone()).context("the server's name")?;
-                let stream = tls.connect(name, stream).await.with_context(failed)?;
+        match transport {
+            Transport::Tls => {
+                let host = self.hosts.get(&remote).cloned().unwrap_or_else(|| remote.ip().to_string());
+                let name = ServerName::try_from(host).context("the server's name")?;
+                let stream = self.connector()?.connect(name, stream).await.map_err(tls::explain)?;
                 self.carry(flow, stream, outgoing);
             }
-            (None | Some(_), Transport::Tcp | Transport::Udp) | (None, Transport::Tls) => {
-                self.carry::<TcpStream>(flow, stream, outgoing);
-            }
+            Transport::Tcp | Transport::Udp => self.carry::<TcpStream>(flow, stream, outgoing),
         }
         self.connections.insert(id, Connection { transport, local, remote, writer });
         Ok((id, local))
@@ -171,31 +203,43 @@ where
 {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let (mut framer, mut buffer) = (Framer::new(), vec![0; 16_384]);
-    'open: loop {
+    let why = 'open: loop {
         tokio::select! {
             read = reader.read(&mut buffer) => {
-                let Ok(length @ 1..) = read else { break 'open };
+                let length = match read {
+                    Ok(0) => break 'open "closed by the server".to_owned(),
+                    Ok(length) => length,
+                    Err(error) => break 'open error.to_string(),
+                };
                 framer.push(&buffer[..length]);
                 while let Some(frame) = framer.next() {
                     match frame {
                         Frame::Message(bytes) => drop(arrived.send(Arrived::Message(flow.clone(), bytes))),
-                        Frame::Ping if writer.write_all(PONG).await.is_err() => break 'open,
-                        Frame::Ping => {}
-                        Frame::Broken(_) => break 'open,
+                        Frame::Ping => {
+                            if let Err(error) = writer.write_all(PONG).await {
+                                break 'open error.to_string();
+                            }
+                        }
+                        Frame::Broken(_) => break 'open "what came is not SIP".to_owned(),
                     }
                 }
             }
             bytes = outgoing.recv() => {
-                let Some(bytes) = bytes else { break 'open };
-                if writer.write_all(&bytes).await.is_err() || writer.flush().await.is_err() {
-                    break 'open;
+                let Some(bytes) = bytes else { break 'open "no longer needed".to_owned() };
+                if let Err(error) = write(&mut writer, &bytes).await {
+                    break 'open error.to_string();
                 }
             }
         }
-    }
+    };
     if let Some(id) = flow.connection {
-        let _ = arrived.send(Arrived::Closed(id));
+        let _ = arrived.send(Arrived::Closed(id, why));
     }
+}
+
+async fn write(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
+    writer.write_all(bytes).await?;
+    writer.flush().await
 }
 
 /// The address of ours that packets to `remote` leave from.

@@ -8,7 +8,6 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -23,7 +22,7 @@ use siprec_core::session::client::{CallNumber, Destination};
 
 use super::legs::Leg;
 use super::options::Impairments;
-use super::pacing::Lateness;
+use super::pacing::{Lateness, Running};
 use super::stream::{Sent, Source, Step, Stream};
 
 /// The epoll set's names for what is not a stream.
@@ -33,13 +32,17 @@ const TIMER: u64 = u64::MAX - 1;
 const EVENTS: usize = 64;
 /// Packets sent before orders are looked at again.
 const BURST: usize = 256;
+/// What is due within this time of each other is sent at once: a sleep a packet would cost more than the packet.
+const NAP: Duration = Duration::from_micros(100);
+/// At a call's end what is late by less is sent all the same.
+const CATCH_UP: Duration = Duration::from_millis(100);
 /// A report is no longer.
 const REPORT_BYTES: usize = 2048;
 
 /// What the signalling wants.
 pub(super) enum Order {
-    /// A call was answered: its lines begin.
-    Play { call: CallNumber, lines: Vec<(Leg, Source, Random)>, impairments: Impairments, speed: f64 },
+    /// A call was answered then: its lines begin.
+    Play { call: CallNumber, at: Instant, lines: Vec<(Leg, Source, Random)>, impairments: Impairments, speed: f64 },
     /// Where its lines go from now on.
     Aim { call: CallNumber, destinations: Vec<Destination> },
     /// The call is over.
@@ -50,12 +53,6 @@ pub(super) enum Order {
 pub(super) struct Played {
     pub(super) call: CallNumber,
     pub(super) lines: Vec<Sent>,
-}
-
-/// Counted while it runs, for the progress line.
-#[derive(Debug, Default)]
-pub(super) struct Running {
-    pub(super) packets: AtomicU64,
 }
 
 /// The signalling's end of a worker.
@@ -157,16 +154,16 @@ impl Sending {
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        nanos(self.epoch.elapsed())
     }
 
     /// Sends what is due; whether more may be.
     fn send_due(&mut self) -> bool {
-        let mut sent = 0;
+        let (mut sent, mut latest) = (0, 0);
         for _ in 0..BURST {
             let now = self.now();
             if self.due.peek().is_none_or(|Reverse((at, _, _))| *at > now) {
-                self.running.packets.fetch_add(sent, Ordering::Relaxed);
+                self.running.add(sent, latest);
                 return false;
             }
             let Some(Reverse((at, id, due))) = self.due.pop() else { break };
@@ -197,19 +194,32 @@ impl Sending {
             };
             if let Some(packet) = packet {
                 self.lateness.add(Duration::from_nanos(now - at));
+                latest = latest.max(now - at);
                 stream.send(&packet);
                 sent += 1;
             }
         }
-        self.running.packets.fetch_add(sent, Ordering::Relaxed);
+        self.running.add(sent, latest);
         true
+    }
+
+    /// The end may overtake the last packets, which were due with it; what is a machine's overload is not made good.
+    fn catch_up(&mut self, stream: &mut Stream) {
+        let end = self.now();
+        let since = end.saturating_sub(nanos(CATCH_UP));
+        while let Some(at) = stream.due().filter(|at| (since..=end).contains(at)) {
+            if let Step::Now(packet) | Step::Later(_, packet) = stream.step(at) {
+                self.lateness.add(Duration::from_nanos(end - at));
+                stream.send(&packet);
+            }
+        }
     }
 
     /// Until the next packet is due, a report comes, or an order.
     fn sleep(&mut self) {
         const LONGEST: Duration = Duration::from_secs(1);
         let next = self.due.peek().map(|Reverse((at, _, _))| Duration::from_nanos(at.saturating_sub(self.now())));
-        let wait = next.unwrap_or(LONGEST).clamp(Duration::from_micros(1), LONGEST);
+        let wait = next.unwrap_or(LONGEST).clamp(NAP, LONGEST);
         // Neither can fail with a time that is neither zero nor out of range.
         let _ = self.timer.set(Expiration::OneShot(wait.into()), TimerSetTimeFlags::empty());
         let mut events = [EpollEvent::empty(); EVENTS];
@@ -230,17 +240,14 @@ impl Sending {
 
     fn order(&mut self, order: Order) {
         match order {
-            Order::Play { call, lines, impairments, speed } => {
-                let start = self.now();
+            Order::Play { call, at, lines, impairments, speed } => {
+                let start = nanos(at.saturating_duration_since(self.epoch));
                 for (leg, source, random) in lines {
                     let mut stream = Stream::new(leg, source, impairments, random, start, speed);
                     let id = self.next_stream;
                     self.next_stream += 1;
                     // Without it only the server's reports are not heard.
                     let _ = self.epoll.add(stream.rtcp(), EpollEvent::new(EpollFlags::EPOLLIN, id));
-                    if let Some(at) = stream.due() {
-                        self.due.push(Reverse((at, id, Due::Packet)));
-                    }
                     if let Some(at) = stream.next_report(start) {
                         self.due.push(Reverse((at, id, Due::Report)));
                     }
@@ -250,8 +257,11 @@ impl Sending {
             }
             Order::Aim { call, destinations } => {
                 for (id, destination) in self.calls.get(&call).into_iter().flatten().zip(destinations) {
-                    if let Some(stream) = self.streams.get_mut(id) {
-                        stream.aim(destination);
+                    let Some(stream) = self.streams.get_mut(id) else { continue };
+                    // What is due before anybody knows where it goes would be lost.
+                    let first = stream.aim(destination);
+                    if let Some(at) = stream.due().filter(|_| first) {
+                        self.due.push(Reverse((at, *id, Due::Packet)));
                     }
                 }
             }
@@ -259,6 +269,7 @@ impl Sending {
                 let mut lines = Vec::new();
                 for id in self.calls.remove(&call).unwrap_or_default() {
                     let Some(mut stream) = self.streams.remove(&id) else { continue };
+                    self.catch_up(&mut stream);
                     let mut buffer = [0; REPORT_BYTES];
                     stream.hear(&mut buffer);
                     stream.report(wall_ns(), true);
@@ -269,6 +280,10 @@ impl Sending {
             }
         }
     }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn wall_ns() -> u64 {

@@ -72,7 +72,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let (report, failed) = runtime.block_on(Driver::drive(options, target, calls, random))?;
     report.print(json)?;
     if failed > 0 {
-        bail!("{failed} calls failed");
+        bail!("{failed} {} failed", if failed == 1 { "call" } else { "calls" });
     }
     Ok(())
 }

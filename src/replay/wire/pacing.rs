@@ -1,6 +1,9 @@
-//! How far from its time a packet left: counts in steps of 10 microseconds, so that all of them can be kept.
+//! How far from its time a packet left: counts in steps of 10 microseconds, so that all of them can be kept. And what of
+//! it is seen while it runs.
 
-use std::time::Duration;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// Width of a step.
 const STEP_US: u64 = 10;
@@ -50,9 +53,80 @@ impl Lateness {
     }
 }
 
+/// Counted by all media workers while they run, for the progress line.
+#[derive(Debug, Default)]
+pub(super) struct Running {
+    packets: AtomicU64,
+    /// Since it was last looked at, nanoseconds.
+    latest: AtomicU64,
+}
+
+impl Running {
+    pub(super) fn add(&self, packets: u64, latest_ns: u64) {
+        if packets > 0 {
+            self.packets.fetch_add(packets, Ordering::Relaxed);
+            self.latest.fetch_max(latest_ns, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What was seen last: figures that change each 200 ms could not be read, so they are those of a second.
+#[derive(Debug)]
+pub(super) struct Glimpse {
+    at: Instant,
+    packets: u64,
+    glance: Glance,
+}
+
+/// How fast packets leave, and how late.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Glance {
+    per_second: f64,
+    late: Duration,
+}
+
+impl Glimpse {
+    pub(super) fn new() -> Self {
+        Self { at: Instant::now(), packets: 0, glance: Glance::default() }
+    }
+
+    /// The figures of the last whole second.
+    #[expect(clippy::cast_precision_loss, reason = "packets of a second")]
+    pub(super) fn glance(&mut self, running: &Running, now: Instant) -> Glance {
+        const WINDOW: Duration = Duration::from_secs(1);
+        let passed = now.duration_since(self.at);
+        if passed >= WINDOW {
+            let packets = running.packets.load(Ordering::Relaxed);
+            let late = Duration::from_nanos(running.latest.swap(0, Ordering::Relaxed));
+            self.glance = Glance { per_second: (packets - self.packets) as f64 / passed.as_secs_f64(), late };
+            (self.at, self.packets) = (now, packets);
+        }
+        self.glance
+    }
+}
+
+impl fmt::Display for Glance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.0} packets/s, late by {:.1} ms at most", self.per_second, self.late.as_secs_f64() * 1e3)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_glance_is_of_the_last_second() {
+        let (running, mut glimpse) = (Running::default(), Glimpse::new());
+        let start = glimpse.at;
+        running.add(70, 300_000);
+        running.add(30, 1_500_000);
+        assert_eq!(glimpse.glance(&running, start + Duration::from_millis(999)), Glance::default());
+        let glance = glimpse.glance(&running, start + Duration::from_secs(2));
+        assert_eq!(glance.to_string(), "50 packets/s, late by 1.5 ms at most");
+        let glance = glimpse.glance(&running, start + Duration::from_secs(3));
+        assert_eq!(glance.to_string(), "0 packets/s, late by 0.0 ms at most");
+    }
 
     #[test]
     fn quantiles_are_those_of_the_counts() {

@@ -118,9 +118,10 @@ impl Stream {
         }
     }
 
-    /// Where packets go from now on.
-    pub(super) fn aim(&mut self, destination: Destination) {
+    /// Where packets go from now on; whether that was not known before.
+    pub(super) fn aim(&mut self, destination: Destination) -> bool {
         let before = self.destination.as_ref();
+        let first = before.is_none();
         if destination.key.as_ref() != before.and_then(|before| before.key.as_ref()) {
             self.sender = destination
                 .key
@@ -136,6 +137,7 @@ impl Stream {
             self.aimed_at = self.leg.rtp.connect(rtp).is_ok().then_some(rtp);
         }
         self.destination = Some(destination);
+        first
     }
 
     /// When the next packet is due; `None` when the file is over.

@@ -150,6 +150,13 @@ impl Tally {
     }
 }
 
+impl Times {
+    fn line(&self) -> String {
+        let Self { p50, p90, p99, max } = self;
+        format!("p50 {p50:.2} ms, p90 {p90:.2} ms, p99 {p99:.2} ms, max {max:.2} ms")
+    }
+}
+
 impl Report {
     /// Prints it on standard output.
     pub(super) fn print(&self, json: bool) -> anyhow::Result<()> {
@@ -164,13 +171,19 @@ impl Report {
         for (end, count) in &self.ends {
             writeln!(out, "           {count} x {end}")?;
         }
-        let line = |times: &Times| {
-            let Times { p50, p90, p99, max } = times;
-            format!("p50 {p50:.2} ms, p90 {p90:.2} ms, p99 {p99:.2} ms, max {max:.2} ms")
-        };
         if let Some(times) = &self.answer_ms {
-            writeln!(out, "answered   {}", line(times))?;
+            writeln!(out, "answered   {}", times.line())?;
         }
+        if self.rtp.streams > 0 {
+            self.print_media(&mut out)?;
+        }
+        for (what, count) in &self.remarks {
+            writeln!(out, "remark     {count} x {what}")?;
+        }
+        Ok(())
+    }
+
+    fn print_media(&self, out: &mut impl io::Write) -> anyhow::Result<()> {
         let rtp = &self.rtp;
         write!(
             out,
@@ -188,14 +201,11 @@ impl Report {
         }
         writeln!(out)?;
         if let Some(times) = &self.pacing_ms {
-            writeln!(out, "late by    {}", line(times))?;
+            writeln!(out, "late by    {}", times.line())?;
         }
         match self.rtcp.streams {
             0 => writeln!(out, "RTCP       no report came: calls of 10 s and more get some")?,
             streams => writeln!(out, "RTCP       {} packets lost, by reports on {streams} streams", self.rtcp.lost)?,
-        }
-        for (what, count) in &self.remarks {
-            writeln!(out, "remark     {count} x {what}")?;
         }
         Ok(())
     }

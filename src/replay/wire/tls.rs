@@ -1,5 +1,6 @@
 //! TLS towards the server: its certificate is judged by the machine's CAs or by a file, ours is shown where asked for.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use tokio_rustls::TlsConnector;
 
 use super::options::Tls;
@@ -31,6 +32,19 @@ pub(super) fn connector(tls: &Tls) -> anyhow::Result<TlsConnector> {
         None => builder.with_no_client_auth(),
     };
     Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// What went wrong in a handshake, and what can be done about it.
+pub(super) fn explain(error: io::Error) -> anyhow::Error {
+    let ours = error.get_ref().and_then(|error| error.downcast_ref::<Error>());
+    let remedy = match ours {
+        Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            "the server's certificate is of no CA that we know: name it with --tls-ca FILE"
+        }
+        Some(Error::InvalidMessage(_)) => "is this the server's port for TLS?",
+        Some(_) | None => return error.into(),
+    };
+    anyhow::Error::from(error).context(remedy)
 }
 
 fn certificates(file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {

@@ -301,6 +301,13 @@ impl Call {
             let text = quoted.rsplit_once('"').map_or(quoted, |(text, _)| text);
             Some(text.chars().filter(|c| !c.is_control()).take(MAX_WARNING).collect())
         });
+        if matches!(status, 401 | 407) {
+            let what = match &self.login {
+                None => "the server asks for a user and a password (--user)",
+                Some(_) => "the server does not take this user and password, or none of its algorithms is known",
+            };
+            ctx.tell(self.number, what);
+        }
         let end = End::Refused { status, reason: response.reason().to_string(), retry_after, warning };
         match asked.purpose {
             Purpose::Bye => self.over(End::Ours, ctx),
