@@ -4,6 +4,7 @@
 //! Calls of 50 s come and go, so many that as many as told are live at any time. What has been recorded is judged by its
 //! sheet and deleted, so the disk needs room for a few minutes only.
 
+#![allow(clippy::print_stdout, reason = "it tells its figures")]
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 
 mod support;
@@ -80,7 +81,10 @@ fn soak(sessions: usize, minutes: usize, srtp: Option<&str>) {
     println!("{} calls recorded, {} packets, {} lost", recorded.calls, recorded.packets, recorded.lost);
     assert!(rendered, "{} of {calls} calls were recorded: {}", recorded.calls, server.tail());
     support::assert_no_faults(&recorded.faults);
-    assert_eq!((report["calls"]["answered"].as_u64(), report["calls"]["failed"].as_u64()), (Some(calls as u64), Some(0)));
+    assert_eq!(
+        (report["calls"]["answered"].as_u64(), report["calls"]["failed"].as_u64()),
+        (Some(calls as u64), Some(0))
+    );
     assert_eq!(report["rtp"]["failed"], 0, "the sender could not send");
     assert_eq!(report["rtp"]["packets"].as_u64(), Some(recorded.packets as u64));
     stays_flat(&memory);

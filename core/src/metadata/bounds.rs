@@ -125,3 +125,83 @@ fn extension_weight(extension: &Extension) -> usize {
         + texts(&extension.namespaces)
         + fields.sum::<usize>()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse;
+    use super::*;
+    use crate::time::Wall;
+    use alloc::format;
+
+    fn weight(elements: &str) -> usize {
+        let text = format!(
+            "<recording xmlns='urn:ietf:params:xml:ns:recording:1'><datamode>complete</datamode>{elements}</recording>"
+        );
+        let mut snapshot = Snapshot::default();
+        snapshot.apply(&parse("application/rs-metadata+xml", text.as_bytes()).document.unwrap(), Wall(1));
+        snapshot.weight()
+    }
+
+    #[test]
+    fn every_text_weighs_what_it_holds() {
+        assert_eq!(weight(""), 0);
+        let ten = "0123456789";
+        for (elements, grows_by) in [
+            ("<session session_id='S*'/>", 10),
+            ("<session session_id='S'><sipSessionID>x*</sipSessionID></session>", 10),
+            ("<participant participant_id='p*'/>", 10),
+            // Verbatim, and normalised.
+            ("<participant participant_id='p'><nameID aor='sip:a*@b'/></participant>", 20),
+            ("<participant participant_id='p'><nameID aor='sip:a@b'><name>n*</name></nameID></participant>", 10),
+            ("<stream stream_id='s*'><label>1</label></stream>", 10),
+            ("<stream stream_id='s'><label>1*</label></stream>", 10),
+            ("<group group_id='g*'/>", 10),
+            // Verbatim, and as a field.
+            ("<x xmlns='v'>x*</x>", 20),
+            // Verbatim, as its namespace, and once more in the other's.
+            ("<participant participant_id='p'><x xmlns='v*'>y</x></participant>", 20),
+            (
+                "<participant participant_id='p'/><participantstreamassoc participant_id='p'><send>s*</send></participantstreamassoc>",
+                10,
+            ),
+            (
+                "<participant participant_id='p'/><participantstreamassoc participant_id='p'><recv>s*</recv></participantstreamassoc>",
+                10,
+            ),
+        ] {
+            let (short, long) = (weight(&elements.replace('*', "")), weight(&elements.replace('*', ten)));
+            assert_eq!(long - short, grows_by, "{elements}");
+        }
+    }
+
+    #[test]
+    fn every_element_weighs_something_of_its_own() {
+        // Its id, itself, and the interval in which it is there.
+        assert_eq!(weight("<session session_id='S'/>"), 1 + 2 * ELEMENT_WEIGHT);
+        assert_eq!(weight("<group group_id='g'/>"), 1 + ELEMENT_WEIGHT);
+        let named = "<participant participant_id='p'><nameID aor='sip:a@b'/></participant>";
+        assert_eq!(weight(named) - weight("<participant participant_id='p'/>"), 7 + 3 + ELEMENT_WEIGHT);
+    }
+
+    #[test]
+    fn what_is_forgotten_is_counted() {
+        let mut list: Vec<usize> = (0..40).collect();
+        assert_eq!((trim(&mut list), list.len(), list[0], list[1]), (7, MAX_HISTORY + 1, 0, 8));
+        let mut few: Vec<usize> = (0..=MAX_HISTORY).collect();
+        assert_eq!((trim(&mut few), few.len()), (0, MAX_HISTORY + 1));
+        let list = |of: &str| format!("[{}]", [of; 40].join(","));
+        let (former, interval) = ("{\"names\":[],\"until\":1}", "{\"from\":1,\"until\":2}");
+        let membership = format!("{{\"session\":\"S\",\"intervals\":{},\"params\":[]}}", list(interval));
+        let contribution = "{\"send\":[],\"recv\":[],\"interval\":{\"from\":1,\"until\":null}}";
+        let participant = format!(
+            "{{\"id\":\"p\",\"names\":[],\"former\":{},\"intervals\":[],\"memberships\":[{membership}],\
+             \"contributions\":{},\"extensions\":[]}}",
+            list(former),
+            list(contribution)
+        );
+        let participant: Participant = serde_json::from_str(&participant).unwrap();
+        let mut snapshot = Snapshot { participants: [participant].into(), ..Snapshot::default() };
+        snapshot.stay_in_bounds();
+        assert_eq!(snapshot.forgotten, 3 * 7);
+    }
+}

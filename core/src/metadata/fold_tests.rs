@@ -206,6 +206,9 @@ fn without_any_sender_the_order_is_all_there_is() {
     let mut snapshot = Snapshot::default();
     snapshot.apply(&document("complete", &elements), Wall(10));
     assert_eq!((senders(&snapshot, "1"), senders(&snapshot, "2")), (["a".into()].to_vec(), ["b".into()].to_vec()));
+    assert_eq!(snapshot.labels_of(snapshot.participant("b").unwrap()), ["2"]);
+    let named = basic_call();
+    assert_eq!(named.labels_of(named.participant("bob").unwrap()), ["1"]);
     assert_eq!(snapshot.stream_by_place(None, 1).and_then(Stream::label), Some("2"));
     assert_eq!(snapshot.stream_by_place(Some("9"), 0).and_then(Stream::label), Some("1"));
 }
