@@ -30,8 +30,12 @@ fn set_up(src: &Src, count: usize) -> Vec<Call> {
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
-                while next.fetch_add(1, Ordering::Relaxed) < count {
-                    let call = Call::new(src, next.load(Ordering::Relaxed));
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count {
+                        return;
+                    }
+                    let call = Call::new(src, number);
                     call.must_invite();
                     calls.lock().unwrap().push(call);
                 }

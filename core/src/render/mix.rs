@@ -323,8 +323,10 @@ impl Voice {
         // None is made for what is handed out already, or for after the end.
         let until = until.min(canvas.length);
         if let Some((from, _)) = canvas.frames(noise.epoch, noise.at, noise.at) {
-            let behind = canvas.window.base().saturating_sub(from).max(0);
-            noise.at = noise.at.saturating_add(behind.saturating_mul(NANOS_PER_SECOND) / i64::from(canvas.rate));
+            // A timestamp can be days before.
+            let behind = i128::from(canvas.window.base().min(until).saturating_sub(from).max(0));
+            let behind = behind * i128::from(NANOS_PER_SECOND) / i128::from(canvas.rate);
+            noise.at = noise.at.saturating_add(i64::try_from(behind).unwrap_or(i64::MAX));
         }
         while canvas.frames(noise.epoch, noise.at, noise.at).is_some_and(|(from, _)| from < until) {
             let to = noise.at.saturating_add(NOISE_NS);

@@ -126,7 +126,9 @@ struct Epoch {
     clock_rate: u32,
     /// Extended timestamp and media time that go together.
     anchor: (i64, i64),
+    /// The timestamp of its newest packet, and that of what follows it.
     highest: i64,
+    end: i64,
     first_sequence: i64,
     first_delay: i64,
     delay: i64,
@@ -356,14 +358,15 @@ impl Source {
         if arrival.place.is_newest() {
             epoch.delay = epoch.delay_of(arrival, timestamp);
             epoch.highest = timestamp;
+            epoch.end = timestamp.saturating_add(arrival.frames);
         }
         Some(epoch.audio(timestamp, arrival.frames, decoder, packet.payload))
     }
 
-    /// Places comfort noise among the audio.
+    /// Places comfort noise behind the audio: its timestamp may be anything.
     fn noise<'a>(&self, packet: &Packet<'a>) -> Option<Audio<'a>> {
         let epoch = self.epoch.as_ref()?;
-        let timestamp = epoch.extend(packet.timestamp);
+        let timestamp = epoch.extend(packet.timestamp).max(epoch.end);
         Some(epoch.audio(timestamp, 0, Decoder::comfort(epoch.clock_rate), packet.payload))
     }
 
@@ -382,7 +385,8 @@ impl Source {
             let timestamp = i64::from(arrival.timestamp);
             let anchor = (timestamp, media);
             let first_sequence = arrival.sequence;
-            Epoch { number, clock_rate, anchor, highest: timestamp, first_sequence, first_delay: delay, delay }
+            let end = timestamp.saturating_add(arrival.frames);
+            Epoch { number, clock_rate, anchor, highest: timestamp, end, first_sequence, first_delay: delay, delay }
         };
         let length = ticks_to_nanos(arrival.frames, clock_rate);
         let Some(epoch) = &self.epoch else {

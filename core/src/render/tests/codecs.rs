@@ -173,6 +173,28 @@ fn comfort_noise_is_heard_until_speech_or_a_pause() {
     assert_eq!(mean(755, 990), 0, "a pause is silent");
 }
 
+/// Rendering it took hours, and what was said before was lost under it.
+#[test]
+fn comfort_noise_of_days_before_the_call_follows_what_was_said() {
+    let leg = Leg::new(0);
+    let mut call = Call::new();
+    call.add(tone(&leg, 0, 100));
+    let days = u32::try_from(i32::MAX).unwrap();
+    for n in 0..60 {
+        let sequence = leg.sequence.wrapping_add(100 + n);
+        let noise = Leg { sequence, timestamp: leg.timestamp.wrapping_sub(days), payload_type: 13, ..leg.clone() };
+        call.add(noise.packets(100 + i64::from(n), 101 + i64::from(n)));
+    }
+    call.add(tone(&Leg { sequence: leg.sequence.wrapping_add(160), ..leg.clone() }, 160, 200));
+    call.add(Leg { payload_type: 11, ..Leg::new(1) }.packets(0, 10));
+    let done = call.render(5 * SECOND);
+    assert_eq!(done.plan.files[0].sample_rate, 44_100);
+    let peaks: Vec<u16> = (0..198).map(|k| peak(&heard(&done.files[0], 44_100, k, k + 1))).collect();
+    let is_spoken = |peak: &u16| *peak > 2_000;
+    assert!(peaks[..99].iter().chain(&peaks[160..]).all(is_spoken), "{peaks:?}");
+    assert!(peaks[100..158].iter().all(|peak| (1..50).contains(peak)), "{peaks:?}");
+}
+
 #[test]
 fn a_clock_that_is_not_what_was_announced_is_found() {
     for announced in [8_000, 16_000] {
