@@ -34,7 +34,7 @@ impl<'a> Reader<'a, '_> {
             name: node.name().to_string(),
             namespace: node.namespace.to_string(),
             namespaces,
-            parent: filled(node.attribute(&["parent"])),
+            parent: filled(self.tree.attribute(node, &["parent"])),
             xml: self.tree.raw(node).to_string(),
             fields,
         }
@@ -42,7 +42,7 @@ impl<'a> Reader<'a, '_> {
 
     /// Namespaces in `node` beside `own` and the document's, each once.
     fn namespaces(&self, node: &Node<'a>, own: &str, found: &mut Vec<String>) {
-        for uri in node.declared().chain(core::iter::once(&*node.namespace)) {
+        for uri in self.tree.declared(node).chain(core::iter::once(&*node.namespace)) {
             let known = uri.is_empty() || uri == own || uri == self.document.dialect.namespace;
             if !known && found.len() < MAX_NAMESPACES && !found.iter().any(|other| other == uri) {
                 found.push(short(uri));
@@ -61,10 +61,7 @@ impl<'a> Reader<'a, '_> {
             (false, true) => node.name().to_string(),
             (false, false) => format!("{path}/{}", node.name()),
         };
-        let attributes = node.attributes().map(|a| {
-            let name = a.name.rsplit(':').next().unwrap_or(a.name);
-            (format!("{here}/@{name}"), a.value.to_string())
-        });
+        let attributes = self.tree.attributes(node).map(|a| (format!("{here}/@{}", a.local), a.value.to_string()));
         let mut own: Vec<(String, String)> = attributes.collect();
         let mut children = self.tree.elements(node).peekable();
         if children.peek().is_none() {

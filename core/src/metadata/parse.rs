@@ -133,7 +133,13 @@ impl<'a> Reader<'a, '_> {
             namespace: root.namespace.to_string(),
             sends_in_participants: false,
             prefix: root.prefix().to_string(),
-            declared: root.declared().filter(|uri| *uri != &*root.namespace).take(MAX_DECLARED).map(short).collect(),
+            declared: self
+                .tree
+                .declared(root)
+                .filter(|uri| *uri != &*root.namespace)
+                .take(MAX_DECLARED)
+                .map(short)
+                .collect(),
         };
         if root.name() != "recording" {
             self.deviations.add(&codes::ROOT_NAME, format_args!("the root is <{}>", quote(root.name())));
@@ -220,7 +226,8 @@ impl<'a> Reader<'a, '_> {
             "participant",
             "stream",
         ];
-        let reference = self.child_text(node, "group-ref").or_else(|| filled(node.attribute(&["group", "group_id"])));
+        let reference =
+            self.child_text(node, "group-ref").or_else(|| filled(self.tree.attribute(node, &["group", "group_id"])));
         let session = SessionElement {
             id: self.id(node, "session_id", &["sessionid", "id", "session"]),
             sip_session_ids: self.texts(node, "sipSessionID").iter().map(|id| without_blanks(id)).collect(),
@@ -247,8 +254,8 @@ impl<'a> Reader<'a, '_> {
 
     fn reason(&self, node: &Node<'a>) -> Reason {
         Reason {
-            protocol: filled(node.attribute(&["protocol"])).unwrap_or_else(|| "SIP".to_string()),
-            cause: filled(node.attribute(&["cause"])).unwrap_or_default(),
+            protocol: filled(self.tree.attribute(node, &["protocol"])).unwrap_or_else(|| "SIP".to_string()),
+            cause: filled(self.tree.attribute(node, &["cause"])).unwrap_or_default(),
             text: self.text_of(node),
         }
     }
@@ -265,7 +272,8 @@ impl<'a> Reader<'a, '_> {
         }
         let associated = self.time(node, &["associate-time"]);
         let disassociated = self.time(node, &["disassociate-time"]);
-        let session = filled(node.attribute(&["session", "session_id"])).or(session.map(ToString::to_string));
+        let session =
+            filled(self.tree.attribute(node, &["session", "session_id"])).or(session.map(ToString::to_string));
         if session.is_some() || associated.is_some() || disassociated.is_some() {
             self.document.participant_sessions.push(ParticipantSessionAssoc {
                 participant: id.clone(),
@@ -291,7 +299,7 @@ impl<'a> Reader<'a, '_> {
     fn names(&mut self, node: &Node<'a>) -> Vec<NameId> {
         let mut names = Vec::new();
         for name_id in self.children(node, "nameID") {
-            let aor = filled(name_id.attribute(&["aor"])).or_else(|| self.child_text(name_id, "aor"));
+            let aor = filled(self.tree.attribute(name_id, &["aor"])).or_else(|| self.child_text(name_id, "aor"));
             let aor = aor.unwrap_or_default();
             let displays: Vec<_> = self.children(name_id, "name").map(|name| self.display(name)).collect();
             if displays.is_empty() {
@@ -301,7 +309,7 @@ impl<'a> Reader<'a, '_> {
         }
         if names.is_empty() {
             let named = self.children(node, "name").next().map(|name| self.display(name));
-            let (display, lang) = named.unwrap_or((filled(node.attribute(&["name"])), None));
+            let (display, lang) = named.unwrap_or((filled(self.tree.attribute(node, &["name"])), None));
             let aors = self.texts(node, "aor");
             names.extend(aors.iter().map(|aor| NameId::new(aor, display.clone(), lang.clone())));
             if names.is_empty() && display.is_some() {
@@ -320,18 +328,18 @@ impl<'a> Reader<'a, '_> {
 
     fn display(&self, name: &Node<'a>) -> (Option<String>, Option<String>) {
         let text = self.text_of(name);
-        ((!text.is_empty()).then_some(text), filled(name.attribute(&["lang"])))
+        ((!text.is_empty()).then_some(text), filled(self.tree.attribute(name, &["lang"])))
     }
 
     fn stream(&mut self, node: &Node<'a>, session: Option<&str>) {
         let known = &["label", "mode", "associate-time", "disassociate-time"];
-        let label = self.child_text(node, "label").or_else(|| filled(node.attribute(&["label"])));
-        let own = filled(node.attribute(&["session_id", "sessionid", "session"]));
+        let label = self.child_text(node, "label").or_else(|| filled(self.tree.attribute(node, &["label"])));
+        let own = filled(self.tree.attribute(node, &["session_id", "sessionid", "session"]));
         let stream = StreamElement {
             id: self.id(node, "stream_id", &["streamid", "id"]),
             session: own.or_else(|| session.map(ToString::to_string)),
             label,
-            mode: self.child_text(node, "mode").or_else(|| filled(node.attribute(&["mode"]))),
+            mode: self.child_text(node, "mode").or_else(|| filled(self.tree.attribute(node, &["mode"]))),
             disassociated: self.time(node, &["disassociate-time"]),
             extensions: self.extensions(node, known),
         };
@@ -358,8 +366,8 @@ impl<'a> Reader<'a, '_> {
 
     fn participant_session(&mut self, node: &Node<'a>) {
         let params = self.children(node, "param").map(|param| {
-            let value = filled(param.attribute(&["pval", "value"])).unwrap_or_else(|| self.text_of(param));
-            (filled(param.attribute(&["pname", "name"])).unwrap_or_default(), value)
+            let value = filled(self.tree.attribute(param, &["pval", "value"])).unwrap_or_else(|| self.text_of(param));
+            (filled(self.tree.attribute(param, &["pname", "name"])).unwrap_or_default(), value)
         });
         let params = params.collect();
         let assoc = ParticipantSessionAssoc {
@@ -408,10 +416,10 @@ impl<'a> Reader<'a, '_> {
 
     /// The id that RFC 7865 calls `name`; else what the drafts and vendors call it.
     fn id(&mut self, node: &Node<'a>, name: &str, drafts: &[&str]) -> String {
-        if let Some(id) = node.attribute(&[name]) {
+        if let Some(id) = self.tree.attribute(node, &[name]) {
             return short(id);
         }
-        let Some(id) = node.attribute(drafts) else { return String::new() };
+        let Some(id) = self.tree.attribute(node, drafts) else { return String::new() };
         self.deviations.add(&codes::ID_ATTRIBUTE, format_args!("<{}> has no {name}", quote(node.name())));
         short(id)
     }

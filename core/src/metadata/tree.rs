@@ -7,7 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::xml::{Attribute, Reader, Token};
+use super::xml::{Attribute, Reader, Token, local};
 use crate::deviation::{Deviations, codes, quote};
 
 /// Depth of elements; RFC 7865 needs four, vendors' data a few more.
@@ -61,6 +61,8 @@ pub(super) struct Tree<'a> {
     nodes: Vec<Node<'a>>,
     /// Children of all nodes; each node's are a chain.
     links: Vec<Link<'a>>,
+    /// Attributes of all nodes.
+    attributes: Vec<Attribute<'a>>,
     /// The document is not whole: something at its end is missing, or was not read.
     pub(super) truncated: bool,
 }
@@ -69,9 +71,11 @@ pub(super) struct Tree<'a> {
 #[derive(Debug)]
 pub(super) struct Node<'a> {
     qualified: &'a str,
+    /// Its name without prefix.
+    local: &'a str,
     /// Resolved; empty where there is none.
     pub(super) namespace: Rc<str>,
-    attributes: Vec<Attribute<'a>>,
+    attributes: Range<usize>,
     /// Its first and its last child.
     children: Option<(usize, usize)>,
     start_tag: Range<usize>,
@@ -97,7 +101,7 @@ pub(super) struct HasDoctype;
 impl<'a> Node<'a> {
     /// Its name without prefix.
     pub(super) fn name(&self) -> &'a str {
-        local(self.qualified)
+        self.local
     }
 
     /// Whether its local name is `name`; case is forgiven.
@@ -105,27 +109,9 @@ impl<'a> Node<'a> {
         self.name().eq_ignore_ascii_case(name)
     }
 
-    /// The trimmed value of the first of `names` among its attributes, by local name.
-    pub(super) fn attribute(&self, names: &[&str]) -> Option<&str> {
-        names.iter().find_map(|name| {
-            let mut found = self.attributes().filter(|a| local(a.name).eq_ignore_ascii_case(name));
-            found.next().map(|a| a.value.trim_ascii())
-        })
-    }
-
     /// Its prefix; empty where it has none.
     pub(super) fn prefix(&self) -> &'a str {
-        prefix(self.qualified)
-    }
-
-    /// The namespaces that it declares.
-    pub(super) fn declared(&self) -> impl Iterator<Item = &str> {
-        self.attributes.iter().filter(|a| is_declaration(a.name)).map(|a| a.value.trim())
-    }
-
-    /// Its attributes without namespace declarations.
-    pub(super) fn attributes(&self) -> impl Iterator<Item = &Attribute<'a>> {
-        self.attributes.iter().filter(|a| !is_declaration(a.name))
+        prefix(self.qualified, self.local)
     }
 }
 
@@ -137,6 +123,7 @@ impl<'a> Tree<'a> {
                 text,
                 nodes: Vec::with_capacity(text.len() / OCTETS_AN_ELEMENT),
                 links: Vec::with_capacity(text.len() / OCTETS_A_CHILD),
+                attributes: Vec::new(),
                 truncated: false,
             },
             open: Vec::with_capacity(MAX_DEPTH),
@@ -148,10 +135,11 @@ impl<'a> Tree<'a> {
             if token == Token::Doctype && (builder.tree.nodes.is_empty() || !builder.open.is_empty()) {
                 return Err(HasDoctype);
             }
-            if !builder.token(token, deviations) {
+            if !builder.token(token, &reader.attributes, deviations) {
                 break;
             }
         }
+        builder.tree.attributes = reader.attributes;
         builder.tree.truncated |= reader.truncated || !builder.open.is_empty();
         if builder.tree.truncated {
             deviations.add(&codes::TRUNCATED, format_args!("the document is not whole; what was read is kept"));
@@ -162,6 +150,28 @@ impl<'a> Tree<'a> {
     /// The first element.
     pub(super) fn root(&self) -> Option<&Node<'a>> {
         self.nodes.first()
+    }
+
+    /// The trimmed value of the first of `names` among a node's attributes, by local name.
+    pub(super) fn attribute(&self, node: &Node<'a>, names: &[&str]) -> Option<&str> {
+        names.iter().find_map(|name| {
+            let mut found = self.attributes(node).filter(|a| a.local.eq_ignore_ascii_case(name));
+            found.next().map(|a| a.value.trim_ascii())
+        })
+    }
+
+    /// The namespaces that a node declares.
+    pub(super) fn declared(&self, node: &Node<'a>) -> impl Iterator<Item = &str> {
+        self.all_attributes(node).iter().filter(|a| is_declaration(a)).map(|a| a.value.trim())
+    }
+
+    /// A node's attributes without namespace declarations.
+    pub(super) fn attributes(&self, node: &Node<'a>) -> impl Iterator<Item = &Attribute<'a>> {
+        self.all_attributes(node).iter().filter(|a| !is_declaration(a))
+    }
+
+    fn all_attributes(&self, node: &Node<'a>) -> &[Attribute<'a>] {
+        self.attributes.get(node.attributes.clone()).unwrap_or_default()
     }
 
     /// An element's elements.
@@ -235,8 +245,8 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    /// Takes a token; `false` if no more should be read.
-    fn token(&mut self, token: Token<'a>, deviations: &mut Deviations) -> bool {
+    /// Takes a token, and the attributes that were read so far; `false` if no more should be read.
+    fn token(&mut self, token: Token<'a>, all: &[Attribute<'a>], deviations: &mut Deviations) -> bool {
         let closed = !self.tree.nodes.is_empty() && self.open.is_empty();
         match token {
             Token::Text(text) if self.open.is_empty() => {
@@ -259,6 +269,8 @@ impl<'a> Builder<'a> {
                     self.tree.truncated = true;
                     return false;
                 }
+                let own = all.get(attributes.clone()).unwrap_or_default();
+                self.declare(own);
                 self.start(name, attributes, empty, raw);
                 true
             }
@@ -285,13 +297,18 @@ impl<'a> Builder<'a> {
         };
     }
 
-    fn start(&mut self, qualified: &'a str, attributes: Vec<Attribute<'a>>, empty: bool, raw: Range<usize>) {
+    fn declare(&mut self, attributes: &[Attribute<'a>]) {
         let depth = self.open.len();
-        for attribute in attributes.iter().filter(|a| is_declaration(a.name)) {
+        for attribute in attributes.iter().filter(|a| is_declaration(a)) {
             let prefix = attribute.name.strip_prefix("xmlns:").unwrap_or("");
             self.scopes.push((prefix, Rc::from(attribute.value.trim()), depth));
         }
-        let prefix = prefix(qualified);
+    }
+
+    fn start(&mut self, qualified: &'a str, attributes: Range<usize>, empty: bool, raw: Range<usize>) {
+        let depth = self.open.len();
+        let local = local(qualified);
+        let prefix = prefix(qualified, local);
         let declared = self.scopes.iter().rev().find(|(known, ..)| *known == prefix).map(|(_, uri, _)| Rc::clone(uri));
         // A prefix that nobody declared is a namespace of its own.
         let namespace =
@@ -299,7 +316,7 @@ impl<'a> Builder<'a> {
         let index = self.tree.nodes.len();
         self.push(Child::Element(index));
         let end = raw.end;
-        self.tree.nodes.push(Node { qualified, namespace, attributes, children: None, start_tag: raw, end });
+        self.tree.nodes.push(Node { qualified, local, namespace, attributes, children: None, start_tag: raw, end });
         if empty {
             self.scopes.retain(|(.., declared)| *declared < depth);
         } else {
@@ -356,18 +373,12 @@ impl<'a> Builder<'a> {
     }
 }
 
-fn local(qualified: &str) -> &str {
-    // Names are short: byte by byte is faster than a search that is made for long texts.
-    let start = qualified.bytes().rposition(|byte| byte == b':').map_or(0, |colon| colon + 1);
-    qualified.get(start..).unwrap_or(qualified)
+fn prefix<'a>(qualified: &'a str, local: &str) -> &'a str {
+    qualified.get(..(qualified.len() - local.len()).saturating_sub(1)).unwrap_or_default()
 }
 
-fn prefix(qualified: &str) -> &str {
-    qualified.get(..(qualified.len() - local(qualified).len()).saturating_sub(1)).unwrap_or_default()
-}
-
-fn is_declaration(name: &str) -> bool {
-    name.strip_prefix("xmlns").is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+fn is_declaration(attribute: &Attribute<'_>) -> bool {
+    attribute.name.strip_prefix("xmlns").is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
 }
 
 fn is_container(name: &str) -> bool {

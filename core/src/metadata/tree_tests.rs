@@ -4,14 +4,14 @@ use super::*;
 use alloc::format;
 use proptest::prelude::*;
 
-/// The tree in brackets, names resolved.
+/// The tree in brackets, names resolved, without blanks: ours has none that merely indent.
 fn shape(tree: &Tree<'_>, node: &Node<'_>) -> String {
-    let mut attributes: Vec<_> = node.attributes().map(|a| format!(" {}={}", local(a.name), a.value)).collect();
+    let mut attributes: Vec<_> = tree.attributes(node).map(|a| format!(" {}={}", a.local, a.value)).collect();
     attributes.sort();
     let mut out = format!("({}|{}{}:", node.namespace, node.name(), attributes.concat());
     for child in tree.children(node) {
         match child {
-            Child::Text(text) => out.push_str(text),
+            Child::Text(text) => out.extend(text.split_whitespace()),
             Child::Element(index) => out.push_str(&shape(tree, &tree.nodes[*index])),
         }
     }
@@ -31,7 +31,7 @@ fn oracle(node: roxmltree::Node<'_, '_>) -> String {
     let mut out = format!("({}|{}{}:", name.namespace().unwrap_or(""), name.name(), attributes.concat());
     for child in node.children() {
         if child.is_text() {
-            out.push_str(child.text().unwrap_or(""));
+            out.extend(child.text().unwrap_or("").split_whitespace());
         } else if child.is_element() {
             out.push_str(&oracle(child));
         }

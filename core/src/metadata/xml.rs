@@ -3,6 +3,7 @@
 //! Well-formed input gives what XML 1.0 says. An `&` that begins no reference and a `<` that begins no tag are text;
 //! a document type is reported and never read, so there are no entities but the five predefined ones. Each byte is
 //! looked at a bounded number of times: a failed tag becomes text as far as it was read, and reading goes on there.
+//! A line's end with nothing but blanks up to the next tag is no text.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -14,6 +15,8 @@ use crate::text::find;
 
 /// Attributes kept of one element.
 const MAX_ATTRIBUTES: usize = 32;
+/// What an attribute takes of a document as SRCs write them, for the first allocation.
+const OCTETS_AN_ATTRIBUTE: usize = 48;
 /// Longest reference, from `&` to `;`.
 const MAX_REFERENCE: usize = 12;
 
@@ -32,8 +35,8 @@ static IN_NAME: [bool; 256] = {
 /// A piece of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Token<'a> {
-    /// `<name a="b">`, or `<name/>` if `empty`.
-    Start { name: &'a str, attributes: Vec<Attribute<'a>>, empty: bool, raw: Range<usize> },
+    /// `<name a="b">`, or `<name/>` if `empty`; its attributes are those of [`Reader::attributes`].
+    Start { name: &'a str, attributes: Range<usize>, empty: bool, raw: Range<usize> },
     /// `</name>`.
     End { name: &'a str, raw: Range<usize> },
     /// Characters, references resolved.
@@ -46,6 +49,8 @@ pub(super) enum Token<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Attribute<'a> {
     pub(super) name: &'a str,
+    /// The name without its prefix.
+    pub(super) local: &'a str,
     pub(super) value: Cow<'a, str>,
 }
 
@@ -54,6 +59,8 @@ pub(super) struct Attribute<'a> {
 pub(super) struct Reader<'a> {
     text: &'a str,
     at: usize,
+    /// Of all elements so far.
+    pub(super) attributes: Vec<Attribute<'a>>,
     /// The document ended inside a tag, a comment or a section.
     pub(super) truncated: bool,
 }
@@ -71,7 +78,7 @@ enum Markup<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, at: 0, truncated: false }
+        Self { text, at: 0, attributes: Vec::with_capacity(text.len() / OCTETS_AN_ATTRIBUTE), truncated: false }
     }
 
     /// The next token; `None` at the end.
@@ -80,6 +87,14 @@ impl<'a> Reader<'a> {
             let rest = self.text.get(self.at..).filter(|rest| !rest.is_empty())?;
             let from = self.at;
             if !rest.starts_with('<') {
+                if rest.starts_with(['\r', '\n']) {
+                    let next = self.blank_end(from);
+                    if self.byte(next) == Some(b'<') {
+                        // A line's end and the next one's indentation: half of all texts, and nothing to anybody.
+                        self.at = next;
+                        continue;
+                    }
+                }
                 self.at += find(rest, b'<').unwrap_or(rest.len());
                 return Some(Token::Text(self.unescape(from..self.at, deviations)));
             }
@@ -156,35 +171,46 @@ impl<'a> Reader<'a> {
         if name_end == from + 1 {
             return if self.byte(name_end).is_none() { Markup::Cut } else { Markup::Literal(name_end) };
         }
+        let first = self.attributes.len();
         let name = self.text.get(from + 1..name_end).unwrap_or("");
-        let mut attributes: Vec<Attribute<'a>> = Vec::new();
-        let mut at = name_end;
+        match self.attributes(name, name_end, deviations) {
+            Ok((empty, end)) => {
+                self.at = end;
+                let attributes = first..self.attributes.len();
+                Markup::Token(Token::Start { name, attributes, empty, raw: from..end })
+            }
+            Err(end) => {
+                self.attributes.truncate(first);
+                end.map_or(Markup::Cut, |end| Markup::Literal(end.max(name_end)))
+            }
+        }
+    }
+
+    /// Reads attributes up to the tag's end: whether the element is empty, and where the tag ends. Else how far it was read,
+    /// or nothing if the document ends in it.
+    fn attributes(
+        &mut self,
+        of: &str,
+        from: usize,
+        deviations: &mut Deviations,
+    ) -> Result<(bool, usize), Option<usize>> {
+        let first = self.attributes.len();
+        let mut at = from;
         loop {
             let next = self.blank_end(at);
             match self.byte(next) {
-                None => return Markup::Cut,
-                Some(b'>') => {
-                    self.at = next + 1;
-                    return Markup::Token(Token::Start { name, attributes, empty: false, raw: from..self.at });
-                }
-                Some(b'/') if self.byte(next + 1) == Some(b'>') => {
-                    self.at = next + 2;
-                    return Markup::Token(Token::Start { name, attributes, empty: true, raw: from..self.at });
-                }
+                None => return Err(None),
+                Some(b'>') => return Ok((false, next + 1)),
+                Some(b'/') if self.byte(next + 1) == Some(b'>') => return Ok((true, next + 2)),
                 Some(_) => {}
             }
-            match self.attribute(next, deviations) {
-                Ok((attribute, end)) => {
-                    at = end;
-                    let twice = attributes.iter().any(|known| known.name == attribute.name);
-                    if twice || attributes.len() >= MAX_ATTRIBUTES {
-                        deviations.add(&codes::SURPLUS_ATTRIBUTE, format_args!("{} of {name}", quote(attribute.name)));
-                    } else {
-                        attributes.push(attribute);
-                    }
-                }
-                Err(Some(end)) => return Markup::Literal(end.max(name_end)),
-                Err(None) => return Markup::Cut,
+            let (attribute, end) = self.attribute(next, deviations)?;
+            at = end;
+            let own = self.attributes.get(first..).unwrap_or_default();
+            if own.len() >= MAX_ATTRIBUTES || own.iter().any(|known| known.name == attribute.name) {
+                deviations.add(&codes::SURPLUS_ATTRIBUTE, format_args!("{} of {of}", quote(attribute.name)));
+            } else {
+                self.attributes.push(attribute);
             }
         }
     }
@@ -210,7 +236,7 @@ impl<'a> Reader<'a> {
             value
         };
         let name = self.text.get(from..name_end).unwrap_or("");
-        Ok((Attribute { name, value }, close + 1))
+        Ok((Attribute { name, local: local(name), value }, close + 1))
     }
 
     /// The quotation mark that ends a value. One that no tag could go on after is part of the value.
@@ -259,10 +285,6 @@ impl<'a> Reader<'a> {
         if special(text).is_none() {
             return Cow::Borrowed(text);
         }
-        // The line end and the blanks between two elements: by far the most of what is not as it stands (XML 1.0 2.11).
-        if let Some(rest) = text.strip_prefix('\r').filter(|rest| rest.starts_with('\n') && special(rest).is_none()) {
-            return Cow::Borrowed(rest);
-        }
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = special(rest) {
@@ -282,6 +304,13 @@ impl<'a> Reader<'a> {
         out.push_str(rest);
         Cow::Owned(out)
     }
+}
+
+/// A name without its prefix.
+pub(super) fn local(qualified: &str) -> &str {
+    // Names are short: byte by byte is faster than a search that is made for long texts.
+    let start = qualified.bytes().rposition(|byte| byte == b':').map_or(0, |colon| colon + 1);
+    qualified.get(start..).unwrap_or(qualified)
 }
 
 /// `&amp;...` -> `&` and 5.
@@ -320,6 +349,7 @@ mod tests {
         while let Some(token) = reader.next(&mut deviations) {
             match token {
                 Token::Start { name, attributes, empty, .. } => {
+                    let attributes = &reader.attributes[attributes];
                     let attributes: String = attributes.iter().map(|a| format!(",{}={}", a.name, a.value)).collect();
                     out.push_str(&format!("[{name}{attributes}{}]", if empty { "/" } else { "" }));
                 }
@@ -353,6 +383,17 @@ mod tests {
             let (out, deviations) = tokens(text);
             assert!(!deviations.is_empty(), "{text}");
             assert_eq!(out, expected);
+        }
+    }
+
+    #[test]
+    fn what_merely_indents_is_no_text() {
+        for (text, expected) in [
+            ("<a>\r\n\t <b>x\n</b>\n</a>\n", "[a][b]x\n[/b][/a]\n"),
+            ("<a> <b/>\n x\n<c/>\n&#10;<d/></a>", "[a] [b/]\n x\n[c/]\n\n[d/][/a]"),
+            ("<a>\n\n<![CDATA[\n]]></a>", "[a]\n[/a]"),
+        ] {
+            assert_eq!(tokens(text), (expected.to_string(), Vec::new()), "{text}");
         }
     }
 
