@@ -286,7 +286,7 @@ fn settings(n: usize, rtp_port: u16, protected: bool) -> PortSettings {
         m_line: (n % LEGS) as u16,
         label: None,
         media: "audio".into(),
-        formats: vec![],
+        formats: [].into(),
         local: SocketAddr::new(LOCAL, rtp_port),
         local_rtcp: SocketAddr::new(LOCAL, rtp_port + 1),
         remote: None,

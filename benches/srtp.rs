@@ -90,7 +90,7 @@ fn port(key: Option<&InlineKey>, packets: u32) -> u128 {
         m_line: 0,
         label: None,
         media: "audio".into(),
-        formats: Vec::new(),
+        formats: [].into(),
         local: to,
         local_rtcp: to,
         remote: Some(from),

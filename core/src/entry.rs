@@ -142,7 +142,7 @@ pub struct Stream {
     /// `audio`, `video`, `text` ... as the m-line says.
     pub media: String,
     /// Payload types as answered.
-    pub formats: Vec<Format>,
+    pub formats: Arc<[Format]>,
     /// Our RTP address as answered.
     pub local: SocketAddr,
     /// Our RTCP address (the same with rtcp-mux).

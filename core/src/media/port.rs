@@ -478,7 +478,7 @@ fn clock_rates(settings: &PortSettings) -> [u32; PAYLOAD_TYPES] {
     for (payload_type, rate) in (0_u8..).zip(rates.iter_mut()) {
         *rate = static_clock_rate(payload_type).unwrap_or(0);
     }
-    for format in &settings.stream.formats {
+    for format in settings.stream.formats.iter() {
         if let Some(rate) = rates.get_mut(usize::from(format.payload_type)) {
             *rate = format.clock_rate;
         }

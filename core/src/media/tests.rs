@@ -22,7 +22,8 @@ fn settings() -> PortSettings {
         m_line: 0,
         label: Some("1".into()),
         media: "audio".into(),
-        formats: vec![Format { payload_type: 96, encoding: "L16".into(), clock_rate: 16_000, channels: 1, fmtp: None }],
+        formats: [Format { payload_type: 96, encoding: "L16".into(), clock_rate: 16_000, channels: 1, fmtp: None }]
+            .into(),
         local: address("192.0.2.1:10000"),
         local_rtcp: address("192.0.2.1:10001"),
         remote: None,
@@ -415,7 +416,8 @@ fn digits_are_masked_or_emptied_before_they_are_kept_and_no_packet_is_lost_by_it
             channels: 1,
             fmtp: None,
         };
-        settings.stream.formats.extend([format(101, "Telephone-Event"), format(102, "red")]);
+        let more = [format(101, "Telephone-Event"), format(102, "red")];
+        settings.stream.formats = settings.stream.formats.iter().cloned().chain(more).collect();
         Bench::new(PortSettings { digits, ..settings })
     };
     // An extension, padding, and the digit 5.

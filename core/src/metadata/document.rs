@@ -123,8 +123,10 @@ pub struct NameId {
     /// The same in one form for all vendors, for searching: `alice@example.com`, `+15551234567`.
     pub normalised: String,
     /// Display name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display: Option<String>,
     /// Its `xml:lang`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lang: Option<String>,
 }
 

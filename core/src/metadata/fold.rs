@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use super::document::{
     DataMode, Document, Extension, NameId, ParticipantSessionAssoc, ParticipantStreamAssoc, StreamElement,
 };
-use super::intervals::{Statement, close_all, settle, statement};
+use super::intervals::{Statement, append, close_all, settle, statement};
 use super::snapshot::{Binding, Contribution, Former, Interval, Membership, Participant, Session, Snapshot, Stream};
 use crate::deviation::{Deviation, Deviations, codes, quote};
 use crate::time::Wall;
@@ -34,6 +34,10 @@ impl Snapshot {
         self.updates = self.updates.saturating_add(1);
         self.dialect.clone_from(&document.dialect);
         self.sends_are_named |= document.participant_streams.iter().any(|assoc| !assoc.send.is_empty());
+        if self.updates == 1 {
+            self.participants.reserve_exact(document.participants.len().min(MAX_ELEMENTS));
+            self.streams.reserve_exact(document.streams.len().min(MAX_ELEMENTS));
+        }
         let mut fold = Fold {
             snapshot: self,
             document,
@@ -145,14 +149,15 @@ impl<'a> Fold<'a> {
                 return None;
             }
             None => {
-                self.snapshot.sessions.push(Session {
+                let session = Session {
                     id: id.to_string(),
                     sip_session_ids: Vec::new(),
                     reasons: Vec::new(),
                     group: None,
                     intervals: Vec::new(),
                     extensions: Vec::new(),
-                });
+                };
+                append(&mut self.snapshot.sessions, session);
                 self.snapshot.sessions.len() - 1
             }
         };
@@ -246,7 +251,7 @@ impl<'a> Fold<'a> {
             participant.leave(at);
             self.left.push(id);
         } else if !participant.is_present() && (is_new || complete || has_assocs || sends) {
-            participant.intervals.push(Interval { from: at, to: None, said_from, said_to: None });
+            append(&mut participant.intervals, Interval { from: at, to: None, said_from, said_to: None });
         }
         if is_new && !listed {
             self.deviations
@@ -343,7 +348,7 @@ impl<'a> Fold<'a> {
         if !same {
             stream.close(at);
             let interval = Interval { from: at, to: None, said_from: None, said_to: None };
-            stream.bindings.push(Binding { label, session, mode, interval });
+            append(&mut stream.bindings, Binding { label, session, mode, interval });
         }
         if element.disassociated.is_some() {
             stream.close(at);
@@ -423,19 +428,16 @@ impl Participant {
 
     /// Brings its membership of `session` to what a document says.
     fn membership(&mut self, session: &str, said: &[Statement<'_>], params: &[(String, String)], at: Wall) {
-        let place = self.memberships.iter().position(|m| m.session == session);
-        let known = place.map(|place| self.memberships.remove(place));
-        let mut membership = known.unwrap_or_else(|| Membership {
-            session: session.to_string(),
-            intervals: Vec::new(),
-            params: Vec::new(),
+        let place = self.memberships.iter().position(|m| m.session == session).unwrap_or_else(|| {
+            let session = session.to_string();
+            append(&mut self.memberships, Membership { session, intervals: Vec::new(), params: Vec::new() });
+            self.memberships.len() - 1
         });
+        let Some(membership) = self.memberships.get_mut(place) else { return };
         settle(&mut membership.intervals, said, at);
         if !params.is_empty() {
             membership.params = params.to_vec();
         }
-        let place = place.unwrap_or(self.memberships.len());
-        self.memberships.insert(place, membership);
     }
 
     /// Replaces what it sends and receives by what `assocs` say together (RFC 7865 6.8.1).
@@ -454,7 +456,7 @@ impl Participant {
         }
         if !send.is_empty() || !recv.is_empty() {
             let interval = Interval { from: at, to: None, said_from, said_to: None };
-            self.contributions.push(Contribution { send, recv, interval });
+            append(&mut self.contributions, Contribution { send, recv, interval });
         }
     }
 }
@@ -505,7 +507,7 @@ fn merge_extensions(known: &mut Vec<Extension>, new: &[Extension], complete: boo
         if !complete {
             known.retain(|k| !is_same(k));
         }
-        known.push(extension.clone());
+        append(known, extension.clone());
     }
 }
 

@@ -27,24 +27,31 @@ pub(super) fn settle(intervals: &mut Vec<Interval>, said: &[Statement<'_>], at: 
                 open.to = Some(at);
                 open.said_to = to.map(ToString::to_string);
             }
-            None => intervals.push(Interval {
-                from: at,
-                to: Some(at),
-                said_from: from.map(ToString::to_string),
-                said_to: to.map(ToString::to_string),
-            }),
+            None => {
+                let (said_from, said_to) = (from.map(ToString::to_string), to.map(ToString::to_string));
+                append(intervals, Interval { from: at, to: Some(at), said_from, said_to });
+            }
         }
     }
     match going_on {
         Some(_) if intervals.iter().any(Interval::is_open) => {}
         Some((from, _)) => {
-            intervals.push(Interval { from: at, to: None, said_from: from.map(ToString::to_string), said_to: None });
+            let said_from = from.map(ToString::to_string);
+            append(intervals, Interval { from: at, to: None, said_from, said_to: None });
         }
         None if said.is_empty() => {}
         None => {
             close_all(intervals, at, said.last().and_then(|(_, to)| *to));
         }
     }
+}
+
+/// Adds to a list that mostly stays at one: there is no room for more until more comes.
+pub(super) fn append<T>(list: &mut Vec<T>, item: T) {
+    if list.is_empty() {
+        list.reserve_exact(1);
+    }
+    list.push(item);
 }
 
 /// Closes what is open; whether anything was.

@@ -19,6 +19,7 @@ pub struct Interval {
     /// When we were told of its beginning.
     pub from: Wall,
     /// When we were told of its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Wall>,
     /// Its beginning, as written by the SRC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,12 +37,15 @@ pub struct Session {
     /// SIP session ids (RFC 7989), or Call-IDs.
     pub sip_session_ids: Vec<String>,
     /// Why it ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
     /// Its group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// When it was recorded here.
     pub intervals: Vec<Interval>,
     /// Vendors' data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extensions: Vec<Extension>,
 }
 
@@ -62,6 +66,7 @@ pub struct Participant {
     /// What it sent and received, when; the last may be open.
     pub contributions: Vec<Contribution>,
     /// Vendors' data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extensions: Vec<Extension>,
 }
 
@@ -82,6 +87,7 @@ pub struct Membership {
     /// When.
     pub intervals: Vec<Interval>,
     /// `param` elements: name and value (`isfocus`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub params: Vec<(String, String)>,
 }
 
@@ -104,6 +110,7 @@ pub struct Stream {
     /// Label and session, when; a stream can be bound anew. The last may be open.
     pub bindings: Vec<Binding>,
     /// Vendors' data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extensions: Vec<Extension>,
 }
 
@@ -113,8 +120,10 @@ pub struct Binding {
     /// The `a=label` of its m-line.
     pub label: Option<String>,
     /// Its session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
     /// `mixed`, `separate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
     /// When.
     pub interval: Interval,
@@ -124,6 +133,7 @@ pub struct Binding {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Snapshot {
     /// Groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<Group>,
     /// Communication sessions, in order of appearance.
     pub sessions: Vec<Session>,
@@ -132,6 +142,7 @@ pub struct Snapshot {
     /// Streams, in order of appearance.
     pub streams: Vec<Stream>,
     /// Vendors' data beside the elements above.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extensions: Vec<Extension>,
     /// How the last document said things.
     pub dialect: Dialect,

@@ -17,7 +17,7 @@ const MAX_ELEMENTS: usize = 4096;
 /// What an element takes of a document as SRCs write them, for the first allocation.
 const OCTETS_AN_ELEMENT: usize = 48;
 /// What an element, or a text between two, takes.
-const OCTETS_A_CHILD: usize = 24;
+const OCTETS_A_CHILD: usize = 32;
 
 /// Elements that hold others.
 const CONTAINERS: &[&str] = &[

@@ -169,7 +169,7 @@ impl Tracker {
     /// A port's formats are now these; payload types that are not named any more keep their meaning.
     pub(super) fn stream(&mut self, stream: &Stream) {
         let port = self.ports.entry(stream.port).or_default();
-        for format in &stream.formats {
+        for format in stream.formats.iter() {
             port.learn(format);
         }
     }

@@ -5,6 +5,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
@@ -100,7 +101,7 @@ impl Decided {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
     /// The offer's payload types, in our order of preference; DTMF and comfort noise last.
-    pub formats: Vec<Format>,
+    pub formats: Arc<[Format]>,
     /// `recvonly` or `inactive`: we never send.
     pub direction: Direction,
     /// Why nothing of it is kept, if so.
@@ -239,7 +240,7 @@ fn accept(media: &Media, policy: &AnswerPolicy) -> Result<Accepted, NotRecorded>
     let dtls = is_dtls(&media.proto).then(|| Theirs::read(&media.dtls)).transpose().map_err(NotRecorded::Dtls)?;
     Ok(Accepted {
         dtls,
-        formats,
+        formats: formats.into(),
         direction,
         paused,
         proto: media.proto.clone(),

@@ -2,6 +2,7 @@
 //! session level.
 
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
@@ -65,7 +66,7 @@ pub struct OfferedStream {
     /// `RTP/AVP`.
     pub proto: String,
     /// What we take, best first.
-    pub formats: Vec<Format>,
+    pub formats: Arc<[Format]>,
     /// `recvonly` or `inactive`.
     pub direction: Direction,
     /// RTP and RTCP share a port.
@@ -148,7 +149,7 @@ pub fn fresh_offer(policy: &AnswerPolicy, lines: usize) -> Vec<OfferedStream> {
         kind: "audio".to_string(),
         label: None,
         proto: if policy.require_srtp { "RTP/SAVP" } else { "RTP/AVP" }.to_string(),
-        formats,
+        formats: formats.into(),
         direction: Direction::RecvOnly,
         rtcp_mux: false,
     };
@@ -165,7 +166,7 @@ pub fn same_offer(last: &Description, decision: &Decision, pause: bool) -> Vec<O
             kind: media.kind.clone(),
             label: media.label.clone(),
             proto: media.proto.clone(),
-            formats: accepted.map_or_else(|| media.formats.clone(), |a| a.formats.clone()),
+            formats: accepted.map_or_else(|| media.formats.as_slice().into(), |a| a.formats.clone()),
             direction: if pause { Direction::Inactive } else { agreed },
             rtcp_mux: accepted.is_some_and(|a| a.rtcp_mux),
         }
@@ -211,12 +212,12 @@ fn session_lines(address: IpAddr, session_id: u64, version: u64, timing: &[Strin
 /// `offered` lends its rtpmap lines, so that the peer reads the names as it wrote them.
 fn open_lines(out: &mut String, stream: &OfferedStream, offered: Option<&Media>, (rtp, rtcp): (u16, u16)) {
     media_line(out, &stream.kind, rtp, &stream.proto, |out| {
-        for format in &stream.formats {
+        for format in stream.formats.iter() {
             out.push(' ');
             push_number(out, u64::from(format.payload_type));
         }
     });
-    for format in &stream.formats {
+    for format in stream.formats.iter() {
         match offered_map(format, offered) {
             Some(map) => line(out, &["a=rtpmap:", map]),
             None => map_line(out, format),

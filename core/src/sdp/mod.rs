@@ -39,6 +39,7 @@ pub struct Format {
     /// Channels, 1 where the rtpmap names none.
     pub channels: u8,
     /// `a=fmtp`, as offered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fmtp: Option<String>,
 }
 

@@ -6,6 +6,7 @@
 //!                        \-> 3xx: once more, to there. 491: later. Anything else: told, and over
 //! ```
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -112,7 +113,7 @@ impl Srs {
         let whom = Asker { address: state.flow.remote.ip(), certificate: None, user_agent: None };
         state.peer_row = self.policy.peer_for(&whom).map(|peer| peer.name.clone());
         let mut session = RecordingSession::new(state);
-        session.calling = Some(Calling::default());
+        session.calling = Some(Box::default());
         self.add(now, call_id, session);
         self.with_session(now, id, |session, ctx| session.call(ctx));
     }

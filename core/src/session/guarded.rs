@@ -1,6 +1,7 @@
 //! A description of ours as it is remembered: its keys are shown to nobody, and written down wrapped only.
 
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ const PURPOSE: &[u8] = b"description ";
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Guarded {
     /// Its keys blanked.
-    text: String,
+    text: Arc<str>,
     /// The whole, where there are keys in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     wrapped: Option<String>,
@@ -25,7 +26,7 @@ pub(super) struct Guarded {
 
 impl Guarded {
     pub(super) fn new(description: &[u8], keyring: &Keyring<'_>) -> Self {
-        let text = readable(blank_keys(description));
+        let text: Arc<str> = readable(blank_keys(description)).into();
         if text.as_bytes() == description {
             return Self { text, wrapped: None, whole: None };
         }

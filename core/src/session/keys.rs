@@ -6,6 +6,7 @@
 //! ```
 //! The same line again changes nothing: sources keep their rollover counters. Another key is a re-key.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -201,7 +202,7 @@ impl Streams {
             let suites = (1..).zip(policy.suites());
             let own = |(tag, suite)| Crypto::offer(tag, MasterKey::draw(suite, keyring.random).into());
             let open = Open { ours: suites.map(own).collect(), ..Open::default() };
-            live.keys = Some(StreamKeys::new(open, live.port(), keyring));
+            live.keys = Some(Box::new(StreamKeys::new(open, live.port(), keyring)));
             live.protect();
         }
     }
@@ -297,7 +298,7 @@ impl Live {
     /// A handshake of DTLS is to bring them.
     fn await_keys(&mut self, keyring: &Keyring<'_>) {
         let port = self.port();
-        self.keys.get_or_insert_with(|| StreamKeys::new(Open::default(), port, keyring));
+        self.keys.get_or_insert_with(|| Box::new(StreamKeys::new(Open::default(), port, keyring)));
     }
 
     /// A handshake of DTLS has brought them: for the whole stream, or (without rtcp-mux) for one of its sockets.
@@ -320,7 +321,7 @@ impl Live {
             Some((_, receiver)) if is_rtcp => keys.receiver = receiver,
             Some(_) | None => {}
         }
-        self.keys = Some(keys);
+        self.keys = Some(Box::new(keys));
         self.protect();
     }
 
@@ -341,7 +342,7 @@ impl Live {
         let draw = |keyring: &mut Keyring<'_>| theirs.answer(MasterKey::draw(theirs.suite, keyring.random));
         let ours: Vec<Crypto> = draw(keyring).or_else(|| draw(keyring)).into_iter().collect();
         let open = Open { theirs: Some(theirs.clone()), ours, ..Open::default() };
-        self.keys = Some(StreamKeys::new(open, port, keyring));
+        self.keys = Some(Box::new(StreamKeys::new(open, port, keyring)));
     }
 
     fn take_answered_keys(&mut self, theirs: &Crypto, keyring: &Keyring<'_>) {
@@ -349,7 +350,7 @@ impl Live {
         let Some(keys) = self.keys.as_mut() else {
             // An answer with keys to an offer without: what it protects can be heard, and nothing is sent.
             let open = Open { theirs: Some(theirs.clone()), ..Open::default() };
-            self.keys = Some(StreamKeys::new(open, port, keyring));
+            self.keys = Some(Box::new(StreamKeys::new(open, port, keyring)));
             return;
         };
         let suits = |own: &&Crypto| own.suite == theirs.suite;
@@ -368,7 +369,7 @@ impl Live {
 
     /// Hands the keys to the port's settings. What was handed over before stays as it is where the keys are the same.
     fn protect(&mut self) {
-        let fresh = self.keys.as_ref().map(StreamKeys::protection);
+        let fresh = self.keys.as_deref().map(StreamKeys::protection);
         let same = match (&self.settings.srtp, &fresh) {
             (Some(old), Some(new)) => {
                 old.theirs == new.theirs

@@ -98,7 +98,7 @@ impl RecordingSession {
         if self.state.streams.is_ready() || !needs_ports {
             self.answer(pending, ctx);
         } else {
-            self.pending = Some(pending);
+            self.pending = Some(Box::new(pending));
         }
         Ok(())
     }

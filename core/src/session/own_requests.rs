@@ -85,7 +85,7 @@ impl RecordingSession {
     /// When [`RecordingSession::due`] is to be called.
     pub(super) fn deadline(&self) -> Option<Wall> {
         if !self.has_begun() {
-            return self.calling.as_ref().and_then(Calling::deadline);
+            return self.calling.as_deref().and_then(Calling::deadline);
         }
         let timer = self.state.timer.as_ref().and_then(SessionTimer::deadline);
         let snapshot = self.own.snapshot.due().filter(|_| !self.own.unacknowledged);

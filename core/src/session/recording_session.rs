@@ -1,5 +1,6 @@
 //! One recording session: a SIPREC dialog with an SRC, its streams and its journal.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -75,13 +76,13 @@ pub(super) struct RecordingSession {
     pub(super) state: Checkpoint,
     pub(super) random: Random,
     /// An INVITE or UPDATE that waits for ports.
-    pub(super) pending: Option<Pending>,
+    pub(super) pending: Option<Box<Pending>>,
     pub(super) watch: Watch,
     /// For branches and waits, apart from `random`: a replay, which sends less, must still make the same ids.
     pub(super) branches: Random,
     pub(super) own: OwnRequests,
     /// Our first INVITE is under way.
-    pub(super) calling: Option<Calling>,
+    pub(super) calling: Option<Box<Calling>>,
     /// The deadline that is set.
     pub(super) armed: Option<Wall>,
     /// Ports of before the restart are being bound.
@@ -181,7 +182,7 @@ impl RecordingSession {
         } else if self.calling.is_some() {
             self.answer_in_ack(ctx);
         } else if let Some(pending) = self.pending.take() {
-            self.answer(pending, ctx);
+            self.answer(*pending, ctx);
         }
     }
 

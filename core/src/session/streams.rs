@@ -1,5 +1,6 @@
 //! A session's streams: which m-line is received on which port, and what was last heard there.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -46,10 +47,10 @@ pub(super) struct Live {
     pub(super) alarmed: bool,
     /// What the journal and the workers know of it.
     #[serde(skip)]
-    published: Option<PortSettings>,
+    published: Option<Box<PortSettings>>,
     /// Of its SRTP.
     #[serde(default)]
-    pub(super) keys: Option<StreamKeys>,
+    pub(super) keys: Option<Box<StreamKeys>>,
     /// The keys as the journal has them.
     #[serde(skip)]
     pub(super) published_keys: Option<String>,
@@ -88,6 +89,7 @@ impl Streams {
         out: &mut Outbox,
     ) {
         if self.lines.len() < decided.len() {
+            self.lines.reserve_exact(decided.len() - self.lines.len());
             self.lines.resize(decided.len(), None);
         }
         for line in 0..self.lines.len() {
@@ -312,8 +314,8 @@ impl Streams {
     pub(super) fn publish(&mut self, session: SessionId, now: Wall, out: &mut Outbox) {
         self.expect_dtls(session, out);
         let mut updates = Vec::new();
-        for live in self.live_mut().filter(|live| live.published.as_ref() != Some(&live.settings)) {
-            live.published = Some(live.settings.clone());
+        for live in self.live_mut().filter(|live| live.published.as_deref() != Some(&live.settings)) {
+            live.published = Some(Box::new(live.settings.clone()));
             let kept = super::Kept::Event(Event::Stream(live.settings.stream.clone()));
             out.push_back(Output::Keep { session, at: now, kept });
             if let Some(event) = live.keys_event() {

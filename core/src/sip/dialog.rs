@@ -51,8 +51,7 @@ impl Dialog {
             remote_tag: invite.from_tag().map(ToOwned::to_owned),
             local_uri: with_tag(invite.header("To").unwrap_or(""), &local_tag),
             local_tag,
-            // Without a Contact that can be read, the caller itself is all we know.
-            remote_target: NameAddr::parse(&remote_uri).map_or_else(|_| String::new(), |from| from.uri.to_string()),
+            remote_target: String::new(),
             remote_uri,
             route_set,
             local_cseq: 0,
@@ -60,6 +59,11 @@ impl Dialog {
             secure: nearest_is_sips || invite.uri().is_some_and(is_sips),
         };
         dialog.refresh_target(invite);
+        if dialog.remote_target.is_empty() {
+            // Without a Contact that can be read, the caller itself is all we know.
+            let caller = NameAddr::parse(&dialog.remote_uri).map(|from| from.uri.to_string());
+            dialog.remote_target = caller.unwrap_or_default();
+        }
         dialog
     }
 

@@ -121,10 +121,7 @@ impl Header {
 
     /// From the wire: folds already joined, ends trimmed.
     pub(super) fn from_bytes(name: &[u8], value: &[u8]) -> Self {
-        let name = match core::str::from_utf8(name) {
-            Ok(name) => canonical(name),
-            Err(_) => Cow::Owned(String::from_utf8_lossy(name).into_owned()),
-        };
+        let name = known(name).map_or_else(|| Cow::Owned(String::from_utf8_lossy(name).into_owned()), Cow::Borrowed);
         match core::str::from_utf8(value) {
             Ok(value) => Self { name, value: value.to_owned(), raw: None },
             Err(_) => Self { name, value: String::from_utf8_lossy(value).into_owned(), raw: Some(value.into()) },
@@ -172,7 +169,7 @@ impl Headers {
 
     /// Each value of `name`: the elements of lists one by one, empty elements left out; other values whole.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        let is_list = row(canonical_of(name)).is_some_and(|(_, _, list)| *list);
+        let is_list = row(canonical_of(name).as_bytes()).is_some_and(|(_, _, list)| *list);
         // No text holds 0xff, so what is no list stays whole.
         let separator = if is_list { b',' } else { 0xff };
         let values = self.fields(name).flat_map(move |header| params::split(&header.value, separator));
@@ -214,8 +211,8 @@ impl Headers {
 }
 
 /// The long spelling of a name that we know.
-fn known(name: &str) -> Option<&'static str> {
-    if let [letter] = name.as_bytes() {
+fn known(name: &[u8]) -> Option<&'static str> {
+    if let [letter] = name {
         let letter = letter.to_ascii_lowercase();
         return KNOWN.iter().find(|(_, compact, _)| *compact == Some(letter)).map(|(long, _, _)| *long);
     }
@@ -223,18 +220,18 @@ fn known(name: &str) -> Option<&'static str> {
 }
 
 /// What is known of a long name.
-fn row(name: &str) -> Option<&'static (&'static str, Option<u8>, bool)> {
+fn row(name: &[u8]) -> Option<&'static (&'static str, Option<u8>, bool)> {
     let (from, to) = (OF_LENGTH.get(name.len())?, OF_LENGTH.get(name.len() + 1)?);
-    KNOWN.get(*from..*to)?.iter().find(|(long, _, _)| long.eq_ignore_ascii_case(name))
+    KNOWN.get(*from..*to)?.iter().find(|(long, _, _)| long.as_bytes().eq_ignore_ascii_case(name))
 }
 
 fn canonical(name: &str) -> Cow<'static, str> {
-    known(name).map_or_else(|| Cow::Owned(name.to_owned()), Cow::Borrowed)
+    known(name.as_bytes()).map_or_else(|| Cow::Owned(name.to_owned()), Cow::Borrowed)
 }
 
 /// A compact name's long form; any other name as it is.
 fn canonical_of(name: &str) -> &str {
-    if name.len() == 1 { known(name).unwrap_or(name) } else { name }
+    if name.len() == 1 { known(name.as_bytes()).unwrap_or(name) } else { name }
 }
 
 #[cfg(test)]
@@ -276,9 +273,9 @@ mod tests {
     #[test]
     fn every_known_name_is_reached_by_its_compact_form_only_once() {
         for (long, compact, _) in KNOWN {
-            assert_eq!(known(&long.to_ascii_uppercase()), Some(*long));
+            assert_eq!(known(long.to_ascii_uppercase().as_bytes()), Some(*long));
             let Some(compact) = compact else { continue };
-            assert_eq!(known(core::str::from_utf8(&[*compact]).unwrap()), Some(*long));
+            assert_eq!(known(&[*compact]), Some(*long));
         }
     }
 }

@@ -359,7 +359,7 @@ fn stream() -> Stream {
         m_line: 0,
         label: Some("1".to_owned()),
         media: "audio".to_owned(),
-        formats: vec![format],
+        formats: [format].into(),
         local: "192.0.2.9:10000".parse().unwrap(),
         local_rtcp: "192.0.2.9:10001".parse().unwrap(),
         remote: None,

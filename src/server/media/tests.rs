@@ -413,7 +413,7 @@ fn settings(port: u16, ssrc: u32, rtp: SocketAddr) -> PortSettings {
         m_line: port,
         label: None,
         media: "audio".into(),
-        formats: vec![],
+        formats: [].into(),
         local: rtp,
         local_rtcp: SocketAddr::new(rtp.ip(), rtp.port() + 1),
         remote: None,

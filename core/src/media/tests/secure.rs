@@ -164,7 +164,7 @@ fn the_same_keys_again_keep_the_rollover_counter_and_a_lost_one_is_found() {
         assert!(kept(&mut port, 0, SRC, &protected(&mut sender, sequence)).is_some());
     }
     let mut settings = secure(&[1]);
-    settings.stream.formats.clear();
+    settings.stream.formats = [].into();
     port.update(settings, now(1));
     assert!(kept(&mut port, 1, SRC, &protected(&mut sender, 101)).is_some());
     // Minutes of silence that were a round and a half: the first packets fail, and are heard in the end.

@@ -273,7 +273,7 @@ pub(super) fn stream(port: u16) -> Stream {
         m_line: port,
         label: Some((port + 1).to_string()),
         media: "audio".into(),
-        formats: alloc::vec![format(8, "PCMA", 8_000), format(0, "PCMU", 8_000), format(101, "telephone-event", 8_000)],
+        formats: [format(8, "PCMA", 8_000), format(0, "PCMU", 8_000), format(101, "telephone-event", 8_000)].into(),
         local: address(1, 10_000 + 2 * port),
         local_rtcp: address(1, 10_001 + 2 * port),
         remote: Some(address(9, 20_000 + 2 * port)),

@@ -10,7 +10,7 @@ use crate::sdp::Format;
 /// A call in which the first leg may use `formats`, from the beginning.
 fn call_of(formats: &[Format]) -> Call {
     let mut call = Call::new();
-    call.event(-MS, Event::Stream(Stream { formats: formats.to_vec(), ..stream(0) }));
+    call.event(-MS, Event::Stream(Stream { formats: formats.into(), ..stream(0) }));
     call
 }
 

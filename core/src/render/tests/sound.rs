@@ -31,7 +31,7 @@ fn call(ppm: i64, hertz: f64, rate: u32) -> Rendered {
     let mut call = Call::new();
     for port in 0..2 {
         let formats = alloc::vec![format(96, "L16", 8_000), format(97, "L16", 48_000)];
-        call.event(-MS, Event::Stream(Stream { formats, ..stream(port) }));
+        call.event(-MS, Event::Stream(Stream { formats: formats.into(), ..stream(port) }));
     }
     call.add(tone(&Leg { skew: ppm, payload_type: 96, ..Leg::new(0) }, hertz));
     // The other leg's rate is the file's.
