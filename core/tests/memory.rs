@@ -48,7 +48,7 @@ fn stream(port: u16) -> Stream {
         m_line: port,
         label: Some(port.to_string()),
         media: "audio".into(),
-        formats: vec![format],
+        formats: [format].into(),
         local: ([192, 0, 2, 1], 10_000 + 2 * port).into(),
         local_rtcp: ([192, 0, 2, 1], 10_001 + 2 * port).into(),
         remote: None,
