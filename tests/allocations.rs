@@ -212,7 +212,7 @@ fn settings(n: usize, rtp: SocketAddr, protected: bool) -> PortSettings {
         m_line: (n % LEGS) as u16,
         label: None,
         media: "audio".into(),
-        formats: vec![],
+        formats: [].into(),
         local: rtp,
         local_rtcp: SocketAddr::new(LOCAL, rtp.port() + 1),
         remote: None,
