@@ -227,7 +227,7 @@ fn settings(key: &InlineKey, from: SocketAddr) -> PortSettings {
         m_line: 0,
         label: None,
         media: "audio".into(),
-        formats: Vec::new(),
+        formats: [].into(),
         local: to,
         local_rtcp: to,
         remote: Some(from),

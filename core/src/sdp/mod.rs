@@ -134,7 +134,7 @@ pub struct Description {
     /// Values of the `t=` lines, to be mirrored in an answer (RFC 3264 6).
     pub timing: Vec<String>,
     /// Session-level attributes, in order.
-    pub attributes: Vec<(String, Option<String>)>,
+    pub attributes: Vec<(Cow<'static, str>, Option<String>)>,
     /// The m-lines, in order.
     pub media: Vec<Media>,
 }
@@ -172,7 +172,7 @@ pub struct Media {
     #[serde(default)]
     pub dtls: DtlsAttributes,
     /// All attributes of the m-line, in order; those of `a=crypto` without their keys.
-    pub attributes: Vec<(String, Option<String>)>,
+    pub attributes: Vec<(Cow<'static, str>, Option<String>)>,
 }
 
 /// What says how a handshake of DTLS is to be begun, and with whom; [`dtls::Theirs::read`] reads it.

@@ -10,7 +10,6 @@ use core::net::IpAddr;
 use super::crypto::CryptoLine;
 use super::payload::{canonical_encoding, static_format};
 use super::{Description, Direction, DtlsAttributes, Format, Host, Media, Origin};
-use crate::sip::lines::lines;
 use crate::text::split_once;
 
 /// M-lines in one description; SRCs send up to 16.
@@ -19,6 +18,12 @@ pub const MAX_MEDIA: usize = 64;
 const MAX_ATTRIBUTES: usize = 512;
 /// Formats of one m-line: there are 128 payload types.
 const MAX_FORMATS: usize = 128;
+
+/// Attributes of an m-line that there is room for at first.
+const USUAL_ATTRIBUTES: usize = 12;
+
+/// Name and value.
+type Attribute = (Cow<'static, str>, Option<String>);
 
 /// Why a body is no session description.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,10 +56,13 @@ impl Description {
     pub fn parse(bytes: &[u8]) -> Result<Self, SdpError> {
         let text = core::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
         let text = text.trim_start_matches('\u{feff}').trim_start();
-        let mut lines = lines(text.as_bytes()).filter_map(|line| {
+        let mut rest = Some(text);
+        let mut lines = core::iter::from_fn(|| {
+            let (line, after) = split_once(rest?, b'\n').map_or((rest?, None), |(line, after)| (line, Some(after)));
+            rest = after;
             let is_end = |byte: &u8| matches!(byte, b'\r' | b' ' | b'\t' | 0);
-            let end = line.iter().rposition(|byte| !is_end(byte)).map_or(0, |last| last + 1);
-            core::str::from_utf8(line.get(..end)?).ok()
+            let end = line.bytes().rposition(|byte| !is_end(&byte)).map_or(0, |last| last + 1);
+            line.get(..end)
         });
         match lines.next().and_then(split_line) {
             Some(('v', _)) => {}
@@ -147,7 +155,7 @@ impl Media {
     }
 
     /// Keys stand in one place only.
-    fn take_keys(&mut self, attributes: &mut [(String, Option<String>)]) {
+    fn take_keys(&mut self, attributes: &mut [Attribute]) {
         for (_, value) in attributes.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case("crypto")) {
             let line = CryptoLine::from(value.as_deref().unwrap_or("").trim());
             *value = Some(line.blanked());
@@ -156,8 +164,8 @@ impl Media {
     }
 
     /// Fingerprints and setup may be said once for the whole session (RFC 8122 5, RFC 4145 4).
-    fn resolve_dtls(&mut self, session: &[(String, Option<String>)]) {
-        let of = |attributes: &[(String, Option<String>)], name: &str| -> Vec<String> {
+    fn resolve_dtls(&mut self, session: &[Attribute]) {
+        let of = |attributes: &[Attribute], name: &str| -> Vec<String> {
             let named = attributes.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
             named.filter_map(|(_, value)| value.as_deref()).map(|value| value.trim().to_string()).collect()
         };
@@ -205,11 +213,11 @@ fn media_line(value: &str) -> Option<Media> {
         ptime: None,
         crypto: Vec::new(),
         dtls: DtlsAttributes::default(),
-        attributes: Vec::new(),
+        attributes: Vec::with_capacity(USUAL_ATTRIBUTES),
     })
 }
 
-fn push_attribute(attributes: &mut Vec<(String, Option<String>)>, value: &str) {
+fn push_attribute(attributes: &mut Vec<Attribute>, value: &str) {
     if attributes.len() >= MAX_ATTRIBUTES {
         return;
     }
@@ -217,7 +225,27 @@ fn push_attribute(attributes: &mut Vec<(String, Option<String>)>, value: &str) {
         Some((name, value)) => (name, Some(value.to_string())),
         None => (value, None),
     };
-    attributes.push((name.trim_ascii().to_string(), value));
+    attributes.push((attribute_name(name.trim_ascii()), value));
+}
+
+/// Those that nearly every m-line has need no memory of their own.
+fn attribute_name(name: &str) -> Cow<'static, str> {
+    Cow::Borrowed(match name {
+        "rtpmap" => "rtpmap",
+        "fmtp" => "fmtp",
+        "label" => "label",
+        "ptime" => "ptime",
+        "maxptime" => "maxptime",
+        "rtcp" => "rtcp",
+        "rtcp-mux" => "rtcp-mux",
+        "crypto" => "crypto",
+        "content" => "content",
+        "sendonly" => "sendonly",
+        "sendrecv" => "sendrecv",
+        "recvonly" => "recvonly",
+        "inactive" => "inactive",
+        _ => return Cow::Owned(name.to_string()),
+    })
 }
 
 /// `IN IP4 192.0.2.1/127` (RFC 8866 5.7).

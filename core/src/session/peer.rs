@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::reading::is_tagged;
-use super::session_timer::{Asked, SHORTEST_INTERVAL};
+use super::session_timer::{SHORTEST_INTERVAL, min_se};
 use crate::sip::Method;
 use crate::sip::message::Message;
 
@@ -34,7 +34,7 @@ impl Abilities {
         }
         self.siprec |= message.supports("siprec") || is_tagged(message);
         self.update |= message.method() == Some(&Method::Update);
-        self.min_se = self.min_se.max(Asked::of(message).min_se);
+        self.min_se = self.min_se.max(min_se(message));
     }
 
     /// Takes over the type of a metadata body.

@@ -122,9 +122,14 @@ pub(super) struct Asked {
     pub(super) supported: bool,
 }
 
+/// The shortest interval that a message allows, seconds (RFC 4028 5).
+pub(super) fn min_se(message: &Message) -> u32 {
+    let named = message.header("Min-SE").and_then(|v| delta_seconds(v.split(';').next().unwrap_or("")));
+    named.unwrap_or(SHORTEST_INTERVAL).max(SHORTEST_INTERVAL)
+}
+
 impl Asked {
     pub(super) fn of(message: &Message) -> Self {
-        let required = message.require().iter().any(|tag| tag.eq_ignore_ascii_case("timer"));
         let mut parts = message.header("Session-Expires").unwrap_or("").split(';').map(str::trim);
         let interval = parts.next().and_then(delta_seconds);
         let by_uac = parts.find_map(|param| {
@@ -133,13 +138,7 @@ impl Asked {
             let known = value.eq_ignore_ascii_case("uac") || value.eq_ignore_ascii_case("uas");
             (name.trim().eq_ignore_ascii_case("refresher") && known).then(|| value.eq_ignore_ascii_case("uac"))
         });
-        let min_se = message.header("Min-SE").and_then(|v| delta_seconds(v.split(';').next().unwrap_or("")));
-        Self {
-            interval,
-            by_uac,
-            min_se: min_se.unwrap_or(SHORTEST_INTERVAL).max(SHORTEST_INTERVAL),
-            supported: required || message.supports("timer"),
-        }
+        Self { interval, by_uac, min_se: min_se(message), supported: message.supports("timer") }
     }
 
     /// The refusal of an interval that is too short, where the SRC would understand it (RFC 4028 9).

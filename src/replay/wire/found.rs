@@ -406,7 +406,7 @@ fn line(n: usize, media: &Media) -> Line {
     let silent = media.direction == Direction::RecvOnly || media.host.as_ref().is_some_and(|host| host.is_zero());
     let inactive = media.direction == Direction::Inactive || silent;
     let kept = media.attributes.iter().filter(|(name, _)| !OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)));
-    let more = kept.map(|(name, value)| value.as_ref().map_or(name.clone(), |value| format!("{name}:{value}")));
+    let more = kept.map(|(name, value)| value.as_ref().map_or(name.to_string(), |value| format!("{name}:{value}")));
     let keys = media.crypto.iter().map(|crypto| format!("crypto:{}", crypto.as_ref()));
     Line {
         kind: media.kind.clone(),
