@@ -209,8 +209,8 @@ fn without_any_sender_the_order_is_all_there_is() {
     assert_eq!(snapshot.labels_of(snapshot.participant("b").unwrap()), ["2"]);
     let named = basic_call();
     assert_eq!(named.labels_of(named.participant("bob").unwrap()), ["1"]);
-    assert_eq!(snapshot.stream_by_place(None, 1).and_then(Stream::label), Some("2"));
-    assert_eq!(snapshot.stream_by_place(Some("9"), 0).and_then(Stream::label), Some("1"));
+    assert_eq!(snapshot.stream_by_place(1, 2).and_then(Stream::label), Some("2"));
+    assert!(snapshot.stream_by_place(1, 1).is_none() && snapshot.stream_by_place(2, 2).is_none());
 }
 
 #[test]

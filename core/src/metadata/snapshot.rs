@@ -263,10 +263,11 @@ impl Snapshot {
         active.or_else(|| self.streams.iter().rev().find(named))
     }
 
-    /// The stream of an m-line whose label is missing or unknown to the metadata: by place.
-    pub fn stream_by_place(&self, label: Option<&str>, place: usize) -> Option<&Stream> {
-        let by_label = label.and_then(|label| self.stream_by_label(label));
-        by_label.or_else(|| self.streams.iter().filter(|s| s.is_active()).nth(place))
+    /// The stream of the m-line with this number, where no line has a label and there are as many `lines` as streams that
+    /// go on: any other guess would be one.
+    pub fn stream_by_place(&self, m_line: usize, lines: usize) -> Option<&Stream> {
+        let mut active = self.streams.iter().filter(|s| s.is_active());
+        if active.clone().count() == lines { active.nth(m_line) } else { None }
     }
 
     /// Who sends on the stream with this label now; several on a mixed one. As long as no document has named any

@@ -222,6 +222,14 @@ impl Planner {
         heard.is_event && format.is_some_and(|format| format.name.starts_with("telephone-event"))
     }
 
+    /// Who sends on the ports, by the metadata as it stands.
+    fn look(&mut self) {
+        let unlabelled = self.ports.values().all(|port| port.stream.label.is_none()).then_some(self.ports.len());
+        for port in self.ports.values_mut() {
+            port.look(self.scope.snapshot(), unlabelled);
+        }
+    }
+
     fn event(&mut self, at: i64, event: &Event) {
         let over = self.scope.ended().is_some();
         self.scope.event(at, event);
@@ -233,14 +241,12 @@ impl Planner {
                 if !over {
                     let record = self.ports.entry(stream.port).or_insert_with(|| PortRecord::new(at, stream));
                     record.update(at, stream);
-                    record.look(self.scope.snapshot());
+                    self.look();
                 }
             }
             Event::Source { port, ssrc, from, change } => self.tracker.appeared(*port, *ssrc, *from, *change),
             Event::Metadata { snapshot, deviations } if !over => {
-                for port in self.ports.values_mut() {
-                    port.look(snapshot);
-                }
+                self.look();
                 self.notes.deviate(deviations);
                 self.notes.deviate(&self.signalling.metadata(snapshot));
             }

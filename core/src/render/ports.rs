@@ -66,10 +66,14 @@ impl PortRecord {
         }
     }
 
-    /// Who sends on it, by the metadata as it stands.
-    pub(super) fn look(&mut self, snapshot: &Snapshot) {
-        let Some(label) = self.stream.label.as_deref() else { return };
-        let now = snapshot.senders(label);
+    /// Who sends on it, by the metadata as it stands. `unlabelled`: how many lines there are, where none has a label.
+    pub(super) fn look(&mut self, snapshot: &Snapshot, unlabelled: Option<usize>) {
+        let by_place = |lines| snapshot.stream_by_place(usize::from(self.stream.m_line), lines);
+        let now = match (self.stream.label.as_deref(), unlabelled) {
+            (Some(label), _) => snapshot.senders(label),
+            (None, Some(lines)) => by_place(lines).map(|stream| snapshot.senders_of(stream)).unwrap_or_default(),
+            (None, None) => return,
+        };
         self.is_mixed |= now.len() > 1;
         for participant in now {
             if !self.senders.contains(&participant.id) {

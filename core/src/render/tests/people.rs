@@ -84,6 +84,28 @@ fn the_caller_is_left_though_its_line_is_the_second() {
 }
 
 #[test]
+fn lines_without_any_label_are_the_streams_in_their_order() {
+    let senders = |labelled: &[u16]| {
+        let mut call = Call::new();
+        describe(&mut call, &[("cs", "2", "1")]);
+        for (_, item) in &mut call.items {
+            if let Item::Event(Event::Stream(stream)) = item
+                && !labelled.contains(&stream.m_line)
+            {
+                stream.label = None;
+            }
+        }
+        call.add(Leg::new(0).packets(0, 250));
+        let streams = call.render(5 * SECOND + 60 * MS).plan.sidecar.streams;
+        streams.into_iter().map(|stream| (stream.participants, stream.channel)).collect::<Vec<_>>()
+    };
+    let of = |id: &str, channel| (vec![id.to_string()], channel);
+    assert_eq!(senders(&[]), [of("p2", ChannelName::Left), of("p1", ChannelName::Right)]);
+    // Label 1, the second stream's, is the first line's: what the other is nobody says.
+    assert_eq!(senders(&[0]), [of("p1", ChannelName::Right), (Vec::new(), ChannelName::Left)]);
+}
+
+#[test]
 fn a_recording_has_the_lines_of_its_own_session_only() {
     let mut call = Call::new();
     for port in 2..4 {
