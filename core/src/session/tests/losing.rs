@@ -47,9 +47,9 @@ impl Line {
 
     /// What was told of loss so far.
     fn alarms(&self) -> Vec<bool> {
-        let told = |event: Event| match event {
-            Event::Alarm { alarm: Alarm::Loss, port: Some(PortIndex(0)), raised } => Some(raised),
-            _ => None,
+        let is_ours = |alarm, port| alarm == Alarm::Loss && port == Some(PortIndex(0));
+        let told = |event: Event| {
+            if let Event::Alarm { alarm, port, raised } = event { is_ours(alarm, port).then_some(raised) } else { None }
         };
         self.bench.events().into_iter().filter_map(told).collect()
     }
