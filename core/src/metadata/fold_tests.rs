@@ -241,6 +241,49 @@ fn dangling_references_are_told_and_kept() {
 }
 
 #[test]
+fn a_group_is_known_by_its_id_and_keeps_what_is_not_said_again() {
+    let session = "<session session_id='S'><group-ref>g</group-ref></session>";
+    let group = |inner: &str| format!("<group group_id='g'>{inner}</group>{session}");
+    let mut snapshot = Snapshot::default();
+    snapshot.apply(&document("complete", &group("<associate-time>2010-12-16T23:41:07Z</associate-time>")), Wall(1));
+    snapshot
+        .apply(&document("partial", &group("<disassociate-time>2010-12-16T23:45:07Z</disassociate-time>")), Wall(2));
+    let times: Vec<_> = snapshot.groups.iter().map(|g| (g.associated.is_some(), g.disassociated.is_some())).collect();
+    assert_eq!(times, [(true, true)]);
+}
+
+#[test]
+fn a_stream_without_an_id_stays_one_until_it_has_one() {
+    let session = "<session session_id='S'/>";
+    let mut snapshot = Snapshot::default();
+    for at in 1..3 {
+        snapshot.apply(&document("complete", &format!("{session}{}", stream("", "S", "1"))), Wall(at));
+    }
+    let bindings = |snapshot: &Snapshot| snapshot.streams.iter().map(|s| s.bindings.len()).collect::<Vec<_>>();
+    assert_eq!(bindings(&snapshot), [1]);
+    snapshot.apply(&document("partial", &stream("s1", "S", "1")), Wall(3));
+    let open: Vec<_> = snapshot.streams.iter().map(|s| (s.id.as_str(), s.bindings[0].interval.is_open())).collect();
+    assert_eq!(open, [("", false), ("s1", true)]);
+}
+
+#[test]
+fn vendors_data_is_one_by_name_namespace_and_parent() {
+    let data = |name: &str, space: &str, parent: &str, value: u8| {
+        format!("<{name} xmlns='{space}' parent='{parent}'><v>{value}</v></{name}>")
+    };
+    let mut snapshot = Snapshot::default();
+    snapshot.apply(&document("complete", &data("my", "urn:a", "p1", 1)), Wall(1));
+    for (other, known) in [(("my", "urn:a", "p2"), 2), (("my", "urn:b", "p1"), 3), (("your", "urn:a", "p1"), 4)] {
+        snapshot.apply(&document("partial", &data(other.0, other.1, other.2, 2)), Wall(2));
+        assert_eq!(snapshot.extensions.len(), known, "{other:?}");
+    }
+    snapshot.apply(&document("partial", &data("my", "urn:a", "p1", 9)), Wall(3));
+    let mut values: Vec<_> = snapshot.extensions.iter().filter_map(|e| e.field("v")).collect();
+    values.sort_unstable();
+    assert_eq!(values, ["2", "2", "2", "9"]);
+}
+
+#[test]
 fn what_is_remembered_is_bounded() {
     let mut snapshot = basic_call();
     for round in 0..2_000u32 {

@@ -236,6 +236,55 @@ fn size_is_bounded() {
     assert_eq!(super::super::parse("x/y", body.as_bytes()).document.unwrap().participants[0].id.len(), MAX_TEXT);
 }
 
+#[test]
+fn the_roots_prefix_and_its_declarations_are_kept_for_requests() {
+    let dialect = |root: &str, declares: &str| {
+        let name = root.split(':').next_back().unwrap();
+        let body = format!("<{root} {declares}><session session_id='s'/></{root}>");
+        let dialect = parsed(&body).document.unwrap().dialect;
+        assert_eq!(dialect.root, name);
+        (dialect.prefix, dialect.namespace, dialect.declared)
+    };
+    let (ours, other) = ("urn:ietf:params:xml:ns:recording:1", "urn:other");
+    let declares = format!("xmlns:rec='{ours}' xmlns:o='{other}'");
+    assert_eq!(dialect("rec:recording", &declares), ("rec".into(), ours.into(), [other.into()].into()));
+    assert_eq!(dialect("recording", &format!("xmlns='{ours}'")), (String::new(), ours.into(), Vec::new()));
+}
+
+#[test]
+fn namespaces_in_vendors_data_are_kept_each_once() {
+    let data = |inner: &str| {
+        let body = format!(
+            "<recording xmlns='urn:ietf:params:xml:ns:recording:1'><session session_id='s'/><my xmlns='urn:my'>{inner}</my></recording>"
+        );
+        parsed(&body).document.unwrap().extensions.remove(0).namespaces
+    };
+    assert_eq!(data("<a/><b xmlns=''/><c xmlns='urn:ietf:params:xml:ns:recording:1'/>"), [] as [&str; 0]);
+    assert_eq!(data("<a xmlns='urn:1'><b xmlns='urn:2'/></a><c xmlns='urn:1'/>"), ["urn:1", "urn:2"]);
+    let many: String = (1..9).map(|n| format!("<a xmlns='urn:{n}'/>")).collect();
+    assert_eq!(data(&many), ["urn:1", "urn:2", "urn:3", "urn:4"]);
+    assert_eq!(data("<a xmlns:x='urn:1' xmlns:y='urn:2' xmlns:z='urn:3' xmlns:v='urn:4' xmlns:w='urn:5'/>").len(), 4);
+}
+
+#[test]
+fn a_participant_that_tells_its_session_or_times_itself_is_associated() {
+    let associations = |attribute: &str, inner: &str| {
+        let body = format!(
+            "<recording xmlns='urn:ietf:params:xml:ns:recording:1'><participant participant_id='p' {attribute}>{inner}</participant></recording>"
+        );
+        let found = parsed(&body).document.unwrap().participant_sessions;
+        found.into_iter().map(|a| (a.session, a.associated.is_some(), a.disassociated.is_some())).collect::<Vec<_>>()
+    };
+    let (joined, left) = (
+        "<associate-time>2026-01-01T00:00:00Z</associate-time>",
+        "<disassociate-time>2026-01-01T00:00:00Z</disassociate-time>",
+    );
+    assert_eq!(associations("", "<aor>sip:a@b</aor>"), []);
+    assert_eq!(associations("session='s'", ""), [("s".into(), false, false)]);
+    assert_eq!(associations("", joined), [(String::new(), true, false)]);
+    assert_eq!(associations("", left), [(String::new(), false, true)]);
+}
+
 proptest! {
     #[test]
     fn never_panics(body in proptest::collection::vec(any::<u8>(), 0..300), content_type in "[a-z/;= \"-]{0,30}") {

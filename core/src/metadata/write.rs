@@ -273,6 +273,16 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_alone_declares_its_prefixes() {
+        for alone in ["<b><c/></b>", "<b>x:y</b>", "<b a='x:y'/>", "<a:b xmlns:a='u'><a:c/><d/></a:b>"] {
+            assert!(stands_alone(alone), "{alone}");
+        }
+        for not in ["<a:b/>", "<a:b></a:b>", "<a:b xmlns:a='u'><c:d/></a:b>", "<b><a:c>x</a:c></b>", "<a:b\nc='d'/>"] {
+            assert!(!stands_alone(not), "{not}");
+        }
+    }
+
+    #[test]
     fn an_update_replaces_what_it_names() {
         let mut whole = document();
         let mut left = document().participant_sessions[0].clone();

@@ -387,6 +387,19 @@ mod tests {
     }
 
     #[test]
+    fn a_quotation_mark_ends_a_value_where_the_tag_can_go_on() {
+        for (text, expected) in [
+            ("<n a=\"x\"b=\"y\">", "[n,a=x,b=y]"),
+            ("<n a=\"x\"b=y\">", "[n,a=x\"b=y]"),
+            ("<n a=\"1\" =2\">", "[n,a=1\" =2]"),
+            ("<n a=\"1\" b\">", "[n,a=1\" b]"),
+            ("<n a=\"1\"/>", "[n,a=1/]"),
+        ] {
+            assert_eq!(tokens(text).0, expected, "{text}");
+        }
+    }
+
+    #[test]
     fn what_merely_indents_is_no_text() {
         for (text, expected) in [
             ("<a>\r\n\t <b>x\n</b>\n</a>\n", "[a][b]x\n[/b][/a]\n"),
