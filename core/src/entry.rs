@@ -197,6 +197,8 @@ pub enum EndCause {
 pub enum Alarm {
     /// No RTP on a port for `media.rtp_timeout`.
     NoRtp,
+    /// Packets of a stream are missing, 5 % or more over 5 s; cleared below 2 %.
+    Loss,
     /// The SRC does not answer, or says 481, while its RTP still flows.
     DialogLost,
     /// No ACK came for a 2xx.

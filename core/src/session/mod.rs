@@ -21,6 +21,7 @@ mod guarded;
 mod judge;
 mod legacy;
 mod limits;
+mod losing;
 mod offer;
 mod orders;
 mod own_address;

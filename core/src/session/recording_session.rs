@@ -284,6 +284,9 @@ impl RecordingSession {
         if let Some(srtp) = &report.statistics.srtp {
             self.srtp(port, srtp, ctx);
         }
+        if let Some(raised) = watch::losing(&mut self.state.streams, ctx.now.wall, &report.statistics) {
+            self.alarm(Alarm::Loss, Some(port), raised, ctx);
+        }
         let Some(last) = report.statistics.last_at else { return };
         if watch::heard(&mut self.state.streams, port, last) {
             self.alarm(Alarm::NoRtp, Some(port), false, ctx);

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::dtls::Dtls;
 use super::keys::StreamKeys;
 use super::limits::MAX_PORTS;
+use super::losing::Losing;
 use super::{Outbox, Output};
 use crate::entry::{Event, PauseCause, PortIndex, Stream};
 use crate::media::{Digits, PortSettings};
@@ -45,6 +46,9 @@ pub(super) struct Live {
     pub(super) heard: Wall,
     /// Whether silence was told.
     pub(super) alarmed: bool,
+    /// What is known of its loss.
+    #[serde(default)]
+    pub(super) losing: Losing,
     /// What the journal and the workers know of it.
     #[serde(skip)]
     published: Option<Box<PortSettings>>,
@@ -171,6 +175,7 @@ impl Streams {
             offered_pause,
             heard: now,
             alarmed: false,
+            losing: Losing::default(),
             published: None,
             dtls: None,
             keys: None,

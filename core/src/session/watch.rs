@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use super::streams::Streams;
 use crate::entry::PortIndex;
+use crate::media::PortStatistics;
 use crate::time::{Monotonic, Now, Wall};
 
 /// How often a session is looked at, as a part of the silence that is worth an alarm.
@@ -69,4 +70,9 @@ pub(super) fn heard(streams: &mut Streams, port: PortIndex, last: Wall) -> bool 
     let is_news = last > live.heard;
     live.heard = live.heard.max(last);
     is_news && core::mem::take(&mut live.alarmed)
+}
+
+/// Figures of a port came: whether an alarm of loss is raised or over with them.
+pub(super) fn losing(streams: &mut Streams, now: Wall, told: &PortStatistics) -> Option<bool> {
+    streams.live_mut().find(|live| live.port() == told.port)?.losing.judge(now, told)
 }

@@ -7,6 +7,7 @@ mod dialogs;
 mod dtls;
 mod joined;
 mod lines;
+mod losing;
 mod offers;
 mod peers;
 mod responses;
