@@ -26,7 +26,7 @@ use crate::time::{Monotonic, Now};
 
 /// The same kind of thing is told this often at most; the rest is counted.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
-/// What tools that look for telephone systems to break into call themselves, in lower case, anywhere in User-Agent.
+/// What tools that look for telephone systems to break into call themselves, in lower case: a word of User-Agent.
 const SCANNERS: [&str; 13] = [
     "friendly-scanner",
     "friendly-request",
@@ -37,8 +37,8 @@ const SCANNERS: [&str; 13] = [
     "vaxsipuseragent",
     "vaxipuseragent",
     "pplsip",
-    "iwar/",
-    "smap ",
+    "iwar",
+    "smap",
     "sipptk",
     "siparmyknife",
 ];
@@ -283,13 +283,25 @@ pub(super) fn busy(refusal: &Refusal) -> Rejection {
 }
 
 fn is_scanner(message: &Message) -> bool {
-    let has = |name: &str, marks: &[&str]| {
+    let has = |name: &str, marks: &[&str], is_in: fn(&str, &str) -> bool| {
         message.header(name).is_some_and(|value| {
             let value = value.to_ascii_lowercase();
-            marks.iter().any(|mark| value.contains(mark))
+            marks.iter().any(|mark| is_in(&value, mark))
         })
     };
-    has("User-Agent", &SCANNERS) || has("From", &SCANNERS_PARTIES) || has("To", &SCANNERS_PARTIES)
+    let stands = |name: &str| has(name, &SCANNERS_PARTIES, |value, mark| value.contains(mark));
+    has("User-Agent", &SCANNERS, has_word) || stands("From") || stands("To")
+}
+
+/// Whether `word` stands in `text` by itself: `sipcli/v1.8` has the word `sipcli`, `SIPClient` and `my-sipcli` have not.
+fn has_word(text: &str, word: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let bytes = text.as_bytes();
+    text.match_indices(word).any(|(at, _)| {
+        let before = at.checked_sub(1).and_then(|before| bytes.get(before));
+        let after = bytes.get(at + word.len());
+        !before.is_some_and(|byte| is_part(*byte)) && !after.is_some_and(|byte| is_part(*byte))
+    })
 }
 
 /// The Call-ID of a message that was not read: whatever stands behind that name at the beginning of a line.
@@ -440,8 +452,15 @@ mod tests {
         ] {
             assert!(is_scanner(&message(name, value)), "{value}");
         }
-        for (name, value) in [("User-Agent", "Acme SBC/9"), ("From", "<sip:100@192.0.2.1>"), ("Subject", "sipvicious")]
-        {
+        for (name, value) in [
+            ("User-Agent", "Acme SBC/9"),
+            ("User-Agent", "Acme SIPClient/2.1"),
+            ("User-Agent", "Genesys SIPClient 8"),
+            ("User-Agent", "roadsmap server"),
+            ("User-Agent", "Teles-iwar/x"),
+            ("From", "<sip:100@192.0.2.1>"),
+            ("Subject", "sipvicious"),
+        ] {
             assert!(!is_scanner(&message(name, value)), "{value}");
         }
     }

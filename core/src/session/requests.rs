@@ -182,8 +182,11 @@ impl Srs {
 
     fn in_dialog(&mut self, now: Now, flow: &Flow, id: SessionId, key: &ServerKey, message: Message) {
         let is_repeat = |s: &RecordingSession| {
+            let number = message.cseq().map(|cseq| cseq.number);
+            // After a later request it is out of order, whatever it once was (RFC 3261 12.2.2).
             message.method() == Some(&Method::Invite)
-                && message.cseq().map(|cseq| cseq.number) == Some(s.state.last_invite.cseq)
+                && number == Some(s.state.last_invite.cseq)
+                && number == s.state.dialog.remote_cseq
         };
         let judged = self.with_session(now, id, |session, ctx| {
             session.watch.is_alive(ctx.now);

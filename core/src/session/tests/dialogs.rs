@@ -134,6 +134,13 @@ fn an_older_cseq_is_refused_and_an_unacceptable_offer_leaves_the_session_as_it_w
     call.cseq -= 5;
     let old = call.request("UPDATE", "", "");
     assert_eq!(statuses(&bench.send(&old)), [500]);
+    // The first INVITE's number, in a transaction of its own: no retransmission, and no offer.
+    let (headers, body) = multipart(&sdp("inactive"), &metadata("s1"));
+    let first = call.cseq;
+    call.cseq = 0;
+    let late = call.request("INVITE", &headers, &body).replace("z9hG4bK", "z9hG4bKlate");
+    assert_eq!((late.contains("CSeq: 1 INVITE"), statuses(&bench.send(&late))), (true, [500].to_vec()));
+    call.cseq = first;
     call.cseq += 20;
     let before = bench.settings.len();
     let bad = call.request("INVITE", "Content-Type: application/sdp\r\n", "this is no SDP");
