@@ -305,6 +305,7 @@ fn settings(n: usize, rtp_port: u16, protected: bool) -> PortSettings {
         digits: Digits::Keep,
         srtp,
         dtls: false,
+        feedback: siprec_core::sdp::Feedback::default(),
     }
 }
 

@@ -105,6 +105,7 @@ fn port(key: Option<&InlineKey>, packets: u32) -> u128 {
         seed: 1,
         digits: Digits::Keep,
         dtls: false,
+        feedback: siprec_core::sdp::Feedback::default(),
         srtp: key.map(secure),
     };
     let mut port = Port::new(settings, Now { monotonic: Monotonic(0), wall: Wall(0) });

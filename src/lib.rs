@@ -24,4 +24,4 @@ pub mod server;
 pub mod sip_trace;
 
 pub use config::Config;
-pub use server::{Orders, Server};
+pub use server::{Live, LiveEvent, MAX_LISTENERS, Orders, Server, Sound, StreamSecond, Tap, Told, Watch, Watched};

@@ -28,7 +28,12 @@ pub fn policy(config: &Config, boot: &str) -> Policy {
         max_sessions: usize::try_from(config.server.max_connections).unwrap_or(usize::MAX),
         rtp_timeout: config.media.rtp_timeout.0,
         digits: digits(config.media.dtmf),
-        answer: AnswerPolicy { codecs, codecs_strict: config.media.codecs_strict, ..AnswerPolicy::default() },
+        answer: AnswerPolicy {
+            codecs,
+            codecs_strict: config.media.codecs_strict,
+            accept_media: config.media.record.iter().map(|medium| medium.as_str().to_owned()).collect(),
+            ..AnswerPolicy::default()
+        },
         advertised_signalling: advertised(config.server.address.port),
         advertised_tls: advertised(config.server.tls.address.port),
         rules: rules(config),
@@ -47,6 +52,7 @@ pub fn policy(config: &Config, boot: &str) -> Policy {
 fn journalled(config: &Config) -> serde_json::Value {
     let codecs: Vec<String> = config.media.codecs.iter().map(ToString::to_string).collect();
     serde_json::json!({
+        "media.record": config.media.record,
         "media.codecs": codecs,
         "media.dtmf": config.media.dtmf,
         "media.codecs_strict": config.media.codecs_strict,

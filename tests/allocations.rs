@@ -230,6 +230,7 @@ fn settings(n: usize, rtp: SocketAddr, protected: bool) -> PortSettings {
         digits: Digits::Keep,
         srtp: protected.then(protection),
         dtls: false,
+        feedback: siprec_core::sdp::Feedback::default(),
     }
 }
 

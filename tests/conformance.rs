@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const LEVELS: [&str; 6] = ["MUST", "SHOULD", "MAY", "must", "should", "PROJ"];
 /// Sections of the checklist that the table answers.
@@ -101,8 +101,10 @@ enum Found {
     Nothing,
 }
 
-/// Looks for `fn name` under `#[test]` (or in a `proptest!` block, where it stands under `#[test]` as well).
+/// Looks for `fn name` under `#[test]` (or in a `proptest!` block, where it stands under `#[test]` as well). What is
+/// commented out, or compiled under some condition only, is no test.
 fn look(source: &str, name: &str) -> Found {
+    let source = without_conditions(&without_comments(source));
     let lines: Vec<&str> = source.lines().map(str::trim).collect();
     let declares = |line: &str| {
         let rest = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ");
@@ -110,12 +112,113 @@ fn look(source: &str, name: &str) -> Found {
     };
     for at in (0..lines.len()).filter(|at| declares(lines[*at])) {
         let attributes: Vec<&&str> = lines[..at].iter().rev().take_while(|line| line.starts_with(['#', '/'])).collect();
-        if attributes.iter().any(|line| line.starts_with("#[test]") || line.starts_with("#[tokio::test")) {
+        let is_test = |line: &&&str| line.starts_with("#[test]") || line.starts_with("#[tokio::test");
+        let is_conditional = |line: &&&str| line.starts_with("#[cfg");
+        if attributes.iter().any(is_test) && !attributes.iter().any(is_conditional) {
             let ignored = attributes.iter().any(|line| line.starts_with("#[ignore"));
             return if ignored { Found::Ignored } else { Found::Test };
         }
     }
     Found::Nothing
+}
+
+/// The same without `/* */`.
+fn without_comments(source: &str) -> String {
+    let (mut kept, mut rest) = (String::new(), source);
+    while let Some((before, after)) = rest.split_once("/*") {
+        kept.push_str(before);
+        // Within a string or a line comment it opens nothing.
+        let line = before.rsplit('\n').next().unwrap_or("");
+        let is_open = !line.contains("//") && line.matches('"').count().is_multiple_of(2);
+        rest = if is_open { after.split_once("*/").map_or("", |(_, rest)| rest) } else { after };
+        if !is_open {
+            kept.push_str("/*");
+        }
+    }
+    kept + rest
+}
+
+/// The same without what stands under a condition that a build of the tests need not fulfil: the whole of a file, or a
+/// module within it, which ends at the next brace as far to the left (rustfmt has been here).
+fn without_conditions(source: &str) -> String {
+    let is_off = |line: &str, begin: &str| {
+        let condition = line.trim_start().strip_prefix(begin);
+        condition.is_some_and(|condition| !condition.starts_with("test)") && !condition.starts_with("any(test,"))
+    };
+    if source.lines().any(|line| is_off(line, "#![cfg(")) {
+        return String::new();
+    }
+    let (mut kept, mut off, mut until) = (String::new(), false, None);
+    for line in source.lines() {
+        if let Some(end) = &until {
+            if line == end {
+                until = None;
+            }
+            continue;
+        }
+        off |= is_off(line, "#[cfg(");
+        let code = line.trim_start();
+        let module = code.ends_with('{') && code.split(' ').any(|word| word == "mod");
+        if off && module {
+            until = Some(format!("{}}}", &line[..line.len() - code.len()]));
+            // Its attributes belong to nothing that follows.
+            kept.push_str("mod off {}\n");
+        } else {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+        off &= code.starts_with(['#', '/']);
+    }
+    kept
+}
+
+/// The sources that a build of the tests reads: from the roots, wherever `mod name;` leads without a condition.
+fn compiled() -> BTreeSet<PathBuf> {
+    let of_folder = |folder: &str| {
+        let entries = fs::read_dir(root().join(folder)).expect("a folder of tests").flatten();
+        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "rs"))
+    };
+    let roots = ["core/src/lib.rs", "src/lib.rs", "src/main.rs"].map(|path| root().join(path));
+    let mut waiting: Vec<PathBuf> =
+        roots.into_iter().chain(of_folder("tests")).chain(of_folder("core/tests")).collect();
+    let crates: BTreeSet<PathBuf> = waiting.iter().cloned().collect();
+    let mut found = BTreeSet::new();
+    while let Some(path) = waiting.pop() {
+        let Ok(source) = fs::read_to_string(&path) else { continue };
+        let folder = path.parent().expect("a folder");
+        let owns_folder = crates.contains(&path) || path.ends_with("mod.rs");
+        let below = if owns_folder { folder.to_path_buf() } else { path.with_extension("") };
+        for (module, elsewhere) in modules(&without_comments(&source)) {
+            waiting.extend(match elsewhere {
+                Some(file) => vec![folder.join(file)],
+                None => vec![below.join(format!("{module}.rs")), below.join(module).join("mod.rs")],
+            });
+        }
+        found.insert(path.strip_prefix(root()).expect("below the root").to_path_buf());
+    }
+    found
+}
+
+/// The modules that a source declares in files of their own, with `#[path]`, and without any condition but `test`.
+fn modules(source: &str) -> Vec<(String, Option<String>)> {
+    let (mut found, mut path, mut is_conditional) = (Vec::new(), None, false);
+    for line in source.lines().map(str::trim) {
+        if let Some(value) = line.strip_prefix("#[path = \"") {
+            path = value.split('"').next().map(str::to_owned);
+        }
+        is_conditional |= line.starts_with("#[cfg(") && !line.starts_with("#[cfg(test)]");
+        if line.starts_with(['#', '/']) {
+            continue;
+        }
+        let declared =
+            ["pub(crate) ", "pub(super) ", "pub "].iter().find_map(|pub_| line.strip_prefix(pub_)).unwrap_or(line);
+        let name = declared.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';'));
+        if let Some(name) = name.filter(|_| !is_conditional) {
+            found.push((name.to_owned(), path.take()));
+        }
+        (path, is_conditional) = (None, false);
+    }
+    found
 }
 
 fn root() -> &'static Path {
@@ -130,7 +233,9 @@ fn document() -> String {
 fn every_test_that_is_named_exists_and_runs() {
     let (rows, mut found) = rows(&document());
     assert!(rows.len() > 150, "only {} rows were read", rows.len());
-    found.extend(faults(&rows, |path| fs::read_to_string(root().join(path)).ok()));
+    let compiled = compiled();
+    let source = |path: &str| compiled.get(Path::new(path)).and_then(|path| fs::read_to_string(root().join(path)).ok());
+    found.extend(faults(&rows, source));
     assert!(found.is_empty(), "{} faults:\n{}", found.len(), found.join("\n"));
 }
 
@@ -180,7 +285,11 @@ fn every_requirement_of_the_checklist_has_its_row() {
 fn what_is_wrong_with_a_row_is_found() {
     let table = |row: &str| rows(&format!("| R1 | MUST | x | done | `a.rs::good` |\n{row}"));
     let source = |path: &str| {
-        let text = "#[test]\nfn good() {}\n#[test]\n#[ignore = \"slow\"]\nfn slow() {}\nfn helper() {}\n";
+        if path == "off.rs" {
+            return Some("#![cfg(feature = \"x\")]\n#[test]\nfn good() {}\n".to_owned());
+        }
+        let text = "#[cfg(feature = \"x\")]\nmod off {\n    #[test]\n    fn inner() {\n    }\n}\n#[test]\nfn good() {}\n#[test]\n#[ignore = \"slow\"]\nfn slow() {}\nfn helper() {}\n\
+                    /*\n#[test]\nfn gone() {}\n*/\n#[cfg(feature = \"x\")]\n#[test]\nfn seldom() {}\n// #[test]\n// fn off() {}\n";
         (path == "a.rs").then(|| text.to_owned())
     };
     for row in [
@@ -190,6 +299,11 @@ fn what_is_wrong_with_a_row_is_found() {
         "| R2 | MUST | x | done | `a.rs::helper` |",
         "| R2 | MUST | x | done | `a.rs::goo` |",
         "| R2 | MUST | x | done | `a.rs::slow` |",
+        "| R2 | MUST | x | done | `a.rs::gone` |",
+        "| R2 | MUST | x | done | `a.rs::seldom` |",
+        "| R2 | MUST | x | done | `a.rs::off` |",
+        "| R2 | MUST | x | done | `a.rs::inner` |",
+        "| R2 | MUST | x | done | `off.rs::good` |",
         "| R2 | MUST | x | done | `b.rs::good` |",
         "| R2 | MUST | x | nearly | `a.rs::good` |",
         "| R2 | MUST | x | open:  | |",
@@ -203,4 +317,14 @@ fn what_is_wrong_with_a_row_is_found() {
         let (rows, found) = table(row);
         assert_eq!((faults(&rows, source), found.len()), (Vec::new(), 0), "{row}");
     }
+}
+
+#[test]
+fn modules_are_those_that_are_compiled() {
+    let source = "mod a;\n#[cfg(test)]\nmod b;\n#[cfg(feature = \"x\")]\nmod c;\n#[path = \"d/e.rs\"]\npub mod e;\n// mod f;\nmod g {\n}\n";
+    let found = modules(source);
+    let expected = [("a", None), ("b", None), ("e", Some("d/e.rs"))];
+    assert_eq!(found, expected.map(|(name, path)| (name.to_owned(), path.map(str::to_owned))));
+    assert!(compiled().contains(Path::new("core/src/session/tests/lines.rs")));
+    assert!(!compiled().contains(Path::new("core/src/nowhere.rs")));
 }

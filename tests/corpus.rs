@@ -32,8 +32,10 @@ const OTHERS_WITHIN: Duration = Duration::from_secs(3);
 /// RFC 3261 17: transactions may linger for 64*T1; and some more on a busy machine.
 const SETTLED_WITHIN: Duration = Duration::from_secs(75);
 
-/// The corpus has ordinary INVITEs too, of recorders before SIPREC and of RFC 4475.
-const LEGACY: &str = "peers=[{address: 127.0.0.0/8, legacy: true}]";
+/// The corpus has ordinary INVITEs too, of recorders before SIPREC and of RFC 4475: they come from an address of their own.
+fn legacy() -> String {
+    format!("peers=[{{address: {}, legacy: true}}]", player::LEGACY_SRC)
+}
 
 /// Where we answer otherwise: file, transport, our status (0: no answer), the section that says why.
 const EXCEPTIONS: &[(&str, Transport, u16, &str)] = &[
@@ -82,7 +84,7 @@ fn every_message_of_the_corpus() {
 
 /// Plays all of it to a server of its own.
 fn play(cases: &[Case], transport: Transport) -> Played {
-    let mut server = Setup::default().sessions(200).set("media.rtp_timeout=1h").set(LEGACY).start();
+    let mut server = Setup::default().sessions(200).set("media.rtp_timeout=1h").set(&legacy()).start();
     let src = Src::new(server.sip, transport);
     let warm = Call::new(&src, 0);
     warm.must_invite();

@@ -29,6 +29,15 @@ const MU_LAW: u8 = 0;
 struct Made {
     payload_type: u8,
     faulty: bool,
+    packets: u64,
+    /// What is said on a leg in a packet.
+    says: fn(u64, u64) -> Vec<u8>,
+}
+
+impl Made {
+    fn new(payload_type: u8, faulty: bool) -> Self {
+        Self { payload_type, faulty, packets: PACKETS, says: |leg, k| speech(leg, k).collect() }
+    }
 }
 
 /// What happens to packets of a leg: some are lost singly, some in a row, some change places, some come twice.
@@ -71,7 +80,7 @@ fn message(first: &str, cseq: &str, to_tag: &str, sdp: &str) -> Vec<u8> {
 
 /// A classic pcap of a call with two legs.
 fn capture(path: &Path, made: Made) {
-    let Made { payload_type, faulty } = made;
+    let Made { payload_type, faulty, packets: count, says } = made;
     let mut packets: Vec<(u64, String, String, Vec<u8>)> = Vec::new();
     let mut put = |at: u64, from: &str, to: &str, bytes: Vec<u8>| packets.push((at, from.into(), to.into(), bytes));
     let invite = "INVITE sip:srs@192.0.2.2 SIP/2.0";
@@ -83,12 +92,12 @@ fn capture(path: &Path, made: Made) {
         message("SIP/2.0 200 OK", "1 INVITE", ";tag=b", &sdp("192.0.2.2", 10_000, "recvonly", payload_type)),
     );
     put(2 * MS, SRC, SRS, message("ACK sip:srs@192.0.2.2 SIP/2.0", "1 ACK", ";tag=b", ""));
-    for (k, leg) in (0..PACKETS).flat_map(|k| [(k, 0), (k, 1)]) {
+    for (k, leg) in (0..count).flat_map(|k| [(k, 0), (k, 1)]) {
         let mut packet = vec![0x80, payload_type];
         packet.extend(u16::try_from((65_000 + k) % 65_536).unwrap().to_be_bytes());
         packet.extend(u32::try_from(k * 160).unwrap().to_be_bytes());
         packet.extend((0x5150 + u32::try_from(leg).unwrap()).to_be_bytes());
-        packet.extend(speech(leg, k));
+        packet.extend(says(leg, k));
         // The second leg's packets 800 and 801 change places.
         let place = if faulty && leg == 1 && k / 2 == 400 { k ^ 1 } else { k };
         let at = 3 * MS
@@ -99,7 +108,7 @@ fn capture(path: &Path, made: Made) {
             put(at + copy * 1_000, &from, &to, packet.clone());
         }
     }
-    let end = PACKETS * 20 * MS + 50 * MS;
+    let end = count * 20 * MS + 50 * MS;
     put(end, SRC, SRS, message("BYE sip:srs@192.0.2.2 SIP/2.0", "2 BYE", ";tag=b", ""));
     put(end + MS, SRS, SRC, message("SIP/2.0 200 OK", "2 BYE", ";tag=b", ""));
     packets.sort_by_key(|(at, ..)| *at);
@@ -159,7 +168,7 @@ fn siprec(arguments: &[&OsStr]) {
 #[test]
 fn loss_and_jitter_are_what_was_done_and_what_tshark_says() {
     let folder = tempfile::Builder::new().prefix("siprec-figures-").tempdir().unwrap();
-    let made = replayed(folder.path(), Made { payload_type: A_LAW, faulty: true });
+    let made = replayed(folder.path(), Made::new(A_LAW, true));
     let file = folder.path().join(CAPTURE);
     let judged = tshark(&file);
     for leg in 0..2_u64 {
@@ -189,7 +198,7 @@ fn loss_and_jitter_are_what_was_done_and_what_tshark_says() {
 fn a_g711_file_holds_the_octets_that_were_sent_under_either_law() {
     for (payload_type, coding, tag) in [(A_LAW, "a_law", 6), (MU_LAW, "mu_law", 7)] {
         let folder = tempfile::Builder::new().prefix("siprec-figures-").tempdir().unwrap();
-        replayed(folder.path(), Made { payload_type, faulty: false });
+        replayed(folder.path(), Made::new(payload_type, false));
         let (data, to) = (folder.path().join(DATA), folder.path().join("again"));
         let words = ["export", "--as", "wav-g711", "--data-dir"].map(OsStr::new);
         siprec(&[&words[..], &[data.as_os_str(), "--to".as_ref(), to.as_os_str()]].concat());
@@ -214,7 +223,7 @@ fn a_g711_file_holds_the_octets_that_were_sent_under_either_law() {
 #[test]
 fn a_sheet_alone_is_the_archives_sheet() {
     let folder = tempfile::Builder::new().prefix("siprec-figures-").tempdir().unwrap();
-    let made = replayed(folder.path(), Made { payload_type: A_LAW, faulty: true });
+    let made = replayed(folder.path(), Made::new(A_LAW, true));
     let (data, to) = (folder.path().join(DATA), folder.path().join("again"));
     let words = ["export", "--as", "json", "--data-dir"].map(OsStr::new);
     siprec(&[&words[..], &[data.as_os_str(), "--to".as_ref(), to.as_os_str()]].concat());
@@ -223,4 +232,41 @@ fn a_sheet_alone_is_the_archives_sheet() {
     let sheet: serde_json::Value = serde_json::from_slice(&std::fs::read(&files[0]).unwrap()).unwrap();
     assert_eq!((&sheet["streams"], &sheet["files"]), (&made.sheet["streams"], &made.sheet["files"]));
     assert_eq!((&sheet["proof"]["gaps"], &sheet["journal"]), (&made.sheet["proof"]["gaps"], &made.sheet["journal"]));
+}
+
+/// Loud octets that no other voice and no other packet has.
+fn voice(voice: u64, k: u64) -> Vec<u8> {
+    let mut state = voice * 1_000_003 + k;
+    let mut octet = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        u8::try_from(state >> 56).unwrap() ^ 0x55
+    };
+    (0..160).map(|_| octet()).collect()
+}
+
+/// The alarms in the sheet, in their order: name, label, raised.
+fn alarms(made: &Recording) -> Vec<(&str, &str, bool)> {
+    made.list("/proof/alarms")
+        .iter()
+        .map(|alarm| {
+            (alarm["alarm"].as_str().unwrap(), alarm["label"].as_str().unwrap(), alarm["raised"].as_bool().unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn a_leg_that_is_copied_twice_is_alarmed_while_the_call_runs() {
+    let folder = tempfile::Builder::new().prefix("siprec-figures-").tempdir().unwrap();
+    // From 20 s on, each leg has its own voice.
+    let says = |leg: u64, k: u64| voice(if k < 1_000 { 7 } else { leg }, k);
+    let made = replayed(folder.path(), Made { says, ..Made::new(A_LAW, false) });
+    assert_eq!(alarms(&made), [("identical", "2", true), ("identical", "2", false)]);
+}
+
+#[test]
+fn one_way_audio_is_alarmed_while_the_call_runs() {
+    let folder = tempfile::Builder::new().prefix("siprec-figures-").tempdir().unwrap();
+    let says = |leg: u64, k: u64| if leg == 1 && k < 2_000 { vec![0xd5; 160] } else { voice(leg, k) };
+    let made = replayed(folder.path(), Made { says, packets: 2_200, ..Made::new(A_LAW, false) });
+    assert_eq!(alarms(&made), [("one_way", "2", true), ("one_way", "2", false)]);
 }

@@ -2,18 +2,26 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 
+#[path = "judges/own.rs"]
+mod own;
+#[path = "judges/statuses.rs"]
+mod statuses;
 mod support;
 
+use siprec::config::Span;
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, UdpSocket};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
+use support::embedded::Embedded;
 use support::raw::{Draft, Raw, via};
 use support::server::{Server, Setup};
 use support::src::body::Body;
 use support::src::{Call, Direction, Src, Transport};
-use support::{becomes_true, tshark};
+use support::tls::{Ca, Ends, Wanted, tunnel};
+use support::tshark::Capture;
+use support::{TempDir, becomes_true, tshark};
 
 /// `_ws.expert.severity` from which a note is a complaint: warnings and errors.
 const WARNING: u32 = 0x60_0000;
@@ -42,11 +50,21 @@ const FIELDS: [&str; 8] = [
     "_ws.expert.message",
 ];
 
-/// Every message that left the server's SIP port.
+/// Every message in a trace that left the server's SIP port.
 fn sent(file: &Path, port: u16) -> Vec<Read> {
+    judged(file, port, &format!("udp.srcport=={port}"))
+}
+
+/// Everything on the wire that left this port; of TCP, what is whole in its segment or completes what came in several.
+fn sent_on_wire(file: &Path, port: u16) -> Vec<Read> {
+    let tcp = format!("(tcp.srcport=={port} and tcp.len>0 and not tcp.reassembled_in)");
+    judged(file, port, &format!("udp.srcport=={port} or {tcp}"))
+}
+
+fn judged(file: &Path, port: u16, of: &str) -> Vec<Read> {
     let mut command = Command::new("tshark");
     command.arg("-r").arg(file).args(["-n", "-T", "fields", "-E", "separator=|", "-E", "occurrence=a"]);
-    command.args(["-d", &format!("udp.port=={port},sip"), "-Y", &format!("udp.srcport=={port}")]);
+    command.args(["-d", &format!("udp.port=={port},sip"), "-d", &format!("tcp.port=={port},sip"), "-Y", of]);
     command.args(FIELDS.iter().flat_map(|field| ["-e", field]));
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -83,7 +101,8 @@ fn faults(read: &[Read]) -> Vec<String> {
         if method.is_empty() == status.is_empty() {
             found.push(format!("{who}: is no SIP to tshark"));
         }
-        if message.content_type.contains("application/sdp") == message.media.is_empty() {
+        let describes = ["application/sdp", "multipart/mixed"].iter().any(|kind| message.content_type.contains(kind));
+        if describes == message.media.is_empty() {
             found.push(format!("{who}: {} with media {:?}", message.content_type, message.media));
         }
     }
@@ -197,6 +216,95 @@ fn tshark_finds_nothing_wrong_with_what_we_say() {
         assert!(read.iter().any(|message| message.method == "UPDATE"), "no request of ours was judged");
         assert!(read.iter().filter(|message| !message.media.is_empty()).count() >= 12, "too few descriptions");
     }
+}
+
+/// What was heard of a kind: several in a segment stand side by side.
+fn kinds<'a>(read: &'a [Read], of: impl Fn(&'a Read) -> &'a String) -> BTreeSet<&'a str> {
+    read.iter().flat_map(|message| of(message).split(',')).filter(|kind| !kind.is_empty()).collect()
+}
+
+/// Judges what was captured, and that each of these statuses and an UPDATE of ours were among it.
+#[track_caller]
+fn judge_unusual(capture: Capture, port: u16, transport: Transport) {
+    let Some(file) = capture.stop() else { return };
+    let read = sent_on_wire(&file, port);
+    support::assert_no_faults(&faults(&read));
+    let (heard, made) = (kinds(&read, |m| &m.status), kinds(&read, |m| &m.method));
+    for status in statuses::HEARD.into_iter().filter(|status| *status != "487" || transport != Transport::Udp) {
+        assert!(heard.contains(status), "no {status} was judged: {heard:?}");
+    }
+    assert!(made.contains("UPDATE"), "no request of ours was judged: {made:?}");
+}
+
+#[test]
+fn what_is_seldom_said_is_well_said_over_udp_and_tcp() {
+    if !tshark::present() {
+        return;
+    }
+    let folder = TempDir::new("judged-seldom");
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let server = statuses::setup().start();
+        let port = server.sip.port();
+        let capture = Capture::start(&folder.path().join(transport.name()), &format!("port {port}"));
+        statuses::hear(&Raw::new(server.sip, transport));
+        judge_unusual(capture, port, transport);
+    }
+}
+
+/// The server's end is TLS; what comes out of it at the client's is captured in clear.
+#[test]
+fn what_is_said_over_tls_is_well_said() {
+    if !tshark::present() {
+        return;
+    }
+    let folder = TempDir::new("judged-tls");
+    let ca = Ca::new(folder.path(), "ca");
+    let own = ca.issue("server", &Wanted::default());
+    let server = statuses::setup()
+        .set("server.tls.enabled=true")
+        .set(&format!("server.tls.cert_file={}", own.cert.display()))
+        .set(&format!("server.tls.key_file={}", own.key.display()))
+        .start();
+    let clear = tunnel(server.tls, Ends::with(&ca.issue("sbc", &Wanted::default())));
+    let capture = Capture::start(&folder.path().join("tls"), &format!("port {}", clear.port()));
+    statuses::hear(&Raw::new(clear, Transport::Tcp));
+    judge_unusual(capture, clear.port(), Transport::Tls);
+}
+
+#[test]
+fn each_request_of_ours_is_well_said() {
+    if !tshark::present() {
+        return;
+    }
+    let folder = TempDir::new("judged-own");
+    let server = Embedded::start_with(|config| config.media.rtp_timeout = Span(Duration::from_secs(1)));
+    let port = server.sip.port();
+    let capture = Capture::start(&folder.path().join("own"), &format!("port {port}"));
+    own::make(&server, &Src::udp(server.sip));
+    let Some(file) = capture.stop() else { return };
+    let read = sent_on_wire(&file, port);
+    support::assert_no_faults(&faults(&read));
+    let made = kinds(&read, |m| &m.method);
+    assert_eq!(made, BTreeSet::from(own::METHODS));
+    let re_invites = read.iter().filter(|m| m.method == "INVITE" && !m.media.is_empty()).count();
+    assert!(re_invites >= 2, "the pause and its end: {read:?}");
+}
+
+#[test]
+fn a_call_that_is_given_up_is_well_cancelled() {
+    if !tshark::present() {
+        return;
+    }
+    let folder = TempDir::new("judged-cancel");
+    let ringing = UdpSocket::bind("127.0.0.1:0").unwrap();
+    ringing.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    let to = ringing.local_addr().unwrap().port();
+    let capture = Capture::start(&folder.path().join("cancel"), &format!("udp port {to}"));
+    let port = own::give_up(&ringing);
+    let Some(file) = capture.stop() else { return };
+    let read = sent_on_wire(&file, port);
+    support::assert_no_faults(&faults(&read));
+    assert_eq!(kinds(&read, |m| &m.method), BTreeSet::from(["ACK", "CANCEL", "INVITE"]));
 }
 
 /// A message that is wrong must be told, or the judge is blind.

@@ -4,15 +4,13 @@
 
 #[path = "flows/document.rs"]
 mod document;
-#[path = "flows/embedded.rs"]
-mod embedded;
 #[path = "flows/story.rs"]
 mod story;
 mod support;
 
-use embedded::Embedded;
 use std::time::Duration;
 use story::{HEARD_WITHIN, assert_replays, bye, packets, recordings_of, row, session, speak};
+use support::embedded::Embedded;
 use support::recordings;
 use support::src::{Call, Src, Transport};
 use support::studio::Plan;

@@ -308,6 +308,44 @@ fn metadata_is_taken_from_update_and_bye() {
 }
 
 #[test]
+fn metadata_is_found_where_it_should_not_be_and_the_sheet_says_so() {
+    let server = Server::start();
+    let src = Src::udp(server.sip);
+    let call = Call::new(&src, 0);
+    let xml = call.metadata.complete().replace("</participant>", "</Participant>");
+    let mut body = Body::both(&call.offer_sdp(&[Direction::SendOnly; 2]), &xml);
+    // RFC 2046 5.1.1: boundaries are equal in case as well.
+    body.content_type = body.content_type.to_ascii_uppercase();
+    let text = String::from_utf8(body.bytes).unwrap();
+    body.bytes = text.replace("application/rs-metadata+xml", "text/xml").into_bytes();
+    let answer = call.invite_with(&body).unwrap();
+    assert_eq!(answer.status(), 200);
+    call.acknowledge(&answer);
+    call.talk(&Plan::seconds(1.0));
+    let carol = Person {
+        id: "id-of-carol".into(),
+        aor: "sip:carol@example.org".into(),
+        name: "carol".into(),
+        stream: String::new(),
+    };
+    let info = call.send_request("INFO", Some(&Body::metadata(call.metadata.joining(&carol)))).unwrap();
+    assert_eq!(info.status(), 200);
+    call.wait();
+    call.bye().unwrap();
+    let recording = recordings::wait(&server.data, call.call_id(), RENDERED_WITHIN);
+    let people = call.metadata.people.iter().map(|person| person.aor.as_str());
+    for aor in people.chain([carol.aor.as_str()]) {
+        assert!(recording.aors().iter().any(|a| a == aor), "{aor} is not among {:?}", recording.aors());
+    }
+    let methods: Vec<_> = recording.list("/metadata").iter().map(|m| m["method"].as_str().unwrap_or("")).collect();
+    assert_eq!(methods, ["INVITE", "INFO"]);
+    let told = recording.list("/proof/deviations");
+    for code in ["boundary-spelling", "metadata-type", "end-tag-case", "metadata-method"] {
+        assert!(told.iter().any(|deviation| deviation["code"] == code), "{code} is not among {told:?}");
+    }
+}
+
+#[test]
 fn whatever_is_wrong_with_the_xml_the_audio_is_recorded() {
     let server = Server::start();
     let src = Src::udp(server.sip);

@@ -3,39 +3,66 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 
+#[path = "flows/document.rs"]
+mod document;
+#[path = "flows/story.rs"]
+mod story;
 mod support;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
+use story::{RENDERED_WITHIN, called, people, row};
 use support::recordings::{self, Recording};
 use support::server::{Server, Setup};
 use support::sipp::{self, Carrier};
 use support::tls::{Ca, Ends, Wanted, tunnel};
 use support::{TempDir, until};
 
-const RENDERED_WITHIN: Duration = Duration::from_secs(60);
 const CALLS: u32 = 2;
+/// By how much what follows may begin before the end of what went before: its last packet is kept whole.
+const LAST_PACKET: Duration = Duration::from_millis(20);
 
 /// A scenario, and what each of its calls leaves behind.
 struct Flow {
     scenario: &'static str,
     /// Who is in each recording of a call, in the order of the communication sessions.
     recordings: &'static [&'static [&'static str]],
+    /// Lines of media that each recording has.
+    streams: usize,
+    links: Links,
+}
+
+/// What several recordings of a call have to do with each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Links {
+    /// One after another, and nothing else.
+    Nothing,
+    /// One after another, of one group.
+    Group,
+    /// At the same time, of one group.
+    GroupAtOnce,
 }
 
 const ALICE_BOB: &[&str] = &["alice", "bob"];
 
+/// A flow of two lines and one recording.
+const fn plain(scenario: &'static str, recordings: &'static [&'static [&'static str]]) -> Flow {
+    Flow { scenario, recordings, streams: 2, links: Links::Nothing }
+}
+
 const FLOWS: &[Flow] = &[
-    Flow { scenario: "basic", recordings: &[ALICE_BOB] },
-    Flow { scenario: "hold", recordings: &[ALICE_BOB] },
-    Flow { scenario: "transfer", recordings: &[&["alice", "bob", "carol"]] },
-    Flow { scenario: "refer-transfer", recordings: &[ALICE_BOB, &["alice", "carol"]] },
-    Flow { scenario: "persistent", recordings: &[ALICE_BOB, ALICE_BOB, ALICE_BOB] },
-    Flow { scenario: "delayed-offer", recordings: &[ALICE_BOB] },
-    Flow { scenario: "update", recordings: &[ALICE_BOB] },
-    Flow { scenario: "conference", recordings: &[&["alice", "bob", "carol"]] },
+    plain("basic", &[ALICE_BOB]),
+    plain("hold", &[ALICE_BOB]),
+    plain("transfer", &[&["alice", "bob", "carol"]]),
+    Flow { links: Links::Group, ..plain("refer-transfer", &[ALICE_BOB, &["alice", "carol"]]) },
+    plain("persistent", &[ALICE_BOB, &["carol", "dave"], &["erin", "frank"]]),
+    plain("delayed-offer", &[ALICE_BOB]),
+    plain("update", &[ALICE_BOB]),
+    plain("snapshot", &[ALICE_BOB]),
+    Flow { streams: 1, ..plain("conference", &[&["alice", "bob", "carol"]]) },
+    Flow { streams: 1, links: Links::GroupAtOnce, ..plain("turret", &[&["trader", "bob"], &["trader", "carol"]]) },
 ];
 
 /// How the signalling reaches the server.
@@ -95,22 +122,70 @@ fn play(flow: &Flow, way: Way) -> Result<(), String> {
     let calls: BTreeSet<&str> = found.iter().map(Recording::call_id).collect();
     for call in calls {
         let mut of_call: Vec<&Recording> = found.iter().filter(|r| r.call_id() == call).collect();
-        of_call.sort_by_key(|r| r.started_at());
-        let people: Vec<BTreeSet<String>> = of_call.iter().map(|r| r.aors().into_iter().collect()).collect();
-        let expected: Vec<BTreeSet<String>> = flow.recordings.iter().map(|names| aors(names)).collect();
-        if people != expected {
-            return Err(said(format!("{call}: {people:?} instead of {expected:?}")));
-        }
-        let faults: Vec<String> = of_call.iter().flat_map(|r| r.file_faults()).collect();
-        if !faults.is_empty() || of_call[0].sheet["proof"]["packets_received"].as_i64().unwrap_or(0) < 20 {
-            return Err(said(format!("{call}: {faults:?} {}", of_call[0].sheet["proof"])));
+        // Calls at the same time are in the order of their people.
+        of_call.sort_by_key(|r| (r.started_at() / 100_000_000, people(r)));
+        judge(flow, &of_call).map_err(|what| said(format!("{call}: {what}")))?;
+    }
+    Ok(())
+}
+
+/// What one call left, against what its flow says.
+fn judge(flow: &Flow, of_call: &[&Recording]) -> Result<(), String> {
+    let who: Vec<BTreeSet<String>> = of_call.iter().map(|r| people(r)).collect();
+    let expected: Vec<BTreeSet<String>> = flow.recordings.iter().map(|names| called(names)).collect();
+    if who != expected {
+        return Err(format!("{who:?} instead of {expected:?}"));
+    }
+    let faults: Vec<String> = of_call.iter().flat_map(|r| r.file_faults()).collect();
+    let quiet = of_call.iter().find(|r| r.number("/proof/packets_received").unwrap_or(0) < 10);
+    if !faults.is_empty() || quiet.is_some() {
+        return Err(format!("{faults:?} {:?}", quiet.map(|r| &r.sheet["proof"])));
+    }
+    let streams: Vec<usize> = of_call.iter().map(|r| r.list("/streams").len()).collect();
+    if streams != vec![flow.streams; of_call.len()] {
+        return Err(format!("streams: {streams:?}"));
+    }
+    judge_times(flow.links, of_call)?;
+    judge_rows(flow.links, of_call)
+}
+
+/// When a recording ends, nanoseconds since 1970.
+fn ends(recording: &Recording) -> i64 {
+    recording.started_at() + recording.number("/duration_ms").unwrap_or(0) * 1_000_000
+}
+
+fn judge_times(links: Links, of_call: &[&Recording]) -> Result<(), String> {
+    for pair in of_call.windows(2) {
+        let overlap = ends(pair[0]) - pair[1].started_at();
+        let right = match links {
+            Links::Nothing | Links::Group => overlap <= i64::try_from(LAST_PACKET.as_nanos()).unwrap(),
+            Links::GroupAtOnce => overlap > 500_000_000,
+        };
+        if !right {
+            return Err(format!("the next recording begins {overlap} ns before the end of the one before"));
         }
     }
     Ok(())
 }
 
-fn aors(names: &[&str]) -> BTreeSet<String> {
-    names.iter().map(|name| format!("sip:{name}@example.com")).collect()
+/// The catalog has a row for each recording: its communication session, its group, its times.
+fn judge_rows(links: Links, of_call: &[&Recording]) -> Result<(), String> {
+    let rows: Vec<_> = of_call.iter().map(|recording| row(recording)).collect();
+    let sessions: BTreeSet<&str> = rows.iter().filter_map(|row| row.communication_session.as_deref()).collect();
+    if sessions.len() != rows.len() {
+        return Err(format!("{} recordings of the communication sessions {sessions:?}", rows.len()));
+    }
+    let groups: BTreeSet<Option<&str>> = rows.iter().map(|row| row.group.as_deref()).collect();
+    if groups.len() != 1 || groups.contains(&None) != (links == Links::Nothing) {
+        return Err(format!("groups: {groups:?}"));
+    }
+    for (row, recording) in rows.iter().zip(of_call) {
+        let length = recording.number("/duration_ms").and_then(|ms| u64::try_from(ms).ok());
+        if row.state != "complete" || Some(row.duration_ms) != length || row.duration_ms == 0 {
+            return Err(format!("{}: {}, {} ms", recording.id(), row.state, row.duration_ms));
+        }
+    }
+    Ok(())
 }
 
 fn finished(server: &Server, count: usize) -> Vec<Recording> {
@@ -136,4 +211,35 @@ fn every_flow_over_tls() {
 #[test]
 fn every_flow_over_mutual_tls() {
     play_all(Way::MutualTls);
+}
+
+/// RFC 7866 9.2: two SRCs, one over each transport, record one call; the catalog links what they left by its ids.
+#[test]
+fn two_srcs_record_one_call() {
+    if !sipp::present() {
+        return;
+    }
+    let server = Server::start();
+    std::thread::scope(|scope| {
+        for carrier in [Carrier::Udp, Carrier::Tcp] {
+            let at = server.sip;
+            scope.spawn(move || {
+                let scratch = TempDir::new("sipp-linked");
+                sipp::play("linked", at, carrier, 1, scratch.path()).unwrap();
+            });
+        }
+    });
+    let found = finished(&server, 2);
+    assert_eq!(found.len(), 2);
+    for recording in &found {
+        assert_eq!((people(recording), recording.list("/streams").len()), (called(ALICE_BOB), 2));
+        assert_eq!(recording.file_faults(), [""; 0]);
+    }
+    assert!(ends(&found[0]) > found[1].started_at() && ends(&found[1]) > found[0].started_at(), "at the same time");
+    let [one, two] = [0, 1].map(|at: usize| row(&found[at]));
+    assert_ne!((one.id, one.session_id), (two.id, two.session_id));
+    assert_ne!(one.call_id, two.call_id, "two recording sessions");
+    assert!(one.group.is_some() && one.communication_session.is_some());
+    assert_eq!((one.group, one.communication_session), (two.group, two.communication_session));
+    server.assert_never_panicked();
 }

@@ -243,6 +243,7 @@ fn settings(key: &InlineKey, from: SocketAddr) -> PortSettings {
         seed: 1,
         digits: Digits::Keep,
         dtls: false,
+        feedback: siprec_core::sdp::Feedback::default(),
         srtp: Some(Arc::new(keys)),
     }
 }

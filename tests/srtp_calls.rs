@@ -13,7 +13,7 @@ use std::time::Duration;
 use support::recordings::{self, Recording};
 use support::server::{Server, Setup};
 use support::src::body::{Body, base64};
-use support::src::{Call, Direction, Message, Src};
+use support::src::{Call, Direction, Message, Src, Transport};
 use support::tls::{Ca, Wanted};
 use support::tshark::{self, Capture};
 use support::{Rng, TempDir, becomes_true, files_below, pause, pcap};
@@ -349,6 +349,57 @@ impl<'a> Leg<'a> {
             pause(Duration::from_millis(2));
         }
     }
+}
+
+#[test]
+fn keys_over_clear_signalling_are_refused_unless_that_is_opted_into() {
+    let key = Key::new(0, 1);
+    for (mut server, taken) in
+        [(Setup::default().start(), false), (Setup::default().set("media.sdes_over_clear=true").start(), true)]
+    {
+        for transport in [Transport::Udp, Transport::Tcp] {
+            let call = Call::with_legs(&Src::new(server.sip, transport), 0, 1);
+            let keys = std::slice::from_ref(&key);
+            let answer = call.invite_with(&Body::both(&offer(&call, keys), &call.metadata.complete())).unwrap();
+            call.acknowledge(&answer);
+            let warning = answer.header("Warning").unwrap_or_default();
+            if taken {
+                assert_eq!((answer.status(), answered(&answer, keys).len()), (200, 1), "{}", answer.text());
+                call.bye().unwrap();
+            } else {
+                assert_eq!(answer.status(), 488, "{}", answer.text());
+                assert!(warning.contains("sdes_over_clear"), "{warning}");
+                assert!(!answer.text().contains("a=crypto"), "no key of ours is shown either");
+            }
+        }
+        // Whoever asks the log finds out why; the keys are not in it.
+        assert_eq!(server.log().contains("status=488"), !taken, "{}", server.tail());
+        assert!(!server.log().contains(&key.text()));
+        assert!(server.lives());
+    }
+}
+
+/// Where there is something else to record, it is recorded, and the sheet says what is not.
+#[test]
+fn a_line_under_keys_that_anybody_can_read_is_left_out_and_the_sheet_says_why() {
+    let server = Setup::default().start();
+    let call = Call::new(&Src::udp(server.sip), 1);
+    let key = Key::new(0, 1);
+    let plain = call.offer_sdp(&[Direction::SendOnly; 2]);
+    let second = plain.rfind("RTP/AVP").unwrap();
+    let line = plain.rfind("a=label:").unwrap();
+    let sdp = format!("{}RTP/SAVP{}{}{}", &plain[..second], &plain[second + 7..line], key.line(), &plain[line..]);
+    let answer = call.invite_with(&Body::both(&sdp, &call.metadata.complete())).unwrap();
+    assert_eq!(answer.status(), 200);
+    call.acknowledge(&answer);
+    let ports: Vec<bool> = answer.media().iter().map(|media| media.port != 0).collect();
+    assert_eq!(ports, [true, false]);
+    call.bye().unwrap();
+    let recording = recordings::wait(&server.data, call.call_id(), Duration::from_secs(20));
+    let deviations = recording.list("/proof/deviations");
+    let told = deviations.iter().find(|deviation| deviation["code"] == "media-not-recorded");
+    assert!(told.is_some(), "{deviations:?}");
+    assert!(!recording.sheet.to_string().contains(&key.text()));
 }
 
 #[test]

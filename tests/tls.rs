@@ -302,21 +302,43 @@ fn what_is_required_over_tls_is_refused_in_clear() {
     assert_eq!(call.bye().unwrap().status(), 200);
 }
 
+/// Whether a handshake shows this certificate.
+fn shows(server: &Server, identity: &Identity) -> bool {
+    let said = openssl(server.tls, &["-showcerts"], &options(server.tls));
+    let pem = std::fs::read_to_string(&identity.cert).unwrap();
+    let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    let shown: String = said.lines().collect();
+    shown.contains(&body)
+}
+
+#[test]
+fn certificates_that_change_are_noticed_by_themselves_and_a_broken_one_changes_nothing() {
+    /// They are looked at every ten seconds.
+    const NOTICED: Duration = Duration::from_secs(25);
+    let world = World::new();
+    let server = world.setup().start();
+    let files = world.server.clone();
+    let kept = Identity { cert: world.dir.path().join("kept.pem"), ..files.clone() };
+    std::fs::copy(&files.cert, &kept.cert).unwrap();
+    assert!(shows(&server, &kept));
+    let says = |words: &str| becomes_true(NOTICED, || server.log().contains(words));
+    std::fs::write(&files.cert, "-----BEGIN CERTIFICATE-----\nhalf of it").unwrap();
+    assert!(says("TLS goes on with the certificate that it has"), "{}", server.tail());
+    assert!(shows(&server, &kept));
+    let next = world.ca.issue("next", &Wanted { dns: &["srs.example.com"], ..Wanted::default() });
+    std::fs::copy(&next.key, &files.key).unwrap();
+    std::fs::copy(&next.cert, &files.cert).unwrap();
+    assert!(becomes_true(NOTICED, || shows(&server, &next)), "{}", server.tail());
+}
+
 #[test]
 fn certificates_change_without_a_restart_and_a_bad_one_changes_nothing() {
     let world = World::new();
     let server = world.setup().start();
-    let shows = |identity: &Identity| {
-        let said = openssl(server.tls, &["-showcerts"], &options(server.tls));
-        let pem = std::fs::read_to_string(&identity.cert).unwrap();
-        let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
-        let shown: String = said.lines().collect();
-        shown.contains(&body)
-    };
     let src = Src::tls(server.tls, &world.sbc);
     let call = Call::new(&src, 0);
     call.must_invite();
-    assert!(shows(&world.server));
+    assert!(shows(&server, &world.server));
 
     // Broken first: a key that is another's.
     let first = world.server.clone();
@@ -327,11 +349,11 @@ fn certificates_change_without_a_restart_and_a_bad_one_changes_nothing() {
     server.must_say(&["TLS goes on with the certificate that it has", "is not the key of the first certificate"]);
     std::fs::write(world.dir.path().join("kept.pem"), kept).unwrap();
     let old = Identity { cert: world.dir.path().join("kept.pem"), ..first.clone() };
-    assert!(shows(&old));
+    assert!(shows(&server, &old));
 
     std::fs::copy(&next.key, &first.key).unwrap();
     process::signal(server.pid(), libc::SIGHUP);
-    assert!(becomes_true(SOON, || shows(&next)), "the new one:\n{}", server.tail());
+    assert!(becomes_true(SOON, || shows(&server, &next)), "the new one:\n{}", server.tail());
     server.must_say(&["WARN", "the certificate expires in 19 days"]);
     // The call of before goes on, on its connection.
     assert_eq!(call.bye().unwrap().status(), 200);

@@ -199,6 +199,10 @@ pub enum Alarm {
     NoRtp,
     /// Packets of a stream are missing, 5 % or more over 5 s; cleared below 2 %.
     Loss,
+    /// Nobody was ever heard on a stream that sends, while another talked for 30 s; cleared by the first word.
+    OneWay,
+    /// A stream holds the same audio as one before it.
+    Identical,
     /// The SRC does not answer, or says 481, while its RTP still flows.
     DialogLost,
     /// No ACK came for a 2xx.

@@ -99,9 +99,13 @@ impl<K: Ord + Clone> Default for TimerTable<K> {
 impl<K: Ord + Clone> TimerTable<K> {
     /// Sets, or moves, the timer `name`.
     pub fn set(&mut self, name: K, at: Monotonic) {
-        self.cancel(&name);
-        self.by_time.insert((at, name.clone()));
-        self.by_name.insert(name, at);
+        if let Some(before) = self.by_name.insert(name.clone(), at) {
+            if before == at {
+                return;
+            }
+            self.by_time.remove(&(before, name.clone()));
+        }
+        self.by_time.insert((at, name));
     }
 
     /// Forgets the timer `name`, if it is set.

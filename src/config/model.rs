@@ -130,6 +130,8 @@ pub struct MediaConfig {
     pub port_range: PortRange,
     /// What `c=` names; none: the address the SRC reached.
     pub advertised_address: Option<IpAddr>,
+    /// What is recorded of an offer; other m-lines are answered with port 0.
+    pub record: Vec<Medium>,
     /// The answer's order of preference among what is offered.
     pub codecs: Vec<Codec>,
     /// Whether codecs that are not listed are refused; otherwise they come last.
@@ -152,6 +154,29 @@ pub struct MediaConfig {
     pub dtmf: Dtmf,
 }
 
+/// Kinds of m-lines that can be recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Medium {
+    /// Rendered, where there is a decoder.
+    Audio,
+    /// Real-time text (RFC 4103): line by line in the sheet.
+    Text,
+    /// Kept as it comes, for `siprec export --as pcap`.
+    Video,
+}
+
+impl Medium {
+    /// As an m-line names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Audio => "audio",
+            Self::Text => "text",
+            Self::Video => "video",
+        }
+    }
+}
+
 /// What is kept of digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -169,6 +194,7 @@ impl Default for MediaConfig {
         Self {
             port_range: PortRange { first: 10_000, last: 20_000 },
             advertised_address: None,
+            record: vec![Medium::Audio, Medium::Text],
             codecs: ["G.711", "L16", "G.722", "opus", "G.729", "GSM"]
                 .iter()
                 .filter_map(|name| name.parse().ok())

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::layers::Loaded;
 use super::model::{AuthProvider, CatalogKind, Config, StorageKind};
-use super::peers::Peer;
+use super::peers::{Peer, Unknown};
 use super::rules;
 use super::tls::ClientAuth;
 use super::values::PortRange;
@@ -49,6 +49,7 @@ pub fn notices(loaded: &Loaded) -> Vec<Notice> {
     found.extend(contradictions);
     found.extend(not_available_warnings(loaded));
     found.extend(sums(config));
+    found.extend(nobody_named(config));
     found
 }
 
@@ -196,12 +197,33 @@ fn sums(config: &Config) -> Vec<Notice> {
     ))]
 }
 
+/// While no SBC is known from anybody else, what strangers send counts against all.
+fn nobody_named(config: &Config) -> Option<Notice> {
+    let server = &config.server;
+    let is_reachable = server.address.ip.is_none_or(|ip| !ip.is_loopback());
+    let is_open =
+        server.unknown_peers == Unknown::Accept && !config.peers.iter().any(|peer| peer.allow && peer.is_proven());
+    (is_reachable && is_open).then(|| {
+        let limit = match server.rate_limit.unknown_together {
+            0 => String::new(),
+            limit => format!(", and all senders share {limit} new requests a second"),
+        };
+        warning(format!(
+            "peers: names nobody: whoever reaches {} can have a recording made{limit}; name your SBCs, as \
+             peers: [{{address: 192.0.2.10}}]",
+            server.address
+        ))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::{Flag, Sources};
 
+    /// On loopback, unless the settings say otherwise.
     fn said(settings: &[(&str, &str)]) -> Vec<String> {
+        let settings = [&[("server.address", "127.0.0.1:5060")], settings].concat();
         let flag =
             |(key, value): &(&str, &str)| Flag { name: "--set".into(), key: (*key).into(), value: (*value).into() };
         let sources = Sources { flags: settings.iter().map(flag).collect(), ..Sources::default() };
@@ -222,6 +244,23 @@ mod tests {
             far[0].ends_with("set server.max_connections: 2500, or share the calls among several servers"),
             "{far:?}"
         );
+    }
+
+    #[test]
+    fn a_server_that_knows_nobody_is_told_what_that_means() {
+        let open = [("server.max_connections", "100"), ("server.address", ":5060")];
+        let lines = said(&open);
+        assert_eq!(
+            lines,
+            [
+                "warning: peers: names nobody: whoever reaches :5060 can have a recording made, and all senders share 1000 \
+              new requests a second; name your SBCs, as peers: [{address: 192.0.2.10}]"
+            ]
+        );
+        let with = |setting: (&'static str, &'static str)| said(&[open[0], open[1], setting]);
+        assert!(!with(("server.rate_limit.unknown_together", "0"))[0].contains("a second"));
+        assert!(with(("peers", "[{address: 192.0.2.10}]")).is_empty());
+        assert_eq!(with(("peers", "[{user_agent: x}]")).len(), 1, "anybody can call himself so");
     }
 
     #[test]

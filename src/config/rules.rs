@@ -60,6 +60,9 @@ fn digest(config: &Config, found: &mut Vec<Notice>) {
 }
 
 fn media(config: &Config, found: &mut Vec<Notice>) {
+    if config.media.record.is_empty() {
+        found.push(error("media.record: is empty, so nothing could be recorded: name audio, text or video"));
+    }
     let rows = config.peers.iter().filter_map(|peer| Some((peer.called(), peer.srtp.as_ref()?)));
     let all = std::iter::once((String::from("media"), &config.media.srtp)).chain(rows);
     for (whose, _) in all.filter(|(_, srtp)| !srtp.allows_any()) {
@@ -152,6 +155,7 @@ mod tests {
                 "peers: [{address: 10.0.0.1, require_srtp: true}]",
                 "warning: require_srtp: without TLS, keys are not taken",
             ),
+            ("media: {record: []}", "error: media.record: is empty"),
             ("media: {sdes_over_clear: true}", "warning: sdes_over_clear: SRTP keys are taken"),
             ("server: {refusal: {status: 302}}", "error: server.refusal: status 302 needs a contact"),
             (

@@ -1,6 +1,6 @@
 //! The recorder for who embeds it.
 
-use super::{Desk, Options, Orders};
+use super::{Desk, Live, Options, Orders};
 use crate::config::{Config, Loaded, Severity, notices};
 use crate::logging;
 
@@ -20,6 +20,11 @@ impl Server {
     /// For giving orders while [`Server::start`] runs: record, pause, resume, stop, shut down.
     pub fn orders(&self) -> Orders {
         self.desk.orders()
+    }
+
+    /// For watching and listening while [`Server::start`] runs.
+    pub fn live(&self) -> Live {
+        self.desk.live().clone()
     }
 
     /// Serves until the process is told to stop, or [`Orders::shut_down`] is called. The log is the caller's: whatever

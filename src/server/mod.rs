@@ -13,6 +13,7 @@ mod facade;
 mod finishing;
 mod housekeeping;
 mod limits;
+mod live;
 pub mod media;
 mod options;
 mod orders;
@@ -24,6 +25,7 @@ mod tls;
 mod told;
 
 pub use facade::Server;
+pub use live::{Live, LiveEvent, MAX_LISTENERS, Sound, StreamSecond, Tap, Told, Watch, Watched};
 pub use options::Options;
 pub use orders::{Desk, Orders};
 pub use serve::run;

@@ -8,6 +8,8 @@ use siprec_core::session::Order;
 use siprec_core::sip::{Flow, Transport, Uri};
 use tokio::sync::mpsc;
 
+use super::live::Live;
+use super::media::Wire;
 use super::signalling::Signalling;
 
 /// Gives orders to a server, from any thread. An order to a server that has stopped does nothing.
@@ -21,6 +23,8 @@ pub(super) enum Wish {
     Order(Order),
     /// A recording session with the SRC of this address; its name is yet to be looked up.
     Record(String),
+    /// A session's packets go to a listener as well.
+    Listen { session: SessionId, wire: Wire },
     /// The server stops as it does at SIGTERM.
     ShutDown,
 }
@@ -57,7 +61,7 @@ impl Orders {
         self.wish(Wish::ShutDown);
     }
 
-    fn wish(&self, wish: Wish) {
+    pub(super) fn wish(&self, wish: Wish) {
         let _ = self.0.send(wish);
     }
 }
@@ -67,12 +71,14 @@ impl Orders {
 pub struct Desk {
     wishes: mpsc::UnboundedReceiver<Wish>,
     orders: Orders,
+    live: Live,
 }
 
 impl Default for Desk {
     fn default() -> Self {
         let (sender, wishes) = mpsc::unbounded_channel();
-        Self { wishes, orders: Orders(sender) }
+        let orders = Orders(sender);
+        Self { wishes, live: Live::new(orders.clone()), orders }
     }
 }
 
@@ -80,6 +86,11 @@ impl Desk {
     /// Leads here.
     pub(super) fn orders(&self) -> Orders {
         self.orders.clone()
+    }
+
+    /// What happens here.
+    pub(super) fn live(&self) -> &Live {
+        &self.live
     }
 
     /// The next wish; never none, since the desk holds a sender itself.

@@ -19,6 +19,7 @@ use super::Options;
 use super::arrivals::Arrival;
 use super::clock::{Clock, StepWatch};
 use super::finishing::Finishing;
+use super::live::Board;
 use super::media::dtls::{Act, Dtls, Identity, Perform};
 use super::media::ports::Ports;
 use super::media::{News, SlabSink, Tell, Workers};
@@ -141,6 +142,7 @@ pub(super) fn start(
         writer,
         scribe: Scribe::default(),
         finishing: Finishing::new(renderers),
+        board: Board::new(options.desk.live()),
         trace: options.sip_trace.clone(),
         digits: digits(config.media.dtmf),
         advertised_media: config.media.advertised_address,

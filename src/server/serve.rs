@@ -187,6 +187,7 @@ async fn turn(
             Some(wish) = desk.next() => match wish {
                 Wish::Order(order) => signalling.order(order),
                 Wish::Record(uri) => desk.look_up(signalling, uri),
+                Wish::Listen { session, wire } => signalling.workers.listen(session, wire),
                 Wish::ShutDown => return Ok(()),
             },
             Some(news) = wakers.media.recv() => {

@@ -23,6 +23,7 @@ use super::arrivals::Arrival;
 use super::clock::{Clock, StepWatch};
 use super::datagrams::Datagrams;
 use super::finishing::Finishing;
+use super::live::Board;
 use super::media::dtls::{Act, Component, Dtls, Keys};
 use super::media::ports::{BoundPair, Ports};
 use super::media::{News, Workers};
@@ -52,6 +53,7 @@ pub(super) struct Signalling {
     pub(super) writer: Arc<Writer>,
     pub(super) scribe: Scribe,
     pub(super) finishing: Finishing,
+    pub(super) board: Board,
     pub(super) trace: Option<SipTrace>,
     /// What the trace shows of digits.
     pub(super) digits: Digits,
@@ -149,6 +151,7 @@ impl Signalling {
     pub(super) fn media_news(&mut self, news: News) {
         match news {
             News::Reports(reports) => {
+                self.board.reports(self.now().wall, &reports);
                 for report in reports {
                     self.input(Input::Media(report));
                 }
@@ -157,13 +160,15 @@ impl Signalling {
             News::Closed { report, rtp_port } => {
                 let now = self.now();
                 self.ports.release(rtp_port, now.monotonic);
-                self.input(Input::Media(report));
+                self.board.closed(report.session, report.statistics.port);
+                self.input(Input::Media(*report));
             }
             News::Dtls(act) => self.handshake(act),
             News::Failed { session, port, rtp_port, why } => {
                 tracing::error!(%session, stream = port.0, why, "a stream cannot be received");
                 let now = self.now();
                 self.ports.release(rtp_port, now.monotonic);
+                self.board.closed(session, port);
                 self.input(Input::PortRefused { session, port, why });
             }
         }
@@ -256,6 +261,7 @@ impl Signalling {
             Output::UpdatePort { session, settings } => {
                 let port = settings.stream.port;
                 self.scribe.name_port(session, port, settings.stream.label.as_deref());
+                self.board.stream(session, &settings.stream);
                 // The port's name must be on its way to the journal before its packets are.
                 self.hand_over();
                 match self.bound.remove(&(session, port)) {
@@ -270,6 +276,7 @@ impl Signalling {
             Output::ClosePort { session, port } => {
                 if let Some(pair) = self.bound.remove(&(session, port)) {
                     self.ports.release(pair.rtp_port(), now.monotonic);
+                    self.board.closed(session, port);
                 }
                 for is_rtcp in [false, true] {
                     self.dtls.forget(Component { session, port, is_rtcp });
@@ -289,7 +296,10 @@ impl Signalling {
                     self.finishing.note(session, true);
                 }
             }
-            Output::Tell(tell) => told::tell(&tell),
+            Output::Tell(tell) => {
+                told::tell(&tell);
+                self.board.tell(now.wall, &tell);
+            }
         }
     }
 

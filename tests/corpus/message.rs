@@ -16,6 +16,7 @@ pub struct Case {
     pub participants: Vec<(Option<String>, String)>,
     /// Label of the SDP and the AoR of who sends on it.
     pub sends: Vec<(String, String)>,
+    pub has_metadata: bool,
     pub expected: String,
     pub bytes: Vec<u8>,
 }
@@ -45,6 +46,7 @@ impl Case {
                     .collect(),
                 participants: column("participants").split(" | ").filter_map(participant).collect(),
                 sends: column("send_map").split("; ").flat_map(sends).collect(),
+                has_metadata: matches!(column("metadata"), "complete" | "partial"),
                 expected: column("expected_srs").into(),
                 bytes: std::fs::read(folder.join("messages").join(column("file"))).unwrap(),
             }
@@ -85,6 +87,11 @@ impl Case {
             let name = name.trim();
             (name.eq_ignore_ascii_case(long) || name.eq_ignore_ascii_case(compact)).then(|| value.trim().to_owned())
         })
+    }
+
+    /// Whether the index, or RFC 4475, has it answered as an ordinary call.
+    pub fn needs_legacy(&self) -> bool {
+        self.verbatim() || (self.expected.contains("legacy") && !self.is_recording_session())
     }
 
     /// Whether anything in it says SIPREC.

@@ -2,16 +2,21 @@
 
 use crate::message::Case;
 use crate::support::raw::{Raw, fresh};
-use crate::support::recordings;
+use crate::support::recordings::{self, Recording};
 use crate::support::src::{Direction, Message, Transport, body};
 use crate::support::until;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use serde_json::Value;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
 const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
 /// A server that answers all the rest at once needs no more to show that it does not answer this one.
 const SILENT_FOR: Duration = Duration::from_millis(700);
+
+/// Where messages come from, and those of recorders before SIPREC.
+pub const SRC: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 8);
+pub const LEGACY_SRC: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 9);
 
 /// One dialog.
 pub struct Player<'a> {
@@ -35,15 +40,16 @@ pub struct Expected {
     participants: Vec<(Option<String>, String)>,
     sends: Vec<(String, String)>,
     vendor: Option<String>,
+    /// Methods of the requests that had metadata in them.
+    told_by: Vec<String>,
 }
 
 impl<'a> Player<'a> {
     pub fn new(server: SocketAddr, transport: Transport, cases: &'a [Case]) -> Self {
-        let raw = match transport {
-            Transport::Tcp | Transport::Tls => Raw::new(server, transport),
-            // A response without rport goes to the port in Via: be there.
-            Transport::Udp => Raw::on(UdpSocket::bind((Ipv4Addr::UNSPECIFIED, via_port(&cases[0]))).unwrap(), server),
-        };
+        let from = if cases.iter().any(Case::needs_legacy) { LEGACY_SRC } else { SRC };
+        // A response without rport goes to the port in Via: be there.
+        let port = if transport == Transport::Udp { via_port(&cases[0]) } else { 0 };
+        let raw = Raw::from((from, port).into(), server, transport);
         let suffix = fresh();
         let (faults, surprises) = Default::default();
         Self { cases, raw, suffix, to_tag: None, ended: false, cseq: 0, surprises, faults, expected: None }
@@ -97,7 +103,12 @@ impl<'a> Player<'a> {
                 self.expect_people(case, &answer);
             }
             ("INVITE", _) => self.acknowledge(case, &answer),
-            ("BYE", 200) => self.ended = true,
+            ("BYE", 200) => {
+                self.ended = true;
+                if case.has_metadata {
+                    self.expect_people(case, &answer);
+                }
+            }
             ("UPDATE", 200) => self.expect_people(case, &answer),
             _ => {}
         }
@@ -154,9 +165,11 @@ impl<'a> Player<'a> {
             participants: Vec::new(),
             sends: Vec::new(),
             vendor: case.vendor().filter(|_| case.method == "INVITE").map(str::to_owned),
+            told_by: Vec::new(),
         });
         expected.participants.extend(case.participants.iter().cloned());
         expected.sends.extend(case.sends.iter().cloned());
+        expected.told_by.extend(case.has_metadata.then(|| case.method.clone()));
     }
 
     /// A request of our own in the dialog, its head made of the case's.
@@ -246,32 +259,83 @@ impl Expected {
         if found.is_empty() {
             return vec![format!("{}: no recording", self.file)];
         }
-        let text = |value: &serde_json::Value| value.as_str().unwrap_or("").to_owned();
-        let people: Vec<(String, String, Vec<String>)> = found
-            .iter()
-            .flat_map(|r| r.list("/participants"))
-            .map(|p| {
-                (
-                    text(&p["name"]),
-                    plain(&text(&p["aor"])),
-                    p["labels"].as_array().into_iter().flatten().map(text).collect(),
-                )
-            })
-            .collect();
-        let named = |name: &Option<String>, aor: &str| {
-            people.iter().any(|(n, a, _)| *a == plain(aor) && name.as_ref().is_none_or(|name| name == n))
-        };
-        let sends =
-            |label: &String, aor: &str| people.iter().any(|(_, a, labels)| *a == plain(aor) && labels.contains(label));
-        let missing = self.participants.iter().filter(|(name, aor)| !named(name, aor));
-        let missing = missing.map(|(name, aor)| format!("{}: {name:?} <{aor}> is not among {people:?}", self.file));
-        let unsent = self.sends.iter().filter(|(label, aor)| !sends(label, aor));
-        let unsent = unsent.map(|(label, aor)| format!("{}: {aor} does not send on {label}: {people:?}", self.file));
+        let people: Vec<Person> = found.iter().flat_map(Person::all).collect();
+        let lines: Vec<String> =
+            found.iter().flat_map(|r| r.list("/streams")).map(|stream| text(&stream["label"])).collect();
+        let mut faults = Vec::new();
+        for (name, aor) in &self.participants {
+            let is_them = |p: &Person| p.aor == plain(aor) && name.as_ref().is_none_or(|name| *name == p.name);
+            if !people.iter().any(is_them) {
+                faults.push(format!("{name:?} <{aor}> is not among {people:?}"));
+            }
+        }
+        // Whom a partial document only refers to has no name yet.
+        let is_expected =
+            |p: &&Person| p.aor.is_empty() || self.participants.iter().any(|(_, aor)| p.aor == plain(aor));
+        // What the index has of a truncated body is nothing; what is left of it may be whole.
+        if !self.participants.is_empty() {
+            faults.extend(people.iter().filter(|p| !is_expected(p)).map(|p| format!("nobody named {p:?}")));
+        }
+        for (label, aor) in &self.sends {
+            let of_them = || people.iter().filter(|p| p.aor == plain(aor));
+            if !of_them().any(|p| p.labels.contains(label)) {
+                faults.push(format!("{aor} does not send on {label} by the metadata: {people:?}"));
+            }
+            // Labels that no m-line has leave the order of the lines that no label has; a line that is not recorded
+            // has no stream.
+            let is_there = lines.contains(label);
+            let is_free = lines.iter().any(|line| !self.sends.iter().any(|(label, _)| label == line));
+            let is_heard = |p: &Person| if is_there { p.heard_on.contains(label) } else { !p.heard_on.is_empty() };
+            if (is_there || is_free) && !of_them().any(is_heard) {
+                faults.push(format!("the stream of {label} is not of {aor}: {people:?}"));
+            }
+        }
         let vendors: Vec<&str> = found.iter().map(|r| r.text("/recording_session/vendor/vendor")).collect();
         let unknown = self.vendor.iter().filter(|vendor| !vendors.contains(&vendor.as_str()));
-        let unknown = unknown.map(|vendor| format!("{}: the vendor is {vendor}, not {vendors:?}", self.file));
-        missing.chain(unsent).chain(unknown).collect()
+        faults.extend(unknown.map(|vendor| format!("the vendor is {vendor}, not {vendors:?}")));
+        if let Some(method) = self.told_by.iter().find(|method| !tells(&found, method)) {
+            faults.push(format!("the metadata of its {method} is in no sheet"));
+        }
+        faults.into_iter().map(|fault| format!("{}: {fault}", self.file)).collect()
     }
+}
+
+/// Whether a sheet repeats metadata that came in such a request.
+fn tells(found: &[Recording], method: &str) -> bool {
+    found.iter().flat_map(|r| r.list("/metadata")).any(|document| document["method"] == method)
+}
+
+/// A participant of a sheet.
+#[derive(Debug)]
+struct Person {
+    name: String,
+    aor: String,
+    /// By the metadata.
+    labels: Vec<String>,
+    /// Labels of the streams that the sheet says are theirs.
+    heard_on: Vec<String>,
+}
+
+impl Person {
+    fn all(recording: &Recording) -> Vec<Self> {
+        let streams = recording.list("/streams");
+        let heard_on = |id: &Value| {
+            let theirs =
+                streams.iter().filter(|stream| stream["participants"].as_array().is_some_and(|all| all.contains(id)));
+            theirs.map(|stream| text(&stream["label"])).collect()
+        };
+        let person = |p: &Value| Self {
+            name: text(&p["name"]),
+            aor: plain(&text(&p["aor"])),
+            labels: p["labels"].as_array().into_iter().flatten().map(text).collect(),
+            heard_on: heard_on(&p["id"]),
+        };
+        recording.list("/participants").iter().map(person).collect()
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or("").to_owned()
 }
 
 /// An AoR without what writers differ in: scheme, parameters, case.

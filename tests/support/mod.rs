@@ -14,6 +14,7 @@
 )]
 
 pub mod dtls;
+pub mod embedded;
 pub mod fake;
 pub mod namespace;
 pub mod pcap;

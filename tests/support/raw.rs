@@ -3,6 +3,7 @@
 use super::src::body::{Body, Metadata, sdp};
 use super::src::{Direction, Message, Transport, next_message};
 use super::{until, wall_now};
+use socket2::{Domain, Socket, Type};
 use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -24,12 +25,19 @@ pub struct Raw {
 
 impl Raw {
     pub fn new(server: SocketAddr, transport: Transport) -> Self {
-        let local = SocketAddr::new(server.ip(), 0);
+        Self::from(SocketAddr::new(server.ip(), 0), server, transport)
+    }
+
+    /// From this address; port 0 is any.
+    pub fn from(local: SocketAddr, server: SocketAddr, transport: Transport) -> Self {
         match transport {
             Transport::Udp => Self::on(UdpSocket::bind(local).unwrap(), server),
             Transport::Tls => panic!("byte by byte over TLS: that is `support::tls::openssl`"),
             Transport::Tcp => {
-                let stream = TcpStream::connect(server).unwrap();
+                let socket = Socket::new(Domain::for_address(server), Type::STREAM, None).unwrap();
+                socket.bind(&local.into()).unwrap();
+                socket.connect(&server.into()).unwrap();
+                let stream = TcpStream::from(socket);
                 stream.set_nodelay(true).unwrap();
                 stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
                 let local = stream.local_addr().unwrap();

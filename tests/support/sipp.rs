@@ -1,10 +1,13 @@
 //! SIPp as a second, foreign SRC: its scenario lies in `testdata/sipp`, its audio is made here.
 
 use super::voice::{PACKET, Voice};
-use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+
+/// SIPp listens, and ends, within.
+const SOON: Duration = Duration::from_secs(20);
 
 /// Whether SIPp is there; says so loudly if not.
 pub fn present() -> bool {
@@ -46,10 +49,9 @@ impl Carrier {
 
 /// Plays `testdata/sipp/NAME.xml` so many times; gives what SIPp said when a call failed.
 pub fn play(name: &str, server: SocketAddr, carrier: Carrier, calls: u32, scratch: &Path) -> Result<(), String> {
-    let samples = 200 * PACKET;
-    std::fs::write(scratch.join("voice.alaw"), Voice::new(0, 0, samples).samples(0, samples)).unwrap();
-    let mut command = command(name, server, carrier, scratch);
-    command.args(["-m", &calls.to_string(), "-r", "1"]);
+    write_voice(scratch);
+    let mut command = command(name, server.ip(), carrier, scratch);
+    command.arg(server.to_string()).args(["-m", &calls.to_string(), "-r", "1"]);
     run(command, scratch)
 }
 
@@ -61,20 +63,69 @@ pub fn record(server: SocketAddr, run_of: &Run, scratch: &Path) -> Result<(), St
     std::fs::write(&audio, Voice::new(run_of.voice, 0, samples).samples(0, samples)).unwrap();
     let length = Duration::from_millis(20) * run_of.packets + Duration::from_millis(100);
     let carrier = if run_of.tcp { Carrier::Tcp } else { Carrier::Udp };
-    let mut command = command("record", server, carrier, scratch);
-    command.args(["-m", &run_of.calls.to_string(), "-r", &run_of.rate.to_string()]);
+    let mut command = command("record", server.ip(), carrier, scratch);
+    command.arg(server.to_string()).args(["-m", &run_of.calls.to_string(), "-r", &run_of.rate.to_string()]);
     command.args(["-d", &length.as_millis().to_string()]);
     run(command, scratch)
 }
 
-fn command(name: &str, server: SocketAddr, carrier: Carrier, scratch: &Path) -> Command {
+/// SIPp as the one that is called, for one call.
+pub struct Called {
+    sipp: Child,
+    pub at: SocketAddr,
+    scratch: PathBuf,
+}
+
+impl Called {
+    /// Plays `testdata/sipp/NAME.xml` to the first who calls; listens when this returns.
+    #[track_caller]
+    pub fn start(name: &str, carrier: Carrier, scratch: &Path) -> Self {
+        write_voice(scratch);
+        let at = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut command = command(name, at.ip(), carrier, scratch);
+        command.args(["-p", &at.port().to_string(), "-m", "1"]);
+        let screen = std::fs::File::create(scratch.join("screen")).unwrap();
+        let sipp = command.stdin(Stdio::null()).stdout(screen).stderr(Stdio::null()).spawn().unwrap();
+        let mut called = Self { sipp, at, scratch: scratch.into() };
+        assert!(super::becomes_true(SOON, || called.listens(carrier)), "SIPp does not listen: {}", told(scratch));
+        called
+    }
+
+    /// Its port is taken: asked without a message, which it would take for a call.
+    fn listens(&mut self, carrier: Carrier) -> bool {
+        let table = if carrier == Carrier::Udp { "/proc/net/udp" } else { "/proc/net/tcp" };
+        let place = format!(":{:04X} ", self.at.port());
+        self.sipp.try_wait().unwrap().is_some()
+            || std::fs::read_to_string(table).unwrap().lines().any(|line| line.contains(&place))
+    }
+
+    /// Waits for its end; what it said when it was not content.
+    pub fn content(mut self) -> Result<(), String> {
+        let ended = super::becomes_true(SOON, || self.sipp.try_wait().unwrap().is_some());
+        if ended && self.sipp.wait().unwrap().success() { Ok(()) } else { Err(told(&self.scratch)) }
+    }
+}
+
+impl Drop for Called {
+    fn drop(&mut self) {
+        let _ = self.sipp.kill();
+        let _ = self.sipp.wait();
+    }
+}
+
+/// Four seconds of a voice, for scenarios that name the file.
+fn write_voice(scratch: &Path) {
+    let samples = 200 * PACKET;
+    std::fs::write(scratch.join("voice.alaw"), Voice::new(0, 0, samples).samples(0, samples)).unwrap();
+}
+
+fn command(name: &str, ip: IpAddr, carrier: Carrier, scratch: &Path) -> Command {
     let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("testdata/sipp/{name}.xml"));
     let mut command = Command::new("sipp");
     command
-        .arg(server.to_string())
         .arg("-sf")
         .arg(scenario)
-        .args(["-i", &server.ip().to_string(), "-t", carrier.flag()])
+        .args(["-i", &ip.to_string(), "-t", carrier.flag()])
         .args(["-nostdin", "-trace_err", "-timeout", "60s", "-timeout_error"])
         .current_dir(scratch);
     command
@@ -85,10 +136,15 @@ fn run(mut command: Command, scratch: &Path) -> Result<(), String> {
     if output.status.success() {
         return Ok(());
     }
-    let errors = super::files_below(scratch).into_iter().filter(|p| p.to_string_lossy().contains("errors.log"));
-    let told: String = errors.map(|p| std::fs::read_to_string(p).unwrap_or_default()).collect();
+    let told = told(scratch);
     let screen = String::from_utf8_lossy(&output.stdout);
     let last: Vec<&str> = screen.lines().rev().take(40).collect();
     let last: Vec<&str> = last.into_iter().rev().collect();
     Err(format!("{}: {told}\n{}\n{}", output.status, String::from_utf8_lossy(&output.stderr), last.join("\n")))
+}
+
+/// What SIPp wrote of its errors.
+fn told(scratch: &Path) -> String {
+    let errors = super::files_below(scratch).into_iter().filter(|p| p.to_string_lossy().contains("errors.log"));
+    errors.map(|p| std::fs::read_to_string(p).unwrap_or_default()).collect()
 }

@@ -21,6 +21,8 @@ mod g722;
 mod g729;
 mod gsm;
 mod l16;
+pub mod level;
+pub mod listen;
 mod loss;
 mod opus;
 mod state;

@@ -1,24 +1,22 @@
 //! The body of a request: its parts, and how they are told apart.
 
 use crate::deviation::{Deviations, codes, quote};
-use crate::metadata::is_metadata_type;
-use crate::sip::multipart::{MultipartError, Part, is_understood, parts};
+use crate::metadata::{Mark, is_metadata, mark};
+use crate::sip::multipart::{BoundaryFlaw, MultipartError, Part, is_multipart, is_understood};
 use crate::sip::survey::survey;
 use crate::sip::{Message, Method};
 
 pub(super) fn inspect(message: &Message, deviations: &mut Deviations) {
     let begins = message.method() == Some(&Method::Invite) && message.to_tag().is_none();
-    let Some(content_type) = message.content_type() else {
-        if !message.body.is_empty() {
-            deviations
-                .add(&codes::NO_CONTENT_TYPE, format_args!("a body of {} octets has no type", message.body.len()));
-        }
-        if begins {
-            missing(&[], deviations);
-        }
+    let content_type = message.content_type().unwrap_or_default();
+    if content_type.is_empty() && !message.body.is_empty() {
+        deviations.add(&codes::NO_CONTENT_TYPE, format_args!("a body of {} octets has no type", message.body.len()));
+    }
+    if let Some(coding) = message.coding().filter(|_| !message.body.is_empty()) {
+        deviations.add(&codes::CONTENT_ENCODING, format_args!("the body is sent in {}", quote(coding)));
         return;
-    };
-    let found = match parts(content_type, &message.body) {
+    }
+    let found = match message.parts() {
         Ok(found) => found,
         Err(error) => {
             let code = match error {
@@ -30,21 +28,46 @@ pub(super) fn inspect(message: &Message, deviations: &mut Deviations) {
             return;
         }
     };
-    delimiters(content_type, &message.body, deviations);
-    for part in &found {
+    if is_multipart(content_type) {
+        delimiters(content_type, &message.body, deviations);
+    }
+    for part in found.iter().filter(|part| !part.content_type.is_empty() || is_metadata(part)) {
         judge(part, deviations);
     }
+    several(message, &found, deviations);
     if begins {
         missing(&found, deviations);
     }
 }
 
-/// What the INVITE that begins a session should bring.
+/// What stands there more than once, and what stands where it should not.
+fn several(message: &Message, found: &[Part], deviations: &mut Deviations) {
+    let count = |is_one: fn(&Part) -> bool| found.iter().filter(|part| is_one(part)).count();
+    let (sdps, documents) = (count(is_sdp), count(is_metadata));
+    if sdps > 1 {
+        deviations.add(&codes::SDP_TWICE, format_args!("{sdps} session descriptions"));
+    }
+    if documents > 1 {
+        deviations.add(&codes::METADATA_TWICE, format_args!("{documents} metadata parts"));
+    }
+    if documents > 0
+        && let Some(method @ (Method::Info | Method::Message | Method::Options)) = message.method()
+    {
+        deviations.add(&codes::METADATA_METHOD, format_args!("the metadata came in {method}"));
+    }
+}
+
+fn is_sdp(part: &Part) -> bool {
+    part.is("application/sdp")
+}
+
+/// What the INVITE that begins a session should bring, readable.
 fn missing(found: &[Part], deviations: &mut Deviations) {
-    if !found.iter().any(|part| part.is("application/sdp")) {
+    let has = |is_one: fn(&Part) -> bool| found.iter().any(|part| part.coding.is_none() && is_one(part));
+    if !has(is_sdp) {
         deviations.add(&codes::NO_OFFER, format_args!("the INVITE has no SDP"));
     }
-    if !found.iter().any(|part| is_metadata_type(&part.content_type)) {
+    if !has(is_metadata) {
         deviations.add(&codes::NO_METADATA, format_args!("the INVITE has no metadata"));
     }
 }
@@ -53,6 +76,13 @@ fn delimiters(content_type: &str, body: &[u8], deviations: &mut Deviations) {
     let Ok(found) = survey(content_type, body) else { return };
     if found.preamble > 0 {
         deviations.add(&codes::PREAMBLE, format_args!("{} octets before the first delimiter", found.preamble));
+    }
+    match found.flaw {
+        Some(BoundaryFlaw::Quotes | BoundaryFlaw::Case) => {
+            let told = format_args!("the body has another spelling than {}", quote(content_type));
+            deviations.add(&codes::BOUNDARY_SPELLING, told);
+        }
+        None => {}
     }
     if found.is_padded {
         deviations.add(&codes::DELIMITER_PADDING, format_args!("blanks behind a delimiter"));
@@ -80,7 +110,16 @@ fn delimiters(content_type: &str, body: &[u8], deviations: &mut Deviations) {
 
 fn judge(part: &Part, deviations: &mut Deviations) {
     let disposition = part.disposition.as_deref().unwrap_or_default();
-    if is_metadata_type(&part.content_type) {
+    let mark = mark(part);
+    if let Some(coding) = part.coding.as_deref().filter(|_| mark.is_some() || is_sdp(part)) {
+        let told = format_args!("a part of type {} is sent in {}", quote(&part.content_type), quote(coding));
+        deviations.add(&codes::CONTENT_ENCODING, told);
+    }
+    if let Some(mark) = mark {
+        if mark != Mark::Type {
+            let told = format_args!("metadata of type '{}' is known by {}", quote(&part.content_type), mark.words());
+            deviations.add(&codes::METADATA_TYPE, told);
+        }
         let named = disposition.split(';').next().unwrap_or_default().trim();
         if !named.eq_ignore_ascii_case("recording-session") {
             deviations

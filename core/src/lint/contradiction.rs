@@ -10,6 +10,11 @@ pub fn contradictions(labels: &[Option<&str>], snapshot: &Snapshot) -> Vec<Devia
     let mut deviations = Deviations::default();
     let streams: Vec<&Stream> = snapshot.streams.iter().filter(|stream| stream.is_active()).collect();
     if streams.is_empty() {
+        let present = snapshot.participants.iter().filter(|participant| participant.is_present()).count();
+        if snapshot.streams.is_empty() && present > 0 {
+            let told = format_args!("{present} participants and {} m-lines, and no stream is described", labels.len());
+            deviations.add(&codes::STREAMS_MISSING, told);
+        }
         return deviations.0;
     }
     names(labels, &streams, &mut deviations);

@@ -65,6 +65,9 @@ fn lines(sdp: &[u8], deviations: &mut Deviations) {
     if ends.clone().any(|line| !line.ends_with(b"\r\n")) {
         deviations.add(&codes::SDP_LINE_ENDS, format_args!("lines of the SDP do not end with CRLF"));
     }
+    if sdp.contains(&0) {
+        deviations.add(&codes::NUL_BYTES, format_args!("a NUL byte stands in the SDP"));
+    }
     let has = |start: &[u8]| ends.clone().any(|line| line.starts_with(start));
     if !has(b"o=") {
         deviations.add(&codes::SDP_NO_ORIGIN, format_args!("there is no o= line"));
@@ -92,6 +95,11 @@ fn keys(number: usize, media: &Media, deviations: &mut Deviations) {
 fn line(number: usize, media: &Media, deviations: &mut Deviations) {
     if media.label.is_none() {
         deviations.add(&codes::LABEL_MISSING, format_args!("m-line {number} has no label"));
+    }
+    let labels = media.attributes.iter().filter(|(name, _)| name == "label").filter_map(|(_, value)| value.as_deref());
+    if let Some(label) = labels.into_iter().find(|label| label.trim_ascii() != *label) {
+        let told = format_args!("m-line {number} has the label '{}', read without its blanks", quote(label));
+        deviations.add(&codes::LABEL_BLANKS, told);
     }
     if media.port == 0 {
         return;

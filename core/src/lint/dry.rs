@@ -117,7 +117,8 @@ impl Heard {
 fn before(message: &Message) -> Option<Vec<u8>> {
     let method = message.method()?;
     let never_first = matches!(method, Method::Bye | Method::Update | Method::Info | Method::Prack);
-    let within = never_first || (matches!(method, Method::Invite | Method::Options) && message.to_tag().is_some());
+    let may_be_first = matches!(method, Method::Invite | Method::Options | Method::Message);
+    let within = never_first || (may_be_first && message.to_tag().is_some());
     let cseq = message.cseq()?.number.checked_sub(1)?;
     if !within {
         return None;

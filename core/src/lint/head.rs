@@ -1,5 +1,7 @@
 //! The head of a request: line ends, lengths, what every request needs, and what makes it a recording session's.
 
+use alloc::string::String;
+
 use crate::deviation::{Deviations, codes, quote};
 use crate::session::is_siprec_invite;
 use crate::sip::{Message, Method, NameAddr, Transport};
@@ -40,6 +42,7 @@ fn framing(message: &Message, bytes: &[u8], transport: Transport, deviations: &m
     let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
     let mut head_len = 0;
     let (mut is_bare, mut has_length) = (false, false);
+    let mut has_nul = false;
     // Line ends before a message are none of it (RFC 3261 7.5).
     let mut has_begun = false;
     for line in lines.by_ref() {
@@ -48,10 +51,19 @@ fn framing(message: &Message, bytes: &[u8], transport: Transport, deviations: &m
         if text.is_empty() && has_begun {
             break;
         }
+        let is_field = has_begun && !matches!(line.first(), Some(b' ' | b'\t'));
+        if is_field && !text.contains(&b':') {
+            let text = String::from_utf8_lossy(text);
+            deviations.add(&codes::HEADER_WITHOUT_COLON, format_args!("no colon in: {}", quote(&text)));
+        }
+        has_nul |= text.contains(&0);
         has_begun |= !text.is_empty();
         is_bare |= has_begun && line.ends_with(b"\n") && !line.ends_with(b"\r\n");
         let name = text.split(|byte| *byte == b':').next().unwrap_or_default().trim_ascii();
         has_length |= name.eq_ignore_ascii_case(b"Content-Length") || name.eq_ignore_ascii_case(b"l");
+    }
+    if has_nul {
+        deviations.add(&codes::NUL_BYTES, format_args!("a NUL byte stands in the head"));
     }
     if is_bare {
         deviations.add(&codes::BARE_LINE_FEEDS, format_args!("lines of the head end with LF alone"));
@@ -71,10 +83,15 @@ fn framing(message: &Message, bytes: &[u8], transport: Transport, deviations: &m
 }
 
 fn contact(message: &Message, deviations: &mut Deviations) {
-    let Some(value) = message.headers_all("Contact").next() else {
+    let mut values = message.headers_all("Contact");
+    let Some(value) = values.next() else {
         deviations.add(&codes::NO_CONTACT, format_args!("there is no Contact"));
         return;
     };
+    let more = values.count();
+    if more > 0 {
+        deviations.add(&codes::SEVERAL_CONTACTS, format_args!("there are {} Contacts", more + 1));
+    }
     let closed = value.contains('>') && value.matches('<').count() == 1;
     let is_bare = !value.contains('<');
     if NameAddr::parse(value).is_err() || (is_bare && value.contains([';', '?'])) || (!is_bare && !closed) {
@@ -91,7 +108,10 @@ fn beginning(message: &Message, deviations: &mut Deviations) {
         deviations.add(&codes::NO_REQUIRE_SIPREC, format_args!("Require does not list siprec"));
     }
     let contacts = message.contacts();
-    if contacts.iter().any(|contact| contact.params.has(FEATURE_TAG)) {
+    if let Some(value) = contacts.iter().find_map(|contact| contact.params.get(FEATURE_TAG)) {
+        if value.eq_ignore_ascii_case("FALSE") {
+            deviations.add(&codes::SRC_TAG_FALSE, format_args!("Contact has {FEATURE_TAG}=\"FALSE\""));
+        }
         return;
     }
     let misspelt = |contact: &NameAddr| MISSPELT.iter().find(|name| contact.anywhere(name).is_some()).copied();

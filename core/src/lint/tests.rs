@@ -83,6 +83,12 @@ const CASES: &[Case] = &[
     ("refused", &[("Require: siprec", "Require: siprec, foo")], 420),
     ("refused", &[("CSeq: 5 INVITE", "CSeq: 5 BYE")], 400),
     ("unreadable", &[("SIP/2.0\r\nVia", "SIP/7.0\r\nVia")], 505),
+    ("several-contacts", &[("Contact: <sip:src", "Contact: <sip:other@192.0.2.9>\r\nContact: <sip:src")], 200),
+    ("src-tag-false", &[(";+sip.src", ";+sip.src=\"False\"")], 200),
+    ("header-without-colon", &[("To: <sip:srs", "no header field\r\nTo: <sip:srs")], 200),
+    ("nul-bytes", &[("To: <sip:srs", "X-Text: a\0b\r\nTo: <sip:srs")], 200),
+    ("nul-bytes", &[("s=-", "s=-\0")], 200),
+    ("nul-bytes", &[("<name>Alice", "<name>Al\0ice")], 200),
     // The body.
     (
         "no-content-type",
@@ -90,6 +96,18 @@ const CASES: &[Case] = &[
         200,
     ),
     ("no-boundary", &[(";boundary=b", "")], 400),
+    ("boundary-spelling", &[(";boundary=b", ";boundary='b'")], 200),
+    ("boundary-spelling", &[(";boundary=b", ";boundary=B")], 200),
+    ("content-encoding", &[("Content-Type: multipart", "Content-Encoding: gzip\r\nContent-Type: multipart")], 415),
+    ("content-encoding", &[("Content-Disposition: rec", "Content-Encoding: gzip\r\nContent-Disposition: rec")], 200),
+    ("metadata-type", &[("application/rs-metadata+xml", "text/xml")], 200),
+    (
+        "metadata-type",
+        &[("application/rs-metadata+xml\r\nContent-Disposition: recording-session", "application/xml")],
+        200,
+    ),
+    ("metadata-twice", &[("--b--", "--b\r\nContent-Type: application/rs-metadata\r\n\r\n<recording/>\r\n--b--")], 200),
+    ("sdp-twice", &[("--b--", "--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--b--")], 200),
     ("no-delimiter", &[(";boundary=b", ";boundary=c")], 400),
     ("no-closing-delimiter", &[("--b--\r\n", "")], 200),
     ("delimiter-padding", &[("--b\r\nContent-Type: application/sdp", "--b \r\nContent-Type: application/sdp")], 200),
@@ -141,6 +159,7 @@ const CASES: &[Case] = &[
         200,
     ),
     ("label-missing", &[("a=label:2\r\n", "")], 200),
+    ("label-blanks", &[("a=label:2", "a=label: 2")], 200),
     ("label-twice", &[("a=label:2", "a=label:1")], 200),
     ("direction", &[("a=sendonly\r\na=label:2", "a=label:2")], 200),
     ("direction-recvonly", &[("a=sendonly\r\na=label:2", "a=recvonly\r\na=label:2")], 200),
@@ -172,6 +191,23 @@ const CASES: &[Case] = &[
     ("namespace", &[("ns:recording:1", "ns:recording")], 200),
     ("unescaped-ampersand", &[("<name>Alice</name>", "<name>Alice & Bob</name>")], 200),
     ("unescaped-less-than", &[("<name>Alice</name>", "<name>Alice <x></name>")], 200),
+    ("end-tag-case", &[("</name>", "</Name>")], 200),
+    (
+        "unquoted-attribute",
+        &[("participant_id=\"BBBBBBBBBBBBBBBBBBBBBB==\"", "participant_id=BBBBBBBBBBBBBBBBBBBBBB==")],
+        200,
+    ),
+    ("named-entity", &[("Alice<", "Ren&eacute;<")], 200),
+    ("name-in-name-id", &[("<name>Alice</name>", "Alice")], 200),
+    ("name-blanks", &[("Alice<", "Alice\r\n  Smith<")], 200),
+    (
+        "empty-session",
+        &[(
+            "<participant participant_id=\"B",
+            "<session session_id=\"FFFFFFFFFFFFFFFFFFFFFF==\"/><participant participant_id=\"B",
+        )],
+        200,
+    ),
     ("truncated", &[("</recording>", "")], 200),
     ("id-form", &[("AAAAAAAAAAAAAAAAAAAAAA==", "a")], 200),
     ("unknown-stream", &[("<send>DDDDDDDDDDDDDDDDDDDDDD==", "<send>FFFFFFFFFFFFFFFFFFFFFF==")], 200),
@@ -180,6 +216,12 @@ const CASES: &[Case] = &[
     ("label-unknown-to-sdp", &[("<label>2<", "<label>3<")], 200),
     ("label-unknown-to-metadata", &[("<label>2<", "<label>3<")], 200),
     ("label-of-two-streams", &[("<label>2<", "<label>1<")], 200),
+    ("streams-missing", &[("<stream ", "<x:other xmlns:x='urn:x' "), ("</stream>", "</x:other>")], 200),
+    (
+        "nobody-described",
+        &[("<session session_id=\"AAAAAAAAAAAAAAAAAAAAAA==\"/>", "<!--"), ("</recording>", "--></recording>")],
+        200,
+    ),
     ("stream-without-label", &[("<label>2</label>", "")], 200),
     (
         "stream-without-sender",
@@ -197,6 +239,41 @@ fn each_deviation_is_named_and_what_it_costs() {
         let found = found.unwrap_or_else(|| panic!("{code}: {:?}", codes(&report)));
         assert!(!found.text.is_empty() && found.section.starts_with("RFC ") && !found.remedy.is_empty(), "{found:?}");
         assert_eq!(report.answer.map(|answer| answer.status), Some(*status), "{code}");
+    }
+}
+
+#[test]
+fn what_is_repaired_says_what_was_meant() {
+    let changes: &[&[(&str, &str)]] = &[
+        &[("application/rs-metadata+xml", "text/xml")],
+        &[("application/rs-metadata+xml\r\nContent-Disposition: recording-session", "text/xml")],
+        &[(";boundary=b", ";boundary='B'")],
+        &[("</participant>", "</Participant>")],
+        &[("a=label:1", "a=label: 1")],
+        &[("<name>Alice</name>", "\r\n Alice ")],
+    ];
+    for change in changes {
+        let report = report(change);
+        let (party, count) = (&report.participants[0], report.participants.len());
+        assert_eq!(
+            (party.name.as_deref(), &*party.labels, count),
+            (Some("Alice"), &["1".to_string()][..], 2),
+            "{change:?}"
+        );
+        assert_eq!(report.labels[0].as_deref(), Some("1"));
+        assert_eq!(
+            report.deviations.len(),
+            1 + usize::from(change[0].1 == "text/xml" && change[0].0.len() > 30),
+            "{change:?}: {:?}",
+            codes(&report)
+        );
+    }
+    for method in ["INFO", "MESSAGE"] {
+        let (start, cseq) = (format!("{method} sip"), format!("5 {method}"));
+        let tagged = ("To: <sip:srs@192.0.2.1>", "To: <sip:srs@192.0.2.1>;tag=t");
+        let told = report(&[tagged, ("INVITE sip", &start), ("5 INVITE", &cseq)]);
+        let status = told.answer.as_ref().map(|answer| answer.status);
+        assert_eq!((codes(&told), status), (["metadata-method"].to_vec(), Some(200)), "{method}");
     }
 }
 

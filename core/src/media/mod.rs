@@ -8,14 +8,17 @@
 //! ```
 //!
 //! A port keeps all that arrives on it and says whom it belongs to: the stream's source (first sender, or who took over
-//! from it) or a stranger. What it does not do: decode, order, decide on silence. Nothing here allocates a packet; a
+//! from it) or a stranger. What it does not do: order, decide on silence, and decode more than a sample of what comes. Nothing here allocates a packet; a
 //! new source may.
 
 mod digits;
+mod hearing;
 mod latch;
+mod pictures;
 mod port;
 mod protection;
 mod report;
+mod second;
 mod sources;
 
 use alloc::boxed::Box;
@@ -27,16 +30,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::entry::{PortIndex, SourceChange, Stream};
 use crate::rtp::SourceStatistics;
+use crate::sdp::Feedback;
 use crate::seed::SessionId;
 use crate::time::Wall;
 
 pub use digits::Digits;
+pub use hearing::{Heard, PRINTS};
 pub use latch::SILENCE;
 pub use port::{MAX_JUNK_PER_SECOND, MAX_PACKETS_PER_SECOND, MAX_STRANGER_PACKETS_PER_SECOND, Port};
 pub use protection::{
     MAX_SEALED_OCTETS, MAX_SEALED_PACKETS, MAX_SEALED_PER_SECOND, MAX_STRANGER_TRIALS_PER_SECOND,
     MAX_TRIALS_PER_SECOND, Protection, SrtpStatistics,
 };
+pub use second::Second;
 pub use sources::{MAX_NEW_SOURCES_PER_SECOND, MAX_SOURCES};
 
 /// What a port needs to know of its stream.
@@ -63,6 +69,9 @@ pub struct PortSettings {
     /// Handshakes of DTLS come on its sockets as well.
     #[serde(default)]
     pub dtls: bool,
+    /// How a whole picture may be asked for.
+    #[serde(default, skip_serializing_if = "Feedback::is_none")]
+    pub feedback: Feedback,
 }
 
 /// What becomes of a datagram.
@@ -142,6 +151,9 @@ pub struct PortStatistics {
     /// Of its SRTP.
     #[serde(default)]
     pub srtp: Option<Box<SrtpStatistics>>,
+    /// What is heard in it; none of a codec whose packets do not stand for themselves.
+    #[serde(default)]
+    pub heard: Option<Heard>,
 }
 
 /// A source on a port.

@@ -7,14 +7,16 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
 use super::digits::{Digits, Filter};
+use super::hearing::Ear;
 use super::latch::{Latch, Sender};
+use super::pictures::Pictures;
 use super::protection::{Opened, Protection, Secured};
 use super::report::Schedule;
 use super::sources::Sources;
 use super::{Budget, PortEvent, PortSettings, PortStatistics, Verdict, Why};
 use crate::entry::{Kind, Protected};
 use crate::rtp::rtcp::{self, Report};
-use crate::rtp::{Packet, static_clock_rate};
+use crate::rtp::{Arrival, Packet, static_clock_rate};
 use crate::srtp::SenderState;
 use crate::time::{Monotonic, Now, Wall};
 
@@ -46,6 +48,8 @@ pub struct Port {
     taken_of_strangers: Budget,
     taken_junk: Budget,
     filter: Filter,
+    ear: Ear,
+    pictures: Pictures,
     srtp: Option<Box<Secured>>,
     /// Of the last datagram: it was made plain, and what SRTP said of it.
     made_plain: bool,
@@ -79,6 +83,7 @@ impl Port {
             last_at: None,
             sources: Vec::new(),
             srtp: None,
+            heard: None,
         };
         Self {
             clock_rates: clock_rates(&settings),
@@ -90,6 +95,8 @@ impl Port {
             taken_of_strangers: Budget::default(),
             taken_junk: Budget::default(),
             filter: Filter::new(&settings),
+            ear: Ear::new(&settings),
+            pictures: Pictures::new(settings.feedback),
             srtp: settings.srtp.clone().map(|srtp| Box::new(Secured::new(srtp))),
             made_plain: false,
             protected: None,
@@ -127,6 +134,8 @@ impl Port {
         }
         self.clock_rates = clock_rates(&settings);
         self.filter = Filter::new(&settings);
+        self.ear.update(&settings);
+        self.pictures.update(settings.feedback);
         self.settings = settings;
     }
 
@@ -204,7 +213,15 @@ impl Port {
             self.figures.unattributed += 1;
             return self.without_digits(packet, parsed);
         };
-        source.reception.receive(at, parsed, rate);
+        let arrival = source.reception.receive(at, parsed, rate);
+        if sender != Sender::Stranger {
+            self.ear.packet(parsed);
+            match (change, arrival) {
+                (Some(_), _) => self.pictures.begin(parsed.ssrc),
+                (None, Arrival::Next { missing: 1.., .. }) => self.pictures.lost(parsed.ssrc),
+                (None, _) => {}
+            }
+        }
         if let Some(change) = change.filter(|_| self.events.len() < MAX_EVENTS) {
             self.events.push_back(PortEvent::Source { at, ssrc: parsed.ssrc, from, change });
         }
@@ -292,6 +309,16 @@ impl Port {
         self.events.pop_front()
     }
 
+    /// Whether a whole picture is needed: [`Port::report`] is then due at [`Port::picture_due`].
+    pub fn wants_picture(&self) -> bool {
+        self.pictures.is_wanted()
+    }
+
+    /// Whether it may be asked for by now.
+    pub fn picture_due(&self, now: Wall) -> bool {
+        self.pictures.is_due(now)
+    }
+
     /// When [`Port::report`] is due. It moves with reports, updates and collisions: ask again after those.
     pub fn next_report(&self) -> Monotonic {
         if self.goodbye.is_some() { Monotonic(0) } else { self.schedule.next() }
@@ -316,6 +343,7 @@ impl Port {
             return target;
         }
         self.encode_report(now, out);
+        self.pictures.ask(now.wall, self.ssrc, out);
         self.is_introduced = true;
         self.schedule.left(now.monotonic, out.len() - start, members);
         target
@@ -367,6 +395,7 @@ impl Port {
             last_at: self.latch.last_at(),
             sources: self.sources.summaries(),
             srtp: self.srtp.as_ref().map(|srtp| Box::new(srtp.statistics())),
+            heard: self.ear.heard(),
             ..self.figures.clone()
         }
     }

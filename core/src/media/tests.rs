@@ -12,11 +12,11 @@ use alloc::vec;
 const SECOND: i64 = 1_000_000_000;
 const OURS: u32 = 0x5a5a_5a5a;
 
-fn address(text: &str) -> SocketAddr {
+pub(super) fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
-fn settings() -> PortSettings {
+pub(super) fn settings() -> PortSettings {
     let stream = Stream {
         port: PortIndex(0),
         m_line: 0,
@@ -39,14 +39,15 @@ fn settings() -> PortSettings {
         digits: Digits::Keep,
         srtp: None,
         dtls: false,
+        feedback: Feedback::default(),
     }
 }
 
-fn now(seconds: i64) -> Now {
+pub(super) fn now(seconds: i64) -> Now {
     Now { monotonic: Monotonic(u64::try_from(seconds * SECOND).unwrap()), wall: Wall(seconds * SECOND) }
 }
 
-fn rtp(ssrc: u32, sequence: u16) -> Vec<u8> {
+pub(super) fn rtp(ssrc: u32, sequence: u16) -> Vec<u8> {
     let mut packet = vec![0x80, 8];
     packet.extend(sequence.to_be_bytes());
     packet.extend((u32::from(sequence) * 160).to_be_bytes());
@@ -444,4 +445,57 @@ fn digits_are_masked_or_emptied_before_they_are_kept_and_no_packet_is_lost_by_it
     assert_eq!(kept(Digits::Mask, &red).as_deref(), Some(&red[..12]));
     let plain_red = [&[0x80, 102][..], &[0; 10], &[0x80 | 8, 0, 0, 1, 8, 0xd5, 0xd5]].concat();
     assert_eq!(kept(Digits::Mask, &plain_red), None);
+}
+
+#[test]
+fn whole_pictures_are_asked_for_where_they_begin_and_where_one_is_damaged() {
+    let feedback = Feedback { fir: true, pli: true };
+    let mut port = Port::new(PortSettings { feedback, ..settings() }, now(0));
+    let mut sequence = 0_u16;
+    let mut receive = |port: &mut Port, ssrc: u32, skipped: u16, milliseconds: i64| {
+        sequence += 1 + skipped;
+        port.handle_rtp(Wall(milliseconds * 1_000_000), address("192.0.2.9:4000"), &rtp(ssrc, sequence));
+    };
+    let asked = |port: &mut Port, milliseconds: i64| {
+        let at = Wall(milliseconds * 1_000_000);
+        assert_eq!(port.wants_picture() && port.picture_due(at), port.picture_due(at));
+        let mut out = Vec::new();
+        port.report(Now { monotonic: Monotonic(0), wall: at }, &mut out);
+        let count = rtcp::parse(&out).unwrap().filter(|report| matches!(report, Report::Feedback { .. })).count();
+        (count, out)
+    };
+    receive(&mut port, 7, 0, 0);
+    let (count, out) = asked(&mut port, 1);
+    assert_eq!(count, 1);
+    // RFC 5104 4.3.1: 206, format 4, our SSRC, 0, theirs, number 0.
+    let fir = &out[out.len() - 20..];
+    assert_eq!((&fir[..4], &fir[8..]), ([0x84, 206, 0, 4].as_slice(), [0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0].as_slice()));
+    assert_eq!(fir[4..8], OURS.to_be_bytes());
+    receive(&mut port, 7, 0, 20);
+    assert_eq!(asked(&mut port, 30).0, 0, "nothing is missing");
+    receive(&mut port, 7, 2, 40);
+    assert_eq!(asked(&mut port, 50).0, 0, "not twice within a second");
+    let (count, out) = asked(&mut port, 1_100);
+    // RFC 4585 6.3.1: 206, format 1, our SSRC, theirs.
+    assert_eq!((count, &out[out.len() - 12..out.len() - 8]), (1, [0x81, 206, 0, 2].as_slice()));
+    assert_eq!(out[out.len() - 4..], 7_u32.to_be_bytes());
+    receive(&mut port, 8, 0, 3_000);
+    let (_, out) = asked(&mut port, 3_010);
+    assert_eq!(out[out.len() - 8..], [0, 0, 0, 8, 1, 0, 0, 0], "the next source, request number 1");
+}
+
+#[test]
+fn nobody_is_asked_for_pictures_who_has_not_offered_it() {
+    let mut port = Port::new(settings(), now(0));
+    port.handle_rtp(Wall(0), address("192.0.2.9:4000"), &rtp(7, 1));
+    port.handle_rtp(Wall(1), address("192.0.2.9:4000"), &rtp(7, 5));
+    assert!(!port.wants_picture());
+    let (mut only_fir, mut out) =
+        (Port::new(PortSettings { feedback: Feedback { fir: true, pli: false }, ..settings() }, now(0)), Vec::new());
+    for (second, sequence) in [(0, 1), (5, 9)] {
+        only_fir.handle_rtp(Wall(second * SECOND), address("192.0.2.9:4000"), &rtp(7, sequence));
+        out.clear();
+        only_fir.report(now(second), &mut out);
+    }
+    assert_eq!(out[out.len() - 20], 0x84, "loss, and nothing but FIR was agreed on");
 }

@@ -31,6 +31,9 @@ impl Snapshot {
             return deviations.0;
         }
         let complete = document.mode == DataMode::Complete;
+        if self.updates == 0 && document.is_empty() {
+            deviations.add(&codes::NOBODY_DESCRIBED, format_args!("the first document describes nothing"));
+        }
         self.updates = self.updates.saturating_add(1);
         self.dialect.clone_from(&document.dialect);
         self.sends_are_named |= document.participant_streams.iter().any(|assoc| !assoc.send.is_empty());
@@ -54,6 +57,7 @@ impl Snapshot {
         fold.streams();
         fold.contributions();
         fold.end_sessions();
+        self.tell_empty_session(&mut deviations);
         merge_extensions(&mut self.extensions, &document.extensions, complete);
         self.stay_in_bounds();
         deviations.0

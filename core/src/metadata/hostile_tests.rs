@@ -108,6 +108,62 @@ fn names_with_unescaped_characters_are_repaired_and_told() {
 }
 
 #[test]
+fn names_are_read_out_of_what_is_broken() {
+    for (broken, expected, code) in [
+        (
+            "<participant participant_id='p'><nameID aor='sip:a@b'><name>Ann</name></nameID></Participant>",
+            "Ann",
+            "end-tag-case",
+        ),
+        (
+            "<Participant participant_id='p'><nameID aor='sip:a@b'><name>Ann</NAME></nameid></participant>",
+            "Ann",
+            "end-tag-case",
+        ),
+        (
+            "<participant participant_id=p><nameID aor=sip:a@b><name>Ann</name></nameID></participant>",
+            "Ann",
+            "unquoted-attribute",
+        ),
+        (
+            "<participant participant_id='p'><nameID aor='sip:a@b'><name>Ren&eacute;</name></nameID></participant>",
+            "Ren\u{e9}",
+            "named-entity",
+        ),
+        ("<participant participant_id='p'><nameID aor='sip:a@b'>Ann</nameID></participant>", "Ann", "name-in-name-id"),
+        ("<participant participant_id='p'><nameID aor='sip:a@b'>sip:a@b</nameID></participant>", "", "name-in-name-id"),
+        ("<participant participant_id='p'><nameID>\n sip:a@b\n</nameID></participant>", "", "name-in-name-id"),
+        (
+            "<participant participant_id='p'><nameID aor='sip:a@b'><name>Ann\r\n\t Lee  X</name></nameID></participant>",
+            "Ann Lee X",
+            "name-blanks",
+        ),
+        (
+            "<participant participant_id='p'><nameID aor='sip:a@b'><name>A\0nn</name></nameID></participant>\0",
+            "Ann",
+            "nul-bytes",
+        ),
+    ] {
+        let next = "<participant participant_id='q'><nameID aor='sip:c@d'><name>Ben</name></nameID></participant>";
+        let (found, codes) = read(&document(&format!("{broken}{next}")));
+        let found = found.unwrap();
+        assert_eq!(names(&found), [expected, "Ben"], "{broken}");
+        assert_eq!(
+            (found.participants[0].names[0].aor.as_str(), &*found.participants[0].id),
+            ("sip:a@b", "p"),
+            "{broken}"
+        );
+        let told: Vec<&String> = codes.iter().filter(|code| *code != "id-form").collect();
+        assert_eq!(told, [code], "{broken}");
+    }
+    // Blanks around a name are how documents are indented.
+    let plain =
+        "<participant participant_id='p'><nameID aor='sip:a@b'>\n <name>\n Ann\n </name>\n</nameID></participant>";
+    let (found, codes) = read(&document(plain));
+    assert_eq!((names(&found.unwrap()), codes), (["Ann".into()].to_vec(), ["id-form".into()].to_vec()));
+}
+
+#[test]
 fn attributes_with_unescaped_characters_are_repaired_and_told() {
     for (aor, expected) in [
         ("sip:tom&jerry@h", "sip:tom&jerry@h"),

@@ -8,9 +8,13 @@
 
 mod bounds;
 mod document;
+mod entities;
 mod extension;
 mod fold;
 mod intervals;
+mod lines;
+mod mark;
+mod names;
 mod parse;
 mod request;
 mod snapshot;
@@ -26,7 +30,8 @@ pub use document::{
     DataMode, Dialect, Document, Extension, Group, NameId, ParticipantElement, ParticipantSessionAssoc,
     ParticipantStreamAssoc, Reason, SessionElement, SessionRecordingAssoc, StreamElement,
 };
-pub use parse::{Parsed, is_metadata_type, parse};
+pub use mark::{Mark, is_metadata, mark};
+pub use parse::{Parsed, parse};
 pub use request::write_snapshot_request;
 pub use snapshot::{Binding, Contribution, Former, Interval, Membership, Participant, Session, Snapshot, Stream};
 pub use time::{TimeFlaw, parse_time};

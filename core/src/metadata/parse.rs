@@ -10,8 +10,8 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 
 use super::document::{
-    DataMode, Dialect, Document, Group, NameId, ParticipantElement, ParticipantSessionAssoc, ParticipantStreamAssoc,
-    Reason, SessionElement, SessionRecordingAssoc, StreamElement,
+    DataMode, Dialect, Document, Group, ParticipantElement, ParticipantSessionAssoc, ParticipantStreamAssoc, Reason,
+    SessionElement, SessionRecordingAssoc, StreamElement,
 };
 use super::text::decode;
 use super::time::parse_time;
@@ -19,7 +19,7 @@ use super::tree::{HasDoctype, Node, Tree};
 use crate::deviation::{Deviation, Deviations, codes, quote};
 
 /// Bytes of a document that are read.
-const MAX_BYTES: usize = 65_535;
+pub(super) const MAX_BYTES: usize = 65_535;
 /// Octets of one text: a name, an id, a time.
 const MAX_TEXT: usize = 1024;
 /// Key and value pairs kept of all vendors' data of one document.
@@ -51,12 +51,6 @@ pub struct Parsed {
     pub deviations: Vec<Deviation>,
 }
 
-/// Whether a content type is that of metadata: `application/rs-metadata`, with or without `+xml`.
-pub fn is_metadata_type(content_type: &str) -> bool {
-    let bare = content_type.split(';').next().unwrap_or(content_type).trim();
-    ["application/rs-metadata", "application/rs-metadata+xml"].iter().any(|name| bare.eq_ignore_ascii_case(name))
-}
-
 /// Reads a metadata body. Never fails: what can be read is read, and what cannot is told.
 ///
 /// A document type is not read at all, for what may hide in it. A document that is not whole is taken as partial,
@@ -69,7 +63,11 @@ pub fn parse(content_type: &str, body: &[u8]) -> Parsed {
 
 fn read(content_type: &str, body: &[u8], deviations: &mut Deviations) -> Option<Document> {
     let cut = body.len() > MAX_BYTES;
-    let text = decode(content_type, body.get(..MAX_BYTES).unwrap_or(body), deviations);
+    let mut text = decode(content_type, body.get(..MAX_BYTES).unwrap_or(body), deviations);
+    if memchr::memchr(0, text.as_bytes()).is_some() {
+        deviations.add(&codes::NUL_BYTES, format_args!("NUL bytes in the metadata are passed over"));
+        text = text.replace('\0', "").into();
+    }
     let tree = match Tree::read(&text, deviations) {
         Ok(tree) => tree,
         Err(HasDoctype) => {
@@ -89,7 +87,7 @@ fn read(content_type: &str, body: &[u8], deviations: &mut Deviations) -> Option<
         Reader { tree: &tree, deviations, document: Document::default(), fields_left: Cell::new(MAX_FIELDS) };
     reader.root(root);
     let mut document = reader.document;
-    if document.is_empty() && (tree.has_own_text(root) || !is_recording_root(root)) {
+    if document.is_empty() && (tree.has_own_text(root) || !is_recording_name(root.name())) {
         deviations.add(&codes::NOTHING_READ, format_args!("nothing known in <{}>", quote(root.name())));
         return None;
     }
@@ -102,7 +100,8 @@ fn read(content_type: &str, body: &[u8], deviations: &mut Deviations) -> Option<
 }
 
 impl Document {
-    fn is_empty(&self) -> bool {
+    /// Whether it describes nothing at all.
+    pub(super) fn is_empty(&self) -> bool {
         self.sessions.is_empty()
             && self.participants.is_empty()
             && self.streams.is_empty()
@@ -113,14 +112,15 @@ impl Document {
     }
 }
 
-fn is_recording_root(root: &Node<'_>) -> bool {
-    root.is("recording") || root.is("recording_metadata")
+/// Whether a root of this name, its prefix aside, holds metadata.
+pub(super) fn is_recording_name(local: &str) -> bool {
+    ["recording", "recording_metadata"].iter().any(|known| local.eq_ignore_ascii_case(known))
 }
 
 /// Reads elements into a document.
 pub(super) struct Reader<'a, 'd> {
     pub(super) tree: &'a Tree<'a>,
-    deviations: &'d mut Deviations,
+    pub(super) deviations: &'d mut Deviations,
     pub(super) document: Document,
     /// Fields of vendors' data that may still be kept.
     pub(super) fields_left: Cell<usize>,
@@ -295,42 +295,6 @@ impl<'a> Reader<'a, '_> {
         self.document.participants.push(ParticipantElement { id, names, extensions });
     }
 
-    /// `nameID` elements; else the drafts' `aor` and `name` children.
-    fn names(&mut self, node: &Node<'a>) -> Vec<NameId> {
-        let mut names = Vec::new();
-        for name_id in self.children(node, "nameID") {
-            let aor = filled(self.tree.attribute(name_id, &["aor"])).or_else(|| self.child_text(name_id, "aor"));
-            let aor = aor.unwrap_or_default();
-            let displays: Vec<_> = self.children(name_id, "name").map(|name| self.display(name)).collect();
-            if displays.is_empty() {
-                names.push(NameId::new(&aor, None, None));
-            }
-            names.extend(displays.into_iter().map(|(display, lang)| NameId::new(&aor, display, lang)));
-        }
-        if names.is_empty() {
-            let named = self.children(node, "name").next().map(|name| self.display(name));
-            let (display, lang) = named.unwrap_or((filled(self.tree.attribute(node, &["name"])), None));
-            let aors = self.texts(node, "aor");
-            names.extend(aors.iter().map(|aor| NameId::new(aor, display.clone(), lang.clone())));
-            if names.is_empty() && display.is_some() {
-                names.push(NameId::new("", display, lang));
-            }
-        }
-        for name in &names {
-            let begins =
-                |scheme: &&str| name.aor.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
-            if !["sip:", "sips:", "tel:"].iter().any(begins) {
-                self.deviations.add(&codes::AOR_FORM, format_args!("'{}' has no scheme", quote(&name.aor)));
-            }
-        }
-        names
-    }
-
-    fn display(&self, name: &Node<'a>) -> (Option<String>, Option<String>) {
-        let text = self.text_of(name);
-        ((!text.is_empty()).then_some(text), filled(self.tree.attribute(name, &["lang"])))
-    }
-
     fn stream(&mut self, node: &Node<'a>, session: Option<&str>) {
         let known = &["label", "mode", "associate-time", "disassociate-time"];
         let label = self.child_text(node, "label").or_else(|| filled(self.tree.attribute(node, &["label"])));
@@ -445,11 +409,11 @@ impl<'a> Reader<'a, '_> {
         Some(value)
     }
 
-    fn children(&self, node: &Node<'a>, name: &'a str) -> impl Iterator<Item = &'a Node<'a>> {
+    pub(super) fn children(&self, node: &Node<'a>, name: &'a str) -> impl Iterator<Item = &'a Node<'a>> {
         self.tree.elements(node).filter(move |child| child.is(name) && self.is_ours(child))
     }
 
-    fn child_text(&self, node: &Node<'a>, name: &str) -> Option<String> {
+    pub(super) fn child_text(&self, node: &Node<'a>, name: &str) -> Option<String> {
         let text =
             self.tree.elements(node).find(|child| child.is(name) && self.is_ours(child)).map(|c| self.text_of(c));
         text.filter(|text| !text.is_empty())
@@ -459,7 +423,7 @@ impl<'a> Reader<'a, '_> {
         short(&self.tree.text_of(node))
     }
 
-    fn texts(&self, node: &Node<'a>, name: &'a str) -> Vec<String> {
+    pub(super) fn texts(&self, node: &Node<'a>, name: &'a str) -> Vec<String> {
         self.children(node, name).map(|child| self.text_of(child)).filter(|text| !text.is_empty()).collect()
     }
 }

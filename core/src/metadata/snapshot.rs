@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::document::{Dialect, Extension, Group, NameId, Reason};
+use crate::deviation::{Deviations, codes, quote};
 use crate::time::Wall;
 
 /// Stands in Avaya's first document for a callee who is not known yet.
@@ -245,6 +246,25 @@ impl Snapshot {
         self.sessions.iter().filter(|s| s.is_active()).collect()
     }
 
+    /// Whether somebody, or a stream, is said to be in this session.
+    pub(crate) fn is_peopled(&self, session: &str) -> bool {
+        let member = |m: &Membership| m.session == session && is_open(&m.intervals);
+        let bound = |s: &Stream| s.is_active() && s.binding().and_then(|b| b.session.as_deref()) == Some(session);
+        self.participants.iter().any(|p| p.is_present() && p.memberships.iter().any(member))
+            || self.streams.iter().any(bound)
+    }
+
+    /// Tells of a session that goes on beside others with nobody in it.
+    pub(super) fn tell_empty_session(&self, deviations: &mut Deviations) {
+        let active = self.active_sessions();
+        if active.len() > 1
+            && let Some(empty) = active.iter().find(|session| !self.is_peopled(&session.id))
+        {
+            let told = format_args!("nobody and no stream is in session '{}'", quote(&empty.id));
+            deviations.add(&codes::EMPTY_SESSION, told);
+        }
+    }
+
     /// A session by its id.
     pub fn session(&self, id: &str) -> Option<&Session> {
         self.sessions.iter().find(|s| s.id == id)
@@ -261,13 +281,6 @@ impl Snapshot {
         let named = |s: &&Stream| s.label() == Some(label);
         let active = self.streams.iter().find(|s| named(s) && s.is_active());
         active.or_else(|| self.streams.iter().rev().find(named))
-    }
-
-    /// The stream of the m-line with this number, where no line has a label and there are as many `lines` as streams that
-    /// go on: any other guess would be one.
-    pub fn stream_by_place(&self, m_line: usize, lines: usize) -> Option<&Stream> {
-        let mut active = self.streams.iter().filter(|s| s.is_active());
-        if active.clone().count() == lines { active.nth(m_line) } else { None }
     }
 
     /// Who sends on the stream with this label now; several on a mixed one. As long as no document has named any
@@ -287,15 +300,19 @@ impl Snapshot {
         place.and_then(present).into_iter().collect()
     }
 
-    /// The session of the stream with this label; the only active one where the stream names none that is known.
-    pub fn session_of_label(&self, label: &str) -> Option<&str> {
-        let named = self.stream_by_label(label).and_then(|s| s.binding()?.session.as_deref());
+    /// The sessions that are heard on a stream: the one that it names (the only active one where it names none that is
+    /// known), and those of people who send on it and are in no other, since a stream can be of several (RFC 7865 6.7).
+    pub fn sessions_of(&self, stream: Option<&Stream>) -> Vec<&str> {
+        let named = stream.and_then(|s| s.binding()?.session.as_deref());
         let known = named.and_then(|id| self.session(id)).filter(|s| s.is_active());
-        let mut active = self.sessions.iter().filter(|s| s.is_active());
-        match (known, active.next(), active.next()) {
-            (Some(session), _, _) | (None, Some(session), None) => Some(&session.id),
-            (None, _, _) => None,
-        }
+        let active = || self.sessions.iter().filter(|s| s.is_active());
+        let (mut all, is_one) = (active(), active().nth(1).is_none());
+        let Some(own) = known.or_else(|| all.next().filter(|_| is_one)) else { return Vec::new() };
+        let senders = stream.map(|stream| self.senders_of(stream)).unwrap_or_default();
+        let is_heard = |session: &&Session| {
+            session.id == own.id || senders.iter().any(|p| p.is_in(&session.id) && !p.is_in(&own.id))
+        };
+        active().filter(is_heard).map(|session| session.id.as_str()).collect()
     }
 
     /// Everyone who is or was in `session`, in order of appearance.

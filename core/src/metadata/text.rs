@@ -3,19 +3,20 @@
 use alloc::borrow::Cow;
 use alloc::string::String;
 
+use super::entities::windows_1252;
 use crate::deviation::{Deviations, codes, quote};
 
 /// How bytes become characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Encoding {
     Utf8,
-    Latin1,
+    Windows1252,
     Utf16 { big: bool },
 }
 
 /// The body as text. The `charset` parameter of the content type outranks the declaration (RFC 7865 5.1, RFC 7303
-/// section 3); a byte order mark outranks both. Bytes that are not UTF-8 are taken as ISO-8859-1: a wrong name is
-/// better than none.
+/// section 3); a byte order mark outranks both. Bytes that are not UTF-8 are taken as windows-1252, and so is what is
+/// called ISO-8859-1: a wrong name is better than none.
 pub(super) fn decode<'a>(content_type: &str, body: &'a [u8], deviations: &mut Deviations) -> Cow<'a, str> {
     let (encoding, body) = match body {
         [0xef, 0xbb, 0xbf, rest @ ..] => (Encoding::Utf8, rest),
@@ -28,7 +29,7 @@ pub(super) fn decode<'a>(content_type: &str, body: &'a [u8], deviations: &mut De
     };
     match encoding {
         Encoding::Utf8 => utf8(body, deviations),
-        Encoding::Latin1 => Cow::Owned(body.iter().map(|b| char::from(*b)).collect()),
+        Encoding::Windows1252 => Cow::Owned(body.iter().map(|b| windows_1252(*b)).collect()),
         Encoding::Utf16 { big } => Cow::Owned(utf16(body, big, deviations)),
     }
 }
@@ -45,9 +46,10 @@ fn declared(content_type: &str, body: &[u8], deviations: &mut Deviations) -> Enc
     let named = parameter(content_type, "charset").or(in_xml);
     match named.map(str::to_ascii_lowercase).as_deref() {
         None | Some("" | "utf-8" | "utf8" | "us-ascii" | "ascii") => Encoding::Utf8,
-        Some("iso-8859-1" | "iso8859-1" | "iso_8859-1" | "latin1" | "latin-1" | "windows-1252" | "iso-8859-15") => {
-            Encoding::Latin1
-        }
+        Some(
+            "iso-8859-1" | "iso8859-1" | "iso_8859-1" | "latin1" | "latin-1" | "windows-1252" | "cp1252"
+            | "iso-8859-15",
+        ) => Encoding::Windows1252,
         // Whoever can read "UTF-16" here as single bytes has not sent UTF-16.
         Some("utf-16" | "utf-16le" | "utf-16be") if declaration.is_some() => Encoding::Utf8,
         Some("utf-16" | "utf-16be") => Encoding::Utf16 { big: true },
@@ -74,11 +76,11 @@ fn utf8<'a>(body: &'a [u8], deviations: &mut Deviations) -> Cow<'a, str> {
     if let Ok(text) = core::str::from_utf8(body) {
         return Cow::Borrowed(text);
     }
-    deviations.add(&codes::BAD_UTF_8, format_args!("bytes that are not UTF-8 are read as ISO-8859-1"));
+    deviations.add(&codes::BAD_UTF_8, format_args!("bytes that are not UTF-8 are read as windows-1252"));
     let mut out = String::with_capacity(body.len() + 16);
     for chunk in body.utf8_chunks() {
         out.push_str(chunk.valid());
-        out.extend(chunk.invalid().iter().map(|b| char::from(*b)));
+        out.extend(chunk.invalid().iter().map(|b| windows_1252(*b)));
     }
     Cow::Owned(out)
 }
@@ -113,6 +115,8 @@ mod tests {
     fn lies_are_forgiven_and_told() {
         assert_eq!(text("x/y", b"caf\xe9 \xc3\xa9"), ("caf\u{e9} \u{e9}".into(), 1));
         assert_eq!(text("x/y;charset=klingon", b"a"), ("a".into(), 1));
+        assert_eq!(text("x/y", b"O\x92Neill \x96 \x80"), ("O\u{2019}Neill \u{2013} \u{20ac}".into(), 1));
+        assert_eq!(text("x/y;charset=Windows-1252", b"\x8aefcov\xe1"), ("\u{160}efcov\u{e1}".into(), 0));
         assert_eq!(text("x/y", b"\xff\xfe<\0a\0"), ("<a".into(), 1));
     }
 }

@@ -207,6 +207,17 @@ impl<'a> Tree<'a> {
         }
     }
 
+    /// The text of `node` itself, without that of its elements.
+    pub(super) fn own_text(&self, node: &Node<'a>) -> String {
+        let mut out = String::new();
+        for child in self.children(node) {
+            if let Child::Text(text) = child {
+                out.push_str(text);
+            }
+        }
+        out
+    }
+
     /// Whether `node` itself holds more than white space.
     pub(super) fn has_own_text(&self, node: &Node<'a>) -> bool {
         self.children(node).any(|child| match child {
@@ -330,6 +341,11 @@ impl<'a> Builder<'a> {
             builder.open.iter().rposition(|index| same(qualified(index), name))
         };
         let place = named(self, |a, b| a == b).or_else(|| named(self, |a, b| local(a) == local(b)));
+        let place = place.or_else(|| {
+            let place = named(self, |a, b| local(a).eq_ignore_ascii_case(local(b)))?;
+            deviations.add(&codes::END_TAG_CASE, format_args!("</{}> ends an element of another case", quote(name)));
+            Some(place)
+        });
         let Some(place) = place else {
             deviations.add(&codes::UNMATCHED_END, format_args!("</{}>", quote(name)));
             if !is_container(local(name)) && !is_text(local(name)) {

@@ -70,6 +70,15 @@ fn structure_without_end_is_closed() {
 }
 
 #[test]
+fn an_end_tag_in_another_case_ends_its_element() {
+    let (shape, deviations) = ours("<recording><Participant><name>x</Name></participant><stream/></Recording>");
+    assert_eq!((shape.as_str(), deviations), ("(|recording:(|Participant:(|name:x))(|stream:))", 1));
+    // The one in the same case, if there is one.
+    assert_eq!(ours("<a><A>x</a>").0, "(|a:<A>x)");
+    assert_eq!(ours("<r><b></c></r>").0, "(|r:<b></c>)");
+}
+
+#[test]
 fn namespaces_have_scopes() {
     let text = "<t:a xmlns:t='u'><b xmlns='v'><c/></b><d/><t:e xmlns:t='w'/><t:f/></t:a>";
     assert_eq!(ours(text).0, "(u|a:(v|b:(v|c:))(|d:)(w|e:)(u|f:))");
@@ -103,6 +112,11 @@ fn limits_hold_and_time_is_linear() {
         "<b><c></b>",
         "\"x=",
         "<a xmlns:p='q'/>",
+        "<a b=",
+        " b=c",
+        "&eacute;",
+        "</B>",
+        "<b></B>",
     ];
     for piece in hostile {
         for tail in ["", "\" !", ">", "'>"] {
@@ -112,10 +126,10 @@ fn limits_hold_and_time_is_linear() {
                 let _ = Tree::read(&text, &mut Deviations::default());
                 start.elapsed()
             };
-            // 16 times as long: 16 times the work, not 256 times. Generous, for busy machines.
-            let (small, large) = (cost(4_000).max(cost(4_000)), cost(64_000).min(cost(64_000)));
-            let bound = small * 100 + std::time::Duration::from_millis(20);
-            assert!(large < bound, "{piece} {tail}: {small:?} {large:?}");
+            // 16 times as long: 16 times the work, not 256 times. A machine may stop in one attempt, not in each.
+            let slack = std::time::Duration::from_millis(20);
+            let is_linear = |_| cost(64_000) < cost(4_000) * 100 + slack;
+            assert!((0..10).any(is_linear), "{piece} {tail}");
         }
     }
 }
@@ -143,6 +157,9 @@ const PIECES: &[&str] = &[
     "xmlns:p",
     "=''",
     "&#x41;",
+    "&eacute;",
+    " b=c",
+    "</A>",
     "\r\n",
     "<!DOCTYPE",
 ];

@@ -1,15 +1,17 @@
 //! XML as tokens, for documents that are not quite XML.
 //!
 //! Well-formed input gives what XML 1.0 says. An `&` that begins no reference and a `<` that begins no tag are text;
-//! a document type is reported and never read, so there are no entities but the five predefined ones. Each byte is
-//! looked at a bounded number of times: a failed tag becomes text as far as it was read, and reading goes on there.
-//! A line's end with nothing but blanks up to the next tag is no text.
+//! a document type is reported and never read, so there are no entities but the five predefined ones, and HTML's names
+//! of single characters, which somebody forgot to declare. Each byte is looked at a bounded number of times: a failed tag
+//! becomes text as far as it was read, and reading goes on there. A line's end with nothing but blanks up to the next tag
+//! is no text.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use super::entities::named;
 use crate::deviation::{Deviations, codes, quote};
 use crate::text::find;
 
@@ -224,19 +226,47 @@ impl<'a> Reader<'a> {
         }
         let open = self.blank_end(equals + 1);
         let mark = match self.byte(open) {
-            Some(mark @ (b'"' | b'\'')) => mark,
-            Some(_) => return Err(Some(open)),
+            Some(mark @ (b'"' | b'\'')) => Some(mark),
+            Some(_) => None,
             None => return Err(None),
         };
-        let close = self.closing(open + 1, mark, deviations).ok_or(None)?;
-        let value = self.unescape(open + 1..close, deviations);
+        let (value, end) = match mark {
+            Some(mark) => {
+                let close = self.closing(open + 1, mark, deviations).ok_or(None)?;
+                (open + 1..close, close + 1)
+            }
+            None => {
+                let end = self.unquoted_end(open)?;
+                let name = self.text.get(from..name_end).unwrap_or("");
+                deviations.add(
+                    &codes::UNQUOTED_ATTRIBUTE,
+                    format_args!("the value of {} has no quotation marks", quote(name)),
+                );
+                (open..end, end)
+            }
+        };
+        let value = self.unescape(value, deviations);
         let value = if memchr::memchr3(b'\t', b'\n', b'\r', value.as_bytes()).is_some() {
             Cow::Owned(value.replace("\r\n", " ").replace(['\t', '\n', '\r'], " "))
         } else {
             value
         };
         let name = self.text.get(from..name_end).unwrap_or("");
-        Ok((Attribute { name, local: local(name), value }, close + 1))
+        Ok((Attribute { name, local: local(name), value }, end))
+    }
+
+    /// Where a value without quotation marks ends: at a blank or with its tag. One with what can be in no such value was
+    /// never one: how far it was read.
+    fn unquoted_end(&self, from: usize) -> Result<usize, Option<usize>> {
+        let rest = self.text.as_bytes().get(from..).unwrap_or(&[]);
+        let stops = |b: &u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b'>' | b'<' | b'"' | b'\'');
+        let at = from + rest.iter().position(stops).ok_or(None)?;
+        match self.byte(at) {
+            Some(b'<' | b'"' | b'\'') => Err(Some(at)),
+            Some(b'>') if self.byte(at - 1) == Some(b'/') && at > from => Ok(at - 1),
+            _ if at == from => Err(Some(at)),
+            _ => Ok(at),
+        }
     }
 
     /// The quotation mark that ends a value. One that no tag could go on after is part of the value.
@@ -293,7 +323,7 @@ impl<'a> Reader<'a> {
             let (c, length) = if rest.starts_with('\r') {
                 ('\n', if rest.starts_with("\r\n") { 2 } else { 1 })
             } else {
-                reference(rest).unwrap_or_else(|| {
+                reference(rest).or_else(|| html(rest, deviations)).unwrap_or_else(|| {
                     deviations.add(&codes::UNESCAPED_AMPERSAND, format_args!("'&' is text in: {}", quote(text)));
                     ('&', 1)
                 })
@@ -333,6 +363,15 @@ fn reference(text: &str) -> Option<(char, usize)> {
             char::from_u32(code).filter(|c| *c >= ' ' || matches!(c, '\t' | '\n' | '\r'))?
         }
     };
+    Some((c, end + 1))
+}
+
+/// `&eacute;...` -> `é` and 8.
+fn html(text: &str, deviations: &mut Deviations) -> Option<(char, usize)> {
+    let end = text.bytes().take(MAX_REFERENCE).position(|b| b == b';')?;
+    let name = text.get(1..end)?;
+    let c = named(name)?;
+    deviations.add(&codes::NAMED_ENTITY, format_args!("&{name}; is HTML's"));
     Some((c, end + 1))
 }
 
@@ -378,7 +417,7 @@ mod tests {
             ("<n><bob@x.y> <100> <Bob Smith></n>", "[n]<bob@x.y> <100> <Bob Smith>[/n]"),
             ("<n a='x&y' b=\"say \"hi\" you\"c='<d>'/>", "[n,a=x&y,b=say \"hi\" you,c=<d>/]"),
             ("<n></ n></n>", "[n]</ n>[/n]"),
-            ("<n a=1>", "<n a=1>"),
+            ("<n a=>", "<n a=>"),
         ] {
             let (out, deviations) = tokens(text);
             assert!(!deviations.is_empty(), "{text}");
@@ -408,6 +447,28 @@ mod tests {
         ] {
             assert_eq!(tokens(text), (expected.to_string(), Vec::new()), "{text}");
         }
+    }
+
+    #[test]
+    fn attributes_without_quotation_marks_and_names_of_html_are_read_and_told() {
+        for (text, expected, code) in [
+            ("<a b=c/>", "[a,b=c/]", "unquoted-attribute"),
+            ("<a b=x+/y== c='d' e = f>", "[a,b=x+/y==,c=d,e=f]", "unquoted-attribute"),
+            ("<a b=c\n/>", "[a,b=c/]", "unquoted-attribute"),
+            ("<a b=&amp;&eacute;>", "[a,b=&\u{e9}]", "unquoted-attribute"),
+            ("<n>Ren&eacute; &Ouml;&lt;</n>", "[n]Ren\u{e9} \u{d6}<[/n]", "named-entity"),
+            ("<n a='&uuml;'/>", "[n,a=\u{fc}/]", "named-entity"),
+            // Neither.
+            ("<n>&eacut; &Eeacute;</n>", "[n]&eacut; &Eeacute;[/n]", "unescaped-ampersand"),
+            ("<n><a b=></n>", "[n]<a b=>[/n]", "unescaped-less-than"),
+            ("<n><a b=c\"d></n>", "[n]<a b=c\"d>[/n]", "unescaped-less-than"),
+            ("<n><a b=<c/></n>", "[n]<a b=[c/][/n]", "unescaped-less-than"),
+        ] {
+            let (found, codes) = tokens(text);
+            assert_eq!(found, expected, "{text}");
+            assert!(codes.iter().any(|known| known == code), "{text}: {codes:?}");
+        }
+        assert_eq!(tokens("<a b=c").0, "[cut]");
     }
 
     #[test]

@@ -11,20 +11,15 @@ use serde::{Deserialize, Serialize};
 
 use super::sheet::ChannelName;
 use super::tones::{Tone, Tones};
+use crate::codec::level::{TALK_DBFS, dbfs, mean_square};
 
 /// Windows a second.
 const WINDOWS: u32 = 50;
 const WINDOW_MS: u64 = 1_000 / WINDOWS as u64;
-/// Louder than this is talk, dB of full scale: 20 dB under ordinary speech, over the noise of lines and rooms.
-pub const TALK_DBFS: i16 = -45;
 /// Pauses of talk that are no longer are talk: words have gaps.
 const HANGOVER_WINDOWS: u8 = 10;
 /// From here on a sample is clipped: G.711's loudest codes.
 const CLIPPED: u16 = 32_000;
-/// Mean square of full scale, a square wave.
-const FULL_SCALE: u64 = 1 << 30;
-/// What is quieter is silence to the last bit.
-const LEAST_DBFS: i16 = -96;
 const CHANNELS: usize = 2;
 /// So much talk on one leg and none on the other is no conversation.
 const ONE_WAY_MS: u64 = 10_000;
@@ -235,32 +230,6 @@ fn alike(left: u64, right: u64, across: i64) -> Option<u8> {
     u8::try_from(across * across * 100 / (u128::from(left) * u128::from(right))).ok().map(|percent| percent.min(100))
 }
 
-/// The mean square of a level in dB of full scale.
-fn mean_square(dbfs: i16) -> u64 {
-    (0..-dbfs).fold(FULL_SCALE << 20, |square, _| quieter(square)) >> 20
-}
-
-/// 1 dB less.
-fn quieter(square: u64) -> u64 {
-    // 10 ^ -0.1.
-    (u128::from(square) * 794_328_235 / 1_000_000_000).try_into().unwrap_or(0)
-}
-
-/// The level of a mean square, dB of full scale to the nearest.
-fn dbfs(mean_square: u64) -> Option<i16> {
-    if mean_square == 0 {
-        return None;
-    }
-    // 10 ^ -0.05: from here on the next dB is nearer.
-    let mut step = ((FULL_SCALE << 20) / 1_000_000) * 891_251;
-    let mut level = 0;
-    while mean_square << 20 < step && level > LEAST_DBFS {
-        step = quieter(step);
-        level -= 1;
-    }
-    Some(level)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -315,6 +284,5 @@ mod tests {
         let levels = levels(&[(100, 0, 1)]);
         assert_eq!((levels.channels[0].peak_dbfs, levels.channels[0].talk_dbfs), (None, None));
         assert_eq!(levels.channels[1].peak_dbfs, Some(-90));
-        assert_eq!(mean_square(0), FULL_SCALE);
     }
 }

@@ -19,6 +19,7 @@ mod lanes;
 mod layout;
 mod leave_out;
 mod levels;
+mod lines;
 mod mix;
 mod order;
 mod pace;
@@ -42,7 +43,7 @@ pub mod wav;
 
 pub use layout::{FileCoding, FileFormat, Layout, Rendition};
 pub use leave_out::Detail;
-pub use levels::{ChannelLevels, Levels, Meter, TALK_DBFS};
+pub use levels::{ChannelLevels, Levels, Meter};
 pub use plan::{FilePlan, Plan, Planner};
 pub use sheet::*;
 pub use tones::Tone;

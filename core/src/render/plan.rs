@@ -156,10 +156,13 @@ impl Planner {
                 }
             }
             Kind::Sip { transport, outbound, from, message, .. } => {
-                if !outbound && self.scope.ended().is_none() {
-                    let deviations = self.signalling.inbound(entry.at, *transport, *from, message);
+                if self.scope.ended().is_none() {
+                    let deviations = match outbound {
+                        true => self.signalling.outbound(message),
+                        false => self.signalling.inbound(entry.at, *transport, *from, message),
+                    };
                     self.notes.deviate(&deviations);
-                    if self.scope.is_open() {
+                    if !outbound && self.scope.is_open() {
                         self.digits.message(at, message);
                     }
                 }
@@ -224,9 +227,19 @@ impl Planner {
 
     /// Who sends on the ports, by the metadata as it stands.
     fn look(&mut self) {
-        let unlabelled = self.ports.values().all(|port| port.stream.label.is_none()).then_some(self.ports.len());
+        let snapshot = self.scope.snapshot();
+        let open = self.signalling.lines.open();
+        let labels: Vec<Option<&str>> = open.iter().map(|line| line.label).collect();
+        let senders = snapshot.senders_of_lines(&labels);
         for port in self.ports.values_mut() {
-            port.look(self.scope.snapshot(), unlabelled);
+            let label = port.stream.label.as_deref();
+            // In a joined dialog, and in an offer of ours, labels are ours and not of the message.
+            let place = open.iter().position(|line| line.m_line == port.stream.m_line && line.label == label);
+            match (place.and_then(|place| senders.get(place)), label) {
+                (Some(now), _) => port.look(now),
+                (None, Some(label)) => port.look(&snapshot.senders(label)),
+                (None, None) => {}
+            }
         }
     }
 

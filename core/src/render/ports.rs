@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::entry::{PauseCause, Stream};
-use crate::metadata::Snapshot;
+use crate::metadata::Participant;
 
 /// Pauses of a port that are listed.
 const MAX_PAUSES: usize = 1000;
@@ -66,14 +66,8 @@ impl PortRecord {
         }
     }
 
-    /// Who sends on it, by the metadata as it stands. `unlabelled`: how many lines there are, where none has a label.
-    pub(super) fn look(&mut self, snapshot: &Snapshot, unlabelled: Option<usize>) {
-        let by_place = |lines| snapshot.stream_by_place(usize::from(self.stream.m_line), lines);
-        let now = match (self.stream.label.as_deref(), unlabelled) {
-            (Some(label), _) => snapshot.senders(label),
-            (None, Some(lines)) => by_place(lines).map(|stream| snapshot.senders_of(stream)).unwrap_or_default(),
-            (None, None) => return,
-        };
+    /// These send on it now, by the metadata as it stands.
+    pub(super) fn look(&mut self, now: &[&Participant]) {
         self.is_mixed |= now.len() > 1;
         for participant in now {
             if !self.senders.contains(&participant.id) {

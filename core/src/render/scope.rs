@@ -4,6 +4,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use crate::entry::{EndCause, Event, PortIndex, Stream};
 use crate::metadata::Snapshot;
@@ -21,6 +22,8 @@ pub(super) struct Scope {
     sessions: BTreeSet<String>,
     labels: BTreeMap<PortIndex, Option<String>>,
     foreign: BTreeSet<PortIndex>,
+    /// Ports that were ours at some time while the recording ran, heard or not.
+    owned: BTreeSet<PortIndex>,
     snapshot: Arc<Snapshot>,
 }
 
@@ -35,6 +38,7 @@ impl Scope {
             sessions: BTreeSet::new(),
             labels: BTreeMap::new(),
             foreign: BTreeSet::new(),
+            owned: BTreeSet::new(),
             snapshot: Arc::default(),
         }
     }
@@ -90,9 +94,9 @@ impl Scope {
         self.is_open() && !self.foreign.contains(&port)
     }
 
-    /// Whether `port` is of another communication session now.
+    /// Whether `port` is of another communication session, and was so all the time.
     pub(super) fn is_foreign(&self, port: PortIndex) -> bool {
-        self.foreign.contains(&port)
+        self.foreign.contains(&port) && !self.owned.contains(&port)
     }
 
     /// The communication session, once known.
@@ -129,15 +133,23 @@ impl Scope {
 
     /// Finds out anew which ports are another communication session's.
     fn share_out(&mut self) {
-        let owners: BTreeMap<PortIndex, &str> = self
+        let labels: Vec<Option<&str>> = self.labels.values().map(Option::as_deref).collect();
+        let streams = self.snapshot.streams_of_lines(&labels).into_iter();
+        let owners: BTreeMap<PortIndex, Vec<&str>> = self
             .labels
-            .iter()
-            .filter_map(|(port, label)| Some((*port, self.snapshot.session_of_label(label.as_deref()?)?)))
+            .keys()
+            .zip(streams.map(|stream| self.snapshot.sessions_of(stream)))
+            .filter(|(_, sessions)| !sessions.is_empty())
+            .map(|(port, sessions)| (*port, sessions))
             .collect();
-        self.sessions.extend(owners.values().map(|&owner| String::from(owner)));
+        self.sessions.extend(owners.values().flatten().map(|&owner| String::from(owner)));
         let ours = self.communication_session.as_deref();
+        let is_ours = |owners: &[&str]| ours.is_some_and(|ours| owners.contains(&ours));
+        if self.started.is_some() {
+            self.owned.extend(owners.iter().filter(|(_, owners)| is_ours(owners)).map(|(port, _)| *port));
+        }
         let several = self.sessions.len() > 1;
-        let foreign = owners.into_iter().filter(|(_, owner)| several && ours.is_some_and(|ours| ours != *owner));
-        self.foreign = foreign.map(|(port, _)| port).collect();
+        let foreign = owners.iter().filter(|(_, owners)| several && ours.is_some() && !is_ours(owners));
+        self.foreign = foreign.map(|(port, _)| *port).collect();
     }
 }

@@ -6,13 +6,14 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
+use super::lines::Lines;
 use super::sheet::{RawMetadata, RecordingSession};
 use crate::deviation::Deviation;
 use crate::lint::{contradictions, inspect};
-use crate::metadata::{self, Snapshot};
+use crate::metadata::{Snapshot, is_metadata};
 use crate::sdp::{Description, Media};
 use crate::session::{Bodies, Bridge, BridgeEnd, MAX_M_LINES, MAX_OPEN_RECORDINGS};
-use crate::sip::{Message, Method, Transport, multipart};
+use crate::sip::{Message, Method, Transport};
 use crate::time::Wall;
 use crate::vendor::{CallIds, Evidence, Profile};
 
@@ -49,8 +50,7 @@ pub(super) struct Signalling {
     pub(super) metadata: Vec<RawMetadata>,
     bytes: usize,
     evidence: Evidence,
-    /// Labels of the m-lines last offered.
-    labels: Vec<Option<String>>,
+    pub(super) lines: Lines,
     /// Ids in header fields, and those of the last request alone.
     in_headers: CallIds,
     in_last_request: CallIds,
@@ -94,17 +94,24 @@ impl Signalling {
         let sdp = Bodies::read(&message).ok().and_then(|bodies| bodies.sdp);
         if let Some(offer) = sdp.and_then(|sdp| Description::parse(&sdp).ok()) {
             offer.media.iter().enumerate().for_each(|(line, media)| self.note_content(line, media));
-            self.labels = offer.media.into_iter().map(|media| media.label).collect();
+            self.lines.described(message.cseq().map(|cseq| cseq.number), offer);
         }
-        if let Some(content_type) = message.content_type() {
-            let method = method.to_string();
-            for part in multipart::parts(content_type, &message.body).unwrap_or_default() {
-                if metadata::is_metadata_type(&part.content_type) {
-                    self.keep(at, &method, part.content_type, &part.body);
-                }
-            }
+        let (method, parts) = (method.to_string(), message.parts().unwrap_or_default());
+        for part in parts.into_iter().filter(|part| part.coding.is_none() && is_metadata(part)) {
+            self.keep(at, &method, part.content_type, &part.body);
         }
         inspect(&message, bytes, transport)
+    }
+
+    /// Takes a message of ours; yields what of an offer our answer to it does not take.
+    pub(super) fn outbound(&mut self, bytes: &[u8]) -> Vec<Deviation> {
+        let Ok(message) = Message::parse_datagram(bytes) else { return Vec::new() };
+        if !matches!(message.status(), Some(200..=299)) || message.body.is_empty() {
+            return Vec::new();
+        }
+        let answer = Description::parse(&message.body).ok();
+        let cseq = message.cseq().map(|cseq| cseq.number);
+        answer.map(|answer| self.lines.answered(cseq, &answer)).unwrap_or_default()
     }
 
     /// Takes the metadata as of an update; yields where it contradicts the SDP.
@@ -120,11 +127,8 @@ impl Signalling {
             found.snapshot(snapshot, id.as_deref());
             self.in_metadata.entry(id).or_default().merge(&found);
         }
-        if self.labels.is_empty() {
-            return Vec::new();
-        }
-        let labels: Vec<Option<&str>> = self.labels.iter().map(Option::as_deref).collect();
-        contradictions(&labels, snapshot)
+        let labels = self.lines.labels();
+        if labels.is_empty() { Vec::new() } else { contradictions(&labels, snapshot) }
     }
 
     /// Another recording of the session begins.

@@ -21,6 +21,9 @@ const TRANSPORT_FEEDBACK: u8 = 205;
 const PAYLOAD_FEEDBACK: u8 = 206;
 const EXTENDED_REPORT: u8 = 207;
 const SDES_CNAME: u8 = 1;
+/// Formats of payload-specific feedback.
+const PICTURE_LOSS: u8 = 1;
+const FULL_INTRA_REQUEST: u8 = 4;
 const BLOCK_OCTETS: usize = 24;
 
 /// Whether a datagram on a port that carries both is RTCP (RFC 5761 4: packet types 192 to 223), and could be: the first
@@ -327,6 +330,20 @@ pub fn encode_goodbye(out: &mut Vec<u8>, ssrc: u32) {
     let start = begin(out, GOODBYE);
     out.extend_from_slice(&ssrc.to_be_bytes());
     finish(out, start, 1);
+}
+
+/// Appends a PLI (RFC 4585 6.3.1): pictures of the source `theirs` are damaged.
+pub fn encode_picture_loss(out: &mut Vec<u8>, ours: u32, theirs: u32) {
+    let start = begin(out, PAYLOAD_FEEDBACK);
+    [ours, theirs].iter().for_each(|word| out.extend_from_slice(&word.to_be_bytes()));
+    finish(out, start, PICTURE_LOSS);
+}
+
+/// Appends a FIR (RFC 5104 4.3.1): the source `theirs` is to send a whole picture. `sequence` tells requests apart.
+pub fn encode_full_intra_request(out: &mut Vec<u8>, ours: u32, theirs: u32, sequence: u8) {
+    let start = begin(out, PAYLOAD_FEEDBACK);
+    [ours, 0, theirs, u32::from(sequence) << 24].iter().for_each(|word| out.extend_from_slice(&word.to_be_bytes()));
+    finish(out, start, FULL_INTRA_REQUEST);
 }
 
 fn begin(out: &mut Vec<u8>, kind: u8) -> usize {

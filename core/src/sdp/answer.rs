@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::crypto::{self, Crypto, CryptoPolicy};
 use super::dtls::{DtlsError, Theirs, is_dtls};
+use super::feedback::Feedback;
 use super::fingerprint::{Fingerprint, HashFunction};
 use super::payload::{is_known_audio, is_supplementary, matches_policy};
 use super::{Description, Direction, Format, Host, Media};
@@ -24,7 +25,7 @@ pub struct AnswerPolicy {
     pub codecs: Vec<String>,
     /// Take nothing but [`AnswerPolicy::codecs`]. Else every codec that has a name is captured.
     pub codecs_strict: bool,
-    /// Media that are recorded: `audio`.
+    /// Media that are recorded: `audio`, `text`, `video`.
     pub accept_media: Vec<String>,
     /// Plain RTP is not taken.
     #[serde(default)]
@@ -45,7 +46,7 @@ impl Default for AnswerPolicy {
         Self {
             codecs: ["PCMA", "PCMU"].map(ToString::to_string).to_vec(),
             codecs_strict: false,
-            accept_media: ["audio"].map(ToString::to_string).to_vec(),
+            accept_media: ["audio", "text"].map(ToString::to_string).to_vec(),
             require_srtp: false,
             clear_keys_refused: false,
             srtp: CryptoPolicy::default(),
@@ -120,6 +121,9 @@ pub struct Accepted {
     /// What DTLS protects it, if that does.
     #[serde(default)]
     pub dtls: Option<Theirs>,
+    /// How a whole picture may be asked for.
+    #[serde(default)]
+    pub feedback: Feedback,
 }
 
 /// How an SRC pauses a stream.
@@ -231,7 +235,7 @@ fn accept(media: &Media, policy: &AnswerPolicy) -> Result<Accepted, NotRecorded>
         proto if proto.contains("/SAVP") => return Err(NotRecorded::Secure(media.proto.clone())),
         _ => return Err(NotRecorded::Proto(media.proto.clone())),
     }
-    let formats = choose(&media.formats, policy);
+    let formats = choose(media, policy);
     if formats.is_empty() {
         return Err(NotRecorded::Codec(offered(media)));
     }
@@ -248,6 +252,7 @@ fn accept(media: &Media, policy: &AnswerPolicy) -> Result<Accepted, NotRecorded>
         remote,
         remote_rtcp: remote_rtcp(media, remote),
         crypto,
+        feedback: Feedback::offered(media),
     })
 }
 
@@ -259,8 +264,13 @@ fn agreed(media: &Media, policy: &AnswerPolicy) -> Result<Crypto, NotRecorded> {
     })
 }
 
-/// The formats we take, best first, then what goes beside them. Empty if there is no codec among them.
-fn choose(offered: &[Format], policy: &AnswerPolicy) -> Vec<Format> {
+/// The formats we take, best first, then what goes beside them. Empty if there is no codec among them. The policy's
+/// codecs are of audio: of pictures and text, all that is offered is kept as it comes.
+fn choose(media: &Media, policy: &AnswerPolicy) -> Vec<Format> {
+    let offered = media.formats.as_slice();
+    if media.kind != "audio" {
+        return offered.to_vec();
+    }
     let rank = |f: &Format| policy.codecs.iter().position(|name| matches_policy(name, &f.encoding));
     let mut codecs: Vec<&Format> = offered
         .iter()

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::crypto::Crypto;
 use super::dtls::{OwnDtls, Side};
+use super::feedback::Feedback;
 use super::payload::{static_format, static_payload_type};
 use super::{AnswerPolicy, Decided, Decision, Description, Direction, Format, Media};
 use crate::text::{push_ip, push_number};
@@ -71,6 +72,9 @@ pub struct OfferedStream {
     pub direction: Direction,
     /// RTP and RTCP share a port.
     pub rtcp_mux: bool,
+    /// How a whole picture may be asked for.
+    #[serde(default, skip_serializing_if = "Feedback::is_none")]
+    pub feedback: Feedback,
 }
 
 /// The answer to `offer` (RFC 3264 6): the same m-lines in the same order, payload types and labels as offered.
@@ -95,6 +99,7 @@ pub fn encode_answer(
                     formats: accepted.formats.clone(),
                     direction: accepted.direction,
                     rtcp_mux: accepted.rtcp_mux,
+                    feedback: accepted.feedback,
                 };
                 open_lines(&mut out, &stream, Some(media), ports);
                 crypto_lines(&mut out, local.crypto(index));
@@ -152,6 +157,7 @@ pub fn fresh_offer(policy: &AnswerPolicy, lines: usize) -> Vec<OfferedStream> {
         formats: formats.into(),
         direction: Direction::RecvOnly,
         rtcp_mux: false,
+        feedback: Feedback::default(),
     };
     (0..lines).map(|_| stream.clone()).collect()
 }
@@ -169,6 +175,7 @@ pub fn same_offer(last: &Description, decision: &Decision, pause: bool) -> Vec<O
             formats: accepted.map_or_else(|| media.formats.as_slice().into(), |a| a.formats.clone()),
             direction: if pause { Direction::Inactive } else { agreed },
             rtcp_mux: accepted.is_some_and(|a| a.rtcp_mux),
+            feedback: accepted.map(|a| a.feedback).unwrap_or_default(),
         }
     };
     last.media.iter().zip(&decision.media).map(same).collect()
@@ -226,6 +233,7 @@ fn open_lines(out: &mut String, stream: &OfferedStream, offered: Option<&Media>,
             numbered_line(out, "a=fmtp:", u32::from(format.payload_type), &[" ", fmtp]);
         }
     }
+    stream.feedback.lines().for_each(|text| line(out, &["a=rtcp-fb:", text]));
     if let Some(ptime) = offered.and_then(|media| media.ptime) {
         numbered_line(out, "a=ptime:", ptime, &[]);
     }

@@ -9,12 +9,14 @@ mod answer;
 pub mod crypto;
 pub mod dtls;
 mod encode;
+mod feedback;
 pub mod fingerprint;
 mod parse;
 mod payload;
 
 pub use answer::{Accepted, AnswerPolicy, Decided, Decision, NotRecorded, PauseKind, Refusal, decide, decide_each};
 pub use encode::{LocalMedia, OfferedStream, encode_answer, encode_offer, fresh_offer, same_offer};
+pub use feedback::Feedback;
 pub use parse::{MAX_MEDIA, SdpError};
 pub use payload::{canonical_encoding, is_known_audio, is_supplementary, static_format};
 

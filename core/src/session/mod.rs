@@ -37,6 +37,7 @@ mod secrets;
 mod session_timer;
 mod srs;
 mod streams;
+mod talk;
 mod watch;
 
 pub use admission::{Guard, KeptOut, Manner, Reason};

@@ -395,6 +395,7 @@ fn as_decided(offered: &[OfferedStream]) -> Vec<Decided> {
         remote_rtcp: None,
         crypto: None,
         dtls: None,
+        feedback: stream.feedback,
     };
     let decided = |(m_line, stream): (u16, &OfferedStream)| Decided {
         m_line,

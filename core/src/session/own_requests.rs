@@ -18,8 +18,9 @@ use super::own_address;
 use super::reading::Bodies;
 use super::recording_session::{Context, Purpose, RecordingSession};
 use super::session_timer::{Asked, SessionTimer};
+use super::streams::Live;
 use super::watch;
-use crate::entry::{Alarm, EndCause};
+use crate::entry::{Alarm, EndCause, PortIndex};
 use crate::metadata;
 use crate::sip::Method;
 use crate::sip::check::ALLOW;
@@ -30,6 +31,11 @@ use crate::time::Wall;
 /// A refused refresh is tried again after this part of the interval, and no sooner than [`SHORTEST_RETRY`] seconds.
 const RETRIES_PER_INTERVAL: u32 = 8;
 const SHORTEST_RETRY: u32 = 10;
+/// Whole pictures are asked for by INFO no more often.
+const PICTURE_INTERVAL: Duration = Duration::from_secs(2);
+/// RFC 5168 5.
+const PICTURE_FAST_UPDATE: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\r\n<media_control><vc_primitive><to_encoder>\
+     <picture_fast_update/></to_encoder></vc_primitive></media_control>\r\n";
 /// The longest Retry-After that is waited for, seconds.
 const LONGEST_RETRY: u32 = 60;
 
@@ -56,6 +62,8 @@ pub(super) struct OwnRequests {
     /// Nothing is offered before.
     not_before: Option<Wall>,
     snapshot: SnapshotWish,
+    /// When a whole picture was asked for by INFO.
+    picture: Option<Wall>,
 }
 
 #[derive(Debug, Default)]
@@ -229,7 +237,7 @@ impl RecordingSession {
     ) -> Option<EndCause> {
         let offering = match purpose {
             Purpose::Bye | Purpose::Record => return None,
-            Purpose::Probe => return self.probe_answered(status, ctx),
+            Purpose::Probe | Purpose::Picture => return self.probe_answered(status, ctx),
             Purpose::Offer => self.own.inviting.take(),
             Purpose::Refresh => {
                 self.own.refreshing = false;
@@ -366,5 +374,21 @@ impl RecordingSession {
         request.headers.push("Content-Disposition", "recording-session");
         let request = request.with_body(self.state.peer.metadata_type(), body);
         self.send(request, Purpose::Snapshot, ctx);
+    }
+
+    /// A source begins on a stream: of video, where RTCP cannot ask for its first picture, an INFO does (RFC 7866 8.1.7.1.1).
+    pub(super) fn ask_for_picture(&mut self, port: PortIndex, ctx: &mut Context<'_>) {
+        let is_silent = |live: &Live| live.stream().media.eq_ignore_ascii_case("video") && !live.settings.feedback.fir;
+        let wanted = self.state.streams.live().any(|live| live.port() == port && is_silent(live));
+        let now = ctx.now.wall;
+        let is_soon = self.own.picture.is_some_and(|asked| asked.after(PICTURE_INTERVAL) > now);
+        if !wanted || is_soon || !ctx.policy.probes || !self.has_begun() || self.state.peer.no_info {
+            return;
+        }
+        self.own.picture = Some(now);
+        let mut request = self.state.dialog.request(Method::Info);
+        request.headers.push("User-Agent", ctx.policy.product.clone());
+        let request = request.with_body("application/media_control+xml", PICTURE_FAST_UPDATE.into());
+        self.send(request, Purpose::Picture, ctx);
     }
 }

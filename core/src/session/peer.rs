@@ -16,13 +16,16 @@ pub(super) struct Abilities {
     pub(super) update: bool,
     /// The largest Min-SE it has named, or met (RFC 4028 7.4).
     pub(super) min_se: u32,
+    /// Its Allow does not list INFO.
+    #[serde(default)]
+    pub(super) no_info: bool,
     /// It calls metadata by the name of RFC 7866, before RFC 9806 changed it.
     plain_metadata_type: bool,
 }
 
 impl Default for Abilities {
     fn default() -> Self {
-        Self { siprec: false, update: false, min_se: SHORTEST_INTERVAL, plain_metadata_type: false }
+        Self { siprec: false, update: false, min_se: SHORTEST_INTERVAL, no_info: false, plain_metadata_type: false }
     }
 }
 
@@ -30,16 +33,20 @@ impl Abilities {
     /// Reads what a request or a 2xx says; what it does not speak of stays.
     pub(super) fn learn(&mut self, message: &Message) {
         if message.headers.fields("Allow").next().is_some() {
-            self.update = message.headers_all("Allow").any(|method| method.eq_ignore_ascii_case("UPDATE"));
+            let allows = |wanted: &str| message.headers_all("Allow").any(|method| method.eq_ignore_ascii_case(wanted));
+            (self.update, self.no_info) = (allows("UPDATE"), !allows("INFO"));
         }
         self.siprec |= message.supports("siprec") || is_tagged(message);
         self.update |= message.method() == Some(&Method::Update);
         self.min_se = self.min_se.max(min_se(message));
     }
 
-    /// Takes over the type of a metadata body.
+    /// Takes over the type of a metadata body, if it is one of metadata's own.
     pub(super) fn called_metadata(&mut self, content_type: &str) {
-        self.plain_metadata_type = !content_type.to_ascii_lowercase().contains("+xml");
+        let lower = content_type.to_ascii_lowercase();
+        if lower.starts_with("application/rs-metadata") {
+            self.plain_metadata_type = !lower.contains("+xml");
+        }
     }
 
     /// The type of a metadata body for it.

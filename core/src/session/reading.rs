@@ -1,13 +1,14 @@
 //! What a request carries: its SDP, its metadata, and whether it is a recording session at all.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::legacy;
+use crate::metadata::is_metadata;
 use crate::sip::Method;
 use crate::sip::check::Rejection;
 use crate::sip::message::Message;
-use crate::sip::multipart;
+use crate::sip::multipart::{Part, is_multipart};
 
 /// The bodies that a recorder reads, wherever in the message they stood.
 #[derive(Debug, Default)]
@@ -16,13 +17,6 @@ pub struct Bodies {
     pub sdp: Option<Vec<u8>>,
     /// Metadata parts (type, content), in order.
     pub metadata: Vec<(String, Vec<u8>)>,
-}
-
-/// What a part is to us.
-enum Meaning {
-    Sdp,
-    Metadata,
-    Unknown,
 }
 
 impl Bodies {
@@ -36,28 +30,22 @@ impl Bodies {
         if message.body.is_empty() {
             return Ok(bodies);
         }
-        let content_type = message.header("Content-Type").unwrap_or("application/sdp");
-        if !is_type(content_type, "multipart/") {
-            let disposition = message.header("Content-Disposition");
-            let encoding = message.header("Content-Encoding");
-            if encoding.is_some_and(|e| !e.trim().is_empty() && !e.trim().eq_ignore_ascii_case("identity")) {
-                return Err(Rejection::new(415, "Unsupported Content-Encoding", "RFC 3261 8.2.3"));
-            }
-            if !bodies.take(content_type, disposition, message.body.clone()) && !is_optional(disposition) {
-                return Err(Rejection::new(415, "Unsupported Media Type", "RFC 3261 8.2.3"));
-            }
-            return Ok(bodies);
+        let is_optional = is_optional(message.header("Content-Disposition"));
+        match foreign_coding(message) {
+            Some(_) if is_optional => return Ok(bodies),
+            Some(rejection) => return Err(rejection),
+            None => {}
         }
-        let parts = multipart::parts(content_type, &message.body)
-            .map_err(|_| Rejection::new(400, "Bad Multipart Body", "RFC 2046 5.1"))?;
+        let parts = message.parts().map_err(|_| Rejection::new(400, "Bad Multipart Body", "RFC 2046 5.1"))?;
+        let is_whole = !message.content_type().is_some_and(is_multipart);
         let mut refused = false;
         for part in parts {
-            let disposition = part.disposition.clone();
-            let known = bodies.take(&part.content_type, disposition.as_deref(), part.body);
-            refused |= !known && is_required(disposition.as_deref());
+            let is_required = if is_whole { !is_optional } else { is_required(part.disposition.as_deref()) };
+            refused |= !bodies.take(part) && is_required;
         }
         if refused {
-            return Err(Rejection::new(415, "Unsupported Media Type", "RFC 5621 8"));
+            let section = if is_whole { "RFC 3261 8.2.3" } else { "RFC 5621 8" };
+            return Err(Rejection::new(415, "Unsupported Media Type", section));
         }
         Ok(bodies)
     }
@@ -74,15 +62,28 @@ impl Bodies {
     }
 
     /// Whether the part was one of ours.
-    fn take(&mut self, content_type: &str, disposition: Option<&str>, body: Vec<u8>) -> bool {
-        match meaning(content_type, disposition) {
-            Meaning::Sdp if self.sdp.is_none() => self.sdp = Some(body),
-            Meaning::Sdp => {}
-            Meaning::Metadata => self.metadata.push((content_type.to_string(), body)),
-            Meaning::Unknown => return false,
+    fn take(&mut self, part: Part) -> bool {
+        let is_sdp = part.is("application/sdp");
+        if !is_sdp && !is_metadata(&part) {
+            return false;
+        }
+        match part.coding {
+            // It cannot be read; the recording goes on without it.
+            Some(_) => {}
+            None if !is_sdp => self.metadata.push((part.content_type, part.body)),
+            None if self.sdp.is_none() => self.sdp = Some(part.body),
+            None => {}
         }
         true
     }
+}
+
+/// The refusal of a body in a Content-Encoding that is not undone here (RFC 3261 8.2.3, 21.4.13).
+pub(super) fn foreign_coding(message: &Message) -> Option<Rejection> {
+    message.coding()?;
+    let mut rejection = Rejection::new(415, "Unsupported Content-Encoding", "RFC 3261 8.2.3");
+    rejection.headers.push(("Accept-Encoding", "identity".into()));
+    Some(rejection)
 }
 
 /// Whether a request is the INVITE of a recording session.
@@ -101,31 +102,17 @@ pub(super) fn requires_siprec(message: &Message) -> bool {
     message.require().iter().any(|tag| tag.eq_ignore_ascii_case("siprec"))
 }
 
-/// Whether Contact has the feature tag, in one of the spellings that there are.
+/// Whether Contact has the feature tag, in one of the spellings that there are. One that is FALSE says the opposite (RFC
+/// 3840 9).
 pub(super) fn is_tagged(message: &Message) -> bool {
     message.headers_all("Contact").any(|contact| {
         let contact = contact.to_ascii_lowercase();
-        let parameter = |p: &str| matches!(p.split('=').next().map(str::trim), Some("+sip.src" | "+sip-src" | "src"));
+        let parameter = |p: &str| {
+            let (name, value) = p.split_once('=').unwrap_or((p, ""));
+            matches!(name.trim(), "+sip.src" | "+sip-src" | "src") && value.trim().trim_matches('"') != "false"
+        };
         contact.split([';', '>']).skip(1).any(parameter)
     })
-}
-
-fn meaning(content_type: &str, disposition: Option<&str>) -> Meaning {
-    let recording = disposition.is_some_and(|d| is_type(d, "recording-session"));
-    if is_type(content_type, "application/sdp") {
-        Meaning::Sdp
-    } else if is_type(content_type, "application/rs-metadata")
-        || (recording && (content_type.contains("xml") || content_type.trim().is_empty()))
-    {
-        Meaning::Metadata
-    } else {
-        Meaning::Unknown
-    }
-}
-
-/// Prefix comparison: parameters and `+xml` may follow.
-fn is_type(value: &str, wanted: &str) -> bool {
-    value.trim_start().get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted))
 }
 
 fn handling(disposition: Option<&str>) -> Option<&str> {
@@ -179,6 +166,38 @@ mod tests {
     }
 
     #[test]
+    fn metadata_under_another_name_is_metadata() {
+        let root = "<?xml version='1.0'?><r:recording xmlns:r='urn:ietf:params:xml:ns:recording:1'/>";
+        let read = |headers: &str, body: &str| Bodies::read(&invite(headers, body)).map(|bodies| bodies.metadata.len());
+        assert_eq!(read("Content-Type: text/xml\r\n", root), Ok(1));
+        assert_eq!(read("Content-Type: application/xml\r\nContent-Disposition: recording-session\r\n", "<x/>"), Ok(1));
+        assert_eq!(read("Content-Disposition: recording-session\r\n", root), Ok(1));
+        assert_eq!(read("Content-Type: text/xml\r\n", "<x/>").unwrap_err().status, 415);
+        let parts = |content_type: &str| {
+            format!(
+                "--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--b\r\nContent-Type: {content_type}\r\n\r\n{root}\r\n--b--"
+            )
+        };
+        let header = "Content-Type: multipart/mixed;boundary=b\r\n";
+        for (content_type, expected) in [("text/xml", 1), ("application/xml;charset=x", 1), ("text/html", 0)] {
+            assert_eq!(read(header, &parts(content_type)), Ok(expected), "{content_type}");
+        }
+    }
+
+    #[test]
+    fn what_is_compressed_is_refused_as_a_whole_and_missed_as_a_part() {
+        let zipped = "Content-Type: application/sdp\r\nContent-Encoding: gzip\r\n";
+        let rejection = Bodies::read(&invite(zipped, "x")).unwrap_err();
+        assert_eq!((rejection.status, rejection.headers), (415, [("Accept-Encoding", "identity".into())].to_vec()));
+        let optional = format!("{zipped}Content-Disposition: session;handling=optional\r\n");
+        assert!(Bodies::read(&invite(&optional, "x")).unwrap().sdp.is_none());
+        let body = "--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--b\r\nContent-Type: application/rs-metadata\r\n\
+                    Content-Encoding: gzip\r\nContent-Disposition: recording-session;handling=required\r\n\r\nx\r\n--b--";
+        let bodies = Bodies::read(&invite("Content-Type: multipart/mixed;boundary=b\r\n", body)).unwrap();
+        assert_eq!((bodies.sdp.as_deref(), bodies.metadata.len()), (Some(&b"v=0"[..]), 0));
+    }
+
+    #[test]
     fn every_sign_of_siprec_counts_and_an_ordinary_invite_has_none() {
         let signs = [
             "Require: siprec\r\n",
@@ -190,7 +209,10 @@ mod tests {
         for sign in signs {
             assert!(is_recording_session(&invite(sign, ""), &Bodies::default()), "{sign}");
         }
-        let plain = "Contact: <sip:src@b>;isfocus\r\nSupported: siprec\r\n";
-        assert!(!is_recording_session(&invite(plain, ""), &Bodies::default()));
+        for plain in
+            ["Contact: <sip:src@b>;isfocus\r\nSupported: siprec\r\n", "Contact: <sip:a@b>;+sip.src=\"False\"\r\n"]
+        {
+            assert!(!is_recording_session(&invite(plain, ""), &Bodies::default()), "{plain}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -14,9 +14,11 @@ use super::legacy::TRANSLATED;
 use super::offer::Pending;
 use super::own_address;
 use super::own_requests::OwnRequests;
+use super::talk;
 use super::watch::{self, Watch};
 use super::{Checkpoint, Outbox, Output, Policy, Tell};
-use crate::entry::{Alarm, EndCause, Event, PortIndex};
+use crate::deviation::{Deviations, codes};
+use crate::entry::{Alarm, EndCause, Event, PortIndex, SourceChange};
 use crate::media::{MediaReport, PortEvent, SrtpStatistics};
 use crate::metadata::{self, DataMode, Deviation};
 use crate::node_key::NodeKey;
@@ -63,6 +65,8 @@ pub(super) enum Purpose {
     Refresh,
     /// An UPDATE that asks for a snapshot (RFC 7866 9.2).
     Snapshot,
+    /// An INFO that asks for a whole picture (RFC 5168).
+    Picture,
     /// The INVITE of a session that we begin.
     Record,
     /// The session is over; nobody waits for the answer.
@@ -248,7 +252,7 @@ impl RecordingSession {
             if let Some(reason) = why_ask(mode, is_first, folded.as_deref().unwrap_or_default()) {
                 self.want_snapshot(reason);
                 if !self.state.peer.update {
-                    deviations.push(cannot_ask());
+                    deviations.extend(cannot_ask());
                 }
             } else if mode == Some(DataMode::Complete) {
                 self.snapshot_came();
@@ -280,12 +284,22 @@ impl RecordingSession {
         let (id, port) = (self.id(), report.statistics.port);
         if let Some(PortEvent::Source { ssrc, from, change, at }) = report.event {
             keep(id, at, Event::Source { port, ssrc, from, change }, ctx.out);
+            if change != SourceChange::Stranger {
+                self.ask_for_picture(port, ctx);
+            }
         }
         if let Some(srtp) = &report.statistics.srtp {
             self.srtp(port, srtp, ctx);
         }
-        if let Some(raised) = watch::losing(&mut self.state.streams, ctx.now.wall, &report.statistics) {
-            self.alarm(Alarm::Loss, Some(port), raised, ctx);
+        let loss = watch::losing(&mut self.state.streams, ctx.now.wall, &report.statistics);
+        let mut alarms: Vec<_> = loss.map(|raised| (Alarm::Loss, port, raised)).into_iter().collect();
+        if report.event.is_none() {
+            alarms.extend(talk::judge(&mut self.state.streams, &report.statistics));
+        }
+        if !alarms.is_empty() {
+            alarms.into_iter().for_each(|(alarm, port, raised)| self.alarm(alarm, Some(port), raised, ctx));
+            // What is raised must be cleared, whoever goes on with the call.
+            journalling::checkpoint(&self.state, ctx.now, ctx.out);
         }
         let Some(last) = report.statistics.last_at else { return };
         if watch::heard(&mut self.state.streams, port, last) {
@@ -427,10 +441,8 @@ fn why_ask(mode: Option<DataMode>, is_first: bool, flaws: &[Deviation]) -> Optio
     }
 }
 
-fn cannot_ask() -> Deviation {
-    Deviation {
-        code: "no-update".to_string(),
-        text: "a snapshot is missing and cannot be asked for: the SRC's Allow has no UPDATE".to_string(),
-        section: "RFC 7866 9.2".to_string(),
-    }
+fn cannot_ask() -> Vec<Deviation> {
+    let mut told = Deviations::default();
+    told.add(&codes::NO_UPDATE, format_args!("a snapshot is missing and cannot be asked for: Allow has no UPDATE"));
+    told.0
 }

@@ -35,11 +35,23 @@ impl Recordings {
         events
     }
 
-    /// Follows the metadata: a communication session that begins has a recording, one that has ended has one less.
+    /// Follows the metadata: a communication session that begins has a recording, one that has ended has one less. One
+    /// with nobody in it waits until somebody is, as long as another is being recorded.
     pub(super) fn follow(&mut self, snapshot: &Snapshot, now: Wall, random: &mut Random) -> Vec<Event> {
-        let active: Vec<&str> = snapshot.active_sessions().iter().map(|session| session.id.as_str()).collect();
+        let active = snapshot.active_sessions();
+        let (peopled, empty): (Vec<&str>, Vec<&str>) =
+            active.iter().map(|session| session.id.as_str()).partition(|id| snapshot.is_peopled(id));
+        let is_over = |open: &OpenRecording| {
+            open.communication_session
+                .as_deref()
+                .is_some_and(|id| snapshot.session(id).is_some_and(|session| !session.is_active()))
+        };
         let mut events = Vec::new();
-        for &id in &active {
+        for &id in peopled.iter().chain(&empty) {
+            let waits = |open: &OpenRecording| open.communication_session.is_some() && !is_over(open);
+            if empty.contains(&id) && self.open.iter().any(waits) {
+                continue;
+            }
             if self.open.iter().any(|open| open.communication_session.as_deref() == Some(id)) {
                 continue;
             }
@@ -50,12 +62,7 @@ impl Recordings {
                 events.push(self.start(Some(id.to_string()), now, random));
             }
         }
-        let over = |open: &OpenRecording| {
-            open.communication_session
-                .as_deref()
-                .is_some_and(|id| snapshot.session(id).is_some_and(|session| !session.is_active()))
-        };
-        let ended: Vec<RecordingId> = self.open.iter().filter(|open| over(open)).map(|open| open.id).collect();
+        let ended: Vec<RecordingId> = self.open.iter().filter(|open| is_over(open)).map(|open| open.id).collect();
         self.open.retain(|open| !ended.contains(&open.id));
         for recording in ended {
             self.last_ended = Some(now);

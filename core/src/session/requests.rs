@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::legacy::Bridge;
 use super::offer::FirstInvite;
 use super::own_address;
-use super::reading::Bodies;
+use super::reading::{Bodies, foreign_coding};
 use super::recording_session::RecordingSession;
 use super::session_timer::Asked;
 use super::srs::Srs;
@@ -214,7 +214,8 @@ impl Srs {
                 rejection.headers.push(("Recv-Info", String::new()));
                 self.reject(now, flow, key, &message, &rejection);
             }
-            Some(Method::Options | Method::Info) => {
+            Some(Method::Info | Method::Message) => self.told_beside(now, flow, id, key, &message),
+            Some(Method::Options) => {
                 self.with_session(now, id, |session, ctx| {
                     let response = session.ok(&message, ctx);
                     ctx.respond(key, response);
@@ -246,6 +247,26 @@ impl Srs {
         if let Some(Err(refused)) = considered {
             self.reject(now, flow, key, &refused.0, &refused.1);
         }
+    }
+
+    /// An INFO or a MESSAGE: what metadata it has is taken (RFC 7866 9.1 knows of INVITE and UPDATE only). An INFO without
+    /// is done, whatever is in it; a MESSAGE without is none of ours.
+    fn told_beside(&mut self, now: Now, flow: &Flow, id: SessionId, key: &ServerKey, message: &Message) {
+        if let Some(rejection) = foreign_coding(message).filter(|_| !message.body.is_empty()) {
+            self.reject(now, flow, key, message, &rejection);
+            return;
+        }
+        let metadata = Bodies::read(message).map(|bodies| bodies.metadata).unwrap_or_default();
+        if metadata.is_empty() && message.method() == Some(&Method::Message) {
+            let rejection = Rejection::new(405, "Method Not Allowed", "RFC 3261 8.2.1");
+            self.reject(now, flow, key, message, &rejection);
+            return;
+        }
+        self.with_session(now, id, |session, ctx| {
+            session.take_metadata(&metadata, ctx);
+            let response = session.ok(message, ctx);
+            ctx.respond(key, response);
+        });
     }
 
     fn bye(&mut self, now: Now, id: SessionId, key: &ServerKey, message: &Message) {

@@ -11,6 +11,7 @@ use super::dtls::Dtls;
 use super::keys::StreamKeys;
 use super::limits::MAX_PORTS;
 use super::losing::Losing;
+use super::talk::Talk;
 use super::{Outbox, Output};
 use crate::entry::{Event, PauseCause, PortIndex, Stream};
 use crate::media::{Digits, PortSettings};
@@ -49,6 +50,9 @@ pub(super) struct Live {
     /// What is known of its loss.
     #[serde(default)]
     pub(super) losing: Losing,
+    /// Who is heard on it.
+    #[serde(default = "Talk::of_before", skip_serializing_if = "Talk::is_unalarmed")]
+    pub(super) talk: Talk,
     /// What the journal and the workers know of it.
     #[serde(skip)]
     published: Option<Box<PortSettings>>,
@@ -121,6 +125,7 @@ impl Streams {
         stream.paused = effective_pause(live.offered_pause, by_operator);
         live.settings.remote_rtcp = wanted.accepted.remote_rtcp;
         live.settings.rtcp_mux = wanted.accepted.rtcp_mux;
+        live.settings.feedback = wanted.accepted.feedback;
         if was_paused && !live.is_paused() {
             live.heard = now;
         }
@@ -169,6 +174,7 @@ impl Streams {
             digits: self.digits,
             srtp: None,
             dtls: false,
+            feedback: wanted.accepted.feedback,
         };
         self.lines[line] = Some(Live {
             settings,
@@ -176,6 +182,7 @@ impl Streams {
             heard: now,
             alarmed: false,
             losing: Losing::default(),
+            talk: Talk::default(),
             published: None,
             dtls: None,
             keys: None,

@@ -56,7 +56,9 @@ pub(super) fn is_silent(streams: &Streams, now: Wall, rtp_timeout: Duration) -> 
 pub(super) fn silences(streams: &mut Streams, now: Wall, rtp_timeout: Duration) -> Vec<PortIndex> {
     let mut ports = Vec::new();
     for live in streams.live_mut() {
-        if !live.is_paused() && !live.alarmed && live.heard.after(rtp_timeout) <= now {
+        // Nobody types all the time (RFC 4103 5.1).
+        let may_rest = live.stream().media.eq_ignore_ascii_case("text");
+        if !may_rest && !live.is_paused() && !live.alarmed && live.heard.after(rtp_timeout) <= now {
             live.alarmed = true;
             ports.push(live.port());
         }

@@ -62,7 +62,7 @@ pub fn check(request: &Message) -> Result<(), Rejection> {
     let (Some(method), Some(uri)) = (request.method(), request.uri()) else { return Ok(()) };
     needed_headers(request, method)?;
     let scheme = request_uri(uri)?;
-    known_method(method)?;
+    known_method(method, request.to_tag().is_some())?;
     if !matches!(scheme.as_str(), "sip" | "sips" | "tel") {
         return Err(Rejection::new(416, "Unsupported URI Scheme", "RFC 3261 8.2.2.1"));
     }
@@ -117,9 +117,16 @@ fn request_uri(uri: &str) -> Result<String, Rejection> {
     }
 }
 
-/// RFC 3261 8.2.1, 21.5.2: methods we know of and do not serve are not allowed here, others are not implemented.
-fn known_method(method: &Method) -> Result<(), Rejection> {
+fn is_xml(content_type: &str) -> bool {
+    let bare = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    bare.ends_with("/xml") || bare.ends_with("+xml")
+}
+
+/// RFC 3261 8.2.1, 21.5.2: methods we know of and do not serve are not allowed here, others are not implemented. A
+/// MESSAGE within a dialog is looked at: some SRCs send metadata in one.
+fn known_method(method: &Method, is_tagged: bool) -> Result<(), Rejection> {
     match method {
+        Method::Message if is_tagged => Ok(()),
         Method::Invite
         | Method::Ack
         | Method::Bye
@@ -164,7 +171,8 @@ fn content(request: &Message, method: &Method) -> Result<(), Rejection> {
         return Err(refused.with("Accept-Encoding", "identity"));
     }
     match request.content_type() {
-        Some(content_type) if !multipart::is_understood(content_type) => {
+        // XML may be metadata under another name, which only its content tells: who reads it decides.
+        Some(content_type) if !multipart::is_understood(content_type) && !is_xml(content_type) => {
             Err(Rejection::new(415, "Unsupported Media Type", "RFC 3261 8.2.3").with("Accept", ACCEPT))
         }
         // A body of no said type is taken for what it looks like.
@@ -231,6 +239,7 @@ mod tests {
         assert_eq!(verdict("INVITE", "invite"), 501);
         assert_eq!(verdict("sip:srs@example.com", "http://example.com"), 416);
         assert_eq!(verdict("application/sdp", "application/foo"), 415);
+        assert_eq!(verdict("application/sdp", "Text/XML; charset=utf-8"), 200);
         assert_eq!(
             verdict("application/sdp", "application/foo\r\nContent-Disposition: session; handling=optional"),
             200

@@ -338,14 +338,13 @@ impl Message {
     }
 }
 
-/// One line of the head.
+/// One line of the head; what would end it early is a blank.
 fn put(out: &mut Vec<u8>, pieces: &[&[u8]]) {
-    for piece in pieces {
-        if memchr::memchr2(b'\r', b'\n', piece).is_some() {
-            out.extend(piece.iter().map(|&byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }));
-        } else {
-            out.extend_from_slice(piece);
-        }
+    let start = out.len();
+    pieces.iter().for_each(|piece| out.extend_from_slice(piece));
+    let line = out.get_mut(start..).unwrap_or_default();
+    if memchr::memchr2(b'\r', b'\n', line).is_some() {
+        line.iter_mut().filter(|byte| matches!(byte, b'\r' | b'\n')).for_each(|byte| *byte = b' ');
     }
     out.extend_from_slice(b"\r\n");
 }

@@ -1,7 +1,8 @@
 //! Bodies of several parts (RFC 2046 5.1, RFC 5621), as SRCs really write them.
 //!
 //! Borne: blanks behind a delimiter, no closing delimiter, text before the first, bare line feeds, parts without
-//! header fields, wrong lengths in them. Not taken for a delimiter: a line that merely begins like one.
+//! header fields, wrong lengths in them; a boundary that is not named as the body has it. Not taken for a
+//! delimiter: a line that merely begins like one.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -10,6 +11,7 @@ use core::fmt;
 
 use super::header::Header;
 use super::lines::line_feed;
+use super::message::Message;
 use super::params::{Params, separator_at, split};
 
 /// The most parts that are read of a body, nested ones counted; more are an error.
@@ -30,6 +32,8 @@ pub struct Part {
     pub disposition: Option<String>,
     /// Content-ID without its brackets.
     pub content_id: Option<String>,
+    /// A Content-Encoding (gzip) that is not undone here: the content cannot be read.
+    pub coding: Option<String>,
     /// The content.
     pub body: Vec<u8>,
 }
@@ -82,9 +86,39 @@ pub fn parts(content_type: &str, body: &[u8]) -> Result<Vec<Part>, MultipartErro
         take_apart(content_type, body, 1, &mut found)?;
     } else if !body.is_empty() {
         let content_type = content_type.trim().to_owned();
-        found.push(Part { content_type, disposition: None, content_id: None, body: body.to_vec() });
+        found.push(Part { content_type, disposition: None, content_id: None, coding: None, body: body.to_vec() });
     }
     Ok(found)
+}
+
+impl Message {
+    /// The parts of its body, as [`parts`] has them; a body in one piece has the message's own header fields. One of no
+    /// said type is SDP if it looks like it.
+    ///
+    /// # Errors
+    /// What [`parts`] fails with.
+    pub fn parts(&self) -> Result<Vec<Part>, MultipartError> {
+        let content_type = self.content_type().unwrap_or_default();
+        let mut found = parts(content_type, &self.body)?;
+        if let Some(whole) = found.first_mut().filter(|_| !is_multipart(content_type)) {
+            whole.disposition = self.header("Content-Disposition").map(ToOwned::to_owned);
+            whole.coding = self.coding().map(ToOwned::to_owned);
+            if content_type.is_empty() && whole.body.trim_ascii_start().starts_with(b"v=") {
+                "application/sdp".clone_into(&mut whole.content_type);
+            }
+        }
+        Ok(found)
+    }
+
+    /// What of its Content-Encoding is not undone here.
+    pub fn coding(&self) -> Option<&str> {
+        self.headers.all("Content-Encoding").find(|coding| is_foreign(coding))
+    }
+}
+
+/// RFC 3261 20.12: `identity`, or nothing, is what can be read.
+fn is_foreign(coding: &str) -> bool {
+    !coding.trim().is_empty() && !coding.trim().eq_ignore_ascii_case("identity")
 }
 
 /// Whether a body of this type is one we can make something of: SDP, metadata (by both of its names, RFC 7866 9 and
@@ -101,7 +135,8 @@ pub fn boundary_of(content_type: &str) -> Option<String> {
     if is_multipart(content_type) { boundary(content_type).ok() } else { None }
 }
 
-fn is_multipart(content_type: &str) -> bool {
+/// Whether a body of this type has parts.
+pub fn is_multipart(content_type: &str) -> bool {
     content_type.trim_start().get(..10).is_some_and(|start| start.eq_ignore_ascii_case("multipart/"))
 }
 
@@ -110,11 +145,9 @@ fn is_type(content_type: &str, media_type: &str) -> bool {
 }
 
 fn take_apart(content_type: &str, body: &[u8], depth: usize, found: &mut Vec<Part>) -> Result<(), MultipartError> {
-    let boundary = boundary(content_type)?;
-    let pieces = cut(boundary.as_bytes(), body)?;
-    for piece in pieces {
+    for piece in pieces(content_type, body)?.pieces {
         let part = read_part(piece);
-        if is_multipart(&part.content_type) && depth < MAX_DEPTH {
+        if is_multipart(&part.content_type) && part.coding.is_none() && depth < MAX_DEPTH {
             let before = found.len();
             match take_apart(&part.content_type, &part.body, depth + 1, found) {
                 Ok(()) => continue,
@@ -133,7 +166,52 @@ fn take_apart(content_type: &str, body: &[u8], depth: usize, found: &mut Vec<Par
     Ok(())
 }
 
-pub(super) fn boundary(content_type: &str) -> Result<String, MultipartError> {
+/// How Content-Type names a boundary otherwise than it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BoundaryFlaw {
+    /// In single quotes, which RFC 2046 5.1.1 takes for a part of it.
+    Quotes,
+    /// In another case than the body.
+    Case,
+}
+
+/// A body that was cut.
+pub(super) struct Pieces<'a> {
+    /// As the body has it.
+    pub(super) boundary: String,
+    pub(super) flaw: Option<BoundaryFlaw>,
+    pub(super) pieces: Vec<&'a [u8]>,
+}
+
+/// Cuts a body at the boundary that is named; if the body has none of it, at what must have been meant.
+pub(super) fn pieces<'a>(content_type: &str, body: &'a [u8]) -> Result<Pieces<'a>, MultipartError> {
+    let with = |boundary: String, flaw| {
+        let pieces = cut(boundary.as_bytes(), body)?;
+        Ok(Pieces { boundary, flaw, pieces })
+    };
+    let named = boundary(content_type)?;
+    match cut(named.as_bytes(), body) {
+        Ok(pieces) => return Ok(Pieces { boundary: named, flaw: None, pieces }),
+        Err(MultipartError::NoDelimiter) => {}
+        Err(error) => return Err(error),
+    }
+    let bare = named.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
+    let bare = bare.map(str::trim).filter(|bare| !bare.is_empty()).unwrap_or(&named);
+    let spelt = spelling(bare, body).ok_or(MultipartError::NoDelimiter)?;
+    let flaw = if spelt == bare { BoundaryFlaw::Quotes } else { BoundaryFlaw::Case };
+    with(spelt, Some(flaw))
+}
+
+/// How the body's first delimiter of `boundary` spells it, its case aside.
+fn spelling(boundary: &str, body: &[u8]) -> Option<String> {
+    body.split_inclusive(|byte| *byte == b'\n').find_map(|line| {
+        let spelt = line.strip_prefix(b"--")?.get(..boundary.len())?;
+        let is_it = spelt.eq_ignore_ascii_case(boundary.as_bytes()) && judge(spelt, line) != Line::Text;
+        is_it.then(|| core::str::from_utf8(spelt).ok()).flatten().map(ToOwned::to_owned)
+    })
+}
+
+fn boundary(content_type: &str) -> Result<String, MultipartError> {
     let at = separator_at(content_type, b';').ok_or(MultipartError::NoBoundary)?;
     let params = content_type.get(at..).unwrap_or("");
     let value = split(params, b';')
@@ -171,7 +249,7 @@ pub(super) fn judge(boundary: &[u8], line: &[u8]) -> Line {
 }
 
 /// The bytes of each part. The line end before a delimiter is the delimiter's.
-pub(super) fn cut<'a>(boundary: &[u8], body: &'a [u8]) -> Result<Vec<&'a [u8]>, MultipartError> {
+fn cut<'a>(boundary: &[u8], body: &'a [u8]) -> Result<Vec<&'a [u8]>, MultipartError> {
     let mut pieces = Vec::new();
     let mut part_start = None;
     let mut at = 0;
@@ -202,8 +280,13 @@ pub(super) fn cut<'a>(boundary: &[u8], body: &'a [u8]) -> Result<Vec<&'a [u8]>, 
 
 /// Header fields up to the empty line, then content.
 fn read_part(piece: &[u8]) -> Part {
-    let mut part =
-        Part { content_type: "text/plain".to_owned(), disposition: None, content_id: None, body: Vec::new() };
+    let mut part = Part {
+        content_type: "text/plain".to_owned(),
+        disposition: None,
+        content_id: None,
+        coding: None,
+        body: Vec::new(),
+    };
     let mut encoding = String::new();
     let (fields, content) = read_fields(piece);
     for field in &fields {
@@ -214,6 +297,7 @@ fn read_part(piece: &[u8]) -> Part {
                 let id = field.value.trim_start_matches('<').trim_end_matches('>');
                 part.content_id = Some(id.to_owned());
             }
+            "Content-Encoding" if is_foreign(&field.value) => part.coding = Some(field.value.clone()),
             "Content-Transfer-Encoding" => encoding = field.value.to_ascii_lowercase(),
             // Content-Length of a part is often wrong, and never needed.
             _ => {}
@@ -312,6 +396,8 @@ fn decode_quoted_printable(text: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
     use alloc::format;
+    use proptest::prelude::*;
+    use proptest::{collection, sample};
 
     fn bodies(content_type: &str, body: &str) -> Vec<(String, String)> {
         let found = parts(content_type, body.as_bytes()).unwrap();
@@ -401,8 +487,8 @@ mod tests {
     #[test]
     fn what_cannot_be_cut_is_an_error() {
         let of = |content_type: &str, body: &str| parts(content_type, body.as_bytes());
-        assert_eq!(of("multipart/mixed", "--b"), Err(MultipartError::NoBoundary));
-        assert_eq!(of("multipart/mixed;boundary=", "--b"), Err(MultipartError::NoBoundary));
+        assert_eq!(of("multipart/mixed", "-b\r\nx--b\r\n"), Err(MultipartError::NoBoundary));
+        assert_eq!(of("multipart/mixed;boundary=", "--  \r\n"), Err(MultipartError::NoBoundary));
         assert_eq!(of("multipart/mixed;boundary=b", "--c\r\n"), Err(MultipartError::NoDelimiter));
         assert_eq!(of("multipart/mixed;boundary=b", ""), Err(MultipartError::NoDelimiter));
         let long = format!("multipart/mixed;boundary={}", "b".repeat(MAX_BOUNDARY + 1));
@@ -412,6 +498,88 @@ mod tests {
         let many = "--b\r\n\r\nx\r\n".repeat(MAX_PARTS + 1);
         assert_eq!(of("multipart/mixed;boundary=b", &many), Err(MultipartError::TooManyParts));
     }
+
+    #[test]
+    fn a_boundary_is_found_that_is_not_named_as_the_body_has_it() {
+        let body = "--Bo'und\r\nContent-Type: a/b\r\n\r\none\r\n--Bo'und\r\n\r\n--bo'und\r\n--Bo'und--\r\n";
+        let expected = [pair("a/b", "one"), pair("text/plain", "--bo'und")];
+        for (parameter, flaw) in [
+            (";boundary=Bo'und", None),
+            (";boundary=\"Bo'und\"", None),
+            (";boundary='Bo'und'", Some(BoundaryFlaw::Quotes)),
+            (";boundary=BO'UND", Some(BoundaryFlaw::Case)),
+            (";boundary='BO'UND'", Some(BoundaryFlaw::Case)),
+        ] {
+            let content_type = format!("multipart/mixed{parameter}");
+            assert_eq!(bodies(&content_type, body), expected, "{parameter}");
+            assert_eq!(pieces(&content_type, body.as_bytes()).map(|found| found.flaw).ok(), Some(flaw), "{parameter}");
+        }
+        // Quotation marks that the body has as well are a part of it.
+        assert_eq!(bodies("multipart/mixed;boundary='b'", "--'b'\r\n\r\n--b\r\n--'b'--"), [pair("text/plain", "--b")]);
+        let other = |boundary: &str| parts(&format!("multipart/mixed;boundary={boundary}"), body.as_bytes());
+        for boundary in ["Bo'un", "Bo'undx", "''", "'"] {
+            assert_eq!(other(boundary), Err(MultipartError::NoDelimiter), "{boundary}");
+        }
+        // One that is not named is not guessed: what is no delimiter could be taken for one.
+        assert_eq!(parts("multipart/mixed;charset=utf-8", body.as_bytes()), Err(MultipartError::NoBoundary));
+    }
+
+    #[test]
+    fn what_is_compressed_is_known_by_its_coding_and_not_taken_apart() {
+        let body = "--b\r\nContent-Encoding: gzip\r\nContent-Type: multipart/mixed;boundary=c\r\n\r\n--c\r\n\r\nx\r\n\
+                    --b\r\nContent-Encoding: Identity\r\n\r\ny\r\n--b--";
+        let found = parts("multipart/mixed;boundary=b", body.as_bytes()).unwrap();
+        let codings: Vec<_> = found.iter().map(|part| part.coding.as_deref()).collect();
+        assert_eq!(codings, [Some("gzip"), None]);
+        assert!(found[0].is("multipart/mixed"));
+        let message = |head: &str, body: &str| {
+            let text = format!("INFO sip:a SIP/2.0\r\nVia: SIP/2.0/UDP h\r\n{head}\r\n{body}");
+            Message::parse_datagram(text.as_bytes()).unwrap()
+        };
+        let whole = message("e: identity, gzip\r\nContent-Type: a/b\r\nContent-Disposition: x\r\n", "y");
+        let part = whole.parts().unwrap().remove(0);
+        assert_eq!(
+            (part.coding.as_deref(), part.disposition.as_deref(), &*part.body),
+            (Some("gzip"), Some("x"), &b"y"[..])
+        );
+        assert_eq!(message("", "\r\nv=0").parts().unwrap()[0].content_type, "application/sdp");
+        assert_eq!(message("", "<v=0").parts().unwrap()[0].content_type, "");
+        assert_eq!(message("", "").parts(), Ok(Vec::new()));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_in_the_parts_that_is_not_in_the_body(
+            named in sample::select(&["", ";boundary=b", ";boundary='b'", ";boundary=B", ";boundary=\"b b\""]),
+            pieces in collection::vec(sample::select(PIECES), 0..60),
+        ) {
+            let body = pieces.concat();
+            let content_type = format!("multipart/mixed{named}");
+            let Ok(found) = parts(&content_type, body.as_bytes()) else { return Ok(()) };
+            prop_assert!(found.len() <= MAX_PARTS);
+            prop_assert!(found.iter().map(|part| part.body.len()).sum::<usize>() <= body.len());
+            prop_assert!(found.iter().all(|part| body.contains(&*String::from_utf8_lossy(&part.body))));
+            prop_assert!(super::super::survey::survey(&content_type, body.as_bytes()).is_ok());
+        }
+    }
+
+    const PIECES: &[&str] = &[
+        "--b",
+        "--B",
+        "--'b'",
+        "--b b",
+        "--",
+        "-",
+        "\r\n",
+        "\n",
+        " ",
+        "x",
+        ":",
+        "Content-Type: multipart/mixed",
+        ";boundary=b",
+        ";boundary='B'",
+        "Content-Encoding: gzip",
+    ];
 
     #[test]
     fn nesting_ends() {

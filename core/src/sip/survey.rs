@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::header::Header;
-use super::multipart::{Line, MultipartError, boundary, cut, judge, read_fields};
+use super::multipart::{BoundaryFlaw, Line, MultipartError, judge, pieces, read_fields};
 
 /// The shape of a multipart body.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -14,6 +14,8 @@ pub struct Survey {
     pub preamble: usize,
     /// Blanks stand behind a delimiter.
     pub is_padded: bool,
+    /// Content-Type does not name the boundary as the body has it.
+    pub flaw: Option<BoundaryFlaw>,
     /// The closing delimiter is there.
     pub is_closed: bool,
     /// The parts of the outermost level, in order.
@@ -40,9 +42,9 @@ pub struct SurveyedPart {
 /// # Errors
 /// What [`super::multipart::parts`] fails with.
 pub fn survey(content_type: &str, body: &[u8]) -> Result<Survey, MultipartError> {
-    let boundary = boundary(content_type)?;
-    let pieces = cut(boundary.as_bytes(), body)?;
-    let mut found = Survey { parts: pieces.into_iter().map(part).collect(), ..Survey::default() };
+    let cut = pieces(content_type, body)?;
+    let boundary = cut.boundary;
+    let mut found = Survey { flaw: cut.flaw, parts: cut.pieces.into_iter().map(part).collect(), ..Survey::default() };
     let mut delimiters = 0;
     let mut at = 0;
     for line in body.split_inclusive(|byte| *byte == b'\n') {

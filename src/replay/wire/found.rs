@@ -13,16 +13,16 @@ use std::time::Duration;
 
 use siprec_core::entry::{Event, Kind, PortIndex};
 use siprec_core::journal::Reader;
-use siprec_core::metadata::{Document, is_metadata_type, parse};
+use siprec_core::metadata::{Document, is_metadata, parse};
 use siprec_core::rtp::packet::Packet as Rtp;
 use siprec_core::rtp::rtcp::is_rtcp;
 use siprec_core::sdp::{Description, Direction, Media, static_format};
 use siprec_core::seed::Random;
 use siprec_core::session::client::{Body, Line};
 use siprec_core::session::is_siprec_invite;
+use siprec_core::sip::Method;
 use siprec_core::sip::framing::{Frame, Framer};
 use siprec_core::sip::message::Message;
-use siprec_core::sip::{Method, multipart};
 use siprec_core::time::Wall;
 
 use super::made::Made;
@@ -389,12 +389,11 @@ impl Building {
 }
 
 fn bodies(message: &Message) -> (Option<Description>, Option<Body>) {
-    let content_type = message.content_type().unwrap_or("application/sdp");
     let (mut sdp, mut metadata) = (None, None);
-    for part in multipart::parts(content_type, &message.body).unwrap_or_default() {
+    for part in message.parts().unwrap_or_default() {
         if part.is("application/sdp") {
             sdp = Description::parse(&part.body).ok();
-        } else if is_metadata_type(&part.content_type) {
+        } else if is_metadata(&part) {
             metadata = Some(Body { content_type: part.content_type, bytes: part.body });
         }
     }

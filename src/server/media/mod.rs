@@ -16,6 +16,7 @@ pub mod dtls;
 pub mod ports;
 mod receive;
 mod slabs;
+mod taps;
 mod worker;
 
 use std::net::SocketAddr;
@@ -36,6 +37,8 @@ use self::dtls::{Act, Component, Dtls};
 use self::ports::BoundPair;
 use self::worker::Worker;
 use super::clock::Clock;
+
+pub use self::taps::{Overheard, Wire};
 
 /// How often a worker fetches what has arrived, and hands over what it kept.
 pub const ROUND: Duration = Duration::from_millis(20);
@@ -69,7 +72,7 @@ pub enum News {
     /// A port's sockets are closed: its pair may be released.
     Closed {
         /// The port, with its last figures.
-        report: MediaReport,
+        report: Box<MediaReport>,
         /// The pair's even port.
         rtp_port: u16,
     },
@@ -131,6 +134,10 @@ enum Order {
     },
     Flush {
         session: SessionId,
+    },
+    Listen {
+        session: SessionId,
+        wire: Wire,
     },
     /// Where datagrams of DTLS go.
     Protect(Dtls),
@@ -198,6 +205,11 @@ impl Workers {
         self.order(session, Order::Flush { session });
     }
 
+    /// From now on a session's packets go to a listener as well; where no stream of it is open, nothing does.
+    pub fn listen(&self, session: SessionId, wire: Wire) {
+        self.order(session, Order::Listen { session, wire });
+    }
+
     /// From now on datagrams of DTLS go to `dtls`.
     pub fn protect(&self, dtls: &Dtls) {
         for thread in &self.threads {
@@ -257,6 +269,7 @@ impl Workers {
             Order::Update { .. }
             | Order::Reserve { .. }
             | Order::Close { .. }
+            | Order::Listen { .. }
             | Order::Protect(_)
             | Order::Send { .. }
             | Order::FlushAll(_)

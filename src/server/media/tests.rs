@@ -332,7 +332,7 @@ impl Bench {
             }
             News::Flushed { session } => heard.flushed.push(session),
             News::Dtls(_) => {}
-            News::Closed { report, .. } => heard.closed.push(report),
+            News::Closed { report, .. } => heard.closed.push(*report),
             News::Failed { why, .. } => panic!("{why}"),
         }
     }
@@ -430,6 +430,7 @@ fn settings(port: u16, ssrc: u32, rtp: SocketAddr) -> PortSettings {
         digits: Digits::Keep,
         srtp: None,
         dtls: false,
+        feedback: siprec_core::sdp::Feedback::default(),
     }
 }
 

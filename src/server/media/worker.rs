@@ -18,6 +18,7 @@ use super::dtls::{Component, Dtls, is_dtls};
 use super::ports::BoundPair;
 use super::receive::{Datagram, Outcome, Receiver};
 use super::slabs::{Place, Slabs};
+use super::taps::{Taps, Wire};
 use super::{LONG_ROUND, MANY_PORTS, News, Order, ROUND, SlabSink, Tell};
 use crate::server::clock::{Clock, Stamps};
 
@@ -82,6 +83,7 @@ pub(super) struct Worker {
     slots: Vec<Option<Slot>>,
     free: Vec<usize>,
     slabs: Slabs,
+    taps: Taps,
     reports: TimerTable<usize>,
     figures_at: Monotonic,
     /// Sockets whose turn ended before they were empty: epoll tells them no more.
@@ -115,6 +117,7 @@ impl Worker {
             slots: vec![],
             free: vec![],
             slabs: Slabs::new(sink),
+            taps: Taps::default(),
             reports: TimerTable::default(),
             figures_at: clock.now().monotonic.after(FIGURES),
             unfinished: vec![],
@@ -206,7 +209,7 @@ impl Worker {
 
     /// Fetches what is in a socket, `limit` datagrams or a few more.
     fn receive(&mut self, token: Token, limit: usize) {
-        let Self { slots, receiver, slabs, stamps, dtls, .. } = self;
+        let Self { slots, receiver, slabs, stamps, dtls, taps, .. } = self;
         let Some(Some(slot)) = slots.get_mut(token.slot()) else { return };
         let Slot { port, place, rtp, rtcp, is_changed, .. } = slot;
         let socket = if token.is_rtcp() { rtcp } else { rtp };
@@ -219,7 +222,7 @@ impl Worker {
                     return;
                 }
                 let at = stamps.arrival(datagram.stamp);
-                keep(port, slabs, *place, token.is_rtcp(), at, &datagram);
+                keep(port, slabs, taps, *place, token.is_rtcp(), at, &datagram);
             };
             let outcome = if socket.has_dropped {
                 receiver.single(&socket.socket, &mut each)
@@ -237,12 +240,25 @@ impl Worker {
             self.unfinished.push(token);
         }
         self.tell_events(token.slot(), place);
+        self.hurry(token.slot());
+    }
+
+    /// A whole picture that is needed is asked for in this round.
+    fn hurry(&mut self, index: usize) {
+        let Some(Some(slot)) = self.slots.get(index) else { return };
+        if !slot.port.wants_picture() {
+            return;
+        }
+        let now = self.clock.now();
+        if slot.port.picture_due(now.wall) {
+            self.reports.set(index, now.monotonic);
+        }
     }
 
     /// What the port found in what it was given, sealed packets among it.
     fn tell_events(&mut self, slot: usize, place: Place) {
         let Some(Some(slot)) = self.slots.get_mut(slot) else { return };
-        keep_unsealed(slot, &mut self.slabs, &mut self.sealed);
+        keep_unsealed(slot, &mut self.slabs, &mut self.taps, &mut self.sealed);
         let Slot { port, .. } = slot;
         while let Some(event) = port.poll_event() {
             let Some(session) = self.slabs.session(place) else { return };
@@ -293,6 +309,7 @@ impl Worker {
                     self.drain(index);
                     let now = self.clock.now();
                     if let Some(Some(slot)) = self.slots.get_mut(index) {
+                        self.taps.stream(session, &settings.stream);
                         slot.port.update(*settings, now);
                         self.reports.set(index, slot.port.next_report());
                         let place = slot.place;
@@ -318,6 +335,7 @@ impl Worker {
                     self.take_leave(index);
                     self.close(index);
                 }
+                self.taps.forget(session);
                 self.tell_flushed(session);
             }
             Order::Flush { session } => {
@@ -328,6 +346,7 @@ impl Worker {
                 }
                 self.tell_flushed(session);
             }
+            Order::Listen { session, wire } => self.listen(session, wire),
             Order::Protect(dtls) => self.dtls = Some(dtls),
             Order::Send { from, to, datagram } => self.send_handshake(from, to, &datagram),
             Order::FlushAll(_done) => {
@@ -335,6 +354,18 @@ impl Worker {
                 self.hand_over();
             }
             Order::Stop => self.stop(),
+        }
+    }
+
+    /// Whoever listens to a session that is not there has nothing to wait for.
+    fn listen(&mut self, session: SessionId, wire: Wire) {
+        let streams = self.of_session(session);
+        if streams.is_empty() {
+            return;
+        }
+        self.taps.add(session, wire);
+        for slot in streams.into_iter().filter_map(|index| self.slots.get(index)?.as_ref()) {
+            self.taps.stream(session, &slot.port.settings().stream);
         }
     }
 
@@ -357,6 +388,7 @@ impl Worker {
     fn add(&mut self, session: SessionId, settings: PortSettings, pair: BoundPair) {
         let (rtp_port, port_index) = (pair.rtp_port(), settings.stream.port);
         let now = self.clock.now();
+        self.taps.stream(session, &settings.stream);
         let index = self.free.pop().unwrap_or(self.slots.len());
         let (rtp, rtcp) = pair.into_sockets();
         if let Err(error) = self.watch(index, &rtp, &rtcp) {
@@ -414,7 +446,8 @@ impl Worker {
         self.slabs.announce();
         self.tell_news();
         if let Some(session) = session {
-            (self.tell)(News::Closed { report: MediaReport { session, event: None, statistics }, rtp_port });
+            let report = Box::new(MediaReport { session, event: None, statistics });
+            (self.tell)(News::Closed { report, rtp_port });
         }
     }
 
@@ -446,19 +479,29 @@ fn pass_on(dtls: Option<&Dtls>, port: &Port, session: Option<SessionId>, is_rtcp
 }
 
 /// A datagram's way through its port into its session's slab.
-fn keep(port: &mut Port, slabs: &mut Slabs, place: Place, is_rtcp: bool, at: Wall, datagram: &Datagram<'_>) {
+fn keep(
+    port: &mut Port,
+    slabs: &mut Slabs,
+    taps: &mut Taps,
+    place: Place,
+    is_rtcp: bool,
+    at: Wall,
+    datagram: &Datagram<'_>,
+) {
     let (from, packet) = (datagram.from, datagram.bytes);
     let verdict = if is_rtcp { port.handle_rtcp(at, from, packet) } else { port.handle_rtp(at, from, packet) };
     if let Some(kind) = port.kept(verdict, is_rtcp, from, packet) {
+        taps.kept(slabs.session(place), at, &kind);
         slabs.keep(place, &Entry { at, kind });
     }
 }
 
 /// Packets that waited for a key go the same way, as if they came just then.
-fn keep_unsealed(slot: &mut Slot, slabs: &mut Slabs, packet: &mut Vec<u8>) {
+fn keep_unsealed(slot: &mut Slot, slabs: &mut Slabs, taps: &mut Taps, packet: &mut Vec<u8>) {
     while let Some((at, from)) = slot.port.poll_sealed(packet) {
         let verdict = slot.port.handle_rtp(at, from, packet);
         if let Some(kind) = slot.port.kept(verdict, false, from, packet) {
+            taps.kept(slabs.session(slot.place), at, &kind);
             slabs.keep(slot.place, &Entry { at, kind });
         }
         slot.is_changed = true;

@@ -35,11 +35,11 @@ use super::streams;
 use crate::config::{Config, Dscp, TlsConfig};
 
 /// The files are looked at this often.
-const LOOK: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_secs(10);
 /// SRCs that were called by name and are remembered.
 const MAX_NAMES: usize = 10_000;
 /// The certificate's end is looked at each so many looks: once a day.
-const LOOKS_A_DAY: u32 = 24 * 60;
+const LOOKS_A_DAY: u32 = 24 * 360;
 
 /// What is wrong, or soon will be, with what `server.tls` names; nothing where TLS is off.
 ///

@@ -84,28 +84,6 @@ fn the_caller_is_left_though_its_line_is_the_second() {
 }
 
 #[test]
-fn lines_without_any_label_are_the_streams_in_their_order() {
-    let senders = |labelled: &[u16]| {
-        let mut call = Call::new();
-        describe(&mut call, &[("cs", "2", "1")]);
-        for (_, item) in &mut call.items {
-            if let Item::Event(Event::Stream(stream)) = item
-                && !labelled.contains(&stream.m_line)
-            {
-                stream.label = None;
-            }
-        }
-        call.add(Leg::new(0).packets(0, 250));
-        let streams = call.render(5 * SECOND + 60 * MS).plan.sidecar.streams;
-        streams.into_iter().map(|stream| (stream.participants, stream.channel)).collect::<Vec<_>>()
-    };
-    let of = |id: &str, channel| (vec![id.to_string()], channel);
-    assert_eq!(senders(&[]), [of("p2", ChannelName::Left), of("p1", ChannelName::Right)]);
-    // Label 1, the second stream's, is the first line's: what the other is nobody says.
-    assert_eq!(senders(&[0]), [of("p1", ChannelName::Right), (Vec::new(), ChannelName::Left)]);
-}
-
-#[test]
 fn a_recording_has_the_lines_of_its_own_session_only() {
     let mut call = Call::new();
     for port in 2..4 {
@@ -125,6 +103,22 @@ fn a_recording_has_the_lines_of_its_own_session_only() {
     assert_eq!((sheet.streams.len(), sheet.proof.packets_received, done.files.len()), (2, 500, 1));
     assert_eq!((sheet.participants.len(), sheet.participants[1].id.as_str()), (2, "p2"));
     done.assert_clicks(1, &Leg::new(1), 5, 70_000, |_| true);
+}
+
+#[test]
+fn a_line_that_the_next_call_took_over_in_silence_is_still_of_the_first() {
+    let mut call = Call::new();
+    let starts =
+        |session: &str| Event::RecordingStarted { recording: RECORDING, communication_session: Some(session.into()) };
+    call.items.retain(|(_, item)| !matches!(item, Item::Event(Event::RecordingStarted { .. })));
+    describe(&mut call, &[("first", "1", "2")]);
+    call.event(-MS, starts("first"));
+    // The next call's metadata comes before the first one's end: one request tells both.
+    let next = snapshot(&[("next", "1", "2")]);
+    call.event(2 * SECOND, Event::Metadata { snapshot: next.into(), deviations: Vec::new() });
+    let sheet = call.render(2 * SECOND).plan.sidecar;
+    assert_eq!(sheet.streams.len(), 2);
+    assert_eq!(sheet.streams[0].participants, ["p1"]);
 }
 
 #[test]

@@ -5,9 +5,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::call::{MS, RECORDING, SECOND, ZERO, stream};
-use crate::entry::{EndCause, Entry, Event, Kind};
+use crate::entry::{EndCause, Entry, Event, Kind, Stream};
 use crate::metadata::{self, Snapshot};
-use crate::render::{Planner, Rendition, Sidecar};
+use crate::render::{ChannelName, Planner, Rendition, Sidecar};
 use crate::seed::RecordingId;
 use crate::sip::Transport;
 use crate::time::Wall;
@@ -163,4 +163,55 @@ fn whom_an_id_meant_before_is_told_too() {
     let people: Vec<(&str, bool)> = sheet.participants.iter().map(|p| (p.aor.as_str(), p.left_at.is_some())).collect();
     assert_eq!(people, [("sip:ann@h", true), ("sip:Ann@h", true), ("sip:ben@h", false)]);
     assert_eq!(sheet.participants[1].left_at, sheet.participants[2].joined_at);
+}
+
+#[test]
+fn labels_that_nobody_has_leave_the_order() {
+    let person = |id: &str| format!("<participant participant_id='{id}'><nameID aor='sip:{id}@h'/></participant>");
+    let stream_of = |id: &str, label: &str| {
+        format!(
+            "<stream stream_id='s{id}' session_id='cs'><label>{label}</label></stream>\
+             <participantstreamassoc participant_id='{id}'><send>s{id}</send></participantstreamassoc>"
+        )
+    };
+    let streams = [("ann", "x", "bob", "y"), ("bob", "1", "ann", "7")];
+    for ((first, label, second, other), expected) in streams.into_iter().zip([["ann", "bob"], ["bob", "ann"]]) {
+        let mut session = Session::new();
+        let elements =
+            ["<session session_id='cs'/>", &person("ann"), &person("bob"), &stream_of(first, label)].concat();
+        session.request("INVITE", "", &(elements + &stream_of(second, other)));
+        session.event(Event::Stream(stream(0)));
+        session.event(Event::Stream(Stream { label: None, ..stream(1) }));
+        session.event(Event::Answered);
+        session.starts(RECORDING, Some("cs"));
+        let sheet = session.sheet();
+        let senders: Vec<&[String]> = sheet.streams.iter().map(|stream| stream.participants.as_slice()).collect();
+        assert_eq!(senders, [[expected[0]], [expected[1]]], "{label}");
+        assert_eq!(sheet.streams[0].channel == ChannelName::Left, expected[0] == "ann", "who is named first called");
+    }
+}
+
+#[test]
+fn a_line_that_we_answered_with_port_0_is_told() {
+    let mut session = Session::new();
+    session.request("INVITE", "", "<session session_id='cs'/>");
+    for (cseq, first, second) in [("7", 0, 10002), ("1", 10000, 0)] {
+        let sdp = format!(
+            "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio {first} RTP/AVP 8\r\nm=audio {second} RTP/AVP 8\r\n"
+        );
+        let message = format!(
+            "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKx\r\nFrom: <sip:src@h>;tag=1\r\nTo: <sip:srs@h>;tag=2\r\nCall-ID: c\r\n\
+             CSeq: {cseq} INVITE\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
+            sdp.len()
+        );
+        let (to, from) = (([192, 0, 2, 9], 5060).into(), ([192, 0, 2, 1], 5060).into());
+        session.entry(Kind::Sip { transport: Transport::Udp, outbound: true, from, to, message: message.as_bytes() });
+    }
+    session.event(Event::Stream(stream(0)));
+    session.event(Event::Answered);
+    session.starts(RECORDING, Some("cs"));
+    let deviations = session.sheet().proof.deviations;
+    let found: Vec<&str> =
+        deviations.iter().filter(|found| found.code == "media-not-recorded").map(|found| found.text.as_str()).collect();
+    assert_eq!(found, ["m-line 2 (audio RTP/AVP PCMA/8000) was answered with port 0"]);
 }

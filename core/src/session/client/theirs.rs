@@ -7,12 +7,12 @@ use super::answer::{description_of, destinations};
 use super::call::{Call, Phase};
 use super::outcome::{End, Output};
 use super::{ALLOW, Change, Client, Context, contact};
-use crate::metadata::is_metadata_type;
+use crate::metadata::is_metadata;
 use crate::sdp::{Description, Direction};
+use crate::sip::Method;
 use crate::sip::check::check;
 use crate::sip::message::Message;
 use crate::sip::transaction::ServerKey;
-use crate::sip::{Method, multipart};
 use crate::time::Now;
 
 /// What we read.
@@ -151,9 +151,7 @@ fn capabilities(response: Message) -> Message {
 
 /// RFC 7866 9.2: a body of metadata that is a request.
 fn asks_for_snapshot(request: &Message) -> bool {
-    let Some(content_type) = request.content_type() else { return false };
-    let parts = multipart::parts(content_type, &request.body).unwrap_or_default();
-    let mut bodies =
-        parts.iter().filter(|part| is_metadata_type(&part.content_type) || part.is("application/rs-metadata-request"));
+    let parts = request.parts().unwrap_or_default();
+    let mut bodies = parts.iter().filter(|part| is_metadata(part) || part.is("application/rs-metadata-request"));
     bodies.any(|part| String::from_utf8_lossy(&part.body).to_string().contains("requestsnapshot"))
 }

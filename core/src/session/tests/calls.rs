@@ -128,6 +128,48 @@ fn a_second_communication_session_is_a_second_recording() {
 }
 
 #[test]
+fn an_empty_second_communication_session_waits_until_somebody_is_in_it() {
+    let mut bench = Bench::new();
+    let mut call = Call::set_up(&mut bench, "a");
+    let begun = |bench: &Bench| bench.events().iter().filter(|e| matches!(e, Event::RecordingStarted { .. })).count();
+    let xml = "Content-Type: application/rs-metadata+xml\r\n";
+    let both = metadata("s1").replace("<session ", "<session session_id=\"s0\"/><session ");
+    bench.send(&call.request("UPDATE", xml, &both));
+    assert_eq!((begun(&bench), bench.ended_recordings.len()), (1, 0));
+    let joins = "<participantsessionassoc participant_id=\"p1\" session_id=\"s0\"/></recording>";
+    bench.send(&call.request("UPDATE", xml, &both.replace("</recording>", joins)));
+    assert_eq!((begun(&bench), bench.ended_recordings.len()), (2, 0), "now somebody is in it");
+    // Where nothing else goes on, an empty one is recorded.
+    let empty = metadata("s1").replace("session_id=\"s1\"/>", "session_id=\"s9\"/>");
+    bench.send(&call.request("UPDATE", xml, &empty));
+    assert_eq!((begun(&bench), bench.ended_recordings.len()), (3, 2));
+}
+
+#[test]
+fn metadata_in_an_info_or_a_message_is_taken() {
+    let mut bench = Bench::new();
+    let mut call = Call::set_up(&mut bench, "a");
+    let xml = "Content-Type: text/xml\r\nContent-Disposition: recording-session\r\n";
+    let named = |bench: &Bench, name: &str| {
+        let snapshot = |e: Event| if let Event::Metadata { snapshot, .. } = e { Some(snapshot) } else { None };
+        let snapshot = bench.events().into_iter().rev().find_map(snapshot);
+        snapshot.is_some_and(|s| s.participants[0].names[0].display.as_deref() == Some(name))
+    };
+    for (method, name) in [("INFO", "Zoe"), ("MESSAGE", "Yves")] {
+        let told = call.request(method, xml, &metadata("s1").replace("Party 1", name));
+        assert_eq!(statuses(&bench.send(&told)), [200], "{method}");
+        assert!(named(&bench, name), "{method}");
+    }
+    // Without metadata an INFO is done, a MESSAGE is none of ours.
+    let keys = "Content-Type: application/dtmf-relay\r\n";
+    assert_eq!(statuses(&bench.send(&call.request("INFO", keys, "Signal=1"))), [200]);
+    let refused = bench.send(&call.request("MESSAGE", "Content-Type: text/plain\r\n", "hello"));
+    assert_eq!((statuses(&refused), refused[0].header("Allow").is_some()), ([405].to_vec(), true));
+    let zipped = bench.send(&call.request("INFO", &format!("{xml}Content-Encoding: gzip\r\n"), "x"));
+    assert_eq!((statuses(&zipped), zipped[0].header("Accept-Encoding")), ([415].to_vec(), Some("identity")));
+}
+
+#[test]
 fn metadata_that_comes_later_names_the_recording_that_had_no_name() {
     let mut bench = Bench::new();
     let mut call = Call::new("a");

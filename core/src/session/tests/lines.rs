@@ -1,7 +1,9 @@
 //! The m-lines of a session: how many, which ones, under what names, and what becomes of them (RFC 3264, RFC 7866 7).
 
 use super::*;
-use crate::entry::PauseCause;
+use crate::entry::{PauseCause, SourceChange};
+use crate::media::PortEvent;
+use crate::sip::Method;
 
 const SDP: &str = "Content-Type: application/sdp\r\n";
 
@@ -50,7 +52,7 @@ fn any_number_of_lines_is_answered_line_for_line() {
 }
 
 #[test]
-fn what_is_not_audio_keeps_its_place_with_port_0() {
+fn what_is_not_recorded_keeps_its_place_with_port_0() {
     let lines = [
         "m=image 30000 udptl t38\r\n",
         "m=audio 30002 RTP/AVP 0\r\na=label:1\r\n",
@@ -69,10 +71,64 @@ fn what_is_not_audio_keeps_its_place_with_port_0() {
             "m=application 0 UDP/BFCP *",
             "m=video 0 RTP/AVP 96",
             "m=audio 10002 RTP/AVPF 8",
-            "m=text 0 RTP/AVP 98"
+            "m=text 10004 RTP/AVP 98"
         ]
     );
-    assert_eq!(bench.opened.len(), 2, "no port for what is refused");
+    assert_eq!(bench.opened.len(), 3, "no port for what is refused");
+}
+
+/// A server that records video as well.
+fn with_video() -> Policy {
+    let mut policy = policy();
+    policy.answer.accept_media.push("video".into());
+    policy
+}
+
+#[test]
+fn video_is_taken_as_it_is_offered_where_it_is_recorded() {
+    let line = "m=video 30006 RTP/AVPF 96 97\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 profile-level-id=42e01f\r\n\
+                a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\na=rtcp-fb:* ccm fir\r\na=rtcp-fb:96 nack pli\r\na=rtcp-fb:96 goog-remb\r\na=label:2\r\na=sendonly\r\n";
+    let mut bench = Bench::with(with_video());
+    let (_, answers) = invite(&mut bench, "a", &offer(&[line]));
+    let text = answer(&answers[0]);
+    assert_eq!(m_lines(&answers[0]), ["m=video 10000 RTP/AVPF 96 97"]);
+    assert!(text.contains("a=fmtp:96 profile-level-id=42e01f\r\n"), "{text}");
+    assert!(text.contains("a=rtcp-fb:* ccm fir\r\na=rtcp-fb:* nack pli\r\n") && !text.contains("remb"), "{text}");
+    assert_eq!(bench.settings.last().unwrap().feedback, crate::sdp::Feedback { fir: true, pli: true });
+}
+
+#[test]
+fn whose_video_has_no_feedback_is_asked_for_a_whole_picture_by_info() {
+    let video = "m=video 30006 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=label:2\r\na=sendonly\r\n";
+    for (allow, profile, asked) in [
+        ("", "AVP", 1),
+        ("Allow: INVITE, ACK, BYE, INFO\r\n", "AVP", 1),
+        ("Allow: INVITE, ACK, BYE\r\n", "AVP", 0),
+        ("", "AVPF", 0),
+    ] {
+        let mut bench = Bench::with(with_video());
+        let line = format!("{}a=rtcp-fb:* ccm fir\r\n", video.replace("AVP ", &format!("{profile} ")));
+        let mut call = Call::new("a");
+        let request = call.request("INVITE", &format!("Require: siprec\r\n{allow}{SDP}"), &offer(&[&line]));
+        let answers = bench.send(&request);
+        call.to_tag = answers[0].to_tag().unwrap().to_string();
+        let ack = call.request("ACK", "", "");
+        bench.send(&ack);
+        let session = bench.session();
+        let from = "192.0.2.9:30006".parse().unwrap();
+        let begins = |bench: &mut Bench, ssrc| {
+            let event = PortEvent::Source { at: bench.now.wall, ssrc, from, change: SourceChange::NewSsrc };
+            let statistics = bench.statistics(0);
+            bench.input(Input::Media(MediaReport { session, event: Some(event), statistics }))
+        };
+        let sent = [begins(&mut bench, 1), begins(&mut bench, 2)].concat();
+        let infos: Vec<_> = sent.iter().filter(|message| message.method() == Some(&Method::Info)).collect();
+        assert_eq!(infos.len(), asked, "{allow:?} {profile}: once within two seconds");
+        for info in infos {
+            assert_eq!(info.content_type(), Some("application/media_control+xml"));
+            assert!(String::from_utf8_lossy(&info.body).contains("<picture_fast_update/>"));
+        }
+    }
 }
 
 #[test]

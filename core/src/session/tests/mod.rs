@@ -15,6 +15,7 @@ mod restart;
 mod secure;
 mod srtp;
 mod snapshots;
+mod talk;
 mod timers;
 
 use alloc::format;
@@ -190,6 +191,7 @@ impl Bench {
             last_at: Some(self.now.wall),
             sources: Vec::new(),
             srtp: None,
+            heard: None,
         }
     }
 

@@ -1,10 +1,10 @@
 //! The recorder as a part of this program: orders are given through the library's face.
 
-use crate::support::ports::Ports;
-use crate::support::src::Src;
-use crate::support::{TempDir, becomes_true, until};
+use super::ports::Ports;
+use super::src::Src;
+use super::{TempDir, becomes_true, until};
 use siprec::config::{ByteSize, ListenAddress, PortRange};
-use siprec::{Config, Orders, Server};
+use siprec::{Config, Live, Orders, Server};
 use siprec_core::seed::SessionId;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -13,12 +13,13 @@ use std::time::Duration;
 
 const STARTED_WITHIN: Duration = Duration::from_secs(20);
 
-pub(crate) struct Embedded {
-    pub(crate) sip: SocketAddr,
+pub struct Embedded {
+    pub sip: SocketAddr,
     /// Listened on where `server.tls.enabled` is set.
-    pub(crate) tls: SocketAddr,
-    pub(crate) data: PathBuf,
-    pub(crate) orders: Orders,
+    pub tls: SocketAddr,
+    pub data: PathBuf,
+    pub orders: Orders,
+    pub watched: Live,
     thread: Option<JoinHandle<()>>,
     _ports: Ports,
     _temp: TempDir,
@@ -26,13 +27,13 @@ pub(crate) struct Embedded {
 
 impl Embedded {
     #[track_caller]
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         Self::start_with(|_| {})
     }
 
     /// With what `set` sets as well.
     #[track_caller]
-    pub(crate) fn start_with(set: impl FnOnce(&mut Config)) -> Self {
+    pub fn start_with(set: impl FnOnce(&mut Config)) -> Self {
         let (ports, temp) = (Ports::for_sessions(20), TempDir::new("embedded"));
         let (ip, data) = (IpAddr::V4(Ipv4Addr::LOCALHOST), temp.path().join("data"));
         let sip = SocketAddr::new(ip, ports.sip());
@@ -46,23 +47,23 @@ impl Embedded {
         config.server.tls.address = ListenAddress { ip: Some(ip), port: tls.port() };
         set(&mut config);
         let server = Server::new(config);
-        let orders = server.orders();
+        let (orders, watched) = (server.orders(), server.live());
         let thread = std::thread::spawn(move || server.start().unwrap());
         let asked = becomes_true(STARTED_WITHIN, || {
             let src = Src::udp(sip);
             !thread.is_finished() && src.options().is_ok_and(|answer| answer.status() == 200)
         });
         assert!(asked, "the server does not answer");
-        Self { sip, tls, data, orders, thread: Some(thread), _ports: ports, _temp: temp }
+        Self { sip, tls, data, orders, watched, thread: Some(thread), _ports: ports, _temp: temp }
     }
 
     /// The one session that lives: its journal's name.
     #[track_caller]
-    pub(crate) fn session(&self) -> SessionId {
+    pub fn session(&self) -> SessionId {
         until(STARTED_WITHIN, || self.live().next()).expect("a live session").parse().expect("its id")
     }
 
-    pub(crate) fn sessions(&self) -> usize {
+    pub fn sessions(&self) -> usize {
         self.live().count()
     }
 
