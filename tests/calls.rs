@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 
-mod support;
-
 use std::net::{IpAddr, Ipv6Addr};
 use std::ops::Range;
 use std::time::Duration;

@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 
-mod support;
-
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::net::{SocketAddr, UdpSocket};

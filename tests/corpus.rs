@@ -12,7 +12,6 @@ mod message;
 mod player;
 #[path = "corpus/results.rs"]
 mod results;
-mod support;
 
 use message::Case;
 use player::Player;

@@ -5,8 +5,6 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 
-mod support;
-
 use std::ops::Range;
 use std::time::{Duration, Instant};
 use support::recordings::{self, Recording};

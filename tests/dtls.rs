@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 
-mod support;
-
 use serde_json::Value;
 use std::net::{SocketAddr, UdpSocket};
 use std::process::Command;
@@ -53,7 +51,7 @@ fn relays(server: &Server, answer: &Message) -> Vec<Relay> {
 }
 
 fn secured(server: &Server, index: usize, profile: Profile) -> Secured {
-    let certificate = Certificate::new();
+    let certificate = Certificate::generate();
     let (call, answer) = invite(server, index, &certificate);
     let legs = relays(server, &answer).into_iter().map(|relay| {
         let program = openssl_client(&relay, &certificate, profile);
@@ -113,7 +111,7 @@ fn calls_are_recorded_under_each_profile() {
 #[test]
 fn the_answer_names_our_certificate_and_srtp_is_what_dtls_yields() {
     let server = Setup::default().set("media.require_srtp=true").start();
-    let (_call, answer) = invite(&server, 0, &Certificate::new());
+    let (_call, answer) = invite(&server, 0, &Certificate::generate());
     let ours = dtls::fingerprint_of(&server.data.join("dtls.pem"));
     assert_eq!(said(&answer, "a=fingerprint"), [format!("a=fingerprint:{ours}"), format!("a=fingerprint:{ours}")]);
     assert_eq!(said(&answer, "a=setup"), ["a=setup:passive", "a=setup:passive"]);
@@ -127,7 +125,7 @@ fn the_answer_names_our_certificate_and_srtp_is_what_dtls_yields() {
 #[test]
 fn reports_without_rtcp_mux_have_keys_of_their_own() {
     let server = Server::start();
-    let certificate = Certificate::new();
+    let certificate = Certificate::generate();
     let mut call = Call::new(&Src::udp(server.sip), 6);
     let own = certificate.clone();
     call.bend_offer = Box::new(move |offer| secure(&offer, &own, "actpass").replace("a=rtcp-mux\r\n", ""));
@@ -164,7 +162,7 @@ fn reports_without_rtcp_mux_have_keys_of_their_own() {
 #[test]
 fn gstreamer_is_recorded() {
     let server = Server::start();
-    let certificate = Certificate::new();
+    let certificate = Certificate::generate();
     let raw = Raw::new(server.sip, Transport::Udp);
     let offer = sdp(raw.local.ip(), &[40_000, 40_002], &[Direction::SendOnly; 2], 1);
     let metadata = Metadata::new(0, 2, "gstreamer").complete();
@@ -228,10 +226,10 @@ fn a_crash_needs_no_other_handshake_and_another_handshake_is_welcome() {
 #[test]
 fn another_certificate_is_an_alarm_and_is_not_heard() {
     let server = Server::start();
-    let named = Certificate::new();
+    let named = Certificate::generate();
     let (call, answer) = invite(&server, 4, &named);
     let relay = relays(&server, &answer).remove(0);
-    let another = Certificate::new();
+    let another = Certificate::generate();
     let stranger = openssl_client(&relay, &another, CM_80);
     server.must_say(&["DTLS: no handshake", "its SDP does not name"]);
     server.must_say(&["alarm", "NotSecured"]);

@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 
-mod support;
-
 use siprec_core::journal::datagram;
 use std::ffi::OsStr;
 use std::net::SocketAddr;

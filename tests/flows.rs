@@ -6,7 +6,6 @@
 mod document;
 #[path = "flows/story.rs"]
 mod story;
-mod support;
 
 use document::{Document, aor, id, two_parties};
 use std::time::Duration;

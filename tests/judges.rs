@@ -6,7 +6,6 @@
 mod own;
 #[path = "judges/statuses.rs"]
 mod statuses;
-mod support;
 
 use siprec::config::Span;
 use std::collections::BTreeSet;

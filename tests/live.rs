@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 
-mod support;
-
 use siprec::{LiveEvent, MAX_LISTENERS, Sound, StreamSecond, Tap, Told, Watch, Watched};
 use siprec_core::entry::EndCause;
 use siprec_core::seed::SessionId;

@@ -3,8 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 #![allow(unreachable_pub, reason = "a test crate has no outside")]
 
-mod support;
-
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
 use std::io::IoSliceMut;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};

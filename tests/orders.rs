@@ -6,7 +6,6 @@
 mod document;
 #[path = "flows/story.rs"]
 mod story;
-mod support;
 
 use std::time::Duration;
 use story::{HEARD_WITHIN, assert_replays, bye, packets, recordings_of, row, session, speak};

@@ -8,7 +8,6 @@
 mod mutate;
 #[path = "robustness/siege.rs"]
 mod siege;
-mod support;
 
 use siege::Siege;
 use std::net::{SocketAddr, UdpSocket};

@@ -7,7 +7,6 @@
 mod document;
 #[path = "flows/story.rs"]
 mod story;
-mod support;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

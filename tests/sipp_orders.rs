@@ -7,7 +7,6 @@
 mod document;
 #[path = "flows/story.rs"]
 mod story;
-mod support;
 
 use std::time::Duration;
 use story::{RENDERED_WITHIN, assert_replays, called, people, row};

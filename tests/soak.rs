@@ -7,8 +7,6 @@
 #![allow(clippy::print_stdout, reason = "it tells its figures")]
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 
-mod support;
-
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};

@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -50,7 +48,7 @@ impl Key {
     fn new(suite: usize, seed: u64) -> Self {
         let mut rng = Rng(seed);
         let length = SUITES[suite].1 + SUITES[suite].2;
-        Self { suite, octets: (0..length).map(|_| rng.next().to_le_bytes()[0]).collect() }
+        Self { suite, octets: (0..length).map(|_| rng.number().to_le_bytes()[0]).collect() }
     }
 
     fn text(&self) -> String {
@@ -127,7 +125,7 @@ fn octets(base64: &str) -> Vec<u8> {
 /// What a stream says: octets of A-law that no silence looks like.
 fn speech(seed: u64, packets: usize) -> Vec<u8> {
     let mut rng = Rng(seed);
-    (0..packets * PACKET).map(|_| rng.next().to_le_bytes()[0]).collect()
+    (0..packets * PACKET).map(|_| rng.number().to_le_bytes()[0]).collect()
 }
 
 /// RTP payloads of a leg as the journal has them, by their place in the stream, `FIRST` being the first.

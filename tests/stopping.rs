@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 
-mod support;
-
 use std::time::Duration;
 use support::raw::{Draft, Raw, SOON};
 use support::server::{Server, Setup};

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 
-mod support;
-
 use siprec_core::rtp::rtcp;
 use std::net::{SocketAddr, UdpSocket};
 use std::process::Command;

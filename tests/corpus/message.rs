@@ -73,8 +73,8 @@ impl Case {
 
     /// The head's length, blank line included: bare LF is a line end as well.
     pub fn head_length(&self) -> usize {
-        let crlf = crate::support::src::message::find(&self.bytes, b"\r\n\r\n").map(|n| n + 4);
-        let lf = crate::support::src::message::find(&self.bytes, b"\n\n").map(|n| n + 2);
+        let crlf = support::src::message::find(&self.bytes, b"\r\n\r\n").map(|n| n + 4);
+        let lf = support::src::message::find(&self.bytes, b"\n\n").map(|n| n + 2);
         crlf.into_iter().chain(lf).min().unwrap_or(self.bytes.len())
     }
 

@@ -1,14 +1,14 @@
 //! Plays the messages of one dialog to the server, answers what has to be answered, and looks at what came back.
 
 use crate::message::Case;
-use crate::support::raw::{Raw, fresh};
-use crate::support::recordings::{self, Recording};
-use crate::support::src::{Direction, Message, Transport, body};
-use crate::support::until;
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
+use support::raw::{Raw, fresh};
+use support::recordings::{self, Recording};
+use support::src::{Direction, Message, Transport, body};
+use support::until;
 
 const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
 /// A server that answers all the rest at once needs no more to show that it does not answer this one.

@@ -2,8 +2,8 @@
 
 #![allow(dead_code, reason = "each test crate uses its own part of this module")]
 
-use crate::support::src::body::base64;
 use std::fmt::Write as _;
+use support::src::body::base64;
 
 /// A document that is being written: what is said first stands first within its kind.
 #[derive(Debug, Clone)]

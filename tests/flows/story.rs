@@ -3,17 +3,17 @@
 #![allow(dead_code, reason = "each test crate uses its own part of this module")]
 
 use crate::document::{Document, aor};
-use crate::support::recordings::{self, Recording};
-use crate::support::server::Server;
-use crate::support::src::body::Body;
-use crate::support::src::{Call, Direction, Message, Src, Transport};
-use crate::support::studio::Plan;
-use crate::support::{TempDir, until};
 use siprec::archive::catalog::{Catalog, Filter, Row};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
+use support::recordings::{self, Recording};
+use support::server::Server;
+use support::src::body::Body;
+use support::src::{Call, Direction, Message, Src, Transport};
+use support::studio::Plan;
+use support::{TempDir, until};
 
 pub(crate) const RENDERED_WITHIN: Duration = Duration::from_secs(60);
 pub(crate) const HEARD_WITHIN: Duration = Duration::from_secs(10);

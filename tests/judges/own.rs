@@ -1,12 +1,12 @@
 //! Each request that we make of our own accord, brought about by orders, silence and impatience.
 
-use crate::support::embedded::Embedded;
-use crate::support::src::{Call, Message, Src};
-use crate::support::studio::Plan;
-use crate::support::{becomes_true, pause, process, until};
 use std::net::{SocketAddr, UdpSocket};
 use std::process::{Command, Stdio};
 use std::time::Duration;
+use support::embedded::Embedded;
+use support::src::{Call, Message, Src};
+use support::studio::Plan;
+use support::{becomes_true, pause, process, until};
 
 /// What [`make`] has made the server send.
 pub(crate) const METHODS: [&str; 5] = ["ACK", "BYE", "INVITE", "OPTIONS", "UPDATE"];

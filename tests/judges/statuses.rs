@@ -1,10 +1,10 @@
 //! The statuses that a call in order never hears, each brought about at the socket.
 
-use crate::support::raw::{Draft, Raw, SOON};
-use crate::support::server::Setup;
-use crate::support::src::body::{Body, sdp};
-use crate::support::src::message::Message;
-use crate::support::src::{Direction, Transport};
+use support::raw::{Draft, Raw, SOON};
+use support::server::Setup;
+use support::src::body::{Body, sdp};
+use support::src::message::Message;
+use support::src::{Direction, Transport};
 
 /// What [`hear`] has heard when it returns; 487 on streams only.
 pub(crate) const HEARD: [&str; 10] = ["200", "302", "401", "421", "422", "486", "487", "491", "500", "503"];

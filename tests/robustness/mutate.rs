@@ -1,6 +1,6 @@
 //! Mutations that know what they spoil: most leave the message good enough to be read further.
 
-use crate::support::Rng;
+use support::Rng;
 
 const NUMBERS: [&str; 10] =
     ["0", "-1", "1", "255", "65535", "65536", "4294967295", "4294967296", "99999999999999999999", "1e9"];
@@ -161,9 +161,9 @@ fn flip(bytes: &mut [u8], rng: &mut Rng) {
 #[allow(clippy::cast_possible_truncation, reason = "random bits")]
 pub fn rtp(rng: &mut Rng) -> Vec<u8> {
     let mut out = vec![0x80, 8];
-    out.extend((rng.next() as u16).to_be_bytes());
-    out.extend((rng.next() as u32).to_be_bytes());
-    out.extend((rng.next() as u32 & 7).to_be_bytes());
+    out.extend((rng.number() as u16).to_be_bytes());
+    out.extend((rng.number() as u32).to_be_bytes());
+    out.extend((rng.number() as u32 & 7).to_be_bytes());
     out.extend(std::iter::repeat_n(0xD5, rng.below(400)));
     match rng.below(10) {
         0 => out.truncate(rng.below(14)),
@@ -180,10 +180,10 @@ pub fn rtp(rng: &mut Rng) -> Vec<u8> {
             let count = *rng.pick(&[0u8, 1, 255]);
             out.push(count);
         }
-        4 => out[0] = rng.next() as u8,
-        5 => out[1] = rng.next() as u8,
+        4 => out[0] = rng.number() as u8,
+        5 => out[1] = rng.number() as u8,
         6 => out.resize(12 + rng.below(60_000), 0x55),
-        7 => out.extend((0..rng.below(64)).map(|_| rng.next() as u8)),
+        7 => out.extend((0..rng.below(64)).map(|_| rng.number() as u8)),
         8 => flip(&mut out, rng),
         _ => {}
     }
@@ -197,10 +197,10 @@ pub fn rtcp(rng: &mut Rng) -> Vec<u8> {
     for _ in 0..=rng.below(4) {
         let kind = *rng.pick(&[200u8, 201, 202, 203, 204, 205, 206, 207, 192, 255]);
         let words = rng.below(24);
-        let told = if rng.below(4) == 0 { rng.next() as u16 } else { words as u16 };
+        let told = if rng.below(4) == 0 { rng.number() as u16 } else { words as u16 };
         out.extend([0x80 | (rng.below(32) as u8), kind]);
         out.extend(told.to_be_bytes());
-        out.extend((0..words * 4).map(|_| rng.next() as u8));
+        out.extend((0..words * 4).map(|_| rng.number() as u8));
     }
     match rng.below(5) {
         0 => out.truncate(rng.below(out.len() + 1)),

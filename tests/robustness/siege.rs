@@ -1,14 +1,14 @@
 //! Sends mutated messages, keeps the dialogs that come of them in order, and asks every so often whether the server lives.
 
 use crate::mutate;
-use crate::support::Rng;
-use crate::support::raw::{Draft, Raw, fresh};
-use crate::support::src::{Message, Transport};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
+use support::Rng;
+use support::raw::{Draft, Raw, fresh};
+use support::src::{Message, Transport};
 
 /// Between two questions whether it lives.
 const BATCH: usize = 20;
@@ -58,8 +58,7 @@ impl fmt::Display for Siege {
 impl Siege {
     pub fn new(server: SocketAddr, transport: Transport) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/sip");
-        let files =
-            crate::support::files_below(&folder).into_iter().filter(|p| p.extension().is_some_and(|e| e == "sip"));
+        let files = support::files_below(&folder).into_iter().filter(|p| p.extension().is_some_and(|e| e == "sip"));
         let templates: Vec<(String, String)> = files
             .map(|p| {
                 let text = std::fs::read_to_string(&p).unwrap();

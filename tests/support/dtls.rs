@@ -43,7 +43,7 @@ pub struct Certificate {
 
 impl Certificate {
     /// With a key of P-256.
-    pub fn new() -> Self {
+    pub fn generate() -> Self {
         Self::with_key("EC -pkeyopt ec_paramgen_curve:P-256")
     }
 

@@ -6,12 +6,6 @@
 //!        v                                                        v
 //!  recordings, journals --- recordings, pcapng, tshark ---> wav::judge -> faults
 //! ```
-#![allow(dead_code, unused_imports, unreachable_pub, reason = "each test crate uses its own part of this module")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "what a test cannot go on without ends it, with its place"
-)]
 
 pub mod dtls;
 pub mod embedded;
@@ -40,7 +34,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub struct Rng(pub u64);
 
 impl Rng {
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -50,13 +44,13 @@ impl Rng {
 
     /// From 0 up to, and without, `n`.
     pub fn below(&mut self, n: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(n.max(1)).unwrap()).unwrap()
+        usize::try_from(self.number() % u64::try_from(n.max(1)).unwrap()).unwrap()
     }
 
     /// From 0 to 1.
     #[allow(clippy::cast_precision_loss, reason = "53 bits are enough")]
     pub fn share(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+        (self.number() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     pub fn between(&mut self, low: f64, high: f64) -> f64 {

@@ -9,6 +9,12 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+/// The binary under test: cargo builds it beside the folder of the tests, for each profile and target.
+pub fn binary() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.ancestors().nth(2).unwrap().join(format!("siprec{}", std::env::consts::EXE_SUFFIX))
+}
+
 /// How long a start may take on a busy machine.
 const START_WITHIN: Duration = Duration::from_secs(20);
 /// How long a stop may take.
@@ -132,7 +138,7 @@ impl Server {
     /// The command line, from the binary on.
     pub fn command(&self) -> Command {
         let (first, last) = self.ports.media();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_siprec"));
+        let mut command = Command::new(binary());
         command.args(["serve", "--data-dir"]).arg(&self.data);
         command.arg("--set").arg(format!("server.address={}", self.sip));
         command.arg("--set").arg(format!("server.tls.address={}", self.tls));

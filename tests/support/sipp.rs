@@ -120,7 +120,7 @@ fn write_voice(scratch: &Path) {
 }
 
 fn command(name: &str, ip: IpAddr, carrier: Carrier, scratch: &Path) -> Command {
-    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("testdata/sipp/{name}.xml"));
+    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../testdata/sipp/{name}.xml"));
     let mut command = Command::new("sipp");
     command
         .arg("-sf")

@@ -185,7 +185,7 @@ fn fresh() -> (u32, u16, u32) {
     static STREAMS: AtomicU64 = AtomicU64::new(0);
     let streams = STREAMS.fetch_add(1, Ordering::Relaxed);
     let mut rng = Rng(wall_now().cast_unsigned() ^ u64::from(std::process::id()) << 40 ^ streams);
-    (rng.next() as u32, rng.next() as u16, rng.next() as u32)
+    (rng.number() as u32, rng.number() as u16, rng.number() as u32)
 }
 
 /// The thread that sends for everyone in this process.

@@ -4,9 +4,9 @@ use super::body::{Body, Direction, Metadata, sdp};
 use super::message::{Message, parameter};
 use super::wire::Link;
 use super::{Inner, PATIENCE, Src, lock};
-use crate::support::studio::{LegLog, Plan, Speech, Transcript};
-use crate::support::voice::{PACKET, Voice};
-use crate::support::wall_now;
+use crate::studio::{LegLog, Plan, Speech, Transcript};
+use crate::voice::{PACKET, Voice};
+use crate::wall_now;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -334,7 +334,7 @@ impl Call {
     #[track_caller]
     pub fn finish(&self) -> Transcript {
         self.wait();
-        crate::support::pause(Duration::from_millis(20));
+        crate::pause(Duration::from_millis(20));
         let answer = self.bye().unwrap_or_else(|e| panic!("call {}: BYE: {e}", self.index));
         assert_eq!(answer.status(), 200, "call {}: BYE: {}", self.index, answer.start);
         self.transcript()

@@ -3,7 +3,7 @@
 
 use super::message::find;
 use super::{Inner, Transport, lock};
-use crate::support::tls::{Ends, Pipe};
+use crate::tls::{Ends, Pipe};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -70,7 +70,7 @@ impl Link {
                                 }
                             });
                         } else {
-                            crate::support::pause(LOOK);
+                            crate::pause(LOOK);
                         }
                     }
                 });

@@ -153,5 +153,5 @@ fn capabilities(response: Message) -> Message {
 fn asks_for_snapshot(request: &Message) -> bool {
     let parts = request.parts().unwrap_or_default();
     let mut bodies = parts.iter().filter(|part| is_metadata(part) || part.is("application/rs-metadata-request"));
-    bodies.any(|part| String::from_utf8_lossy(&part.body).to_string().contains("requestsnapshot"))
+    bodies.any(|part| String::from_utf8_lossy(&part.body).contains("requestsnapshot"))
 }
