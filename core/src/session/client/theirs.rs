@@ -1,6 +1,6 @@
 //! Requests of the server's within our calls (RFC 7866 7.2, 9.2): pauses, offers, snapshots asked for, BYE.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::answer::{description_of, destinations};
