@@ -54,6 +54,27 @@ fn the_srs_pauses_resumes_and_stops() {
     }
 }
 
+/// The thread of TLS went on after its server, with the port: a program could not start another one there.
+#[test]
+fn a_server_that_has_stopped_listens_nowhere() {
+    let scratch = TempDir::new("stopped");
+    let own = Ca::new(scratch.path(), "ca").issue("srs", &Wanted { dns: &["srs.example.com"], ..Wanted::default() });
+    let server = Embedded::start_with(|config| {
+        config.server.tls.enabled = true;
+        config.server.tls.cert_file = Some(own.cert);
+        config.server.tls.key_file = Some(own.key);
+    });
+    let addresses = [server.sip, server.tls];
+    for address in addresses {
+        std::net::TcpStream::connect(address).unwrap();
+    }
+    drop(server);
+    for address in addresses {
+        let error = std::net::TcpStream::connect(address).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused, "{address}");
+    }
+}
+
 /// RFC 7866 6.2, 7.2: the SRS asks the SRC for a recording session.
 #[test]
 fn the_srs_begins_a_recording_session() {

@@ -8,15 +8,50 @@ mod document;
 #[path = "flows/story.rs"]
 mod story;
 
+use siprec::config::ClientAuth;
+use std::path::Path;
 use std::time::Duration;
 use story::{RENDERED_WITHIN, assert_replays, called, people, row};
 use support::embedded::Embedded;
 use support::recordings::{self, Recording};
 use support::sipp::{self, Called, Carrier};
+use support::tls::{Ca, Ends, Wanted, terminator, tunnel};
 use support::{TempDir, pause, until};
 
 /// Between one order and the next: long enough to be heard in the recording.
 const WHILE: Duration = Duration::from_millis(800);
+
+/// How the signalling goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Udp,
+    Tcp,
+    Tls,
+    /// Both sides show a certificate.
+    MutualTls,
+}
+
+/// A server that can be reached that way, and the CA by which it knows others.
+fn reached(way: Way, scratch: &Path) -> (Embedded, Ca) {
+    let ca = Ca::new(scratch, "ca");
+    let own = ca.issue("srs", &Wanted { dns: &["srs.example.com"], ..Wanted::default() });
+    let server = Embedded::start_with(|config| {
+        let tls = &mut config.server.tls;
+        tls.enabled = matches!(way, Way::Tls | Way::MutualTls);
+        tls.cert_file = Some(own.cert);
+        tls.key_file = Some(own.key);
+        tls.client_ca_file = Some(ca.file());
+        if way == Way::MutualTls {
+            tls.client_auth = ClientAuth::Required;
+        }
+    });
+    (server, ca)
+}
+
+/// SIPp's certificate.
+fn src(ca: &Ca) -> Ends {
+    Ends::with(&ca.issue("src", &Wanted { dns: &["localhost"], ..Wanted::default() }))
+}
 
 /// Pause, resume and stop of the one session that lives.
 fn order(server: &Embedded) {
@@ -54,14 +89,19 @@ fn judge(server: &Embedded) {
     assert_replays(&recording);
 }
 
-fn begun_by_sipp(carrier: Carrier) {
+fn begun_by_sipp(way: Way) {
     if !sipp::present() {
         return;
     }
-    let server = Embedded::start();
     let scratch = TempDir::new("sipp-pauses");
+    let (server, ca) = reached(way, scratch.path());
+    let (at, carrier) = match way {
+        Way::Udp => (server.sip, Carrier::Udp),
+        Way::Tcp => (server.sip, Carrier::Tcp),
+        Way::Tls | Way::MutualTls => (tunnel(server.tls, src(&ca)), Carrier::Tcp),
+    };
     std::thread::scope(|scope| {
-        let sipp = scope.spawn(|| sipp::play("srs-pauses", server.sip, carrier, 1, scratch.path()));
+        let sipp = scope.spawn(|| sipp::play("srs-pauses", at, carrier, 1, scratch.path()));
         order(&server);
         sipp.join().unwrap().unwrap();
     });
@@ -70,23 +110,41 @@ fn begun_by_sipp(carrier: Carrier) {
 
 #[test]
 fn sipp_is_paused_resumed_and_stopped_over_udp() {
-    begun_by_sipp(Carrier::Udp);
+    begun_by_sipp(Way::Udp);
 }
 
 #[test]
 fn sipp_is_paused_resumed_and_stopped_over_tcp() {
-    begun_by_sipp(Carrier::Tcp);
+    begun_by_sipp(Way::Tcp);
 }
 
-fn begun_by_us(carrier: Carrier) {
+#[test]
+fn sipp_is_paused_resumed_and_stopped_over_tls() {
+    begun_by_sipp(Way::Tls);
+}
+
+#[test]
+fn sipp_is_paused_resumed_and_stopped_over_mutual_tls() {
+    begun_by_sipp(Way::MutualTls);
+}
+
+fn begun_by_us(way: Way) {
     if !sipp::present() {
         return;
     }
-    let server = Embedded::start();
     let scratch = TempDir::new("sipp-called");
-    let sipp = Called::start("srs-begins", carrier, scratch.path());
-    let transport = if carrier == Carrier::Udp { "udp" } else { "tcp" };
-    server.orders.record(&format!("sip:src@{};transport={transport}", sipp.at));
+    let (server, ca) = reached(way, scratch.path());
+    let at = Called::address();
+    let (contact, carrier) = match way {
+        Way::Udp => (format!("{at};transport=udp"), Carrier::Udp),
+        Way::Tcp => (format!("{at};transport=tcp"), Carrier::Tcp),
+        Way::Tls | Way::MutualTls => {
+            let front = terminator(at, src(&ca));
+            (format!("localhost:{};transport=tls", front.port()), Carrier::Tcp)
+        }
+    };
+    let sipp = Called::start("srs-begins", carrier, at, &contact, scratch.path());
+    server.orders.record(&format!("sip:src@{contact}"));
     order(&server);
     sipp.content().unwrap();
     judge(&server);
@@ -94,10 +152,15 @@ fn begun_by_us(carrier: Carrier) {
 
 #[test]
 fn sipp_is_called_over_udp() {
-    begun_by_us(Carrier::Udp);
+    begun_by_us(Way::Udp);
 }
 
 #[test]
 fn sipp_is_called_over_tcp() {
-    begun_by_us(Carrier::Tcp);
+    begun_by_us(Way::Tcp);
+}
+
+#[test]
+fn sipp_is_called_over_tls() {
+    begun_by_us(Way::Tls);
 }

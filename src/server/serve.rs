@@ -23,7 +23,7 @@ use super::limits::Descriptors;
 use super::media::News;
 use super::orders::Wish;
 use super::signalling::Signalling;
-use super::tls::Tls;
+use super::tls::{Tls, TlsThread};
 use super::{Options, banner, housekeeping, recovery, streams};
 use crate::config::{Config, ListenAddress};
 
@@ -49,6 +49,7 @@ pub(super) struct Bound {
     pub(super) listeners: Vec<StdListener>,
     pub(super) tls_listeners: Vec<StdListener>,
     pub(super) tls: Option<Tls>,
+    tls_thread: Option<TlsThread>,
 }
 
 /// Serves until SIGTERM or SIGINT; or, after SIGUSR1, until the last session has ended.
@@ -84,6 +85,7 @@ async fn serve(mut options: Options) -> anyhow::Result<()> {
     signalling.finishing.renderers().submit_all();
     let stopped = turn(&mut signalling, &mut wakers, &mut signals, &mut options).await;
     signalling.stop().await;
+    drop(bound.tls_thread);
     stopped
 }
 
@@ -110,8 +112,8 @@ impl Addresses {
 /// Reads what TLS needs, then binds UDP, TCP and TLS.
 fn bind(config: &Config) -> anyhow::Result<Bound> {
     let server = &config.server;
-    let tls = Tls::start(&config.tls())?;
-    let mut bound = Bound { datagrams: Vec::new(), listeners: Vec::new(), tls_listeners: Vec::new(), tls };
+    let (tls, tls_thread) = Tls::start(&config.tls())?.unzip();
+    let mut bound = Bound { datagrams: Vec::new(), listeners: Vec::new(), tls_listeners: Vec::new(), tls, tls_thread };
     for address in all_of(server.address) {
         bound.datagrams.push(Arc::new(Datagrams::bind(address, server.dscp)?));
         bound.listeners.push(streams::listen(address, "server.address", server.dscp)?);

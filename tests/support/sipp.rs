@@ -72,18 +72,23 @@ pub fn record(server: SocketAddr, run_of: &Run, scratch: &Path) -> Result<(), St
 /// SIPp as the one that is called, for one call.
 pub struct Called {
     sipp: Child,
-    pub at: SocketAddr,
+    at: SocketAddr,
     scratch: PathBuf,
 }
 
 impl Called {
-    /// Plays `testdata/sipp/NAME.xml` to the first who calls; listens when this returns.
+    /// An address that is free for it.
+    pub fn address() -> SocketAddr {
+        UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    }
+
+    /// Plays `testdata/sipp/NAME.xml` at `at` to the first who calls; listens when this returns. Its Contact is `contact`,
+    /// host, port and transport.
     #[track_caller]
-    pub fn start(name: &str, carrier: Carrier, scratch: &Path) -> Self {
+    pub fn start(name: &str, carrier: Carrier, at: SocketAddr, contact: &str, scratch: &Path) -> Self {
         write_voice(scratch);
-        let at = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut command = command(name, at.ip(), carrier, scratch);
-        command.args(["-p", &at.port().to_string(), "-m", "1"]);
+        command.args(["-p", &at.port().to_string(), "-m", "1", "-key", "contact", contact]);
         let screen = std::fs::File::create(scratch.join("screen")).unwrap();
         let sipp = command.stdin(Stdio::null()).stdout(screen).stderr(Stdio::null()).spawn().unwrap();
         let mut called = Self { sipp, at, scratch: scratch.into() };

@@ -307,13 +307,29 @@ pub fn tunnel(server: SocketAddr, ends: Ends) -> SocketAddr {
     let local = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for near in listener.incoming().map_while(Result::ok) {
-            let far = Pipe::client(TcpStream::connect(server).unwrap(), &ends).unwrap();
-            let (far_too, near_too) = (far.try_clone().unwrap(), near.try_clone().unwrap());
-            std::thread::spawn(move || pump(near, far));
-            std::thread::spawn(move || pump(far_too, near_too));
+            join(Pipe::Plain(near), Pipe::client(TcpStream::connect(server).unwrap(), &ends).unwrap());
         }
     });
     local
+}
+
+/// A TLS port whose connections go on to `client` in clear: for those who speak none and are called.
+pub fn terminator(client: SocketAddr, ends: Ends) -> SocketAddr {
+    let listener = TcpListener::bind((client.ip(), 0)).unwrap();
+    let local = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for far in listener.incoming().map_while(Result::ok) {
+            join(Pipe::server(far, &ends).unwrap(), Pipe::Plain(TcpStream::connect(client).unwrap()));
+        }
+    });
+    local
+}
+
+/// What comes from one goes to the other, both ways.
+fn join(one: Pipe, other: Pipe) {
+    let (one_too, other_too) = (one.try_clone().unwrap(), other.try_clone().unwrap());
+    std::thread::spawn(move || pump(one, other));
+    std::thread::spawn(move || pump(other_too, one_too));
 }
 
 /// Carries on until one side is closed.

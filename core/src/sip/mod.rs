@@ -23,6 +23,7 @@ mod params;
 mod parse;
 pub mod survey;
 pub mod transaction;
+mod transfer;
 pub mod uri;
 mod via;
 

@@ -16,6 +16,7 @@ pub mod dtls;
 pub mod ports;
 mod receive;
 mod slabs;
+mod slot;
 mod taps;
 mod worker;
 

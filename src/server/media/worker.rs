@@ -9,15 +9,16 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::EventFd;
-use siprec_core::entry::{Entry, Kind, PortIndex};
+use siprec_core::entry::PortIndex;
 use siprec_core::media::{MediaReport, Port, PortSettings};
 use siprec_core::seed::SessionId;
-use siprec_core::time::{Monotonic, Now, TimerTable, Wall};
+use siprec_core::time::{Monotonic, Now, TimerTable};
 
 use super::dtls::{Component, Dtls, is_dtls};
 use super::ports::BoundPair;
-use super::receive::{Datagram, Outcome, Receiver};
+use super::receive::{Datagram, Receiver};
 use super::slabs::{Place, Slabs};
+use super::slot::{Slot, Socket, keep, keep_unsealed, note_drops, pass_on, send_report};
 use super::taps::{Taps, Wire};
 use super::{LONG_ROUND, MANY_PORTS, News, Order, ROUND, SlabSink, Tell};
 use crate::server::clock::{Clock, Stamps};
@@ -49,26 +50,6 @@ impl Token {
     fn is_rtcp(self) -> bool {
         self.0 % 2 == 1
     }
-}
-
-/// A socket and what the kernel dropped on it so far.
-struct Socket {
-    socket: UdpSocket,
-    is_ipv4: bool,
-    dropped: u32,
-    /// It has dropped something: the kernel says how much with each datagram, for which a batch has no room.
-    has_dropped: bool,
-}
-
-/// A port with its sockets.
-struct Slot {
-    port: Port,
-    place: Place,
-    rtp_port: u16,
-    rtp: Socket,
-    rtcp: Socket,
-    /// Something arrived since figures were told.
-    is_changed: bool,
 }
 
 /// A worker, made and run on its own thread.
@@ -461,73 +442,4 @@ impl Worker {
         let is_of = |slot: &Option<Slot>| slot.as_ref().is_some_and(|s| self.slabs.session(s.place) == Some(session));
         self.slots.iter().enumerate().filter(|(_, slot)| is_of(slot)).map(|(index, _)| index).collect()
     }
-}
-
-impl Socket {
-    fn new(socket: UdpSocket) -> Self {
-        let is_ipv4 = socket.local_addr().is_ok_and(|address| address.is_ipv4());
-        Self { socket, is_ipv4, dropped: 0, has_dropped: false }
-    }
-}
-
-/// A handshake's datagram goes to the thread of the handshakes.
-fn pass_on(dtls: Option<&Dtls>, port: &Port, session: Option<SessionId>, is_rtcp: bool, datagram: &Datagram<'_>) {
-    if let (Some(dtls), Some(session)) = (dtls, session) {
-        let component = Component { session, port: port.settings().stream.port, is_rtcp };
-        dtls.datagram(component, datagram.from, datagram.bytes);
-    }
-}
-
-/// A datagram's way through its port into its session's slab.
-fn keep(
-    port: &mut Port,
-    slabs: &mut Slabs,
-    taps: &mut Taps,
-    place: Place,
-    is_rtcp: bool,
-    at: Wall,
-    datagram: &Datagram<'_>,
-) {
-    let (from, packet) = (datagram.from, datagram.bytes);
-    let verdict = if is_rtcp { port.handle_rtcp(at, from, packet) } else { port.handle_rtp(at, from, packet) };
-    if let Some(kind) = port.kept(verdict, is_rtcp, from, packet) {
-        taps.kept(slabs.session(place), at, &kind);
-        slabs.keep(place, &Entry { at, kind });
-    }
-}
-
-/// Packets that waited for a key go the same way, as if they came just then.
-fn keep_unsealed(slot: &mut Slot, slabs: &mut Slabs, taps: &mut Taps, packet: &mut Vec<u8>) {
-    while let Some((at, from)) = slot.port.poll_sealed(packet) {
-        let verdict = slot.port.handle_rtp(at, from, packet);
-        if let Some(kind) = slot.port.kept(verdict, false, from, packet) {
-            taps.kept(slabs.session(slot.place), at, &kind);
-            slabs.keep(slot.place, &Entry { at, kind });
-        }
-        slot.is_changed = true;
-    }
-}
-
-fn note_drops(socket: &mut Socket, port: &mut Port, outcome: &Outcome) {
-    socket.has_dropped |= outcome.cut_short;
-    if let Some(dropped) = outcome.dropped {
-        port.dropped_by_kernel(u64::from(dropped.wrapping_sub(socket.dropped)));
-        socket.dropped = dropped;
-    }
-}
-
-/// A report leaves from the socket on which theirs are awaited (RFC 4961), protected where it must be, and is kept plain.
-fn send_report(slot: &mut Slot, slabs: &mut Slabs, at: Wall, to: SocketAddr, packet: &[u8], sent: &mut Vec<u8>) {
-    sent.clear();
-    sent.extend_from_slice(packet);
-    if !slot.port.protect(sent) {
-        return;
-    }
-    let PortSettings { stream, rtcp_mux, .. } = slot.port.settings();
-    let (socket, from) = if *rtcp_mux { (&slot.rtp, stream.local) } else { (&slot.rtcp, stream.local_rtcp) };
-    if let Err(error) = socket.socket.send_to(sent, to) {
-        tracing::trace!(%to, %error, "an RTCP report was not sent");
-        return;
-    }
-    slabs.keep(slot.place, &Entry { at, kind: Kind::Rtcp { port: stream.port, outbound: true, from, to, packet } });
 }

@@ -19,13 +19,14 @@ pub(super) use handshake::Secured;
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use siprec_core::time::Wall;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use self::handshake::Handshakes;
 use self::judge::Called;
@@ -68,9 +69,24 @@ struct Inner {
     names: Mutex<BTreeMap<SocketAddr, String>>,
 }
 
+/// The thread of a server's TLS: when this is dropped, listeners and streams are closed and the thread has ended.
+pub(super) struct TlsThread {
+    ends: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for TlsThread {
+    fn drop(&mut self) {
+        self.ends.take();
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the thread of TLS panicked");
+        }
+    }
+}
+
 impl Tls {
     /// Reads certificates and keys, and starts the thread; nothing listens yet. `None` where TLS is off.
-    pub(super) fn start(config: &TlsConfig) -> anyhow::Result<Option<Self>> {
+    pub(super) fn start(config: &TlsConfig) -> anyhow::Result<Option<(Self, TlsThread)>> {
         if !config.enabled {
             return Ok(None);
         }
@@ -86,11 +102,13 @@ impl Tls {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let watcher = Arc::clone(&inner);
-        std::thread::Builder::new()
+        let (ends, ended) = oneshot::channel();
+        let thread = std::thread::Builder::new()
             .name("tls".into())
-            .spawn(move || runtime.block_on(watch(watcher)))
+            .spawn(move || runtime.block_on(watch(watcher, ended)))
             .context("the thread of TLS cannot be started")?;
-        Ok(Some(Self { inner, runtime: handle, bound: Arc::default() }))
+        let thread = TlsThread { ends: Some(ends), thread: Some(thread) };
+        Ok(Some((Self { inner, runtime: handle, bound: Arc::default() }, thread)))
     }
 
     /// Accepts on `listener` from now on; who has shaken hands goes to `queue`.
@@ -222,12 +240,15 @@ impl Inner {
     }
 }
 
-/// Looks at the files and at the calendar for as long as the process lives.
-async fn watch(inner: Arc<Inner>) {
+/// Looks at the files and at the calendar until the server ends.
+async fn watch(inner: Arc<Inner>, mut ended: oneshot::Receiver<()>) {
     let mut looks = tokio::time::interval(LOOK);
     looks.tick().await;
     for n in 1_u32.. {
-        looks.tick().await;
+        tokio::select! {
+            _ = &mut ended => return,
+            _ = looks.tick() => {}
+        }
         inner.look();
         if n.is_multiple_of(LOOKS_A_DAY) {
             inner.warn();
