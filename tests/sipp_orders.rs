@@ -48,9 +48,10 @@ fn reached(way: Way, scratch: &Path) -> (Embedded, Ca) {
     (server, ca)
 }
 
-/// SIPp's certificate.
-fn src(ca: &Ca) -> Ends {
-    Ends::with(&ca.issue("src", &Wanted { dns: &["localhost"], ..Wanted::default() }))
+/// SIPp's certificate, and whether it asks for ours.
+fn src(way: Way, ca: &Ca) -> Ends {
+    let own = ca.issue("src", &Wanted { dns: &["localhost"], ..Wanted::default() });
+    if way == Way::MutualTls { Ends::mutual(&own, ca) } else { Ends::with(&own) }
 }
 
 /// Pause, resume and stop of the one session that lives.
@@ -98,7 +99,7 @@ fn begun_by_sipp(way: Way) {
     let (at, carrier) = match way {
         Way::Udp => (server.sip, Carrier::Udp),
         Way::Tcp => (server.sip, Carrier::Tcp),
-        Way::Tls | Way::MutualTls => (tunnel(server.tls, src(&ca)), Carrier::Tcp),
+        Way::Tls | Way::MutualTls => (tunnel(server.tls, src(way, &ca)), Carrier::Tcp),
     };
     std::thread::scope(|scope| {
         let sipp = scope.spawn(|| sipp::play("srs-pauses", at, carrier, 1, scratch.path()));
@@ -139,7 +140,7 @@ fn begun_by_us(way: Way) {
         Way::Udp => (format!("{at};transport=udp"), Carrier::Udp),
         Way::Tcp => (format!("{at};transport=tcp"), Carrier::Tcp),
         Way::Tls | Way::MutualTls => {
-            let front = terminator(at, src(&ca));
+            let front = terminator(at, src(way, &ca));
             (format!("localhost:{};transport=tls", front.port()), Carrier::Tcp)
         }
     };
@@ -163,4 +164,9 @@ fn sipp_is_called_over_tcp() {
 #[test]
 fn sipp_is_called_over_tls() {
     begun_by_us(Way::Tls);
+}
+
+#[test]
+fn sipp_is_called_over_mutual_tls() {
+    begun_by_us(Way::MutualTls);
 }

@@ -1,15 +1,26 @@
-//! The statuses that a call in order never hears, each brought about at the socket.
+//! Each status that the server can say, brought about at the socket.
 
-use support::raw::{Draft, Raw, SOON};
+use std::collections::BTreeSet;
+use support::raw::{Draft, Raw, SOON, via};
 use support::server::Setup;
 use support::src::body::{Body, sdp};
 use support::src::message::Message;
 use support::src::{Direction, Transport};
 
-/// What [`hear`] has heard when it returns; 487 on streams only.
-pub(crate) const HEARD: [&str; 10] = ["200", "302", "401", "421", "422", "486", "487", "491", "500", "503"];
+/// Over UDP an INVITE is answered before the next datagram is read, and no datagram is too large.
+const ON_STREAMS: [&str; 2] = ["487", "513"];
 /// A CANCEL that comes with its INVITE is seldom too late.
 const CANCELS: usize = 50;
+
+/// What [`hear`] has heard when it returns: all that stands in the core's sources, and a redirection that is configured;
+/// but for 100, which is for [slow](crate::slow) ports.
+pub(crate) fn heard(transport: Transport) -> BTreeSet<String> {
+    let mut all = crate::sources::statuses();
+    all.insert("302".into());
+    all.remove("100");
+    all.retain(|status| transport != Transport::Udp || !ON_STREAMS.contains(&status.as_str()));
+    all
+}
 
 /// Room for one call; beyond it each peer is refused in its way. They are told apart by name: under TLS, all have one
 /// address.
@@ -17,7 +28,8 @@ pub(crate) fn setup() -> Setup {
     let setup = Setup::default().set("server.max_connections=1");
     setup.set("auth.sip.users=[{name: sbc-a, password: 'open sesame'}]").set(
         "peers=[{user_agent: 'moved*', refusal: {status: 302, contact: 'sip:srs2.example.com'}}, \
-         {user_agent: 'busy*', refusal: {status: 486}}, {user_agent: 'strict*', siprec: strict}, \
+         {user_agent: 'busy*', refusal: {status: 486}}, {user_agent: 'away*', refusal: {status: 480}}, \
+         {user_agent: 'nowhere*', refusal: {status: 600}}, {user_agent: 'strict*', siprec: strict}, \
          {user_agent: 'unknown*', digest: true}]",
     )
 }
@@ -60,9 +72,10 @@ fn expect(raw: &Raw, draft: &Draft, status: u16) {
     assert_eq!(answer.status(), status, "{}: {}", draft.method, answer.start);
 }
 
-/// Brings about each of [`HEARD`], and a request for a snapshot.
+/// Brings about each of [`heard`], and a request for a snapshot.
 #[track_caller]
 pub(crate) fn hear(raw: &Raw) {
+    refused(raw);
     invite(raw, "User-Agent: strict\r\n", 421);
     invite(raw, "Require: siprec\r\nUser-Agent: unknown\r\n", 401);
     invite(raw, "Require: siprec\r\nSupported: timer\r\nSession-Expires: 60\r\n", 422);
@@ -70,7 +83,7 @@ pub(crate) fn hear(raw: &Raw) {
         cancelled(raw);
     }
     let (held, answered) = invite(raw, "Require: siprec\r\n", 200);
-    for (name, status) in [("moved", 302), ("busy", 486), ("anybody", 503)] {
+    for (name, status) in [("moved", 302), ("busy", 486), ("away", 480), ("nowhere", 600), ("anybody", 503)] {
         invite(raw, &format!("Require: siprec\r\nUser-Agent: {name}\r\n"), status);
     }
     // Our offer waits for its answer in the ACK; theirs has to wait for that.
@@ -81,8 +94,62 @@ pub(crate) fn hear(raw: &Raw) {
     expect(raw, &Draft { body: description(), ..within("UPDATE", 3) }, 491);
     raw.send(&Draft { body: description(), ..within("ACK", 2) }.bytes());
     expect(raw, &within("OPTIONS", 1), 500);
-    expect(raw, &within("BYE", 4), 200);
+    expect(raw, &Draft { more: "Info-Package: foo\r\n".into(), ..within("INFO", 4) }, 469);
+    expect(raw, &within("BYE", 5), 200);
     asked(raw);
+    if raw.transport != Transport::Udp {
+        too_large(raw);
+    }
+}
+
+/// Each kind of refusal that needs no dialog.
+#[track_caller]
+pub(crate) fn refused(raw: &Raw) {
+    let new = |method: &str| Draft::new(raw, method);
+    let invite = |more: &str| Draft { more: more.into(), ..Draft::invite(raw) };
+    let with = |content_type: &str, text: &str| {
+        let body = Body { content_type: content_type.into(), bytes: text.as_bytes().to_vec() };
+        Draft { body: Some(body), ..Draft::invite(raw) }
+    };
+    let plain = Draft { contact: "<sip:phone@127.0.0.1>".into(), ..with("application/sdp", "v=0\r\n") };
+    let cases = [
+        (new("OPTIONS"), 200),
+        (new("REGISTER"), 405),
+        (new("FROBNICATE"), 501),
+        (new("BYE"), 481),
+        (Draft { uri: "nobody:knows".into(), ..new("OPTIONS") }, 416),
+        (Draft { cseq_method: Some("BYE".into()), ..new("OPTIONS") }, 400),
+        (invite("Require: siprec, \u{fc}nheard-of\r\n"), 420),
+        (invite("Content-Encoding: gzip\r\nRequire: siprec\r\n"), 415),
+        (with("application/foo", "\"quoted\" \\ and odd"), 415),
+        (with("application/sdp", "v=0\r\nm=audio 9 RTP/AVP 99\r\na=rtpmap:99 \"x\\y\"/8000\r\n"), 488),
+        (with("application/sdp", "not a description"), 488),
+        (Draft { more: String::new(), ..plain }, 403),
+    ];
+    for (draft, status) in cases {
+        // Not told by its CSeq, of which one is wrong.
+        let answer = raw.ask(&draft);
+        assert_eq!(answer.status(), status, "{}: {}", draft.method, answer.start);
+        if draft.method == "INVITE" {
+            acknowledge(raw, &draft, &answer);
+        }
+    }
+    let odd = new("OPTIONS");
+    let newer = String::from_utf8(odd.bytes()).unwrap().replacen(" SIP/2.0\r\n", " SIP/7.0\r\n", 1);
+    raw.send(newer.as_bytes());
+    assert_eq!(final_of(raw, &odd).status(), 505);
+    let (first, answered) = self::invite(raw, "Require: siprec\r\n", 200);
+    expect(raw, &Draft { vias: vec![via(raw, "by-another-way")], ..first.clone() }, 482);
+    expect(raw, &first.within(raw, &answered, "BYE"), 200);
+}
+
+/// A length beyond all limits, on a connection of its own: it is the last that is read of it.
+fn too_large(raw: &Raw) {
+    let raw = Raw::new(raw.server, raw.transport);
+    let draft = Draft::new(&raw, "OPTIONS");
+    let text = String::from_utf8(draft.bytes()).unwrap().replace("Content-Length: 0", "Content-Length: 100000");
+    raw.send(text.as_bytes());
+    assert_eq!(final_of(&raw, &draft).status(), 513);
 }
 
 /// On a stream both are in one segment, and found together; an INVITE in a datagram is answered before the next is read.

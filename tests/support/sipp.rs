@@ -1,5 +1,6 @@
 //! SIPp as a second, foreign SRC: its scenario lies in `testdata/sipp`, its audio is made here.
 
+use super::ports::Ports;
 use super::voice::{PACKET, Voice};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -8,6 +9,9 @@ use std::time::Duration;
 
 /// SIPp listens, and ends, within.
 const SOON: Duration = Duration::from_secs(20);
+
+/// Packets of `pictures.pcap`.
+const PICTURES: u16 = 25;
 
 /// Whether SIPp is there; says so loudly if not.
 pub fn present() -> bool {
@@ -49,9 +53,11 @@ impl Carrier {
 
 /// Plays `testdata/sipp/NAME.xml` so many times; gives what SIPp said when a call failed.
 pub fn play(name: &str, server: SocketAddr, carrier: Carrier, calls: u32, scratch: &Path) -> Result<(), String> {
-    write_voice(scratch);
+    write_media(scratch);
+    // Two SIPps that look for a free port at once may find the same.
+    let ports = Ports::for_sessions(0);
     let mut command = command(name, server.ip(), carrier, scratch);
-    command.arg(server.to_string()).args(["-m", &calls.to_string(), "-r", "1"]);
+    command.arg(server.to_string()).args(["-p", &ports.sip().to_string(), "-m", &calls.to_string(), "-r", "1"]);
     run(command, scratch)
 }
 
@@ -86,7 +92,7 @@ impl Called {
     /// host, port and transport.
     #[track_caller]
     pub fn start(name: &str, carrier: Carrier, at: SocketAddr, contact: &str, scratch: &Path) -> Self {
-        write_voice(scratch);
+        write_media(scratch);
         let mut command = command(name, at.ip(), carrier, scratch);
         command.args(["-p", &at.port().to_string(), "-m", "1", "-key", "contact", contact]);
         let screen = std::fs::File::create(scratch.join("screen")).unwrap();
@@ -118,10 +124,41 @@ impl Drop for Called {
     }
 }
 
-/// Four seconds of a voice, for scenarios that name the file.
-fn write_voice(scratch: &Path) {
+/// Four seconds of a voice and one of pictures, for scenarios that name the files.
+fn write_media(scratch: &Path) {
     let samples = 200 * PACKET;
     std::fs::write(scratch.join("voice.alaw"), Voice::new(0, 0, samples).samples(0, samples)).unwrap();
+    std::fs::write(scratch.join("pictures.pcap"), pictures()).unwrap();
+}
+
+/// A capture of [`PICTURES`] packets of RTP with H.264 in them, one every 40 ms: SIPp sends what it has behind its
+/// Ethernet and IP headers, to ports of its own.
+fn pictures() -> Vec<u8> {
+    const UDP_LENGTH: u16 = 8 + 12 + 900;
+    let mut out: Vec<u8> = Vec::new();
+    for word in [0xA1B2_C3D4, 0x0004_0002, 0, 0, 65_535, 1_u32] {
+        out.extend(word.to_le_bytes());
+    }
+    for number in 0..PICTURES {
+        let length = 14 + 20 + u32::from(UDP_LENGTH);
+        for word in [1, u32::from(number) * 40_000, length, length] {
+            out.extend(word.to_le_bytes());
+        }
+        out.extend([2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0]);
+        out.extend([0x45, 0]);
+        out.extend((20 + UDP_LENGTH).to_be_bytes());
+        out.extend([0, 0, 0x40, 0, 64, 17, 0, 0, 127, 0, 0, 1, 127, 0, 0, 1]);
+        for field in [40_000, 40_002, UDP_LENGTH, 0] {
+            out.extend(field.to_be_bytes());
+        }
+        // A whole picture first (NAL unit type 5), others after it.
+        out.extend([0x80, 0x80 | 96]);
+        out.extend(number.to_be_bytes());
+        out.extend((u32::from(number) * 3_600).to_be_bytes());
+        out.extend([0, 0, 0x47, 0x11, if number == 0 { 0x65 } else { 0x41 }]);
+        out.extend([0x55; 899]);
+    }
+    out
 }
 
 fn command(name: &str, ip: IpAddr, carrier: Carrier, scratch: &Path) -> Command {

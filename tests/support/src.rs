@@ -88,7 +88,12 @@ impl Src {
 
     /// Over TLS, to the server's port for it.
     pub fn tls(server: SocketAddr, own: &Identity) -> Self {
-        Self::make(server, Transport::Tls, Some(Ends::with(own)))
+        Self::tls_by(server, Ends::with(own))
+    }
+
+    /// [`Src::tls`] by these ends.
+    pub fn tls_by(server: SocketAddr, ends: Ends) -> Self {
+        Self::make(server, Transport::Tls, Some(ends))
     }
 
     fn make(server: SocketAddr, transport: Transport, tls: Option<Ends>) -> Self {

@@ -6,8 +6,13 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, Connection, DigitallySignedStruct, ServerConfig, ServerConnection};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{
+    ClientConfig, ClientConnection, Connection, DigitallySignedStruct, KeyLog, RootCertStore, ServerConfig,
+    ServerConnection,
+};
 use sha2::{Digest, Sha256};
+use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -139,6 +144,42 @@ impl Ends {
             .with_single_cert(own.chain(), own.private_key())
             .unwrap();
         Self { client: Arc::new(client), server: Arc::new(server) }
+    }
+
+    /// [`Ends::with`]; who connects must show a certificate of the CA's.
+    pub fn mutual(own: &Identity, ca: &Ca) -> Self {
+        let provider = Arc::new(ring::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(ca.pem.as_bytes()).unwrap()).unwrap();
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build().unwrap();
+        let server = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(own.chain(), own.private_key())
+            .unwrap();
+        Self { server: Arc::new(server), ..Self::with(own) }
+    }
+
+    /// Its sessions' secrets go to `file`, with which tshark reads them.
+    #[must_use]
+    pub fn logged(self, file: &Path) -> Self {
+        let log = Arc::new(Secrets(Mutex::new(File::create(file).unwrap())));
+        let (mut client, mut server) = (Arc::unwrap_or_clone(self.client), Arc::unwrap_or_clone(self.server));
+        client.key_log = log.clone();
+        server.key_log = log;
+        Self { client: Arc::new(client), server: Arc::new(server) }
+    }
+}
+
+/// A file of TLS secrets, in the lines that NSS made up.
+#[derive(Debug)]
+struct Secrets(Mutex<File>);
+
+impl KeyLog for Secrets {
+    fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        writeln!(lock(&self.0), "{label} {} {}", hex(client_random), hex(secret)).unwrap();
     }
 }
 
