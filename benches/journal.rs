@@ -8,6 +8,7 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark tells its figures")]
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use siprec::archive::disk::{Disk, DiskFile, RealDisk};
-use siprec::archive::journal::{Live, Writer};
+use siprec::archive::journal::{CaughtUp, Live, Writer, catch_up};
 use siprec::archive::scribe::{Blocks, Scribe};
 use siprec_core::entry::{Entry, Kind, PortIndex, SegmentHeader};
 use siprec_core::journal::{FORMAT_VERSION, Reader, encoder};
@@ -90,7 +91,7 @@ fn header(session: SessionId) -> SegmentHeader {
 /// 12 s of two legs of G.711 each, at their own pace, through the writer; its CPU time.
 fn write(folder: &Path, sessions: u128) -> anyhow::Result<()> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let writer = Writer::start(disk, folder, Arc::new(|| ()))?;
+    let writer = Writer::with_log(disk, folder, "this", CaughtUp::default(), Arc::new(|| ()))?;
     let mut scribe = Scribe::default();
     let checkpoint = Kept::Checkpoint(format!("{{\"dialog\":\"{}\"}}", "x".repeat(4_000)).into_bytes());
     for session in (0..sessions).map(SessionId) {
@@ -143,6 +144,7 @@ fn cpu() -> anyhow::Result<Duration> {
 fn find(folder: &Path) -> anyhow::Result<()> {
     for boot in ["this", "another"] {
         let began = Instant::now();
+        catch_up(&RealDisk, folder, boot)?;
         let found = Live::scan(&RealDisk, folder, boot)?;
         let took = began.elapsed();
         Live::tidy(&RealDisk, &found);
@@ -172,9 +174,9 @@ fn sync(folder: &Path, sessions: u128) -> anyhow::Result<()> {
         ("fdatasync, one thread", &|| threads(1)),
         ("fdatasync, 8 threads", &|| threads(8)),
         ("fdatasync, 32 threads", &|| threads(32)),
-        ("syncfs", &|| drop(RealDisk.sync_file_system(folder))),
+        ("syncfs", &|| drop(File::open(folder).map(rustix::fs::syncfs))),
         ("syncfs, then fdatasync, 8 threads", &|| {
-            drop(RealDisk.sync_file_system(folder));
+            drop(File::open(folder).map(rustix::fs::syncfs));
             threads(8);
         }),
     ];

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use siprec::archive::disk::RealDisk;
-use siprec::archive::journal::Writer;
+use siprec::archive::journal::{CaughtUp, Writer};
 use siprec::archive::scribe::{Blocks, Scribe};
 use siprec::server::clock::Clock;
 use siprec::server::media::ports::Ports;
@@ -128,7 +128,8 @@ impl SlabSink for ToJournal {
 fn a_packet_allocates_nothing_on_its_way_to_the_disk() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::start();
-    let writer = Writer::start(Arc::new(RealDisk), folder.path(), Arc::new(|| ())).unwrap();
+    let caught_up = CaughtUp::default();
+    let writer = Writer::with_log(Arc::new(RealDisk), folder.path(), "this", caught_up, Arc::new(|| ())).unwrap();
     begin_journals(&writer, clock);
     let sink = Arc::new(ToJournal(writer));
     let as_sink: Arc<dyn SlabSink> = Arc::<ToJournal>::clone(&sink);

@@ -70,6 +70,11 @@ macro_rules! id {
                 let b = u128::from(random.next_u64() >> 2);
                 Self(millis << 80 | 7 << 76 | a << 64 | 0b10 << 62 | b)
             }
+
+            /// When it was made, to the millisecond.
+            pub fn made_at(self) -> Wall {
+                Wall(i64::try_from(self.0 >> 80).unwrap_or(0) * 1_000_000)
+            }
         }
 
         impl fmt::Display for $name {

@@ -11,7 +11,7 @@ pub use fake::{FakeDisk, Loss};
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -39,10 +39,6 @@ pub trait Disk: fmt::Debug + Send + Sync {
     fn exists(&self, path: &Path) -> io::Result<bool>;
     /// Bytes that may still be written below `path`.
     fn free_space(&self, path: &Path) -> io::Result<u64>;
-    /// Makes all of the file system that holds `path` durable (syncfs).
-    fn sync_file_system(&self, path: &Path) -> io::Result<()>;
-    /// Whether `path` is on another file system than the root folder's.
-    fn is_own_file_system(&self, path: &Path) -> io::Result<bool>;
 
     /// Makes a folder and those above it, each made durable in its parent.
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
@@ -205,14 +201,6 @@ impl Disk for RealDisk {
     fn free_space(&self, path: &Path) -> io::Result<u64> {
         let space = rustix::fs::statvfs(folder(path))?;
         Ok(space.f_bavail.saturating_mul(space.f_frsize))
-    }
-
-    fn sync_file_system(&self, path: &Path) -> io::Result<()> {
-        Ok(rustix::fs::syncfs(File::open(folder(path))?)?)
-    }
-
-    fn is_own_file_system(&self, path: &Path) -> io::Result<bool> {
-        Ok(fs::metadata(folder(path))?.dev() != fs::metadata("/")?.dev())
     }
 }
 

@@ -60,7 +60,7 @@ impl Finishing {
         if let Some(stage) = self.sessions.get_mut(&session)
             && let Stage::Flushing { over } = *stage
         {
-            let ticket = if over { writer.close(session) } else { writer.newest_ticket() };
+            let ticket = if over { writer.close(session) } else { writer.flush(session) };
             *stage = Stage::Writing { over, ticket };
         }
         self.written(writer);

@@ -29,7 +29,7 @@ use super::streams::Streams;
 use crate::archive::catalog::Catalog;
 use crate::archive::disk::{Disk, RealDisk};
 use crate::archive::finish::{Finished, Finisher};
-use crate::archive::journal::{Found, Live, Writer};
+use crate::archive::journal::{self, Found, Live, Writer};
 use crate::archive::lock::DirectoryLock;
 use crate::archive::node::{self, Node};
 use crate::archive::node_key;
@@ -111,12 +111,15 @@ pub(super) fn start(
         tracing::warn!(recordings = rebuilt.recordings, "the catalog was empty and is made anew from the sidecars");
     }
     let catalog = Arc::new(catalog);
+    let caught_up =
+        journal::catch_up(&*disk, &data, &boot).context("the journals cannot be brought up to their log")?;
     let found = Live::scan(&*disk, &data, &boot).context("the journals cannot be read")?;
     Live::tidy(&*disk, &found);
 
     let written = Arc::new(Notify::new());
     let wake = Arc::clone(&written);
-    let writer = Arc::new(Writer::start(Arc::clone(&disk), &data, Arc::new(move || wake.notify_one()))?);
+    let on_written = Arc::new(move || wake.notify_one());
+    let writer = Arc::new(Writer::with_log(Arc::clone(&disk), &data, &boot, caught_up, on_written)?);
     let (tell, media) = mpsc::unbounded_channel::<News>();
     let tell = Arc::new(move |news| {
         let _ = tell.send(news);

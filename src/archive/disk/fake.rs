@@ -255,19 +255,6 @@ impl Disk for FakeDisk {
         state.alive()?;
         Ok(state.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(state.used())))
     }
-
-    fn sync_file_system(&self, _path: &Path) -> io::Result<()> {
-        let (mut state, done) = self.shared.enter(true)?;
-        if done {
-            state.sync_names(None);
-            (0..state.inodes.len()).for_each(|inode| state.sync_content(inode));
-        }
-        state.alive()
-    }
-
-    fn is_own_file_system(&self, _path: &Path) -> io::Result<bool> {
-        Ok(false)
-    }
 }
 
 impl Handle {

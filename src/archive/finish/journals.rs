@@ -6,13 +6,10 @@ use std::path::{Path, PathBuf};
 use siprec_core::entry::Entry;
 use siprec_core::journal::{Merge, Reader};
 use siprec_core::seed::SessionId;
-use siprec_core::time::Wall;
 
 use crate::archive::disk::Disk;
-use crate::archive::journal::LIVE;
+use crate::archive::journal::{LIVE, put_away_path};
 
-/// Where journals lie that were put away, by day.
-const FOLDER: &str = "journals";
 /// Bytes read at a time.
 const BLOCK: usize = 256 * 1024;
 
@@ -23,12 +20,6 @@ pub(super) fn live(disk: &dyn Disk, data: &Path) -> io::Result<Vec<SessionId>> {
         return Ok(Vec::new());
     }
     Ok(disk.list(&folder)?.iter().filter(|entry| entry.is_dir).filter_map(|entry| entry.name.parse().ok()).collect())
-}
-
-/// Where the journal of a session that began at `began` lies in the end, from the data directory on.
-pub(super) fn put_away_path(session: SessionId, began: Wall) -> String {
-    let (year, month, day) = began.date();
-    format!("{FOLDER}/{year:04}/{month:02}/{day:02}/{session}")
 }
 
 /// A session's journal in `live`.
@@ -111,8 +102,8 @@ impl<'d> Journal<'d> {
     }
 
     /// Moves it to its day's folder.
-    pub(super) fn put_away(&self, began: Wall) -> io::Result<()> {
-        let target = self.data.join(put_away_path(self.session, began));
+    pub(super) fn put_away(&self) -> io::Result<()> {
+        let target = self.data.join(put_away_path(self.session));
         let day = target.parent().unwrap_or(self.data);
         self.disk.create_dir_all(day)?;
         // A short session's segments may be newer than the last sync of their names.

@@ -24,10 +24,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use siprec_core::entry::{Entry, Event, Kind};
 use siprec_core::render::{self, Detail, Rendition, Sidecar};
 use siprec_core::seed::{RecordingId, SessionId};
-use siprec_core::time::Wall;
 
 use super::catalog::{Catalog, CatalogError, Record};
 use super::disk::Disk;
+use super::journal::put_away_path;
 use super::recordings;
 use super::recovery::{self, ForRecording};
 use super::selection::date_time;
@@ -166,32 +166,26 @@ impl Finisher {
         let Some(journal) = Journal::open(&*self.disk, &self.data, session).map_err(failure)? else { return Ok(()) };
         let mut contents = Contents::default();
         journal.read(&mut |entry| contents.take(entry)).map_err(failure)?;
-        let Some(began) = contents.began else { return Ok(()) };
         for (recording, ended) in &contents.recordings {
             if !ended && !contents.over {
                 finished.running += 1;
                 continue;
             }
-            match self.finish_recording(&journal, *recording, began) {
+            match self.finish_recording(&journal, *recording) {
                 Ok(Some(sidecar)) => finished.recordings.push(sidecar),
                 Ok(None) => finished.present += 1,
                 Err(error) => finished.failed.push((Some(*recording), error)),
             }
         }
         if contents.over && finished.failed.is_empty() {
-            journal.put_away(began).map_err(failure)?;
+            journal.put_away().map_err(failure)?;
             finished.put_away = true;
         }
         Ok(())
     }
 
     /// Returns the sidecar, if anything had to be done.
-    fn finish_recording(
-        &self,
-        journal: &Journal<'_>,
-        recording: RecordingId,
-        began: Wall,
-    ) -> Result<Option<Sidecar>, FinishError> {
+    fn finish_recording(&self, journal: &Journal<'_>, recording: RecordingId) -> Result<Option<Sidecar>, FinishError> {
         let row = self.catalog.find(recording)?;
         if let Some((day, _)) = row.as_ref().and_then(|row| row.path.rsplit_once('/'))
             && step(self.whole(day, recording).is_some(), true) == ForRecording::Leave
@@ -221,7 +215,7 @@ impl Finisher {
             (ForRecording::Leave, _) => return Ok(None),
             (ForRecording::Adopt, Some(sidecar)) => sidecar,
             (ForRecording::Render | ForRecording::Adopt | ForRecording::MarkAway, _) => {
-                plan.sidecar.journal.path = journals::put_away_path(journal.session(), began);
+                plan.sidecar.journal.path = put_away_path(journal.session());
                 plan.sidecar.journal.bytes = journal.bytes();
                 plan.sidecar.leave_out(&self.leave_out);
                 let folder = self.data.join(&day);
@@ -253,13 +247,10 @@ struct Contents {
     recordings: Vec<(RecordingId, bool)>,
     /// Whether the session is over.
     over: bool,
-    /// The first entry's time.
-    began: Option<Wall>,
 }
 
 impl Contents {
     fn take(&mut self, entry: &Entry<'_>) {
-        self.began.get_or_insert(entry.at);
         let Kind::Event(event) = &entry.kind else { return };
         match event {
             Event::RecordingStarted { recording, .. } => {

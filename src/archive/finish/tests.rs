@@ -8,13 +8,14 @@ use siprec_core::journal::{FORMAT_VERSION, encoder};
 use siprec_core::render::{FileFormat, Layout};
 use siprec_core::sdp::Format;
 use siprec_core::seed::Seed;
-use siprec_core::time::Monotonic;
+use siprec_core::time::{Monotonic, Wall};
 
 use super::*;
 use crate::archive::disk::{FakeDisk, Loss, read_range};
 use crate::archive::renderers::{Renderers, Report};
 
-const SESSION: SessionId = SessionId(0x51);
+/// Made when it began.
+const SESSION: SessionId = SessionId(((BEGAN / 1_000_000) as u128) << 80 | 0x51);
 const RECORDING: RecordingId = RecordingId(0xa1);
 const SECOND_RECORDING: RecordingId = RecordingId(0xa2);
 /// 2026-11-20T23:59:59Z: the recordings of a session may lie in two days.

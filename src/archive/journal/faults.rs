@@ -3,6 +3,7 @@
 //! A session's packets are numbered. `written` of them were in the file system's hands, `durable` of them on the disk
 //! itself, before the fault came: a reader afterwards must find at least so many, and only ever 0, 1, 2 ... in order.
 
+use super::log::Log;
 use super::*;
 use crate::archive::disk::{Disk, FakeDisk, Loss, read_range};
 use crate::archive::scribe::{Blocks, Scribe};
@@ -57,8 +58,17 @@ fn disk(seed: u64) -> (FakeDisk, Arc<dyn Disk>) {
     (fake.clone(), Arc::new(fake))
 }
 
+/// With a log in front, as a server has it.
 fn writer(disk: &Arc<dyn Disk>, capacity: usize) -> std::io::Result<Writer> {
-    Writer::with(Arc::clone(disk), Path::new(DATA), Arc::new(|| ()), capacity, SYNC)
+    started(disk, true, capacity, SYNC)
+}
+
+fn started(disk: &Arc<dyn Disk>, logged: bool, capacity: usize, sync: Duration) -> std::io::Result<Writer> {
+    let log = match logged {
+        true => Some((Log::start(Arc::clone(disk), Path::new(DATA), "this")?, CaughtUp::default())),
+        false => None,
+    };
+    Writer::with(Arc::clone(disk), Path::new(DATA), log, Arc::new(|| ()), capacity, sync)
 }
 
 /// What a session's journal holds: its packets' numbers, packets told to be dropped, and what a reader complains of.
@@ -115,9 +125,9 @@ struct Life {
 }
 
 /// Writes 30 packets in two segments, closes and stops; or as much of it as the disk lets happen.
-fn live(fake: &FakeDisk, disk: &Arc<dyn Disk>) -> Life {
+fn live(fake: &FakeDisk, disk: &Arc<dyn Disk>, logged: bool) -> Life {
     let mut life = Life::default();
-    let Ok(writer) = writer(disk, 1 << 20) else { return life };
+    let Ok(writer) = started(disk, logged, 1 << 20, SYNC) else { return life };
     for number in 0..30 {
         if number == 0 || number == 15 {
             begun(SESSION, 1 + number / 15).into_iter().for_each(|blocks| {
@@ -146,6 +156,7 @@ fn live(fake: &FakeDisk, disk: &Arc<dyn Disk>) -> Life {
 
 /// What the next life finds, and what is left after it has tidied up.
 fn recover(fake: &FakeDisk, boot: &str) -> Vec<Found> {
+    catch_up(fake, Path::new(DATA), boot).unwrap();
     let found = Live::scan(fake, Path::new(DATA), boot).unwrap();
     Live::tidy(fake, &found);
     found
@@ -153,42 +164,45 @@ fn recover(fake: &FakeDisk, boot: &str) -> Vec<Found> {
 
 #[test]
 fn killed_at_any_operation_nothing_that_was_written_is_lost() {
-    let mut operation = 0;
-    loop {
-        operation += 1;
-        let (fake, disk) = disk(operation);
-        let before = fake.operations();
-        fake.crash_at(before + operation);
-        let life = live(&fake, &disk);
-        let crashed = fake.is_crashed();
-        fake.restart(Loss::Process);
-        let what = format!("killed at operation {operation}, {life:?}");
-        assert_first(&held(&fake, SESSION).numbers, life.written, &what);
-        let found = recover(&fake, "this");
-        let held = held(&fake, SESSION);
-        assert_first(&held.numbers, life.written, &what);
-        assert_eq!((held.dropped, held.damage), (0, Damage::default()), "{what}");
-        if life.written > 0 {
-            let segment = 1 + u32::from(life.written > 15);
-            assert!(found[0].next_segment > segment && found[0].checkpoint.is_some(), "{what}");
+    for logged in [true, false] {
+        let mut operation = 0;
+        while killed_at(operation + 1, logged) {
+            operation += 1;
         }
-        if !crashed {
-            break;
-        }
+        assert!(operation > 40, "{operation} operations: the test sees too little");
     }
-    assert!(operation > 40, "{operation} operations: the test sees too little");
+}
+
+/// Whether the life lasted until then.
+fn killed_at(operation: u64, logged: bool) -> bool {
+    let (fake, disk) = disk(operation);
+    fake.crash_at(fake.operations() + operation);
+    let life = live(&fake, &disk, logged);
+    let crashed = fake.is_crashed();
+    fake.restart(Loss::Process);
+    let what = format!("killed at operation {operation}, logged: {logged}, {life:?}");
+    let found = recover(&fake, "this");
+    let held = held(&fake, SESSION);
+    assert_first(&held.numbers, life.written, &what);
+    assert_eq!((held.dropped, held.damage), (0, Damage::default()), "{what}");
+    if life.written > 0 {
+        let segment = 1 + u32::from(life.written > 15);
+        assert!(found[0].next_segment > segment && found[0].checkpoint.is_some(), "{what}");
+    }
+    crashed
 }
 
 #[test]
 fn after_a_power_loss_at_any_operation_nothing_that_was_durable_is_lost_or_misread() {
-    for seed in 0..200 {
+    for seed in 0..600 {
+        let logged = seed % 3 > 0;
         let (fake, disk) = disk(seed);
-        fake.crash_at(fake.operations() + 1 + seed % 70);
-        let life = live(&fake, &disk);
+        fake.crash_at(fake.operations() + 1 + (seed / 3) % if logged { 150 } else { 70 });
+        let life = live(&fake, &disk, logged);
         fake.crash();
         fake.restart(Loss::Power);
         let found = recover(&fake, "another");
-        let what = format!("seed {seed}, {life:?}");
+        let what = format!("seed {seed}, logged: {logged}, {life:?}");
         let held = held(&fake, SESSION);
         if life.durable > 0 {
             assert!(found[0].checkpoint.is_some(), "{what}");
@@ -280,10 +294,13 @@ fn a_session_that_cannot_be_written_holds_up_no_other() {
     }
     let mine = writer.hand_over(packet(SESSION, 0));
     writer.hand_over(packet(other, 0));
+    writer.flush(other);
     until("the other to be written", || held(&fake, other).numbers == [0]);
     assert!(writer.figures().failing && writer.written() < mine);
     fake.remove_file(&in_the_way).unwrap();
     until("all to be written", || writer.written() >= mine);
+    writer.flush(SESSION);
+    writer.wait_written();
     assert_eq!(held(&fake, SESSION).numbers, [0]);
 }
 
@@ -316,8 +333,7 @@ fn what_comes_late_is_kept_what_has_no_journal_is_counted_and_nothing_is_overwri
 fn a_tail_of_this_boot_is_trusted_for_good_and_one_of_another_only_as_far_as_its_marks() {
     let (fake, disk) = disk(5);
     // Syncs, and marks, come only at the end: a writer that is killed leaves none.
-    let writer = Writer::with(Arc::clone(&disk), Path::new(DATA), Arc::new(|| ()), 1 << 20, Duration::from_secs(3600));
-    let writer = writer.unwrap();
+    let writer = started(&disk, false, 1 << 20, Duration::from_secs(3600)).unwrap();
     begun(SESSION, 1).into_iter().for_each(|blocks| {
         writer.hand_over(blocks);
     });

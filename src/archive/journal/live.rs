@@ -138,6 +138,18 @@ impl Repair {
     }
 }
 
+/// Puts a mark behind all whole blocks of a segment, which are known to be good, and cuts the rest.
+pub(super) fn vouch(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    let file = disk.open_read(path)?;
+    let length = file.length()?;
+    let (tail, mark) = tail(&*file, length, true)?;
+    let mark = mark.map(|mark| (tail.last_at.unwrap_or_default(), mark));
+    if tail.intact == length && mark.is_none() {
+        return Ok(());
+    }
+    Repair { path: path.to_owned(), length: tail.intact, mark }.carry_out(disk)
+}
+
 fn look(disk: &dyn Disk, folder: &Path, session: SessionId, boot: &str) -> io::Result<Option<Found>> {
     let mut segments: Vec<(u32, String)> = Vec::new();
     for listed in disk.list(folder)? {

@@ -27,6 +27,8 @@ const SPARE_BYTES: usize = 4 << 10;
 #[derive(Debug)]
 pub(super) enum Job {
     Write(Blocks),
+    /// What there is of the session's journal is to be read from its file.
+    Flush(SessionId),
     /// The session's journal is over.
     Close(SessionId),
     /// Write what waits, then end.
@@ -228,7 +230,7 @@ impl Queue {
 fn size(job: &Job) -> usize {
     match job {
         Job::Write(blocks) => blocks.bytes.len(),
-        Job::Close(_) | Job::Stop => 0,
+        Job::Flush(_) | Job::Close(_) | Job::Stop => 0,
     }
 }
 

@@ -123,7 +123,8 @@ fn a_full_disk_loses_nothing_and_is_written_on_when_there_is_room() {
 fn when_nothing_fits_any_more_packets_are_counted_and_the_count_is_written() {
     let data = tempfile::tempdir().unwrap();
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let writer = Writer::with(Arc::clone(&disk), data.path(), Arc::new(|| ()), 4000, Duration::from_millis(5)).unwrap();
+    let writer =
+        Writer::with(Arc::clone(&disk), data.path(), None, Arc::new(|| ()), 4000, Duration::from_millis(5)).unwrap();
     let mut scribe = Scribe::default();
     let a = SessionId(0xa);
     begin(&mut scribe, a, 1);

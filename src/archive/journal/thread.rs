@@ -1,4 +1,7 @@
-//! The writer's own thread: jobs to files, session by session.
+//! The writer's own thread: jobs to the log and to files, session by session.
+//!
+//! What a round brings is gathered and logged with one write; only then is it said to be written. While the log cannot be
+//! written nothing else is done, as nothing else could be: the queue fills.
 //!
 //! A write that fails keeps its place: what is queued behind it of the same session waits with it and is tried again
 //! in order; other sessions go on. As all that waits counts against the queue's bound, a disk that stays full or broken
@@ -6,7 +9,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
@@ -16,12 +19,14 @@ use siprec_core::entry::{Entry, Event, Kind};
 use siprec_core::journal::encoder;
 use siprec_core::seed::SessionId;
 
+use super::catch_up::CaughtUp;
+use super::log::{Log, OpenLog};
 use super::open::{Dirty, OpenSegment};
 use super::queue::{Job, Jobs, Queue};
-use super::sync::Round;
+use super::sync::{LoggedSoFar, Round, TURNS};
 use super::writer::{OnWritten, Progress};
 use super::{live_folder, segment_name, session_folder};
-use crate::archive::disk::Disk;
+use crate::archive::disk::{Disk, DiskFile};
 use crate::archive::scribe::Blocks;
 
 /// A write that failed is tried again after this.
@@ -30,6 +35,11 @@ const RETRY_AFTER: Duration = Duration::from_millis(200);
 const NAP: Duration = Duration::from_millis(10);
 /// A closed journal still takes what a worker hands over late.
 const LATE: Duration = Duration::from_secs(5);
+/// So much is logged with one write, where more has piled up.
+const BATCH_BYTES: usize = 1 << 20;
+/// A log is no longer, and no older, in rounds of syncs.
+const LOG_BYTES: u64 = 64 << 20;
+const LOG_ROUNDS: u64 = TURNS as u64;
 /// A write that takes longer is a stall.
 pub(super) const STALL: Duration = Duration::from_secs(1);
 
@@ -48,6 +58,13 @@ pub(super) struct Thread {
 /// What the thread has in hand.
 #[derive(Debug)]
 pub(super) struct Work {
+    log: Option<Log>,
+    /// Of what is gathered for the log.
+    unlogged: Vec<(u64, Blocks)>,
+    /// The round in which the log's file was begun.
+    log_since: u64,
+    /// What the next round is to make durable beside the journals.
+    next: Round,
     segments: HashMap<SessionId, OpenSegment>,
     /// Journals that are over, and since when: their files are open a little longer.
     closed: VecDeque<(Instant, SessionId)>,
@@ -62,11 +79,17 @@ pub(super) struct Work {
 }
 
 impl Work {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(log: Option<(Log, CaughtUp)>) -> Self {
+        let (log, caught_up) = log.map_or((None, CaughtUp::default()), |(log, caught_up)| (Some(log), caught_up));
+        let next = Round { number: 1, names: caught_up.folders, over: caught_up.logs, ..Round::default() };
         Self {
+            log,
+            unlogged: Vec::new(),
+            log_since: 0,
+            next,
             segments: HashMap::new(),
             closed: VecDeque::new(),
-            left_behind: Vec::new(),
+            left_behind: caught_up.files.into_iter().map(Dirty::left_behind).collect(),
             failed: HashMap::new(),
             failed_tickets: BTreeSet::new(),
             last_try: Instant::now(),
@@ -93,23 +116,28 @@ impl Thread {
                 ahead = ahead.max(self.take_signalling(self.queue.take_signalling()));
                 stop |= matches!(job, Job::Stop);
                 self.take(ticket, job);
-                self.tell_written(ticket);
+                if self.work.log.as_ref().is_none_or(|log| log.gathered() >= BATCH_BYTES) {
+                    self.write_log();
+                    self.tell_written(ticket);
+                }
             }
+            self.write_log();
             newest = all;
-            let retried = self.work.last_try.elapsed() >= RETRY_AFTER && self.try_again();
+            let retried = self.work.last_try.elapsed() >= RETRY_AFTER.min(self.sync_every) && self.try_again();
+            self.write_log();
             if some || retried {
                 self.tell_written(newest);
                 self.tell();
             }
             if self.work.last_sync.elapsed() >= self.sync_every {
-                self.sync();
+                self.sync(false);
             }
             if stop {
                 break;
             }
         }
         self.last_tries(newest);
-        self.sync();
+        self.sync(true);
         self.progress.end();
     }
 
@@ -120,6 +148,7 @@ impl Thread {
         for (ticket, job) in jobs {
             self.take(ticket, job);
         }
+        self.write_log();
         self.progress.signalling.fetch_max(self.but_for_failed(newest), Ordering::Release);
         self.tell();
         newest
@@ -128,10 +157,42 @@ impl Thread {
     /// After the last job: what failed is tried until it is written, or given up.
     fn last_tries(&mut self, newest: u64) {
         while !self.work.failed.is_empty() && !self.progress.giving_up.load(Ordering::Relaxed) {
-            std::thread::park_timeout(RETRY_AFTER);
+            std::thread::park_timeout(RETRY_AFTER.min(self.sync_every));
             self.try_again();
+            self.write_log();
         }
         self.tell_written(newest);
+    }
+
+    /// Logs what is gathered, however long that takes; unless the disk is given up.
+    fn write_log(&mut self) {
+        let Some(log) = &mut self.work.log else { return };
+        let began = Instant::now();
+        while let Err(error) = log.write() {
+            if !self.progress.failing.swap(true, Ordering::Relaxed) {
+                tracing::error!(%error, "the disk does not take the journals; it is tried again, new sessions are refused");
+            }
+            if self.progress.giving_up.load(Ordering::Relaxed) {
+                self.work.failed_tickets.extend(self.work.unlogged.drain(..).map(|(ticket, _)| ticket));
+                return;
+            }
+            std::thread::park_timeout(RETRY_AFTER.min(self.sync_every));
+        }
+        for (_, blocks) in self.work.unlogged.drain(..) {
+            self.queue.done(blocks);
+        }
+        self.is_taken_again();
+        let took = began.elapsed();
+        if took > STALL {
+            self.progress.stalled("write", took);
+        }
+    }
+
+    /// If nothing is left that the disk did not take, says so once.
+    fn is_taken_again(&self) {
+        if self.work.failed.is_empty() && self.progress.failing.swap(false, Ordering::Relaxed) {
+            tracing::info!("the disk takes the journals again");
+        }
     }
 
     /// All up to this ticket is written, but for what failed.
@@ -153,13 +214,13 @@ impl Thread {
     fn take(&mut self, ticket: u64, job: Job) {
         let session = match &job {
             Job::Write(blocks) => blocks.session,
-            Job::Close(session) => *session,
+            Job::Flush(session) | Job::Close(session) => *session,
             Job::Stop => return,
         };
         if let Some(queue) = self.work.failed.get_mut(&session) {
             queue.push_back((ticket, job));
             self.work.failed_tickets.insert(ticket);
-        } else if let Err((job, error)) = self.carry_out(job) {
+        } else if let Err((job, error)) = self.carry_out(ticket, job) {
             self.work.failed.entry(session).or_default().push_back((ticket, job));
             self.work.failed_tickets.insert(ticket);
             self.work.last_try = Instant::now();
@@ -175,7 +236,7 @@ impl Thread {
         let mut some = false;
         for (session, mut jobs) in std::mem::take(&mut self.work.failed) {
             while let Some((ticket, job)) = jobs.pop_front() {
-                if let Err((job, _)) = self.carry_out(job) {
+                if let Err((job, _)) = self.carry_out(ticket, job) {
                     jobs.push_front((ticket, job));
                     break;
                 }
@@ -186,24 +247,30 @@ impl Thread {
                 self.work.failed.insert(session, jobs);
             }
         }
-        if self.work.failed.is_empty() && self.progress.failing.swap(false, Ordering::Relaxed) {
-            tracing::info!("the disk takes the journals again");
-        }
+        self.is_taken_again();
         some
     }
 
     /// Does a job, or gives back what remains of it.
-    fn carry_out(&mut self, job: Job) -> Result<(), (Job, io::Error)> {
+    fn carry_out(&mut self, ticket: u64, job: Job) -> Result<(), (Job, io::Error)> {
         let began = Instant::now();
         let done = match job {
             Job::Write(mut blocks) => match self.write(&mut blocks) {
+                Ok(()) if self.work.log.is_some() => {
+                    self.work.unlogged.push((ticket, blocks));
+                    Ok(())
+                }
                 Ok(()) => {
                     self.queue.done(blocks);
                     Ok(())
                 }
                 Err(error) => Err((Job::Write(blocks), error)),
             },
-            Job::Close(session) => match self.work.segments.get_mut(&session).map_or(Ok(()), OpenSegment::mark) {
+            Job::Flush(session) => match self.work.segments.get_mut(&session).map_or(Ok(()), OpenSegment::write_out) {
+                Ok(()) => Ok(()),
+                Err(error) => Err((Job::Flush(session), error)),
+            },
+            Job::Close(session) => match self.close(session) {
                 Ok(()) => {
                     self.work.closed.push_back((Instant::now(), session));
                     Ok(())
@@ -219,11 +286,18 @@ impl Thread {
         done
     }
 
+    fn close(&mut self, session: SessionId) -> io::Result<()> {
+        let Some(segment) = self.work.segments.get_mut(&session) else { return Ok(()) };
+        segment.mark(self.work.log.as_mut())?;
+        segment.close()
+    }
+
     fn write(&mut self, blocks: &mut Blocks) -> io::Result<()> {
         if let Some(segment) = blocks.segment {
             self.begin(blocks.session, segment)?;
             blocks.segment = None;
         }
+        let log = &mut self.work.log;
         let Some(open) = self.work.segments.get_mut(&blocks.session) else {
             // Of a session that was refused for want of room, or that has long been over.
             self.queue.drop_blocks(blocks);
@@ -233,10 +307,10 @@ impl Thread {
             let mut bytes = Vec::new();
             let event = Event::Dropped { packets: drops.packets, cause: "the disk did not keep up".into() };
             encoder::entry(&mut bytes, &Entry { at: drops.at, kind: Kind::Event(event) });
-            open.append(&bytes, None)?;
+            open.append(&bytes, None, log.as_mut())?;
             self.queue.drops_are_told(blocks.session, drops);
         }
-        open.append(&blocks.bytes, blocks.checkpoint_at)
+        open.append(&blocks.bytes, blocks.checkpoint_at, log.as_mut())
     }
 
     /// Opens a new segment. What was open is marked and left to the sync thread.
@@ -244,7 +318,10 @@ impl Thread {
         let folder = session_folder(&self.data, session);
         let mut new_names = vec![folder.clone()];
         match self.work.segments.get_mut(&session) {
-            Some(old) => old.mark()?,
+            Some(old) => {
+                old.mark(self.work.log.as_mut())?;
+                old.write_out()?;
+            }
             None => {
                 if !self.disk.exists(&folder)? {
                     self.disk.create_dir(&folder)?;
@@ -257,14 +334,15 @@ impl Thread {
                 }
             }
         }
-        let file = self.create(&folder, segment)?;
-        let old = self.work.segments.insert(session, OpenSegment::new(file, new_names));
+        let (file, number) = self.create(&folder, segment)?;
+        let logged_as = self.work.log.is_some().then_some((session, number));
+        let old = self.work.segments.insert(session, OpenSegment::new(file, logged_as, new_names));
         self.work.left_behind.extend(old.and_then(|mut old| old.dirty()));
         Ok(())
     }
 
-    /// A new, empty file; under the next free number where there is one that holds something.
-    fn create(&self, folder: &std::path::Path, segment: u32) -> io::Result<Arc<dyn crate::archive::disk::DiskFile>> {
+    /// A new, empty file, and its number: the next free one where there is one that holds something.
+    fn create(&self, folder: &Path, segment: u32) -> io::Result<(Arc<dyn DiskFile>, u32)> {
         let mut number = segment;
         loop {
             let path = folder.join(segment_name(number));
@@ -272,31 +350,75 @@ impl Thread {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     let file = self.disk.open_append(&path)?;
                     if file.length()? == 0 {
-                        return Ok(file);
+                        return Ok((file, number));
                     }
                     number += 1;
                 }
-                made => return made,
+                made => return made.map(|file| (file, number)),
             }
         }
     }
 
-    /// Marks all that is unmarked and hands it to the sync thread.
-    fn sync(&mut self) {
-        self.work.last_sync = Instant::now();
-        let mut round = std::mem::take(&mut self.work.left_behind);
-        for segment in self.work.segments.values_mut() {
+    /// Marks all that is unmarked and hands the log, and the journals whose turn it is, to the sync thread. In the last
+    /// round it is everybody's turn.
+    fn sync(&mut self, is_last: bool) {
+        let work = &mut self.work;
+        let mut whole = true;
+        work.last_sync = Instant::now();
+        let mut round = std::mem::take(&mut work.next);
+        let number = round.number;
+        work.next.number = number + 1;
+        round.is_logged = work.log.is_some();
+        round.files = std::mem::take(&mut work.left_behind);
+        let turn = usize::try_from(number % TURNS as u64).unwrap_or(0);
+        round.turns = if is_last { 0..TURNS } else { turn..turn + 1 };
+        for (session, segment) in &mut work.segments {
             // A mark that fails is tried in the next round.
-            let _ = segment.mark();
-            round.extend(segment.dirty());
+            let _ = segment.mark(work.log.as_mut());
+            if round.is_logged && !round.turns.contains(&turn_of(*session)) {
+                continue;
+            }
+            whole &= segment.write_out().is_ok();
+            round.files.extend(segment.dirty());
         }
-        while let Some((_, session)) = self.work.closed.pop_front_if(|(since, _)| since.elapsed() >= LATE) {
-            self.work.segments.remove(&session);
+        while let Some((_, session)) = work.closed.pop_front_if(|(since, _)| since.elapsed() >= LATE) {
+            let Some(mut segment) = work.segments.remove(&session) else { continue };
+            if segment.write_out().is_err() {
+                whole = false;
+                work.segments.insert(session, segment);
+                work.closed.push_back((Instant::now(), session));
+                continue;
+            }
+            round.files.extend(segment.dirty());
             self.queue.forget(session);
         }
-        let ticket = self.progress.written.load(Ordering::Relaxed);
-        if !round.is_empty() || self.progress.synced.durable.load(Ordering::Relaxed) < ticket {
-            let _ = self.to_sync.send(Round { files: round, ticket });
+        if !whole {
+            round.turns = 0..0;
+        }
+        self.write_log();
+        self.pass_log_on(&mut round, is_last);
+        round.ticket = self.progress.written.load(Ordering::Relaxed);
+        let is_durable = self.progress.synced.durable.load(Ordering::Relaxed) >= round.ticket;
+        if round.is_logged || !round.files.is_empty() || !is_durable {
+            let _ = self.to_sync.send(round);
         }
     }
+
+    /// The log is to be made durable too, and goes on in another file where this one is long or old.
+    fn pass_log_on(&mut self, round: &mut Round, is_last: bool) {
+        let Some(log) = &mut self.work.log else { return };
+        let so_far =
+            |log: &OpenLog| LoggedSoFar { path: log.path.clone(), file: Arc::clone(&log.file), length: log.length };
+        round.logs.extend(log.open().map(so_far));
+        let is_old = is_last || round.number >= self.work.log_since + LOG_ROUNDS;
+        if is_old || log.open().is_some_and(|open| open.length >= LOG_BYTES) {
+            self.work.log_since = round.number;
+            round.over.extend(log.close().map(|log| log.path));
+        }
+    }
+}
+
+/// In which rounds a journal is made durable behind a log: it is one in so many, by the random bits of its id.
+fn turn_of(session: SessionId) -> usize {
+    usize::try_from(session.0 % TURNS as u128).unwrap_or(0)
 }

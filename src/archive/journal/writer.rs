@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use siprec_core::seed::SessionId;
 
+use super::catch_up::CaughtUp;
 use super::live_folder;
+use super::log::Log;
 use super::queue::{CAPACITY_BYTES, Job, Queue};
 use super::sync::{self, Synced};
 use super::thread::{Thread, Work};
@@ -104,17 +106,34 @@ impl std::fmt::Debug for Writer {
 }
 
 impl Writer {
-    /// Starts the threads for journals below `data`.
+    /// Starts the threads for journals below `data`, each written straight: for who can do it all again.
     ///
     /// # Errors
     /// The folder cannot be made, or there is no thread left.
     pub fn start(disk: Arc<dyn Disk>, data: &Path, on_written: OnWritten) -> io::Result<Self> {
-        Self::with(disk, data, on_written, CAPACITY_BYTES, SYNC_EVERY)
+        Self::with(disk, data, None, on_written, CAPACITY_BYTES, SYNC_EVERY)
+    }
+
+    /// Starts the threads for journals below `data`, with a log in front of them. `boot` is this boot's name,
+    /// `caught_up` what [`catch_up`](super::catch_up) made of the logs of the life before.
+    ///
+    /// # Errors
+    /// The folders cannot be made or read, or there is no thread left.
+    pub fn with_log(
+        disk: Arc<dyn Disk>,
+        data: &Path,
+        boot: &str,
+        caught_up: CaughtUp,
+        on_written: OnWritten,
+    ) -> io::Result<Self> {
+        let log = Log::start(Arc::clone(&disk), data, boot)?;
+        Self::with(disk, data, Some((log, caught_up)), on_written, CAPACITY_BYTES, SYNC_EVERY)
     }
 
     pub(super) fn with(
         disk: Arc<dyn Disk>,
         data: &Path,
+        log: Option<(Log, CaughtUp)>,
         on_written: OnWritten,
         capacity: usize,
         sync_every: Duration,
@@ -131,11 +150,11 @@ impl Writer {
             on_written,
             to_sync,
             sync_every,
-            work: Work::new(),
+            work: Work::new(log),
         };
         let writing = std::thread::Builder::new().name("journal".into()).spawn(move || thread.run())?;
-        let (data, shared) = (data.to_owned(), Arc::clone(&progress));
-        let syncing = move || sync::run(&disk, &data, &rounds, &shared);
+        let shared = Arc::clone(&progress);
+        let syncing = move || sync::run(&disk, &rounds, &shared);
         let syncing = std::thread::Builder::new().name("journal-sync".into()).spawn(syncing)?;
         Ok(Self { queue, progress, threads: Mutex::new(vec![writing, syncing]) })
     }
@@ -164,6 +183,12 @@ impl Writer {
     /// Hands blocks over, waiting for room: for a producer that nothing drives.
     pub fn hand_over_waiting(&self, blocks: Blocks) -> u64 {
         self.queue.push_waiting(Job::Write(blocks))
+    }
+
+    /// What was handed over of a session before is in its journal's own file, for who reads it, once
+    /// [`Writer::written`] has come to the ticket.
+    pub fn flush(&self, session: SessionId) -> u64 {
+        self.queue.push(Job::Flush(session))
     }
 
     /// The session's journal is over; what was handed over before is written first.
