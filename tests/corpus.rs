@@ -1,5 +1,5 @@
-//! Every message of the corpus over UDP and over TCP: the status its index expects, labels echoed, participants kept, and
-//! nothing left over afterwards.
+//! Every message of the corpus over UDP and over TCP: the status its index expects and the linter foretells, labels echoed,
+//! participants kept, and nothing left over afterwards.
 //!
 //! The corpus lies beside the repository (`../shared/corpus`), or where `SIPREC_CORPUS` says.
 
@@ -15,6 +15,8 @@ mod results;
 
 use message::Case;
 use player::Player;
+use siprec::Config;
+use siprec_core::session::Policy;
 use std::path::PathBuf;
 use std::time::Duration;
 use support::namespace::{Own, inside};
@@ -46,6 +48,13 @@ const EXCEPTIONS: &[(&str, Transport, u16, &str)] = &[
 /// Dialogs whose people are others than the index says: first file, the section that says why.
 const OTHER_PEOPLE: &[(&str, &str)] =
     &[("808-hybrid-base64-metadata.sip", "RFC 2045 6.8: the base64 holds other addresses than the index lists")];
+
+/// What the server of [`play`] goes by, for the linter, which must say of each message how it is answered.
+fn linters_policy() -> Policy {
+    let peers = serde_json::json!([{ "address": player::LEGACY_SRC, "legacy": true }]);
+    let config = Config { peers: serde_json::from_value(peers).unwrap(), ..Config::default() };
+    siprec::policy::policy(&config, "linted")
+}
 
 fn folder() -> PathBuf {
     let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/corpus"));
@@ -93,9 +102,14 @@ fn play(cases: &[Case], transport: Transport) -> Played {
     let mut faults = Vec::new();
     let mut used = Vec::new();
     let mut excepted = Vec::new();
+    let policy = linters_policy();
     for group in message::dialogs(cases) {
-        let mut player = Player::new(server.sip, transport, &group);
+        let mut player = Player::new(server.sip, transport, &group, &policy);
         player.play();
+        let otherwise = player.linted.iter();
+        faults.extend(otherwise.map(|(file, status, linted)| {
+            format!("{transport:?} {file}: answered {status}, and the linter says {linted}")
+        }));
         for (file, status, fault) in player.surprises {
             if EXCEPTIONS.iter().any(|e| (e.0, e.1, e.2) == (file.as_str(), transport, status)) {
                 excepted.push(file.clone());

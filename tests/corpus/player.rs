@@ -2,6 +2,9 @@
 
 use crate::message::Case;
 use serde_json::Value;
+use siprec_core::lint::lint;
+use siprec_core::session::Policy;
+use siprec_core::sip::Transport as Carrier;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
@@ -29,6 +32,9 @@ pub struct Player<'a> {
     /// A status the index does not expect: file, status, in words.
     pub surprises: Vec<(String, u16, String)>,
     pub faults: Vec<String>,
+    /// Where the linter would have answered otherwise: file, our status, the linter's.
+    pub linted: Vec<(String, u16, u16)>,
+    policy: &'a Policy,
     /// What must be found in the recording.
     pub expected: Option<Expected>,
 }
@@ -45,14 +51,15 @@ pub struct Expected {
 }
 
 impl<'a> Player<'a> {
-    pub fn new(server: SocketAddr, transport: Transport, cases: &'a [Case]) -> Self {
+    pub fn new(server: SocketAddr, transport: Transport, cases: &'a [Case], policy: &'a Policy) -> Self {
         let from = if cases.iter().any(Case::needs_legacy) { LEGACY_SRC } else { SRC };
         // A response without rport goes to the port in Via: be there.
         let port = if transport == Transport::Udp { via_port(&cases[0]) } else { 0 };
         let raw = Raw::from((from, port).into(), server, transport);
         let suffix = fresh();
-        let (faults, surprises) = Default::default();
-        Self { cases, raw, suffix, to_tag: None, ended: false, cseq: 0, surprises, faults, expected: None }
+        let (faults, surprises, linted) = Default::default();
+        let (to_tag, expected) = (None, None);
+        Self { cases, raw, suffix, to_tag, ended: false, cseq: 0, surprises, faults, linted, policy, expected }
     }
 
     pub fn play(&mut self) {
@@ -93,6 +100,10 @@ impl<'a> Player<'a> {
             let why = format!("answered {status}, the index expects {:?}", case.expected);
             self.surprises.push((case.file.clone(), status, why));
         }
+        let linted = self.lint(&bytes);
+        if linted != status {
+            self.linted.push((case.file.clone(), status, linted));
+        }
         self.cseq = self.cseq.max(cseq_of(case));
         let Some(answer) = answer else { return };
         match (case.method.as_str(), status) {
@@ -112,6 +123,12 @@ impl<'a> Player<'a> {
             ("UPDATE", 200) => self.expect_people(case, &answer),
             _ => {}
         }
+    }
+
+    /// The status that the linter says would be answered; 0 for none.
+    fn lint(&self, bytes: &[u8]) -> u16 {
+        let carrier = if self.raw.transport == Transport::Tcp { Carrier::Tcp } else { Carrier::Udp };
+        lint(bytes, carrier, self.raw.local, self.policy).answer.map_or(0, |answer| answer.status)
     }
 
     fn exchange(&self, case: &Case, bytes: &[u8]) -> Option<Message> {

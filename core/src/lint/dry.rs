@@ -38,7 +38,8 @@ pub(super) struct Heard {
     pub(super) refused: Option<String>,
 }
 
-/// Feeds `bytes` to a dry server under `policy`. What belongs to a dialog finds one that was set up before.
+/// Feeds `bytes` to a dry server under `policy`. What belongs to a dialog finds one that was set up before, a CANCEL its
+/// INVITE.
 pub(super) fn answer(bytes: &[u8], transport: Transport, from: SocketAddr, policy: &Policy) -> Heard {
     let mut policy = policy.clone();
     policy.probes = false;
@@ -113,21 +114,25 @@ impl Heard {
     }
 }
 
-/// The INVITE that began the dialog `message` belongs to, as far as it can be told; none where it begins one itself.
+/// The INVITE that began the dialog `message` belongs to, or that it cancels, as far as it can be told; none where it begins
+/// one itself.
 fn before(message: &Message) -> Option<Vec<u8>> {
     let method = message.method()?;
     let never_first = matches!(method, Method::Bye | Method::Update | Method::Info | Method::Prack);
     let may_be_first = matches!(method, Method::Invite | Method::Options | Method::Message);
     let within = never_first || (may_be_first && message.to_tag().is_some());
-    let cseq = message.cseq()?.number.checked_sub(1)?;
-    if !within {
+    let cancels = *method == Method::Cancel;
+    if !within && !cancels {
         return None;
     }
+    // RFC 3261 9.1: a CANCEL has its INVITE's number and topmost Via.
+    let cseq = message.cseq()?.number.checked_sub(u32::from(!cancels))?;
+    let via = message.header("Via").filter(|_| cancels).unwrap_or("SIP/2.0/UDP 192.0.2.2;branch=z9hG4bKdry");
     let to = message.header("To")?;
     let to = to.split(";tag=").next().unwrap_or(to);
     let sdp = offer(message);
     let invite = Message::request(Method::Invite, message.uri()?)
-        .with("Via", "SIP/2.0/UDP 192.0.2.2;branch=z9hG4bKdry")
+        .with("Via", via)
         .with("Max-Forwards", "70")
         .with("From", message.header("From")?)
         .with("To", to)

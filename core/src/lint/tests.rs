@@ -339,3 +339,12 @@ fn what_is_no_request_has_no_answer() {
         assert_eq!(report.answer, None, "{bytes}");
     }
 }
+
+/// Alone it would be 481: its INVITE is made up for it, as a dialog is for a BYE.
+#[test]
+fn a_cancel_is_answered_as_if_its_invite_had_come() {
+    let cancel = "CANCEL sip:srs@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKcancelled\r\nMax-Forwards: 70\r\n\
+                  From: <sip:src@192.0.2.9>;tag=1\r\nTo: <sip:srs@192.0.2.1>\r\nCall-ID: lint\r\nCSeq: 5 CANCEL\r\nContent-Length: 0\r\n\r\n";
+    let report = lint(cancel.as_bytes(), Transport::Udp, "192.0.2.9:5060".parse().unwrap(), &policy());
+    assert_eq!(report.answer.map(|answer| (answer.status, answer.reason)), Some((200, "OK".to_string())));
+}
