@@ -13,7 +13,7 @@ use crate::deviation::{Deviations, codes, quote};
 /// Depth of elements; RFC 7865 needs four, vendors' data a few more.
 const MAX_DEPTH: usize = 32;
 /// Elements of one document.
-const MAX_ELEMENTS: usize = 4096;
+pub(super) const MAX_ELEMENTS: usize = 4096;
 /// What an element takes of a document as SRCs write them, for the first allocation.
 const OCTETS_AN_ELEMENT: usize = 48;
 /// What an element, or a text between two, takes.

@@ -404,6 +404,8 @@ mod tests {
         let ports = [Some((4, 5)), Some((6, 7))].to_vec();
         let local = LocalMedia { address: "192.0.2.9".parse().unwrap(), ports, crypto: Vec::new(), dtls: Vec::new() };
         let offer = encode_offer(&fresh_offer(&policy, 2), &local, 1, 1);
+        let said = text(offer.clone());
+        assert!(said.contains("a=rtpmap:96 opus/48000/2\r\n") && said.contains("a=rtpmap:8 PCMA/8000\r\n"), "{said}");
         let offer = Description::parse(&offer).unwrap();
         let named: Vec<_> = offer.media[1].formats.iter().map(|f| (f.payload_type, f.encoding.as_ref())).collect();
         assert_eq!(named, [(96, "opus"), (8, "PCMA"), (0, "PCMU"), (9, "G722"), (97, "telephone-event")]);

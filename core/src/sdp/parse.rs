@@ -333,6 +333,16 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_of_nothing_is_that_of_the_static_table_or_none() {
+        let rate = |payload_type, value| rtpmap(payload_type, value).map(|format| format.clock_rate);
+        assert_eq!(
+            (rate(8, "PCMA/0"), rate(8, "PCMA"), rate(8, "PCMA/16000")),
+            (Some(8_000), Some(8_000), Some(16_000))
+        );
+        assert_eq!((rate(96, "opus/0/2"), rate(8, "opus/0"), rate(8, "/8000")), (None, None, None));
+    }
+
+    #[test]
     fn hold_addresses_are_known() {
         let zero = |name: &str| host(&alloc::format!("IN IP4 {name}")).unwrap().is_zero();
         assert!(zero("0.0.0.0") && zero("::") && zero("host.INVALID."));

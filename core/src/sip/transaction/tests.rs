@@ -315,6 +315,11 @@ fn what_cannot_be_read_is_answered_where_it_can_be() {
     let response = Message::parse_datagram(&bytes).unwrap();
     assert_eq!((response.status(), response.to_tag()), (Some(400), Some("t")));
     assert_eq!(flow.remote, bench.flow.remote);
+    // RFC 3261 18.2.2: without rport, to the port that Via names.
+    let error = Message::parse_datagram(text.replace(";rport", "").as_bytes()).unwrap_err();
+    bench.transactions.refuse_unread(&bench.flow.clone(), error, "t");
+    let (flow, _) = bench.transactions.poll_send().unwrap();
+    assert_eq!((flow.remote.ip(), flow.remote.port() == bench.flow.remote.port()), (bench.flow.remote.ip(), false));
     let error = Message::parse_datagram(b"junk").unwrap_err();
     bench.transactions.refuse_unread(&bench.flow.clone(), error, "t");
     assert_eq!(bench.run(1), []);
@@ -326,6 +331,7 @@ fn server_transactions_are_bounded() {
     bench.transactions.limit = 3;
     let keys: Vec<_> =
         (0..3).map(|i| bench.request(&request("BYE", &format!(";branch=z9hG4bK{i}"), i, MINE))).collect();
+    assert_eq!(bench.transactions.dropped(), 0);
     assert_eq!(bench.receive(&request("BYE", ";branch=z9hG4bK9", 9, MINE)), None, "none is finished");
     assert_eq!(bench.transactions.dropped(), 1);
     bench.answer(&keys[1], 200);
