@@ -19,7 +19,8 @@ pub fn policy(config: &Config, boot: &str) -> Policy {
     let advertised = |port: u16| {
         config.server.advertised_address.map(|address| std::net::SocketAddr::new(address, port).to_string())
     };
-    let codecs = config.media.codecs.iter().flat_map(|codec| codec.encodings()).map(str::to_owned).collect();
+    // By the name that the operator gave: G.711 prefers none of its two laws, so the offer's order stands.
+    let codecs = config.media.codecs.iter().map(ToString::to_string).collect();
     Policy {
         product: format!("siprec/{VERSION}"),
         version: VERSION.to_owned(),
@@ -127,6 +128,12 @@ fn guard(server: &ServerConfig) -> Guard {
         unknown_per_second: limit(server.rate_limit.unknown),
         unknown_together_per_second: limit(server.rate_limit.unknown_together),
     }
+}
+
+/// Where those are who are known by their address: nobody else's crowd may keep them out.
+pub(crate) fn known_networks(config: &Config) -> Vec<session::Network> {
+    let rows = config.peers.iter().filter(|row| row.allow).flat_map(|row| networks(&row.address));
+    networks(&config.server.allowed_peers).into_iter().chain(rows).collect()
 }
 
 fn realm(sip: &SipAuthConfig) -> Realm {

@@ -150,8 +150,10 @@ impl Again {
             self.recorder.input(at, Input::Datagram { local: to, remote: from, bytes: message });
         } else {
             let id = ConnectionId(u64::from(from.port()));
-            self.recorder
-                .input(at, Input::ConnectionOpened { id, transport, local: to, remote: from, certificate: None });
+            self.recorder.input(
+                at,
+                Input::ConnectionOpened { id, transport, local: to, remote: from, certificate: None, accepted: false },
+            );
             self.recorder.input(at, Input::Bytes { connection: id, bytes: message });
         }
     }

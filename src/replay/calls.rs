@@ -179,7 +179,10 @@ impl Calls {
         let known = self.connections.contains_key(&(remote, local));
         let id = *self.connections.entry((remote, local)).or_insert(next);
         if !known {
-            self.recorder.input(at, Input::ConnectionOpened { id, transport, local, remote, certificate: None });
+            self.recorder.input(
+                at,
+                Input::ConnectionOpened { id, transport, local, remote, certificate: None, accepted: false },
+            );
         }
         self.recorder.input(at, Input::Bytes { connection: id, bytes });
     }
@@ -334,7 +337,7 @@ fn is_from(call: &Call, from: SocketAddr, to: SocketAddr) -> bool {
 fn sdp_of(message: &Message) -> Option<Description> {
     let content_type = message.content_type().unwrap_or("application/sdp");
     let parts = multipart::parts(content_type, &message.body).ok()?;
-    let part = parts.into_iter().find(|part| part.is("application/sdp"))?;
+    let part = parts.into_iter().find(|part| part.is_sdp())?;
     Description::parse(&part.body).ok()
 }
 

@@ -47,9 +47,10 @@ pub(super) fn look(signalling: &mut Signalling) {
 
 /// What was kept out in the last minute, if anything was.
 pub(super) fn tell_kept_out(signalling: &mut Signalling) {
-    let KeptOut { strangers, scanners, too_many } = signalling.srs.take_kept_out();
-    if strangers + scanners + too_many > 0 {
-        tracing::info!(strangers, scanners, too_many, "requests kept out in the last minute");
+    let kept_out = signalling.srs.take_kept_out();
+    if kept_out != KeptOut::default() {
+        let KeptOut { strangers, scanners, too_many, unreadable, streams } = kept_out;
+        tracing::info!(strangers, scanners, too_many, unreadable, streams, "kept out in the last minute");
     }
 }
 
@@ -113,7 +114,7 @@ pub(super) fn reload(signalling: &mut Signalling, options: &mut Options) {
     policy.answer.fingerprint = Some(signalling.dtls.fingerprint().clone());
     signalling.srs.reconfigure(policy);
     if let Some(tls) = signalling.streams.tls().filter(|_| new.server.tls.enabled) {
-        tls.reload(&new.tls());
+        tls.reload(new);
     }
     signalling.advertised_media = new.media.advertised_address;
     signalling.digits = digits(new.media.dtmf);

@@ -112,7 +112,7 @@ impl Addresses {
 /// Reads what TLS needs, then binds UDP, TCP and TLS.
 fn bind(config: &Config) -> anyhow::Result<Bound> {
     let server = &config.server;
-    let (tls, tls_thread) = Tls::start(&config.tls())?.unzip();
+    let (tls, tls_thread) = Tls::start(config)?.unzip();
     let mut bound = Bound { datagrams: Vec::new(), listeners: Vec::new(), tls_listeners: Vec::new(), tls, tls_thread };
     for address in all_of(server.address) {
         bound.datagrams.push(Arc::new(Datagrams::bind(address, server.dscp)?));

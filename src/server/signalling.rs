@@ -136,8 +136,8 @@ impl Signalling {
     /// Something happened on a stream.
     fn stream_event(&mut self, event: StreamEvent) {
         match event {
-            StreamEvent::Opened { id, transport, local, remote, certificate } => {
-                self.input(Input::ConnectionOpened { id, transport, local, remote, certificate });
+            StreamEvent::Opened { id, transport, local, remote, certificate, accepted } => {
+                self.input(Input::ConnectionOpened { id, transport, local, remote, certificate, accepted });
             }
             StreamEvent::Bytes(id, bytes) => self.input(Input::Bytes { connection: id, bytes: &bytes }),
             StreamEvent::Closed(id) => {

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use siprec_core::sip::{ConnectionId, PeerCertificate, Transport};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::arrivals::Arrival;
 use super::dscp::mark;
@@ -19,8 +19,25 @@ use crate::config::Dscp;
 const WRITE_QUEUE: usize = 256;
 /// Bytes read at a time.
 const CHUNK_BYTES: usize = 16 << 10;
+/// A stream on which nothing was heard for so long is asked after by the kernel: of a peer that is gone nothing is left.
+const KEEP_ALIVE: Duration = Duration::from_secs(120);
 /// How long a peer may take to accept a stream of ours.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long peers are waited for that do not do their part: else they would hold their sockets for ever.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    /// Until a message is taken in.
+    write: Duration,
+    /// Until the other end of a stream is closed, too.
+    linger: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { write: Duration::from_secs(30), linger: Duration::from_secs(2) }
+    }
+}
 
 /// What happened on a stream.
 #[derive(Debug)]
@@ -32,6 +49,8 @@ pub(super) enum StreamEvent {
         local: SocketAddr,
         remote: SocketAddr,
         certificate: Option<PeerCertificate>,
+        /// They connected, not we.
+        accepted: bool,
     },
     /// Bytes arrived.
     Bytes(ConnectionId, Vec<u8>),
@@ -48,6 +67,7 @@ pub(super) struct Streams {
     events: mpsc::Sender<Arrival>,
     tls: Option<Tls>,
     dscp: Dscp,
+    patience: Patience,
     /// Every queue has a copy: the other end hears when the last is gone.
     unwritten: mpsc::Sender<()>,
     all_written: mpsc::Receiver<()>,
@@ -56,6 +76,7 @@ pub(super) struct Streams {
 /// What waits to be written to a stream.
 struct Queue {
     messages: mpsc::Receiver<Vec<u8>>,
+    patience: Patience,
     _unwritten: mpsc::Sender<()>,
 }
 
@@ -63,7 +84,8 @@ impl Streams {
     /// No streams yet; what happens on them goes to `events`.
     pub(super) fn new(events: mpsc::Sender<Arrival>, tls: Option<Tls>, dscp: Dscp) -> Self {
         let (unwritten, all_written) = mpsc::channel(1);
-        Self { writers: HashMap::new(), to: HashMap::new(), next: 0, events, tls, dscp, unwritten, all_written }
+        let (writers, to, patience) = Default::default();
+        Self { writers, to, next: 0, events, tls, dscp, patience, unwritten, all_written }
     }
 
     /// TLS, where it is spoken.
@@ -77,7 +99,7 @@ impl Streams {
         let id = self.name();
         let queue = self.register(id);
         run_plain(id, stream, queue, self.events.clone());
-        Some(StreamEvent::Opened { id, transport: Transport::Tcp, local, remote, certificate: None })
+        Some(StreamEvent::Opened { id, transport: Transport::Tcp, local, remote, certificate: None, accepted: true })
     }
 
     /// A peer connected over TLS.
@@ -85,7 +107,7 @@ impl Streams {
         let tls = self.tls.clone()?;
         let id = self.name();
         let queue = self.register(id);
-        let event = opened(id, &secured);
+        let event = opened(id, &secured, true);
         run_secured(&tls, id, secured, queue, self.events.clone());
         Some(event)
     }
@@ -147,7 +169,7 @@ impl Streams {
     fn register(&mut self, id: ConnectionId) -> Queue {
         let (writer, messages) = mpsc::channel(WRITE_QUEUE);
         self.writers.insert(id, writer);
-        Queue { messages, _unwritten: self.unwritten.clone() }
+        Queue { messages, patience: self.patience, _unwritten: self.unwritten.clone() }
     }
 
     /// The server stops: every stream is closed once what is queued for it is written, or `patience` is over.
@@ -204,7 +226,8 @@ async fn connect_plain(id: ConnectionId, (local, remote, dscp): Ends, queue: Que
         return;
     };
     let local = stream.local_addr().unwrap_or(local);
-    let opened = StreamEvent::Opened { id, transport: Transport::Tcp, local, remote, certificate: None };
+    let transport = Transport::Tcp;
+    let opened = StreamEvent::Opened { id, transport, local, remote, certificate: None, accepted: false };
     let _ = events.send(Arrival::Stream(opened)).await;
     run_plain(id, stream, queue, events);
 }
@@ -220,35 +243,61 @@ async fn connect_secured(
         let _ = events.send(Arrival::Stream(StreamEvent::Closed(id))).await;
         return;
     };
-    let _ = events.send(Arrival::Stream(opened(id, &secured))).await;
+    let _ = events.send(Arrival::Stream(opened(id, &secured, false))).await;
     run_secured(&tls, id, secured, queue, events);
 }
 
-fn opened(id: ConnectionId, secured: &Secured) -> StreamEvent {
+fn opened(id: ConnectionId, secured: &Secured, accepted: bool) -> StreamEvent {
     let Secured { local, remote, certificate, .. } = secured;
     let certificate = certificate.clone();
-    StreamEvent::Opened { id, transport: Transport::Tls, local: *local, remote: *remote, certificate }
+    StreamEvent::Opened { id, transport: Transport::Tls, local: *local, remote: *remote, certificate, accepted }
 }
 
 fn run_plain(id: ConnectionId, stream: TcpStream, queue: Queue, events: mpsc::Sender<Arrival>) {
     let _ = stream.set_nodelay(true);
+    keep_alive(&stream);
     let (reader, writer) = stream.into_split();
-    tokio::spawn(write(writer, queue));
-    tokio::spawn(read(id, reader, events));
+    let (closing, closed) = oneshot::channel();
+    let linger = queue.patience.linger;
+    tokio::spawn(write(writer, queue, closing));
+    tokio::spawn(read(id, reader, events, closed, linger));
+}
+
+fn keep_alive(stream: &TcpStream) {
+    let keep_alive = socket2::TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 8);
+    let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&keep_alive);
 }
 
 /// Its tasks run where its handshake did: what encrypts is not on the signalling thread.
 fn run_secured(tls: &Tls, id: ConnectionId, secured: Secured, queue: Queue, events: mpsc::Sender<Arrival>) {
     let _ = secured.stream.get_ref().0.set_nodelay(true);
+    keep_alive(secured.stream.get_ref().0);
     let (reader, writer) = tokio::io::split(secured.stream);
-    tls.runtime().spawn(write(writer, queue));
-    tls.runtime().spawn(read(id, reader, events));
+    let (closing, closed) = oneshot::channel();
+    let linger = queue.patience.linger;
+    tls.runtime().spawn(write(writer, queue, closing));
+    tls.runtime().spawn(read(id, reader, events, closed, linger));
 }
 
-async fn read(id: ConnectionId, mut stream: impl AsyncRead + Unpin, events: mpsc::Sender<Arrival>) {
+/// Reads until the peer closes its end, or has not done so some time after we closed ours.
+async fn read(
+    id: ConnectionId,
+    mut stream: impl AsyncRead + Unpin,
+    events: mpsc::Sender<Arrival>,
+    closed: oneshot::Receiver<()>,
+    linger: Duration,
+) {
+    let mut over = std::pin::pin!(async {
+        let _ = closed.await;
+        tokio::time::sleep(linger).await;
+    });
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
-        match stream.read(&mut chunk).await {
+        let read = tokio::select! {
+            read = stream.read(&mut chunk) => read,
+            () = &mut over => break,
+        };
+        match read {
             Ok(0) => break,
             Err(error) => {
                 tracing::debug!(stream = id.0, %error, "a stream broke");
@@ -264,14 +313,20 @@ async fn read(id: ConnectionId, mut stream: impl AsyncRead + Unpin, events: mpsc
     let _ = events.send(Arrival::Stream(StreamEvent::Closed(id))).await;
 }
 
-async fn write(mut stream: impl AsyncWrite + Unpin, mut queue: Queue) {
+/// Writes what is queued until the stream is closed; `closing` is dropped then, and the reader hears of it.
+async fn write(mut stream: impl AsyncWrite + Unpin, mut queue: Queue, closing: oneshot::Sender<()>) {
     while let Some(bytes) = queue.messages.recv().await {
-        // TLS holds back what it has encrypted until it is flushed.
-        if stream.write_all(&bytes).await.is_err() || stream.flush().await.is_err() {
+        let written = async {
+            stream.write_all(&bytes).await?;
+            // TLS holds back what it has encrypted until it is flushed.
+            stream.flush().await
+        };
+        if !tokio::time::timeout(queue.patience.write, written).await.is_ok_and(|written| written.is_ok()) {
             return;
         }
     }
-    let _ = stream.shutdown().await;
+    let _ = tokio::time::timeout(queue.patience.write, stream.shutdown()).await;
+    drop(closing);
 }
 
 #[cfg(test)]
@@ -285,5 +340,45 @@ mod tests {
         listener.set_nonblocking(false).unwrap();
         let (accepted, _) = listener.accept().unwrap();
         assert_eq!(socket2::SockRef::from(&accepted).tos_v4().unwrap(), 0x60);
+    }
+
+    fn impatient(events: mpsc::Sender<Arrival>) -> Streams {
+        let shortest = Duration::from_millis(1);
+        let patience = Patience { write: shortest, linger: shortest };
+        Streams { patience, ..Streams::new(events, None, Dscp::default()) }
+    }
+
+    /// A stream that a client opened and neither reads from nor closes.
+    async fn opened_by_a_client(streams: &mut Streams) -> (TcpStream, ConnectionId) {
+        let listener = listen(([127, 0, 0, 1], 0).into(), "test", Dscp::default()).unwrap();
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        let Some(StreamEvent::Opened { id, accepted: true, .. }) = streams.accept(accepted) else {
+            panic!("no stream")
+        };
+        (client, id)
+    }
+
+    #[tokio::test]
+    async fn what_we_close_is_gone_though_its_peer_holds_on() {
+        let (events, mut arrivals) = mpsc::channel(8);
+        let mut streams = impatient(events);
+        let (_client, id) = opened_by_a_client(&mut streams).await;
+        streams.close(id);
+        let closed = arrivals.recv().await;
+        assert!(matches!(closed, Some(Arrival::Stream(StreamEvent::Closed(gone))) if gone == id), "{closed:?}");
+    }
+
+    #[tokio::test]
+    async fn who_does_not_read_is_left() {
+        let (events, mut arrivals) = mpsc::channel(8);
+        let mut streams = impatient(events);
+        let (_client, id) = opened_by_a_client(&mut streams).await;
+        for _ in 0..WRITE_QUEUE {
+            streams.send(id, vec![b'x'; 60_000]);
+        }
+        let closed = arrivals.recv().await;
+        assert!(matches!(closed, Some(Arrival::Stream(StreamEvent::Closed(gone))) if gone == id), "{closed:?}");
     }
 }

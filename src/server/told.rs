@@ -38,6 +38,7 @@ pub(super) fn tell(tell: &Tell) {
             let why = match reason {
                 Reason::Stranger => "no peer of ours (server.allowed_peers, peers)",
                 Reason::Scanner => "a scanner (server.scanners)",
+                Reason::Streams => "more streams without a call than strangers may hold open",
                 Reason::TooMany => "more requests than it may make (server.rate_limit)",
             };
             tracing::warn!(%remote, untold, "kept out: {why}");

@@ -28,8 +28,13 @@ pub(super) fn inspect(message: &Message, deviations: &mut Deviations) {
             return;
         }
     };
-    if is_multipart(content_type) {
-        delimiters(content_type, &message.body, deviations);
+    if message.is_multipart() {
+        let is_named = is_multipart(content_type);
+        if !is_named && !content_type.is_empty() {
+            let told = format_args!("a body of several parts is called {}", quote(content_type));
+            deviations.add(&codes::BODY_TYPE, told);
+        }
+        delimiters(if is_named { content_type } else { "multipart/mixed" }, &message.body, is_named, deviations);
     }
     for part in found.iter().filter(|part| !part.content_type.is_empty() || is_metadata(part)) {
         judge(part, deviations);
@@ -58,7 +63,7 @@ fn several(message: &Message, found: &[Part], deviations: &mut Deviations) {
 }
 
 fn is_sdp(part: &Part) -> bool {
-    part.is("application/sdp")
+    part.is_sdp()
 }
 
 /// What the INVITE that begins a session should bring, readable.
@@ -72,8 +77,11 @@ fn missing(found: &[Part], deviations: &mut Deviations) {
     }
 }
 
-fn delimiters(content_type: &str, body: &[u8], deviations: &mut Deviations) {
-    let Ok(found) = survey(content_type, body) else { return };
+fn delimiters(content_type: &str, body: &[u8], is_named: bool, deviations: &mut Deviations) {
+    let Ok(found) = survey(content_type, body) else {
+        deviations.add(&codes::BODY_TYPE, format_args!("{} has no parts", quote(content_type)));
+        return;
+    };
     if found.preamble > 0 {
         deviations.add(&codes::PREAMBLE, format_args!("{} octets before the first delimiter", found.preamble));
     }
@@ -82,7 +90,11 @@ fn delimiters(content_type: &str, body: &[u8], deviations: &mut Deviations) {
             let told = format_args!("the body has another spelling than {}", quote(content_type));
             deviations.add(&codes::BOUNDARY_SPELLING, told);
         }
-        None => {}
+        Some(BoundaryFlaw::Unnamed | BoundaryFlaw::Other) if is_named => {
+            let told = format_args!("the body's boundary is not in {}", quote(content_type));
+            deviations.add(&codes::BOUNDARY_GUESSED, told);
+        }
+        Some(BoundaryFlaw::Unnamed | BoundaryFlaw::Other) | None => {}
     }
     if found.is_padded {
         deviations.add(&codes::DELIMITER_PADDING, format_args!("blanks behind a delimiter"));
@@ -124,6 +136,11 @@ fn judge(part: &Part, deviations: &mut Deviations) {
         if !named.eq_ignore_ascii_case("recording-session") {
             deviations
                 .add(&codes::METADATA_DISPOSITION, format_args!("the metadata's disposition is '{}'", quote(named)));
+        }
+    } else if is_sdp(part) {
+        if !part.is("application/sdp") && !part.content_type.is_empty() {
+            let told = format_args!("a session description is called {}", quote(&part.content_type));
+            deviations.add(&codes::BODY_TYPE, told);
         }
     } else if !is_understood(&part.content_type) {
         let lower = disposition.to_ascii_lowercase();

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::lines;
 use crate::deviation::{Deviations, codes, quote};
 use crate::sdp::crypto::Crypto;
 use crate::sdp::dtls::{Theirs, is_dtls};
@@ -12,7 +13,7 @@ use crate::sip::Transport;
 const DYNAMIC: core::ops::RangeInclusive<u8> = 96..=127;
 
 pub(super) fn inspect(sdp: &[u8], transport: Transport, deviations: &mut Deviations) {
-    lines(sdp, deviations);
+    lines::inspect(sdp, deviations);
     let offer = match Description::parse(sdp) {
         Ok(offer) => offer,
         Err(error) => {
@@ -25,7 +26,7 @@ pub(super) fn inspect(sdp: &[u8], transport: Transport, deviations: &mut Deviati
     } else if offer.media.iter().all(|media| media.port == 0) {
         deviations.add(&codes::SDP_CLOSED, format_args!("the port of each m-line is 0"));
     }
-    if offer.media.iter().any(|media| media.host.is_none() && media.port != 0) {
+    if offer.media.iter().any(|media| media.host.is_none() && media.port != 0 && !media.unreadable) {
         deviations.add(&codes::SDP_NO_CONNECTION, format_args!("an m-line has no c= line, and the session none"));
     }
     if transport != Transport::Tls && offer.media.iter().any(|media| is_dtls(&media.proto)) {
@@ -48,7 +49,10 @@ pub(super) fn not_recorded(sdp: &[u8], policy: &AnswerPolicy, deviations: &mut D
         Ok(decision) => {
             for decided in &decision.media {
                 if let Some(reason) = &decided.reason_if_not
-                    && offer.media.get(usize::from(decided.m_line)).is_some_and(|media| media.port != 0)
+                    && offer
+                        .media
+                        .get(usize::from(decided.m_line))
+                        .is_some_and(|media| media.port != 0 || media.unreadable)
                 {
                     let told = format_args!("m-line {} ({}): {reason}", decided.m_line + 1, quote(&decided.kind));
                     deviations.add(&codes::MEDIA_NOT_RECORDED, told);
@@ -56,24 +60,6 @@ pub(super) fn not_recorded(sdp: &[u8], policy: &AnswerPolicy, deviations: &mut D
             }
         }
         Err(refusal) => deviations.add(&codes::NO_USABLE_CODEC, format_args!("{}", refusal.reason)),
-    }
-}
-
-/// What only the text tells.
-fn lines(sdp: &[u8], deviations: &mut Deviations) {
-    let ends = sdp.split_inclusive(|byte| *byte == b'\n');
-    if ends.clone().any(|line| !line.ends_with(b"\r\n")) {
-        deviations.add(&codes::SDP_LINE_ENDS, format_args!("lines of the SDP do not end with CRLF"));
-    }
-    if sdp.contains(&0) {
-        deviations.add(&codes::NUL_BYTES, format_args!("a NUL byte stands in the SDP"));
-    }
-    let has = |start: &[u8]| ends.clone().any(|line| line.starts_with(start));
-    if !has(b"o=") {
-        deviations.add(&codes::SDP_NO_ORIGIN, format_args!("there is no o= line"));
-    }
-    if !has(b"t=") {
-        deviations.add(&codes::SDP_NO_TIMING, format_args!("there is no t= line"));
     }
 }
 
@@ -93,6 +79,7 @@ fn keys(number: usize, media: &Media, deviations: &mut Deviations) {
 }
 
 fn line(number: usize, media: &Media, deviations: &mut Deviations) {
+    lines::media(number, media, deviations);
     if media.label.is_none() {
         deviations.add(&codes::LABEL_MISSING, format_args!("m-line {number} has no label"));
     }

@@ -76,7 +76,10 @@ impl Dry {
         if transport == Transport::Udp {
             self.input(Input::Datagram { local, remote, bytes }, &mut heard);
         } else {
-            self.input(Input::ConnectionOpened { id: STREAM, transport, local, remote, certificate: None }, &mut heard);
+            self.input(
+                Input::ConnectionOpened { id: STREAM, transport, local, remote, certificate: None, accepted: false },
+                &mut heard,
+            );
             self.input(Input::Bytes { connection: STREAM, bytes }, &mut heard);
         }
         heard

@@ -26,6 +26,13 @@ pub(super) fn inspect(message: &Message, bytes: &[u8], transport: Transport, dev
         let branch = via.branch().unwrap_or_default();
         deviations.add(&codes::NO_BRANCH, format_args!("the topmost Via's branch is '{}'", quote(branch)));
     }
+    numbers(message, deviations);
+    let is_secure = |uri: &str| uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
+    let uses_sips = message.uri().is_some_and(is_secure)
+        || message.contacts().iter().any(|contact| contact.uri.scheme.eq_ignore_ascii_case("sips"));
+    if uses_sips && transport != Transport::Tls {
+        deviations.add(&codes::SIPS_IN_CLEAR, format_args!("a sips URI came over {transport}"));
+    }
     if *method == Method::Bye && message.to_tag().is_none() {
         deviations.add(&codes::BYE_WITHOUT_TO_TAG, format_args!("the BYE's To has no tag"));
     }
@@ -37,11 +44,28 @@ pub(super) fn inspect(message: &Message, bytes: &[u8], transport: Transport, dev
     }
 }
 
+/// Header fields that are numbers; what stands behind a semicolon is not.
+fn numbers(message: &Message, deviations: &mut Deviations) {
+    for (name, most) in [
+        ("Max-Forwards", 255),
+        ("Session-Expires", u64::from(u32::MAX)),
+        ("Min-SE", u64::from(u32::MAX)),
+        ("RSeq", u64::from(u32::MAX)),
+    ] {
+        let Some(value) = message.header(name) else { continue };
+        let number = value.split(';').next().unwrap_or_default().trim();
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_number || number.parse().is_ok_and(|n: u64| n > most) || number.len() > 20 {
+            deviations.add(&codes::BAD_NUMBER, format_args!("{name}: {}", quote(value)));
+        }
+    }
+}
+
 /// What only the bytes tell.
 fn framing(message: &Message, bytes: &[u8], transport: Transport, deviations: &mut Deviations) {
     let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
     let mut head_len = 0;
-    let (mut is_bare, mut has_length) = (false, false);
+    let (mut is_bare, mut announced) = (false, None);
     let mut has_nul = false;
     // Line ends before a message are none of it (RFC 3261 7.5).
     let mut has_begun = false;
@@ -60,7 +84,10 @@ fn framing(message: &Message, bytes: &[u8], transport: Transport, deviations: &m
         has_begun |= !text.is_empty();
         is_bare |= has_begun && line.ends_with(b"\n") && !line.ends_with(b"\r\n");
         let name = text.split(|byte| *byte == b':').next().unwrap_or_default().trim_ascii();
-        has_length |= name.eq_ignore_ascii_case(b"Content-Length") || name.eq_ignore_ascii_case(b"l");
+        if name.eq_ignore_ascii_case(b"Content-Length") || name.eq_ignore_ascii_case(b"l") {
+            let value = text.splitn(2, |byte| *byte == b':').nth(1).unwrap_or_default();
+            announced = Some(core::str::from_utf8(value).ok().and_then(|value| value.trim().parse::<usize>().ok()));
+        }
     }
     if has_nul {
         deviations.add(&codes::NUL_BYTES, format_args!("a NUL byte stands in the head"));
@@ -68,11 +95,15 @@ fn framing(message: &Message, bytes: &[u8], transport: Transport, deviations: &m
     if is_bare {
         deviations.add(&codes::BARE_LINE_FEEDS, format_args!("lines of the head end with LF alone"));
     }
-    if !has_length {
+    if announced.is_none() {
         deviations.add(&codes::NO_CONTENT_LENGTH, format_args!("there is no Content-Length"));
     }
     let surplus = bytes.len().saturating_sub(head_len).saturating_sub(message.body.len());
-    if has_length && surplus > 0 {
+    if let Some(announced) = announced.flatten().filter(|announced| *announced > message.body.len()) {
+        let there = message.body.len();
+        deviations.add(&codes::SHORT_BODY, format_args!("Content-Length is {announced}, the body {there} octets"));
+    }
+    if announced.is_some() && surplus > 0 {
         let announced = message.body.len();
         let told = format_args!("Content-Length is {announced}, and {surplus} octets more are there");
         deviations.add(&codes::SURPLUS_AFTER_BODY, told);

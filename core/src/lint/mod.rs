@@ -13,6 +13,7 @@ mod contradiction;
 mod description;
 mod dry;
 mod head;
+mod lines;
 mod report;
 
 pub use contradiction::contradictions;

@@ -83,6 +83,8 @@ const CASES: &[Case] = &[
     ("refused", &[("Require: siprec", "Require: siprec, foo")], 420),
     ("refused", &[("CSeq: 5 INVITE", "CSeq: 5 BYE")], 400),
     ("unreadable", &[("SIP/2.0\r\nVia", "SIP/7.0\r\nVia")], 505),
+    ("sips-in-clear", &[("INVITE sip:", "INVITE sips:")], 200),
+    ("sips-in-clear", &[("Contact: <sip:", "Contact: <sips:")], 200),
     ("several-contacts", &[("Contact: <sip:src", "Contact: <sip:other@192.0.2.9>\r\nContact: <sip:src")], 200),
     ("src-tag-false", &[(";+sip.src", ";+sip.src=\"False\"")], 200),
     ("header-without-colon", &[("To: <sip:srs", "no header field\r\nTo: <sip:srs")], 200),
@@ -95,7 +97,20 @@ const CASES: &[Case] = &[
         &[("Content-Type: multipart/mixed;boundary=b\r\n", ""), ("--b\r\nContent-Type: application/sdp\r\n\r\n", "")],
         200,
     ),
-    ("no-boundary", &[(";boundary=b", "")], 400),
+    ("no-boundary", &[(";boundary=b", ""), ("--b\r\n", "+b\r\n"), ("--b--", "+")], 400),
+    ("boundary-guessed", &[(";boundary=b", "")], 200),
+    ("boundary-guessed", &[(";boundary=b", ";boundary=c")], 200),
+    ("body-type", &[("multipart/mixed;boundary=b", "text/plain")], 200),
+    ("body-type", &[("Content-Type: application/sdp", "Content-Type: text/plain")], 200),
+    ("bad-number", &[("Max-Forwards: 70", "Max-Forwards: many")], 200),
+    ("bad-number", &[("Max-Forwards: 70", "Max-Forwards: 70\r\nSession-Expires: abc\r\nSupported: timer")], 200),
+    (
+        "bad-number",
+        &[("Max-Forwards: 70", "Max-Forwards: 70\r\nSession-Expires: -90;refresher\r\nRequire: timer")],
+        200,
+    ),
+    ("bad-number", &[("Max-Forwards: 70", "Max-Forwards: 70\r\nMin-SE: \r\nSupported: timer")], 200),
+    ("bad-number", &[("Max-Forwards: 70", "Max-Forwards: 70\r\nRSeq: 99999999999999999999999")], 200),
     ("boundary-spelling", &[(";boundary=b", ";boundary='b'")], 200),
     ("boundary-spelling", &[(";boundary=b", ";boundary=B")], 200),
     ("content-encoding", &[("Content-Type: multipart", "Content-Encoding: gzip\r\nContent-Type: multipart")], 415),
@@ -108,7 +123,7 @@ const CASES: &[Case] = &[
     ),
     ("metadata-twice", &[("--b--", "--b\r\nContent-Type: application/rs-metadata\r\n\r\n<recording/>\r\n--b--")], 200),
     ("sdp-twice", &[("--b--", "--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--b--")], 200),
-    ("no-delimiter", &[(";boundary=b", ";boundary=c")], 400),
+    ("no-delimiter", &[("--b\r\n", "+b\r\n"), ("--b--", "+")], 400),
     ("no-closing-delimiter", &[("--b--\r\n", "")], 200),
     ("delimiter-padding", &[("--b\r\nContent-Type: application/sdp", "--b \r\nContent-Type: application/sdp")], 200),
     ("preamble", &[("--b\r\nContent-Type: application/sdp", "\r\n--b\r\nContent-Type: application/sdp")], 200),
@@ -133,10 +148,29 @@ const CASES: &[Case] = &[
         415,
     ),
     ("metadata-disposition", &[("Content-Disposition: recording-session\r\n", "")], 200),
-    ("no-metadata", &[("application/rs-metadata+xml\r\nContent-Disposition: recording-session", "text/plain")], 200),
-    ("no-offer", &[("Content-Type: application/sdp", "Content-Type: text/plain")], 200),
+    (
+        "no-metadata",
+        &[
+            ("application/rs-metadata+xml\r\nContent-Disposition: recording-session", "text/plain"),
+            ("<recording ", "<recordings "),
+        ],
+        200,
+    ),
+    ("no-offer", &[("Content-Type: application/sdp\r\n\r\nv=0", "Content-Type: text/plain\r\n\r\nx=0")], 200),
     // The SDP.
-    ("sdp-unreadable", &[("v=0\r\n", "x=0\r\n")], 488),
+    (
+        "sdp-unreadable",
+        &[("v=0\r\n", "x=0\r\n"), ("m=audio 4000", "x=audio 4000"), ("m=audio 4002", "x=audio 4002")],
+        488,
+    ),
+    ("sdp-no-version", &[("v=0\r\n", "")], 200),
+    ("sdp-no-name", &[("s=-\r\n", "")], 200),
+    ("sdp-line", &[("t=0 0\r\n", "t=now\r\n")], 200),
+    ("sdp-blanks", &[("m=audio 4000", "m= audio\t4000")], 200),
+    ("sdp-attribute", &[("a=label:2", "a=candidate:1\r\na=label:2")], 200),
+    ("sdp-media-line", &[("m=audio 4002", "m=audio four")], 200),
+    ("media-not-recorded", &[("m=audio 4002", "m=audio four")], 200),
+    ("label-repeated", &[("a=label:2", "a=label:2\r\na=label:3")], 200),
     ("sdp-line-ends", &[("t=0 0\r\n", "t=0 0\n")], 200),
     ("sdp-no-origin", &[("o=- 1 1 IN IP4 192.0.2.9\r\n", "")], 200),
     ("sdp-no-connection", &[("c=IN IP4 192.0.2.9\r\n", "")], 200),
@@ -286,6 +320,11 @@ fn a_datagram_has_rules_of_its_own() {
     assert_eq!(tcp.answer.map(|answer| answer.status), Some(400));
     let surplus = over(Transport::Udp, &[("--b--\r\n", ""), ("LENGTH", "1000")]);
     assert!(codes(&surplus).contains(&"surplus-after-body"), "{:?}", codes(&surplus));
+    let whole = message(&[]);
+    let cut = whole.strip_suffix("--\r\n").unwrap();
+    let few = lint(cut.as_bytes(), Transport::Udp, "192.0.2.9:5060".parse().unwrap(), &policy());
+    assert!(codes(&few).contains(&"short-body"), "{:?}", codes(&few));
+    assert_eq!(few.answer.map(|answer| answer.status), Some(200));
     let short = over(Transport::Udp, &[("LENGTH", "9000")]);
     assert_eq!(
         (codes(&short), short.answer.as_ref().map(|answer| answer.status)),
@@ -299,6 +338,7 @@ fn the_worst_comes_first_and_a_refusal_is_explained_once() {
         ("Require: siprec\r\n", ""),
         (";+sip.src", ""),
         ("application/rs-metadata+xml\r\nContent-Disposition: recording-session", "text/plain"),
+        ("<recording ", "<recordings "),
     ]);
     assert_eq!(report.answer.as_ref().map(|answer| answer.status), Some(403));
     assert_eq!(codes(&report)[0], "not-siprec");

@@ -22,7 +22,7 @@ pub enum Mark {
     SimilarType,
     /// XML, or no type that says anything, with the disposition `recording-session`.
     Disposition,
-    /// XML whose root is a recording.
+    /// XML whose root is a recording, whatever its type.
     Root,
 }
 
@@ -40,6 +40,9 @@ impl Mark {
 
 /// The mark by which `part` is metadata; none if it is something else.
 pub fn mark(part: &Part) -> Option<Mark> {
+    if part.is_sdp() {
+        return None;
+    }
     let bare = part.content_type.split(';').next().unwrap_or_default().trim();
     let begins = bare.get(..TYPE.len()).is_some_and(|start| start.eq_ignore_ascii_case(TYPE));
     if begins && !bare.eq_ignore_ascii_case(REQUEST) {
@@ -53,8 +56,7 @@ pub fn mark(part: &Part) -> Option<Mark> {
     if named.eq_ignore_ascii_case(DISPOSITION) && (is_xml || matches!(lower.as_str(), "" | "text/plain")) {
         return Some(Mark::Disposition);
     }
-    let may_be = matches!(lower.as_str(), "" | "application/xml" | "text/xml") && part.coding.is_none();
-    (may_be && begins_a_recording(part)).then_some(Mark::Root)
+    (part.coding.is_none() && begins_a_recording(part)).then_some(Mark::Root)
 }
 
 /// Whether `part` is metadata.
@@ -107,14 +109,18 @@ mod tests {
             ("application/vnd.x+xml;y=z", session, "", Some(Mark::Disposition)),
             ("text/plain", session, "", Some(Mark::Disposition)),
             ("", session, "", Some(Mark::Disposition)),
-            ("image/png", session, root, None),
+            ("image/png", session, root, Some(Mark::Root)),
+            ("image/png", session, "x", None),
+            ("application/rs-metadata", session, "\r\nv=0\r\n", None),
+            ("application/sdp", session, "<recording/>", Some(Mark::Root)),
             ("application/sdp", session, "", None),
             ("text/xml;charset=utf-8", None, root, Some(Mark::Root)),
             ("application/XML", Some("session"), root, Some(Mark::Root)),
             ("", None, "<recording/>", Some(Mark::Root)),
             ("text/xml", None, "<recording_metadata>", Some(Mark::Root)),
-            ("application/vnd.x+xml", None, root, None),
-            ("text/plain", None, root, None),
+            ("application/vnd.x+xml", None, root, Some(Mark::Root)),
+            ("text/plain", None, root, Some(Mark::Root)),
+            ("text/plain", None, "<recordings/>", None),
             ("text/xml", None, "<recordings/>", None),
             ("text/xml", None, "<a><recording/></a>", None),
             ("text/xml", None, "<!DOCTYPE recording><recording/>", None),

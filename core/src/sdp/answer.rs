@@ -144,6 +144,8 @@ pub enum PauseKind {
 pub enum NotRecorded {
     /// It was offered with port 0.
     ZeroPort,
+    /// Its m= line cannot be read.
+    Unreadable,
     /// We do not record such media.
     Media(String),
     /// A transport that is not spoken here.
@@ -164,6 +166,7 @@ impl fmt::Display for NotRecorded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ZeroPort => f.write_str("offered with port 0"),
+            Self::Unreadable => f.write_str("its m= line cannot be read"),
             Self::Media(kind) => write!(f, "{kind} is not recorded"),
             Self::Proto(proto) => write!(f, "the transport {proto} is not supported"),
             Self::Secure(proto) => write!(f, "no a=crypto line that can be taken for {proto}"),
@@ -216,6 +219,9 @@ fn decide_media(m_line: u16, media: &Media, policy: &AnswerPolicy) -> Decided {
 }
 
 fn accept(media: &Media, policy: &AnswerPolicy) -> Result<Accepted, NotRecorded> {
+    if media.unreadable {
+        return Err(NotRecorded::Unreadable);
+    }
     if media.port == 0 {
         return Err(NotRecorded::ZeroPort);
     }
@@ -264,8 +270,9 @@ fn agreed(media: &Media, policy: &AnswerPolicy) -> Result<Crypto, NotRecorded> {
     })
 }
 
-/// The formats we take, best first, then what goes beside them. Empty if there is no codec among them. The policy's
-/// codecs are of audio: of pictures and text, all that is offered is kept as it comes.
+/// The formats we take, best first, then what goes beside them; where we prefer none of them, in the offer's order (RFC
+/// 3264 6.1). Empty if there is no codec among them. The policy's codecs are of audio: of pictures and text, all that is
+/// offered is kept as it comes.
 fn choose(media: &Media, policy: &AnswerPolicy) -> Vec<Format> {
     let offered = media.formats.as_slice();
     if media.kind != "audio" {
@@ -279,6 +286,10 @@ fn choose(media: &Media, policy: &AnswerPolicy) -> Vec<Format> {
         .collect();
     if codecs.is_empty() {
         return Vec::new();
+    }
+    if !codecs.iter().any(|f| rank(f).is_some()) {
+        let is_taken = |f: &&Format| is_supplementary(&f.encoding) || is_known_audio(&f.encoding);
+        return offered.iter().filter(is_taken).cloned().collect();
     }
     codecs.sort_by_key(|f| rank(f).unwrap_or(usize::MAX));
     let beside = offered.iter().filter(|f| is_supplementary(&f.encoding));
@@ -347,6 +358,12 @@ mod tests {
         let media = "m=audio 4000 RTP/AVP 101 18 111 13 0 8 98\r\na=rtpmap:101 telephone-event/8000\r\n\
             a=rtpmap:111 opus/48000/2\r\na=rtpmap:98 x-new/8000\r\n";
         assert_eq!(payload_types(&one(media)), [8, 0, 18, 111, 101, 13]);
+        let whatever = AnswerPolicy { codecs: Vec::new(), ..AnswerPolicy::default() };
+        let decision = decide(&offer(media), &whatever).unwrap();
+        assert_eq!(payload_types(&decision.media[0]), [101, 18, 111, 13, 0, 8], "the offer's, where we have none");
+        let both = AnswerPolicy { codecs: ["G.711".into()].to_vec(), ..AnswerPolicy::default() };
+        let decision = decide(&offer(media), &both).unwrap();
+        assert_eq!(payload_types(&decision.media[0]), [0, 8, 18, 111, 101, 13], "both laws are one preference");
         let strict = AnswerPolicy { codecs_strict: true, codecs: ["opus".into()].to_vec(), ..AnswerPolicy::default() };
         let decision = decide(&offer(media), &strict).unwrap();
         assert_eq!(payload_types(&decision.media[0]), [111, 101, 13]);

@@ -11,6 +11,7 @@ pub mod dtls;
 mod encode;
 mod feedback;
 pub mod fingerprint;
+pub(crate) mod lines;
 mod parse;
 mod payload;
 
@@ -148,6 +149,9 @@ pub struct Media {
     pub kind: String,
     /// The port; 0 closes the stream.
     pub port: u16,
+    /// Media, port, proto or formats of its m= line are missing or cannot be read: it has its place, and is not received.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub unreadable: bool,
     /// `RTP/AVP`, as written.
     pub proto: String,
     /// The formats, as written.

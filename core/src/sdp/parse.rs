@@ -1,5 +1,5 @@
-//! Reading SDP. Tolerant: bare LF, missing `c=`, `t=` or final line end, unknown lines and attributes, junk after
-//! an empty line; strict only where nothing useful is left.
+//! Reading SDP. Tolerant: any line ends, missing `v=`, `c=`, `t=` or final line end, unknown lines and attributes, junk
+//! after an empty line. A line that cannot be read costs itself only; strict only where nothing useful is left.
 
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
@@ -8,6 +8,7 @@ use core::fmt;
 use core::net::IpAddr;
 
 use super::crypto::CryptoLine;
+use super::lines::{of_description, origin_address, text};
 use super::payload::{canonical_encoding, static_format};
 use super::{Description, Direction, DtlsAttributes, Format, Host, Media, Origin};
 use crate::text::split_once;
@@ -28,10 +29,8 @@ type Attribute = (Cow<'static, str>, Option<String>);
 /// Why a body is no session description.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SdpError {
-    /// No `v=0` line first, or no line at all.
+    /// Neither a `v=` line nor an m-line.
     NotSdp,
-    /// An m-line that cannot be read: media, port, proto and a format are needed (RFC 8866 5.14).
-    BadMediaLine(String),
     /// More than [`MAX_MEDIA`] m-lines.
     TooManyMedia,
 }
@@ -39,8 +38,7 @@ pub enum SdpError {
 impl fmt::Display for SdpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotSdp => f.write_str("the body does not begin with v=0"),
-            Self::BadMediaLine(line) => write!(f, "the line m={line} cannot be read"),
+            Self::NotSdp => f.write_str("the body has neither v= nor m= lines"),
             Self::TooManyMedia => write!(f, "more than {MAX_MEDIA} m-lines"),
         }
     }
@@ -49,33 +47,20 @@ impl fmt::Display for SdpError {
 impl core::error::Error for SdpError {}
 
 impl Description {
-    /// Reads a description (RFC 8866 5). Blank lines before `v=` are skipped, an empty line after it ends it.
+    /// Reads a description (RFC 8866 5). An empty line ends it, unless its lines go on behind that.
     ///
     /// # Errors
-    /// [`SdpError`]: what answers to it is 400 for the INVITE, or the loss of this body.
+    /// [`SdpError`]: what answers to it is 488 for the INVITE, or the loss of this body.
     pub fn parse(bytes: &[u8]) -> Result<Self, SdpError> {
-        let text = core::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
-        let text = text.trim_start_matches('\u{feff}').trim_start();
-        let mut rest = Some(text);
-        let mut lines = core::iter::from_fn(|| {
-            let (line, after) = split_once(rest?, b'\n').map_or((rest?, None), |(line, after)| (line, Some(after)));
-            rest = after;
-            let is_end = |byte: &u8| matches!(byte, b'\r' | b' ' | b'\t' | 0);
-            let end = line.bytes().rposition(|byte| !is_end(&byte)).map_or(0, |last| last + 1);
-            line.get(..end)
-        });
-        match lines.next().and_then(split_line) {
-            Some(('v', _)) => {}
-            Some(_) | None => return Err(SdpError::NotSdp),
-        }
+        let text = text(bytes);
         let mut description = Self::default();
-        for line in lines {
-            if line.is_empty() {
-                break;
-            }
-            if let Some((letter, value)) = split_line(line) {
-                description.line(letter, value)?;
-            }
+        let mut has_version = false;
+        for (letter, value) in of_description(&text).flatten() {
+            has_version |= letter == 'v';
+            description.line(letter, value)?;
+        }
+        if !has_version && description.media.is_empty() {
+            return Err(SdpError::NotSdp);
         }
         description.resolve();
         Ok(description)
@@ -87,8 +72,7 @@ impl Description {
                 if self.media.len() >= MAX_MEDIA {
                     return Err(SdpError::TooManyMedia);
                 }
-                let media = media_line(value).ok_or_else(|| SdpError::BadMediaLine(value.to_string()))?;
-                self.media.push(media);
+                self.media.push(media_line(value));
             }
             ('c', Some(media)) => media.host = host(value).or(media.host.take()),
             ('a', Some(media)) => push_attribute(&mut media.attributes, value),
@@ -96,7 +80,7 @@ impl Description {
             ('c', None) => self.connection = host(value).or(self.connection.take()),
             ('o', None) => self.origin = origin(value),
             ('s', None) => self.session_name = value.trim().to_string(),
-            ('t', None) if self.timing.len() < MAX_MEDIA => self.timing.push(value.trim().to_string()),
+            ('t', None) if self.timing.len() < MAX_MEDIA => self.timing.extend(timing(value)),
             // Bandwidth, keys, e-mail and unknown letters say nothing to a recorder (RFC 8866 5: ignore).
             (_, _) => {}
         }
@@ -114,7 +98,9 @@ impl Description {
             media.rtcp_mux |= rtcp_mux;
             media.resolve_dtls(&self.attributes);
             media.host = media.host.take().or_else(|| self.connection.clone());
-            media.connection = media.host.as_ref().and_then(Host::address);
+            // Where no c= line says it, the description is at least from somewhere.
+            let elsewhere = || origin_address(&self.origin.raw).filter(|_| media.host.is_none());
+            media.connection = media.host.as_ref().and_then(Host::address).or_else(elsewhere);
         }
     }
 }
@@ -177,31 +163,19 @@ impl Media {
     }
 }
 
-/// `x=value`, with blanks around the `=` forgiven.
-fn split_line(line: &str) -> Option<(char, &str)> {
-    if let [letter @ b'a'..=b'z', b'=', ..] = line.as_bytes() {
-        return Some((char::from(*letter), line.get(2..)?));
-    }
-    let (letter, value) = line.split_once('=')?;
-    let mut letters = letter.trim().chars();
-    let first = letters.next()?;
-    letters.next().is_none().then_some((first.to_ascii_lowercase(), value))
-}
-
-/// `audio 49170/2 RTP/AVP 0 8` (RFC 8866 5.14).
-fn media_line(value: &str) -> Option<Media> {
+/// `audio 49170/2 RTP/AVP 0 8` (RFC 8866 5.14). One that is not whole keeps its place, with what there is of it.
+fn media_line(value: &str) -> Media {
     let mut words = value.split_ascii_whitespace();
-    let kind = words.next()?.to_ascii_lowercase();
-    let port = words.next()?.split('/').next()?.parse().ok()?;
-    let proto = words.next()?.to_string();
-    let formats_raw: Vec<String> = words.take(MAX_FORMATS).map(ToString::to_string).collect();
-    if formats_raw.is_empty() {
-        return None;
-    }
-    Some(Media {
-        kind,
-        port,
-        proto,
+    let kind = words.next().map(str::to_ascii_lowercase);
+    let port = words.next().and_then(|port| port.split('/').next()?.parse().ok());
+    let proto = words.next().map(ToString::to_string);
+    let formats = words.flat_map(|word| word.split(',')).filter(|format| !format.is_empty());
+    let formats_raw: Vec<String> = formats.take(MAX_FORMATS).map(ToString::to_string).collect();
+    Media {
+        unreadable: kind.is_none() || port.is_none() || proto.is_none() || formats_raw.is_empty(),
+        kind: kind.unwrap_or_else(|| "audio".to_string()),
+        port: port.unwrap_or(0),
+        proto: proto.unwrap_or_else(|| "RTP/AVP".to_string()),
         formats_raw,
         formats: Vec::new(),
         label: None,
@@ -214,7 +188,7 @@ fn media_line(value: &str) -> Option<Media> {
         crypto: Vec::new(),
         dtls: DtlsAttributes::default(),
         attributes: Vec::with_capacity(USUAL_ATTRIBUTES),
-    })
+    }
 }
 
 fn push_attribute(attributes: &mut Vec<Attribute>, value: &str) {
@@ -248,10 +222,21 @@ fn attribute_name(name: &str) -> Cow<'static, str> {
     })
 }
 
-/// `IN IP4 192.0.2.1/127` (RFC 8866 5.7).
+/// `IN IP4 192.0.2.1/127` (RFC 8866 5.7); the address alone is understood.
 fn host(value: &str) -> Option<Host> {
-    let name = value.split_ascii_whitespace().nth(2)?;
-    Some(host_name(name))
+    let mut words = value.split_ascii_whitespace();
+    if let Some(name) = words.clone().nth(2) {
+        return Some(host_name(name));
+    }
+    words.next_back().map(host_name).filter(|host| host.address().is_some())
+}
+
+/// Two numbers (RFC 8866 5.9); anything else is not repeated in an answer.
+fn timing(value: &str) -> Option<String> {
+    let mut words = value.split_ascii_whitespace();
+    let number = |word: &&str| word.bytes().all(|byte| byte.is_ascii_digit());
+    let (start, stop) = (words.next().filter(number)?, words.next().filter(number)?);
+    words.next().is_none().then(|| [start, stop].join(" "))
 }
 
 fn host_name(name: &str) -> Host {
@@ -353,10 +338,80 @@ mod tests {
     fn refuses_only_what_says_nothing() {
         assert_eq!(Description::parse(b""), Err(SdpError::NotSdp));
         assert_eq!(Description::parse(b"hello\r\n"), Err(SdpError::NotSdp));
-        assert!(matches!(Description::parse(b"v=0\r\nm=audio x RTP/AVP 0\r\n"), Err(SdpError::BadMediaLine(_))));
+        assert_eq!(Description::parse(b"<recording a='b'/>\r\n\0\xff"), Err(SdpError::NotSdp));
         let many = alloc::format!("v=0\r\n{}", "m=audio 1 RTP/AVP 0\r\n".repeat(MAX_MEDIA + 1));
         assert_eq!(Description::parse(many.as_bytes()), Err(SdpError::TooManyMedia));
         assert_eq!(Description::parse(b"v=0").map(|d| d.media.len()), Ok(0));
+    }
+
+    #[test]
+    fn an_odd_line_costs_itself_only() {
+        let good = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n\
+                    m=audio 4000 RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\na=label:1\r\n";
+        let read = |text: &str| {
+            let sdp = Description::parse(text.as_bytes()).unwrap();
+            let media = sdp.media.last().unwrap();
+            let remote = media.connection.map(|address| (address.to_string(), media.port));
+            (remote, media.formats.len(), media.label.clone())
+        };
+        let expected = (Some(("192.0.2.7".to_string(), 4000)), 2, Some("1".to_string()));
+        for (from, to) in [
+            ("v=0\r\n", ""),
+            ("v=0", "v=zero"),
+            ("v=0", "\u{feff}\r\n\r\nv=0"),
+            ("o=- 1 1 IN IP4 192.0.2.1", "o="),
+            ("o=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\n", ""),
+            ("t=0 0", "t=now\r\nr=x\r\nz=\r\nb=AS:lots\r\nb=\r\nk=\r\n="),
+            ("t=0 0\r\n", ""),
+            ("t=0 0", "no line at all\r\ng\u{fffd}=="),
+            ("c=IN IP4 192.0.2.7", "c= IN\tIP4  192.0.2.7 "),
+            ("c=IN IP4 192.0.2.7", "c=192.0.2.7"),
+            ("c=IN IP4 192.0.2.7\r\n", "c=IN IP4 192.0.2.7\r\nc=\r\nc=IN IP4\r\n"),
+            ("m=audio 4000 RTP/AVP 8 101", "m= audio\t4000/many RTP/AVP 8,101 x 300"),
+            ("m=audio 4000 RTP/AVP 8 101", "m=\r\na=label:9\r\nm=audio 4000 RTP/AVP 8 101"),
+            ("a=rtpmap:101", "a=rtpmap:\r\na=rtpmap:8\r\na=rtpmap:x y\r\na=fmtp:8\r\na=fmtp\r\na=\r\na=rtpmap: 101"),
+            ("a=label:1", "a=label:\r\na= label: 1 \r\na=label:2\r\na=candidate:\r\na=crypto:\r\na=rtcp:x"),
+            ("a=label:1", "a=label:1\0"),
+            ("\r\n", "\n"),
+            ("\r\n", "\r"),
+            ("\r\n", "\r\r\n"),
+            ("\r\n", "\r\n\r\n"),
+            ("\r\n", " \0\r\n\t"),
+        ] {
+            assert!(good.contains(from));
+            assert_eq!(read(&good.replace(from, to)), expected, "{to:?}");
+        }
+        let without = good.replace("c=IN IP4 192.0.2.7\r\n", "");
+        assert_eq!(
+            read(&without).0,
+            Some(("192.0.2.1".to_string(), 4000)),
+            "the origin's address, where there is no other"
+        );
+        assert_eq!(read(&without.replace("192.0.2.1", "0.0.0.0")).0, None);
+    }
+
+    #[test]
+    fn an_m_line_that_is_not_whole_keeps_its_place() {
+        for odd in [
+            "",
+            "audio",
+            "audio x RTP/AVP 0",
+            "audio 70000 RTP/AVP 0",
+            "audio -1 RTP/AVP 0",
+            "audio 4000",
+            "audio 4000 RTP/AVP",
+        ] {
+            let text = alloc::format!("v=0\r\nm={odd}\r\nm=audio 4000 RTP/AVP 8\r\n");
+            let sdp = Description::parse(text.as_bytes()).unwrap();
+            let unreadable: Vec<bool> = sdp.media.iter().map(|media| media.unreadable).collect();
+            assert_eq!(unreadable, [true, false], "{odd}");
+        }
+    }
+
+    #[test]
+    fn times_are_repeated_only_where_they_are_times() {
+        let sdp = Description::parse(b"v=0\nt= 5  6\nt=0\nt=a b\nt=1 2 3\nt=-1 0\nt=\n").unwrap();
+        assert_eq!(sdp.timing, ["5 6"]);
     }
 
     proptest! {

@@ -92,6 +92,10 @@ pub struct KeptOut {
     pub scanners: u64,
     /// Requests beyond the rate of their sender.
     pub too_many: u64,
+    /// What could not be read, answered or not.
+    pub unreadable: u64,
+    /// Streams of strangers, beyond their number or silent.
+    pub streams: u64,
 }
 
 /// Why something was kept out.
@@ -103,6 +107,8 @@ pub enum Reason {
     Scanner,
     /// More requests than its sender may make.
     TooMany,
+    /// A stranger's stream that carries no call, silent or one too many.
+    Streams,
 }
 
 /// The server's memory of who sent how much.
@@ -173,6 +179,7 @@ impl Srs {
                 if taken && self.admission.together.take(monotonic, all) {
                     return true;
                 }
+                self.asked_too_much(now, flow);
                 // Answers to datagrams would go to whomever their sender names.
                 let answered = flow.transport != Transport::Udp;
                 (Reason::TooMany, answered.then(|| busy(&Refusal::default())))
@@ -192,6 +199,24 @@ impl Srs {
         }
         self.keep_out(now, flow, reason);
         false
+    }
+
+    /// Whether something that cannot be read is answered and told: it counts as a request of its sender's.
+    pub(super) fn admits_unreadable(&mut self, now: Now, flow: &Flow) -> bool {
+        self.admission.kept_out.unreadable += 1;
+        let (address, at) = (flow.remote.ip(), now.monotonic);
+        let admitted = match self.source_of(flow) {
+            Source::Peer(per_second) => self.admission.sources.take(at, address, per_second),
+            Source::Stranger => {
+                let (one, all) = (self.policy.guard.unknown_per_second, self.policy.guard.unknown_together_per_second);
+                self.admission.sources.take(at, address, one) && self.admission.together.take(at, all)
+            }
+        };
+        if !admitted {
+            self.asked_too_much(now, flow);
+            self.keep_out(now, flow, Reason::TooMany);
+        }
+        admitted
     }
 
     /// What was kept out since this was last asked.
@@ -218,6 +243,11 @@ impl Srs {
         }
     }
 
+    /// Whether the sender is known, by address or certificate.
+    pub(super) fn is_peer(&self, flow: &Flow) -> bool {
+        matches!(self.source_of(flow), Source::Peer(_))
+    }
+
     fn is_stranger(&self, flow: &Flow) -> bool {
         self.policy.guard.unknown != Manner::Accept && matches!(self.source_of(flow), Source::Stranger)
     }
@@ -234,12 +264,13 @@ impl Srs {
         !self.sessions_of_call(call_id).is_empty() || self.recently_ended.contains_key(call_id)
     }
 
-    fn keep_out(&mut self, now: Now, flow: &Flow, reason: Reason) {
+    pub(super) fn keep_out(&mut self, now: Now, flow: &Flow, reason: Reason) {
         let Admission { kept_out, told, .. } = &mut self.admission;
         match reason {
             Reason::Stranger => kept_out.strangers += 1,
             Reason::Scanner => kept_out.scanners += 1,
             Reason::TooMany => kept_out.too_many += 1,
+            Reason::Streams => kept_out.streams += 1,
         }
         let (remote, at) = (flow.remote, now.monotonic);
         match told.get_mut(&reason) {
@@ -386,7 +417,7 @@ impl Rates {
 }
 
 /// Whom an address stands for: of IPv6, everybody has 2^64.
-fn site(address: IpAddr) -> IpAddr {
+pub fn site(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
         v4 => v4,

@@ -52,18 +52,18 @@ impl Srs {
         }
     }
 
-    /// What an OPTIONS outside of a dialog is answered: by it, SBCs decide whether we are in service.
+    /// What an OPTIONS outside of a dialog is answered: by it, SBCs decide whether we are in service. It is kept out as an
+    /// INVITE would be, and told where an INVITE would find no room; who is there needs no password.
     pub(super) fn judge_options(&self, message: &Message, flow: &Flow) -> Result<(u16, &'static str), Rejection> {
         let asker = self.asker(flow, message);
-        let rules = self.policy.peer_for(&asker).map_or(&self.policy.rules, |peer| &peer.rules);
+        let peer = self.policy.peer_for(&asker);
+        let (name, rules) = (peer.map(|peer| &*peer.name), peer.map_or(&self.policy.rules, |peer| &peer.rules));
         by_whom(rules, flow)?;
         let health = self.policy.health;
-        let status = if self.draining {
-            health.draining
-        } else if self.pressure.is_some() || self.sessions() >= self.policy.max_sessions {
-            health.full
-        } else {
-            200
+        let status = match self.full(name, rules) {
+            Some(_) if self.draining => health.draining,
+            Some(_) => health.full,
+            None => 200,
         };
         Ok((status, if status == 200 { "OK" } else { "Service Unavailable" }))
     }

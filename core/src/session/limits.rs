@@ -10,6 +10,17 @@ pub const MAX_PORTS: u16 = 256;
 pub const MAX_OPEN_RECORDINGS: usize = 32;
 /// Streams (TCP, TLS) that are open at a time.
 pub const MAX_CONNECTIONS: usize = 20_000;
+/// Streams of strangers that carry no call.
+pub const MAX_STRANGE_STREAMS: usize = 2048;
+/// Those of one address (of IPv6: one /64).
+pub const MAX_STRANGE_STREAMS_EACH: usize = 64;
+/// A stranger's stream on which nothing whole ever came is closed after this long.
+pub const SILENT_STREAM: Duration = Duration::from_secs(32);
+/// One that carries no call, after this long without a message: longer than keep-alives (RFC 5626 4.4.1) and health
+/// checks are apart.
+pub const IDLE_STREAM: Duration = Duration::from_secs(600);
+/// Requests beyond its rate that a stranger may send on one stream before it is closed.
+pub const MAX_EXCESS: u32 = 64;
 /// Times that a stream's bytes may turn out to be no SIP before the stream is closed.
 pub const MAX_BREAKS: u8 = 3;
 /// A checkpoint is written at each change and at least this often.

@@ -13,6 +13,7 @@ mod checkpoint;
 pub mod client;
 mod calling;
 mod connections;
+mod crowd;
 mod dtls;
 mod joined;
 mod journalling;
@@ -40,7 +41,7 @@ mod streams;
 mod talk;
 mod watch;
 
-pub use admission::{Guard, KeptOut, Manner, Reason};
+pub use admission::{Guard, KeptOut, Manner, Reason, site};
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use legacy::{Bridge, End as BridgeEnd};
 pub use limits::*;
@@ -93,6 +94,8 @@ pub enum Input<'a> {
         remote: SocketAddr,
         /// Over TLS: the certificate that they showed, if any. It is accepted already.
         certificate: Option<PeerCertificate>,
+        /// They connected, not we.
+        accepted: bool,
     },
     /// Bytes arrived on a stream.
     Bytes {

@@ -9,6 +9,7 @@ use core::time::Duration;
 
 use super::admission::Admission;
 use super::connections::Connection;
+use super::crowd::Crowd;
 use super::joined::Joined;
 use super::limits::{CHECKPOINT_INTERVAL, SEGMENT_LENGTH};
 use super::recording_session::{Context, Purpose, RecordingSession};
@@ -44,7 +45,8 @@ pub struct Srs {
     pub(super) requests: BTreeMap<ClientKey, (SessionId, Purpose)>,
     pub(super) recently_ended: BTreeMap<String, String>,
     pub(super) joined: Joined,
-    timers: TimerTable<Timer>,
+    pub(super) crowd: Crowd,
+    pub(super) timers: TimerTable<Timer>,
     pub(super) out: Outbox,
     /// Replay: the seed of the next session, as its journal tells it.
     pub(super) next_seed: Option<Seed>,
@@ -57,7 +59,7 @@ pub struct Srs {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Timer {
+pub(super) enum Timer {
     /// The session's state is written.
     Checkpoint(SessionId),
     /// The session's journal goes on in a new segment.
@@ -66,6 +68,8 @@ enum Timer {
     Watch(SessionId),
     /// The session is to be refreshed, or is over; something is to be sent again.
     Due(SessionId),
+    /// Strangers' streams are looked at.
+    Streams,
     /// An ended dialog is forgotten.
     Forget(String),
 }
@@ -77,6 +81,7 @@ impl Timer {
             Self::Segment(_) => "segment",
             Self::Watch(_) => "media watch",
             Self::Due(_) => "session",
+            Self::Streams => "streams",
             Self::Forget(_) => "ended dialog",
         }
     }
@@ -95,6 +100,7 @@ impl Srs {
             requests: BTreeMap::new(),
             recently_ended: BTreeMap::new(),
             joined: Joined::default(),
+            crowd: Crowd::default(),
             timers: TimerTable::default(),
             out: VecDeque::new(),
             next_seed: None,
@@ -181,8 +187,9 @@ impl Srs {
                 let flow = Flow { transport: Transport::Udp, local, remote, connection: None };
                 self.datagram(now, &flow, bytes);
             }
-            Input::ConnectionOpened { id, transport, local, remote, certificate } => {
-                self.connection_opened(now, Flow { transport, local, remote, connection: Some(id) }, certificate);
+            Input::ConnectionOpened { id, transport, local, remote, certificate, accepted } => {
+                let flow = Flow { transport, local, remote, connection: Some(id) };
+                self.connection_opened(now, flow, certificate, accepted);
             }
             Input::Bytes { connection, bytes } => self.stream_bytes(now, connection, bytes),
             Input::ConnectionClosed { id } => self.connection_closed(now, id),
@@ -404,6 +411,7 @@ impl Srs {
                         self.end(now, id, cause, true);
                     }
                 }
+                Timer::Streams => self.look_at_streams(now),
                 Timer::Forget(call_id) => {
                     self.recently_ended.remove(&call_id);
                 }

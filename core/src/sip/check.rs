@@ -16,6 +16,9 @@ pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, PRACK"
 /// a provisional response but 100 (RFC 3262 3).
 pub const UNDERSTOOD_OPTIONS: &[&str] = &["siprec", "timer", "100rel"];
 
+/// Tags that a 420 names at most.
+const MAX_UNSUPPORTED: usize = 32;
+
 /// The option tags that concern our peers, as `Supported` lists them. `siprec` is not among them: RFC 7866 11.1.1.
 pub const SUPPORTED: &str = "timer";
 
@@ -142,13 +145,18 @@ fn known_method(method: &Method, is_tagged: bool) -> Result<(), Rejection> {
     }
 }
 
-/// RFC 3261 8.2.2.3; never for CANCEL and ACK.
+/// RFC 3261 8.2.2.3; never for CANCEL and ACK, nor for BYE: whatever it requires, the call is over.
 fn required_options(request: &Message, method: &Method) -> Result<(), Rejection> {
-    if matches!(method, Method::Ack | Method::Cancel) {
+    if matches!(method, Method::Ack | Method::Cancel | Method::Bye) {
         return Ok(());
     }
     let understood = |tag: &&str| UNDERSTOOD_OPTIONS.iter().any(|known| known.eq_ignore_ascii_case(tag));
-    let unknown: Vec<&str> = request.headers.all("Require").filter(|tag| !understood(tag)).collect();
+    let mut unknown: Vec<&str> = Vec::new();
+    for tag in request.option_tags("Require").filter(|tag| !understood(tag)) {
+        if unknown.len() < MAX_UNSUPPORTED && !unknown.iter().any(|known| known.eq_ignore_ascii_case(tag)) {
+            unknown.push(tag);
+        }
+    }
     if unknown.is_empty() {
         return Ok(());
     }
@@ -171,8 +179,12 @@ fn content(request: &Message, method: &Method) -> Result<(), Rejection> {
         return Err(refused.with("Accept-Encoding", "identity"));
     }
     match request.content_type() {
-        // XML may be metadata under another name, which only its content tells: who reads it decides.
-        Some(content_type) if !multipart::is_understood(content_type) && !is_xml(content_type) => {
+        // Under another name there may be what we read, which only its content tells: who reads it decides.
+        Some(content_type)
+            if !multipart::is_understood(content_type)
+                && !is_xml(content_type)
+                && !multipart::begins_known(&request.body) =>
+        {
             Err(Rejection::new(415, "Unsupported Media Type", "RFC 3261 8.2.3").with("Accept", ACCEPT))
         }
         // A body of no said type is taken for what it looks like.
@@ -238,7 +250,8 @@ mod tests {
         assert_eq!(verdict("INVITE", "FOO"), 501);
         assert_eq!(verdict("INVITE", "invite"), 501);
         assert_eq!(verdict("sip:srs@example.com", "http://example.com"), 416);
-        assert_eq!(verdict("application/sdp", "application/foo"), 415);
+        assert_eq!(verdict("application/sdp\r\n\r\nv=0", "application/foo\r\n\r\nfoo"), 415);
+        assert_eq!(verdict("application/sdp", "application/foo"), 200, "it is what it holds");
         assert_eq!(verdict("application/sdp", "Text/XML; charset=utf-8"), 200);
         assert_eq!(
             verdict("application/sdp", "application/foo\r\nContent-Disposition: session; handling=optional"),
@@ -251,14 +264,21 @@ mod tests {
     #[test]
     fn a_405_tells_what_is_allowed_and_a_420_what_is_not() {
         let text = "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h\r\nFrom: sip:f@b\r\nTo: sip:a@b\r\nCall-ID: c\r\n\
-                    CSeq: 1 OPTIONS\r\nRequire: siprec, Foo\r\nRequire: TIMER,bar\r\n\r\n";
+                    CSeq: 1 OPTIONS\r\nRequire: siprec, Foo,, ,foo\r\nRequire: TIMER,bar;x=y Foo\r\nProxy-Require: one\r\n\
+                    Supported: two\r\nRequire:\r\n\r\n";
         let request = Message::parse_datagram(text.as_bytes()).unwrap();
         let response = check(&request).unwrap_err().response(&request);
         assert_eq!((response.status(), response.header("Unsupported")), (Some(420), Some("Foo, bar")));
+        let known = text.replace("Foo", "SipRec").replace("foo", "siprec").replace("bar;x=y", "100REL");
+        assert_eq!(
+            check(&Message::parse_datagram(known.as_bytes()).unwrap()),
+            Ok(()),
+            "in any case, twice, with empty items"
+        );
         let request = Message::parse_datagram(text.replace("OPTIONS", "MESSAGE").as_bytes()).unwrap();
         let response = check(&request).unwrap_err().response(&request);
         assert_eq!((response.status(), response.header("Allow")), (Some(405), Some(ALLOW)));
-        for method in ["CANCEL", "ACK"] {
+        for method in ["CANCEL", "ACK", "BYE"] {
             let request = Message::parse_datagram(text.replace("OPTIONS", method).as_bytes()).unwrap();
             assert_eq!(check(&request), Ok(()), "{method}");
         }

@@ -301,12 +301,18 @@ impl Message {
 
     /// Option tags of Require.
     pub fn require(&self) -> Vec<&str> {
-        self.headers.all("Require").collect()
+        self.option_tags("Require").collect()
+    }
+
+    /// The option tags that `name` (Require, Supported) lists: without empty items, and without parameters, which they
+    /// have none of (RFC 3261 20.32).
+    pub fn option_tags(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.headers.all(name).flat_map(|item| item.split(';').next().unwrap_or("").split_ascii_whitespace())
     }
 
     /// Whether Supported or Require lists the option `tag`.
     pub fn supports(&self, tag: &str) -> bool {
-        self.headers.all("Supported").chain(self.headers.all("Require")).any(|t| t.eq_ignore_ascii_case(tag))
+        self.option_tags("Supported").chain(self.option_tags("Require")).any(|t| t.eq_ignore_ascii_case(tag))
     }
 
     /// Content-Type with its parameters.

@@ -1,8 +1,8 @@
 //! Bodies of several parts (RFC 2046 5.1, RFC 5621), as SRCs really write them.
 //!
 //! Borne: blanks behind a delimiter, no closing delimiter, text before the first, bare line feeds, parts without
-//! header fields, wrong lengths in them; a boundary that is not named as the body has it. Not taken for a
-//! delimiter: a line that merely begins like one.
+//! header fields, wrong lengths in them; a boundary that is not named, or not as the body has it; parts whose types are
+//! missing or wrong, which are known by what they hold. Not taken for a delimiter: a line that merely begins like one.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -17,6 +17,9 @@ use super::transfer::{decode_base64, decode_quoted_printable};
 
 /// The most parts that are read of a body, nested ones counted; more are an error.
 pub const MAX_PARTS: usize = 64;
+
+/// The type of session descriptions.
+const SDP: &str = "application/sdp";
 
 /// How deep multiparts may nest; a deeper one is kept as one part.
 pub const MAX_DEPTH: usize = 8;
@@ -43,6 +46,15 @@ impl Part {
     /// Whether its type is `media_type`, parameters aside.
     pub fn is(&self, media_type: &str) -> bool {
         is_type(&self.content_type, media_type)
+    }
+
+    /// Whether it is a session description: it begins like one, or its type says so and it does not begin like XML.
+    pub fn is_sdp(&self) -> bool {
+        let is_named = self.is(SDP);
+        match self.coding {
+            Some(_) => is_named,
+            None => begins_sdp(&self.body) || (is_named && !begins_xml(&self.body)),
+        }
     }
 
     /// Whether who cannot read it has to refuse the message: yes, unless `handling=optional` (RFC 5621 8, RFC 3261
@@ -93,22 +105,37 @@ pub fn parts(content_type: &str, body: &[u8]) -> Result<Vec<Part>, MultipartErro
 }
 
 impl Message {
-    /// The parts of its body, as [`parts`] has them; a body in one piece has the message's own header fields. One of no
-    /// said type is SDP if it looks like it.
+    /// The parts of its body, as [`parts`] has them; a body in one piece has the message's own header fields. What the body
+    /// is, it shows itself where its type is missing or wrong.
     ///
     /// # Errors
     /// What [`parts`] fails with.
     pub fn parts(&self) -> Result<Vec<Part>, MultipartError> {
         let content_type = self.content_type().unwrap_or_default();
-        let mut found = parts(content_type, &self.body)?;
-        if let Some(whole) = found.first_mut().filter(|_| !is_multipart(content_type)) {
+        if self.is_multipart() {
+            let named = if is_multipart(content_type) { content_type } else { UNNAMED };
+            match parts(named, &self.body) {
+                // A multipart in name only.
+                Err(MultipartError::NoBoundary | MultipartError::NoDelimiter) if begins_known(&self.body) => {}
+                found => return found,
+            }
+        }
+        let named = if is_multipart(content_type) { "" } else { content_type };
+        let mut found = parts(named, &self.body)?;
+        if let Some(whole) = found.first_mut() {
             whole.disposition = self.header("Content-Disposition").map(ToOwned::to_owned);
             whole.coding = self.coding().map(ToOwned::to_owned);
-            if content_type.is_empty() && whole.body.trim_ascii_start().starts_with(b"v=") {
-                "application/sdp".clone_into(&mut whole.content_type);
+            if named.is_empty() && begins_sdp(&whole.body) {
+                SDP.clone_into(&mut whole.content_type);
             }
         }
         Ok(found)
+    }
+
+    /// Whether its body has parts, whatever its type says.
+    pub fn is_multipart(&self) -> bool {
+        let content_type = self.content_type().unwrap_or_default();
+        is_multipart(content_type) || (self.coding().is_none() && begins_parts(&self.body))
     }
 
     /// What of its Content-Encoding is not undone here.
@@ -126,15 +153,43 @@ fn is_foreign(coding: &str) -> bool {
 /// its forerunners), a multipart.
 pub fn is_understood(content_type: &str) -> bool {
     is_multipart(content_type)
-        || ["application/sdp", "application/rs-metadata+xml", "application/rs-metadata"]
+        || [SDP, "application/rs-metadata+xml", "application/rs-metadata"]
             .iter()
             .any(|known| is_type(content_type, known))
+}
+
+/// Whether a body shows by its beginning that it is one we can make something of, whatever its type: SDP, XML, parts.
+pub fn begins_known(body: &[u8]) -> bool {
+    begins_sdp(body) || begins_xml(body) || begins_parts(body)
+}
+
+/// What stands before anything that means something is passed over: a byte order mark, blanks, NUL bytes.
+fn beginning(body: &[u8]) -> &[u8] {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let start = body.iter().position(|byte| !byte.is_ascii_whitespace() && *byte != 0);
+    body.get(start.unwrap_or(body.len())..).unwrap_or_default()
+}
+
+fn begins_sdp(body: &[u8]) -> bool {
+    beginning(body).starts_with(b"v=0")
+}
+
+fn begins_xml(body: &[u8]) -> bool {
+    beginning(body).starts_with(b"<")
+}
+
+fn begins_parts(body: &[u8]) -> bool {
+    let start = beginning(body);
+    start.starts_with(b"--") && first_delimiter(start).is_some_and(|(at, _)| at == 0)
 }
 
 /// The boundary that a multipart's Content-Type names.
 pub fn boundary_of(content_type: &str) -> Option<String> {
     if is_multipart(content_type) { boundary(content_type).ok() } else { None }
 }
+
+/// The type of a multipart that does not say so.
+pub(super) const UNNAMED: &str = "multipart/mixed";
 
 /// Whether a body of this type has parts.
 pub fn is_multipart(content_type: &str) -> bool {
@@ -174,6 +229,10 @@ pub enum BoundaryFlaw {
     Quotes,
     /// In another case than the body.
     Case,
+    /// Not at all.
+    Unnamed,
+    /// As something that the body has not.
+    Other,
 }
 
 /// A body that was cut.
@@ -186,7 +245,11 @@ pub(super) struct Pieces<'a> {
 
 /// Cuts a body at the boundary that is named; if the body has none of it, at what must have been meant.
 pub(super) fn pieces<'a>(content_type: &str, body: &'a [u8]) -> Result<Pieces<'a>, MultipartError> {
-    let named = boundary(content_type)?;
+    let (wrong, named) = match boundary(content_type) {
+        Ok(named) => (MultipartError::NoDelimiter, named),
+        Err(MultipartError::NoBoundary) => return guess(MultipartError::NoBoundary, BoundaryFlaw::Unnamed, body),
+        Err(error) => return Err(error),
+    };
     match cut(named.as_bytes(), body) {
         Ok(pieces) => return Ok(Pieces { boundary: named, flaw: None, pieces }),
         Err(MultipartError::NoDelimiter) => {}
@@ -194,10 +257,35 @@ pub(super) fn pieces<'a>(content_type: &str, body: &'a [u8]) -> Result<Pieces<'a
     }
     let bare = named.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
     let bare = bare.map(str::trim).filter(|bare| !bare.is_empty()).unwrap_or(&named);
-    let spelt = spelling(bare, body).ok_or(MultipartError::NoDelimiter)?;
+    let Some(spelt) = spelling(bare, body) else { return guess(wrong, BoundaryFlaw::Other, body) };
     let flaw = if spelt == bare { BoundaryFlaw::Quotes } else { BoundaryFlaw::Case };
     let pieces = cut(spelt.as_bytes(), body)?;
     Ok(Pieces { boundary: spelt, flaw: Some(flaw), pieces })
+}
+
+/// Cuts a body at what its first delimiter must be.
+fn guess(error: MultipartError, flaw: BoundaryFlaw, body: &[u8]) -> Result<Pieces<'_>, MultipartError> {
+    let (_, boundary) = first_delimiter(body).ok_or(error)?;
+    let pieces = cut(boundary.as_bytes(), body)?;
+    Ok(Pieces { boundary, flaw: Some(flaw), pieces })
+}
+
+/// Where the first line stands that can be a delimiter, and its boundary: `--`, some text, and behind it a header field
+/// or an empty line.
+fn first_delimiter(body: &[u8]) -> Option<(usize, String)> {
+    let mut at = 0;
+    while let Some(rest) = body.get(at..).filter(|rest| !rest.is_empty()) {
+        let length = line_feed(rest).map_or(rest.len(), |end| end + 1);
+        let (line, after) = rest.split_at(length);
+        let text = line.strip_prefix(b"--").map(<[u8]>::trim_ascii_end).unwrap_or_default();
+        let next = after.get(..line_feed(after).unwrap_or(after.len())).unwrap_or_default().trim_ascii();
+        let opens = !after.is_empty() && (next.is_empty() || next.contains(&b':'));
+        if opens && (1..=MAX_BOUNDARY).contains(&text.len()) && !text.ends_with(b"--") {
+            return Some((at, core::str::from_utf8(text).ok()?.to_owned()));
+        }
+        at += length;
+    }
+    None
 }
 
 /// How the body's first delimiter of `boundary` spells it, its case aside.

@@ -121,10 +121,54 @@ fn a_boundary_is_found_that_is_not_named_as_the_body_has_it() {
     assert_eq!(bodies("multipart/mixed;boundary='b'", "--'b'\r\n\r\n--b\r\n--'b'--"), [pair("text/plain", "--b")]);
     let other = |boundary: &str| parts(&format!("multipart/mixed;boundary={boundary}"), body.as_bytes());
     for boundary in ["Bo'un", "Bo'undx", "''", "'"] {
-        assert_eq!(other(boundary), Err(MultipartError::NoDelimiter), "{boundary}");
+        assert_eq!(other(boundary).unwrap().len(), 2, "{boundary}");
     }
-    // One that is not named is not guessed: what is no delimiter could be taken for one.
-    assert_eq!(parts("multipart/mixed;charset=utf-8", body.as_bytes()), Err(MultipartError::NoBoundary));
+}
+
+#[test]
+fn a_boundary_that_is_not_named_is_what_the_first_delimiter_has() {
+    let body = "made by -- nobody\r\n--\r\n-- sig\r\nx\r\n--b c \r\nContent-Type: a/b\r\n\r\none\r\n--b c\r\n\r\n--d\r\n\r\n--b c--\r\n";
+    let expected = [pair("a/b", "one"), pair("text/plain", "--d\r\n")];
+    for (content_type, flaw) in [
+        ("multipart/mixed", BoundaryFlaw::Unnamed),
+        ("multipart/mixed;", BoundaryFlaw::Unnamed),
+        ("multipart/mixed;charset=utf-8", BoundaryFlaw::Unnamed),
+        ("multipart/mixed boundary=\"b c\"", BoundaryFlaw::Unnamed),
+        ("multipart/mixed;boundary=", BoundaryFlaw::Unnamed),
+        ("multipart/mixed;boundary=other", BoundaryFlaw::Other),
+    ] {
+        for body in [body.to_owned(), body.replace("\r\n", "\n").replace("--d\n", "--d\r\n")] {
+            assert_eq!(bodies(content_type, &body)[0], expected[0], "{content_type}");
+            assert_eq!(pieces(content_type, body.as_bytes()).unwrap().flaw, Some(flaw), "{content_type}");
+        }
+        assert_eq!(bodies(content_type, body), expected, "{content_type}");
+    }
+}
+
+#[test]
+fn a_body_and_a_part_are_known_by_what_they_hold() {
+    let message = |content_type: &str, body: &str| {
+        let text = format!("INFO sip:a SIP/2.0\r\nVia: SIP/2.0/UDP h\r\n{content_type}\r\n{body}");
+        Message::parse_datagram(text.as_bytes()).unwrap()
+    };
+    let whole = |content_type: &str, body: &str| {
+        let found = message(content_type, body).parts().unwrap();
+        (found.len(), found[0].is_sdp())
+    };
+    let multipart = "\r\n--b\r\n\r\n\u{feff}v=0\r\n--b\r\nContent-Type: application/sdp\r\n\r\n<r/>\r\n--b--";
+    for content_type in
+        ["", "c: application/sdp\r\n", "c: text/plain\r\n", "c: multipart\r\n", "c: multipart/mixed\r\n"]
+    {
+        assert_eq!(whole(content_type, multipart), (2, true), "{content_type}");
+        assert_eq!(whole(content_type, "\0\r\nv=0\r\n"), (1, true), "{content_type}");
+        let parts = message(content_type, multipart).parts().unwrap();
+        assert!(!parts[1].is_sdp(), "XML is none, whatever its type");
+        let xml = message(content_type, "<r/>").parts().unwrap();
+        assert!(!xml[0].is_sdp() && &*xml[0].body == b"<r/>", "{content_type}");
+    }
+    assert_eq!(whole("c: application/sdp\r\n", "o=- 1 1 IN IP4 h\r\n"), (1, true), "its type is believed");
+    assert_eq!(whole("c: text/plain\r\n", "-- \r\nAnn: hello\r\n"), (1, false));
+    assert_eq!(message("c: multipart/mixed\r\n", "hello").parts(), Err(MultipartError::NoBoundary));
 }
 
 #[test]

@@ -391,7 +391,7 @@ impl Building {
 fn bodies(message: &Message) -> (Option<Description>, Option<Body>) {
     let (mut sdp, mut metadata) = (None, None);
     for part in message.parts().unwrap_or_default() {
-        if part.is("application/sdp") {
+        if part.is_sdp() {
             sdp = Description::parse(&part.body).ok();
         } else if is_metadata(&part) {
             metadata = Some(Body { content_type: part.content_type, bytes: part.body });

@@ -1,12 +1,14 @@
 //! Shaking hands: in time, not too many at once, and whatever fails is told.
 
-use std::net::SocketAddr;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use rustls::CommonState;
 use rustls::pki_types::ServerName;
+use siprec_core::session::{Network, site};
 use siprec_core::sip::PeerCertificate;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -19,8 +21,11 @@ use super::reason;
 
 /// A peer has this long, from connecting to the end of the handshake.
 pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Handshakes under way at one time; who comes beyond is hung up on.
+/// Handshakes under way at one time with those who are known by their address, and as many with all others; who comes
+/// beyond is hung up on.
 const MAX_PENDING: usize = 512;
+/// Of those with others, with one address (of IPv6: one /64).
+const MAX_PENDING_EACH: usize = 64;
 /// Failures that are told in a second; the others are counted.
 const MAX_TOLD_A_SECOND: u32 = 20;
 /// Bytes that are looked at to see whether it is TLS at all.
@@ -38,7 +43,10 @@ pub(crate) struct Secured {
 
 /// Handshakes under way, and what is told of those that fail.
 pub(super) struct Handshakes {
-    turns: Arc<Semaphore>,
+    known: RwLock<Vec<Network>>,
+    of_known: Arc<Semaphore>,
+    of_others: Arc<Semaphore>,
+    of_each: Arc<Mutex<HashMap<IpAddr, usize>>>,
     told: Mutex<Told>,
     untold: AtomicU64,
 }
@@ -51,18 +59,41 @@ struct Told {
 impl Default for Handshakes {
     fn default() -> Self {
         let told = Mutex::new(Told { since: Instant::now(), lines: 0 });
-        Self { turns: Arc::new(Semaphore::new(MAX_PENDING)), told, untold: AtomicU64::new(0) }
+        let semaphore = || Arc::new(Semaphore::new(MAX_PENDING));
+        let (known, of_each) = Default::default();
+        Self { known, of_known: semaphore(), of_others: semaphore(), of_each, told, untold: AtomicU64::new(0) }
     }
 }
 
 impl Handshakes {
+    /// Whose handshakes others cannot keep from being done, from now on.
+    pub(super) fn know(&self, networks: Vec<Network>) {
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = networks;
+    }
+
     /// A turn for one more, to be held while it lasts; none when there are too many.
-    pub(super) fn begin(&self, remote: SocketAddr) -> Option<OwnedSemaphorePermit> {
-        let turn = Arc::clone(&self.turns).try_acquire_owned().ok();
-        if turn.is_none() {
+    pub(super) fn begin(&self, remote: SocketAddr) -> Option<Turn> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let is_known = known.iter().any(|network| network.holds(remote.ip()));
+        drop(known);
+        let turns = if is_known { &self.of_known } else { &self.of_others };
+        let Ok(permit) = Arc::clone(turns).try_acquire_owned() else {
             self.failed(remote, &format!("{MAX_PENDING} handshakes are under way already"));
+            return None;
+        };
+        if is_known {
+            return Some(Turn { _permit: permit, of_each: None });
         }
-        turn
+        let site = site(remote.ip());
+        let mut of_each = self.of_each.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = of_each.entry(site).or_default();
+        if *count >= MAX_PENDING_EACH {
+            drop(of_each);
+            self.failed(remote, &format!("{MAX_PENDING_EACH} handshakes with this address are under way already"));
+            return None;
+        }
+        *count += 1;
+        Some(Turn { _permit: permit, of_each: Some((Arc::clone(&self.of_each), site)) })
     }
 
     fn failed(&self, remote: SocketAddr, why: &str) {
@@ -76,6 +107,25 @@ impl Handshakes {
             tracing::warn!(handshakes = untold, "TLS: more handshakes failed, too many to tell");
         }
         tracing::warn!(%remote, "TLS: no connection: {why}");
+    }
+}
+
+/// A handshake under way.
+pub(super) struct Turn {
+    _permit: OwnedSemaphorePermit,
+    of_each: Option<(Arc<Mutex<HashMap<IpAddr, usize>>>, IpAddr)>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let Some((of_each, site)) = &self.of_each else { return };
+        let mut of_each = of_each.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = of_each.get_mut(site) {
+            *count -= 1;
+            if *count == 0 {
+                of_each.remove(site);
+            }
+        }
     }
 }
 
@@ -182,11 +232,22 @@ mod tests {
     #[test]
     fn who_comes_beyond_the_limit_is_hung_up_on() {
         let handshakes = Handshakes::default();
-        let remote = SocketAddr::from(([192, 0, 2, 1], 5061));
-        let turns: Vec<_> = (0..MAX_PENDING).map_while(|_| handshakes.begin(remote)).collect();
-        assert_eq!(turns.len(), MAX_PENDING);
-        assert!(handshakes.begin(remote).is_none());
-        drop(turns);
-        assert!(handshakes.begin(remote).is_some());
+        let known = Network { address: [198, 51, 100, 0].into(), prefix: 24 };
+        handshakes.know(vec![known]);
+        let remote = |host: usize| SocketAddr::from(([192, 0, 2, u8::try_from(host).unwrap()], 5061));
+        let mut turns: Vec<_> = (0..2 * MAX_PENDING).filter_map(|_| handshakes.begin(remote(1))).collect();
+        assert_eq!(turns.len(), MAX_PENDING_EACH, "of one address");
+        turns.extend(
+            (2..200)
+                .flat_map(|host| (0..MAX_PENDING_EACH).map(move |_| host))
+                .filter_map(|host| handshakes.begin(remote(host))),
+        );
+        assert_eq!(turns.len(), MAX_PENDING, "of all");
+        let peer = SocketAddr::from(([198, 51, 100, 7], 40_000));
+        let peers: Vec<_> = (0..MAX_PENDING).map_while(|_| handshakes.begin(peer)).collect();
+        assert_eq!(peers.len(), MAX_PENDING, "a site that is known is not kept out by a crowd");
+        assert!(handshakes.begin(peer).is_none() && handshakes.begin(remote(1)).is_none());
+        drop((turns, peers));
+        assert!(handshakes.begin(remote(1)).is_some() && handshakes.of_each.lock().unwrap().is_empty());
     }
 }

@@ -34,6 +34,7 @@ use self::material::{Material, Stamps};
 use super::arrivals::Arrival;
 use super::streams;
 use crate::config::{Config, Dscp, TlsConfig};
+use crate::policy::known_networks;
 
 /// The files are looked at this often.
 const LOOK: Duration = Duration::from_secs(10);
@@ -86,7 +87,9 @@ impl Drop for TlsThread {
 
 impl Tls {
     /// Reads certificates and keys, and starts the thread; nothing listens yet. `None` where TLS is off.
-    pub(super) fn start(config: &TlsConfig) -> anyhow::Result<Option<(Self, TlsThread)>> {
+    pub(super) fn start(config: &Config) -> anyhow::Result<Option<(Self, TlsThread)>> {
+        let known = known_networks(config);
+        let config = &config.tls();
         if !config.enabled {
             return Ok(None);
         }
@@ -98,6 +101,7 @@ impl Tls {
             handshakes: Handshakes::default(),
             names: Mutex::default(),
         });
+        inner.handshakes.know(known);
         inner.warn();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
@@ -163,8 +167,9 @@ impl Tls {
     }
 
     /// Takes another configuration, or the same with other files. What cannot be used changes nothing, and is told.
-    pub(super) fn reload(&self, config: &TlsConfig) {
-        self.inner.lock().0 = config.clone();
+    pub(super) fn reload(&self, config: &Config) {
+        self.inner.handshakes.know(known_networks(config));
+        self.inner.lock().0 = config.tls();
         self.inner.load_again();
     }
 }

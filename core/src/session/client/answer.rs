@@ -16,7 +16,7 @@ use crate::sip::multipart;
 pub(super) fn description_of(message: &Message) -> Option<Description> {
     let content_type = message.content_type()?;
     let parts = multipart::parts(content_type, &message.body).ok()?;
-    let part = parts.into_iter().find(|part| part.is("application/sdp"))?;
+    let part = parts.into_iter().find(|part| part.is_sdp())?;
     Description::parse(&part.body).ok()
 }
 

@@ -168,3 +168,45 @@ fn ids_of_another_src_are_no_fault() {
     assert_eq!(statuses(&bench.send(&update)), [200]);
     assert_eq!(bench.srs.sessions(), 3);
 }
+
+#[test]
+fn parts_are_known_by_what_they_hold() {
+    let (headers, body) = multipart(&sdp("sendonly"), &metadata("s1"));
+    let headers = headers.replace("Require: siprec\r\n", "");
+    for (from, to) in [
+        ("Content-Type: application/sdp\r\n", ""),
+        ("Content-Type: application/sdp", "Content-Type: text/plain"),
+        ("Content-Type: application/sdp", "Content-Type: application/rs-metadata+xml"),
+        ("Content-Type: application/rs-metadata+xml\r\n", ""),
+        ("Content-Type: application/rs-metadata+xml\r\nContent-Disposition: recording-session\r\n", ""),
+        ("Content-Type: application/rs-metadata+xml", "Content-Type: application/sdp"),
+        ("Content-Type: application/rs-metadata+xml", "Content-Type: text/html"),
+        ("--bb--\r\n", "--bb--\r\nepilogue\r\n--bb\r\n"),
+    ] {
+        assert!(body.contains(from), "{from}");
+        let (bench, answers) = invited(&headers, &body.replace(from, to));
+        assert_eq!((statuses(&answers), labels(&bench).len()), ([200].to_vec(), 2), "{to:?}");
+    }
+    for content_type in
+        ["", "Content-Type: multipart/mixed\r\n", "c: multipart/mixed;boundary=x\r\n", "c: application/sdp\r\n"]
+    {
+        let (bench, answers) = invited(content_type, &body);
+        assert_eq!((statuses(&answers), labels(&bench).len()), ([200].to_vec(), 2), "{content_type}");
+        let (bench, answers) = invited(content_type, &body.replace("\r\n", "\n"));
+        assert_eq!((statuses(&answers), labels(&bench).len()), ([200].to_vec(), 2), "{content_type}: LF");
+    }
+    let (_, answers) = invited("Content-Type: text/plain\r\n", &sdp("sendonly"));
+    assert_eq!((statuses(&answers), answers[0].body.is_empty()), ([200].to_vec(), false));
+}
+
+#[test]
+fn a_length_that_is_wrong_by_a_few_costs_no_call() {
+    let (headers, body) = multipart(&sdp("sendonly"), &metadata("s1"));
+    for (less, more) in [(0, "\r\n\0"), (1, ""), (4, ""), (8, "")] {
+        let invite = Call::new("a").request("INVITE", &headers, &body);
+        let cut = format!("{}{more}", &invite[..invite.len() - less]);
+        let mut bench = Bench::new();
+        assert_eq!(statuses(&bench.send(&cut)), [200], "{less} octets less");
+        assert_eq!(labels(&bench).len(), 2, "{less} octets less");
+    }
+}

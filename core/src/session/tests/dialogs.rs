@@ -170,7 +170,14 @@ fn tcp_is_framed_answered_on_its_stream_and_a_ping_gets_its_pong() {
     let invite = Call::new("a").request("INVITE", &headers, &body).replace("SIP/2.0/UDP", "SIP/2.0/TCP");
     let id = ConnectionId(7);
     let (local, remote) = (SRS.parse().unwrap(), SRC.parse().unwrap());
-    bench.input(Input::ConnectionOpened { id, transport: Transport::Tcp, local, remote, certificate: None });
+    bench.input(Input::ConnectionOpened {
+        id,
+        transport: Transport::Tcp,
+        local,
+        remote,
+        certificate: None,
+        accepted: false,
+    });
     let bytes = [b"\r\n\r\n", invite.as_bytes()].concat();
     for chunk in bytes.chunks(7) {
         bench.srs.handle_input(bench.now, Input::Bytes { connection: id, bytes: chunk });
@@ -192,4 +199,34 @@ fn tcp_is_framed_answered_on_its_stream_and_a_ping_gets_its_pong() {
     assert_eq!(sends[0].1, b"\r\n");
     assert!(sends[1].1.starts_with(b"SIP/2.0 200"));
     assert!(sends.iter().all(|(flow, _)| flow.connection == Some(id)));
+}
+
+#[test]
+fn a_bye_ends_the_call_whatever_it_requires() {
+    let mut bench = Bench::new();
+    let mut call = Call::set_up(&mut bench, "a");
+    let update = call.request("UPDATE", "Require: foo,, FOO, siprec\r\n", "");
+    let refused = bench.send(&update);
+    assert_eq!((refused[0].status(), refused[0].header("Unsupported")), (Some(420), Some("foo")));
+    let bye = call.request("BYE", "Require: foo\r\nProxy-Require: bar\r\n", "");
+    assert_eq!(statuses(&bench.send(&bye)), [200]);
+    assert_eq!(bench.srs.sessions(), 0);
+}
+
+#[test]
+fn option_tags_in_any_case_are_understood_and_supported_ones_refuse_nothing() {
+    for headers in [
+        "Require: SIPREC,,Timer, siprec ,\r\nProxy-Require: foo\r\n",
+        "Require: siprec;x=y\r\nRequire:\r\nk: foo, bar\r\n",
+        "Require: siprec timer\r\n",
+        "Require: siprec\r\nSession-Expires: abc\r\nMin-SE: -1\r\nRSeq: x\r\nk: timer\r\n",
+        "Require: siprec\r\nx: 99999999999999999999;refresher\r\nMin-SE: 99999999999999999999\r\nk: timer\r\n",
+        "Require: siprec\r\nx:  ;refresher=\r\nMin-SE: ;\r\nk: timer\r\nMax-Forwards: -70\r\n",
+    ] {
+        let mut bench = Bench::new();
+        let (_, body) = multipart(&sdp("sendonly"), &metadata("s1"));
+        let more = format!("{headers}Content-Type: multipart/mixed;boundary=bb\r\n");
+        let invite = Call::new("a").request("INVITE", &more, &body);
+        assert_eq!(statuses(&bench.send(&invite)), [200], "{headers}");
+    }
 }

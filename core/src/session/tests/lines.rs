@@ -261,3 +261,26 @@ fn an_answer_may_say_less_than_its_offer_and_never_more() {
     );
     assert!(text.contains("a=ptime:40\r\n"), "{text}");
 }
+
+#[test]
+fn an_odd_line_is_answered_in_its_place_and_the_others_are_taken() {
+    let good = "m=audio 30000 RTP/AVP 8\r\na=label:1\r\na=sendonly\r\n";
+    for (odd, answered) in [
+        ("m=audio x RTP/AVP 0\r\n", "m=audio 0 RTP/AVP 0"),
+        ("m=audio 99999/2 RTP/AVP 0 8\r\n", "m=audio 0 RTP/AVP 0 8"),
+        ("m=audio 30002\r\n", "m=audio 0 RTP/AVP 0"),
+        ("m=\r\na=label:2\r\n", "m=audio 0 RTP/AVP 0"),
+        ("m=audio 30002 TCP/WHATEVER 0\r\n", "m=audio 0 TCP/WHATEVER 0"),
+    ] {
+        let mut bench = Bench::new();
+        let (_, answers) = invite(&mut bench, "a", &offer(&[odd, good]).replace("t=0 0", "t=soon\r\nb=x"));
+        assert_eq!(statuses(&answers), [200], "{odd}");
+        assert_eq!(m_lines(&answers[0]), [answered, "m=audio 10000 RTP/AVP 8"], "{odd}");
+        assert!(answer(&answers[0]).contains("t=0 0\r\n"));
+        let (_, answers) = invite(&mut bench, "b", &offer(&[odd]));
+        assert_eq!(statuses(&answers), [488], "{odd}: nothing is left to record");
+    }
+    let mut bench = Bench::new();
+    let (_, answers) = invite(&mut bench, "c", &offer(&[good]).replace("\r\n", "\r"));
+    assert_eq!((statuses(&answers), bench.settings.len() > 0), ([200].to_vec(), true), "CR alone");
+}

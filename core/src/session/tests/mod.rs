@@ -3,6 +3,7 @@
 mod bodies;
 mod calling;
 mod calls;
+mod crowd;
 mod dialogs;
 mod dtls;
 mod joined;
@@ -53,6 +54,8 @@ pub(super) struct Bench {
     pub(super) begun: Vec<SegmentHeader>,
     pub(super) ended_recordings: Vec<RecordingId>,
     pub(super) ended: Vec<(SessionId, EndCause)>,
+    /// Streams that were closed.
+    pub(super) closed_streams: Vec<ConnectionId>,
     /// What was told of who was kept out.
     pub(super) told: Vec<Tell>,
     /// Ports that are not to be had.
@@ -93,6 +96,7 @@ impl Bench {
             begun: Vec::new(),
             ended_recordings: Vec::new(),
             ended: Vec::new(),
+            closed_streams: Vec::new(),
             told: Vec::new(),
             refuse_ports: false,
             hold_ports: false,
@@ -153,7 +157,8 @@ impl Bench {
                 Output::Tell(tell @ (Tell::KeptOut { .. } | Tell::Secured { .. } | Tell::NotSecured { .. })) => {
                     self.told.push(tell)
                 }
-                Output::CloseConnection { .. } | Output::Framed { .. } | Output::Tell(_) => {}
+                Output::CloseConnection { id } => self.closed_streams.push(id),
+                Output::Framed { .. } | Output::Tell(_) => {}
             }
         }
     }

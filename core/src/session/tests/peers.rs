@@ -58,6 +58,35 @@ fn each_peer_is_refused_as_it_wants() {
 }
 
 #[test]
+fn options_are_answered_as_an_invite_would_be() {
+    let mut count = 0;
+    let mut asked = |bench: &mut Bench| {
+        count += 1;
+        statuses(&bench.send(&Call::new(&format!("o{count}")).request("OPTIONS", "", "")))
+    };
+    assert_eq!(asked(&mut bench(Rules { allow: false, ..Rules::default() })), [403]);
+    assert_eq!(asked(&mut bench(Rules { require_tls: true, ..Rules::default() })), [403]);
+    let user = User { name: "sbc".to_string(), password: Password::new("secret") };
+    let realm = Realm { users: [user].to_vec(), ..Realm::default() };
+    let rules = Rules { digest: Some(DigestUsers::Any), max_sessions: Some(1), ..Rules::default() };
+    let health = Health { draining: 503, full: 503 };
+    let policy = Policy { peers: [local("sbc", rules)].to_vec(), realm, health, ..policy() };
+    assert_eq!(asked(&mut Bench::with(policy.clone())), [200], "a health check needs no password");
+    let open = Rules { digest: None, max_sessions: Some(1), ..Rules::default() };
+    let mut bench = Bench::with(Policy { peers: [local("sbc", open)].to_vec(), ..policy });
+    let mut call = Call::set_up(&mut bench, "a");
+    assert_eq!(asked(&mut bench), [503], "of this peer no more are taken");
+    let bye = call.request("BYE", "", "");
+    bench.send(&bye);
+    assert_eq!(asked(&mut bench), [200]);
+    bench.input(Input::Pressure(Some("Disk Full")));
+    assert_eq!(asked(&mut bench), [503]);
+    bench.input(Input::Pressure(None));
+    bench.input(Input::Order(Order::Drain(true)));
+    assert_eq!(asked(&mut bench), [503]);
+}
+
+#[test]
 fn a_row_may_forbid_or_ask_for_more() {
     let closed = Rules { allow: false, ..Rules::default() };
     assert_eq!(answer(&mut bench(closed), "a", |text| text).status(), Some(403));
@@ -254,6 +283,7 @@ fn strangers_and_scanners_get_what_is_set() {
         local: SRS.parse().unwrap(),
         remote: "192.0.2.66:4000".parse().unwrap(),
         certificate: None,
+        accepted: true,
     };
     bench.input(connected);
     assert!(bench.input(Input::Bytes { connection: ConnectionId(1), bytes: options.as_bytes() }).is_empty());
@@ -279,6 +309,7 @@ fn a_peer_is_known_by_its_certificate() {
             local: SRS.parse().unwrap(),
             remote: "192.0.2.66:4000".parse().unwrap(),
             certificate: Some(PeerCertificate { fingerprint_sha256: fingerprint, names: Vec::new() }),
+            accepted: true,
         });
         let text = invite(&mut Call::new(&format!("c{id}"))).replace("SIP/2.0/UDP", "SIP/2.0/TLS");
         let answers = bench.input(Input::Bytes { connection: ConnectionId(id), bytes: text.as_bytes() });

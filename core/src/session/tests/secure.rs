@@ -10,7 +10,7 @@ const FROM: &str = "127.0.0.2:49152";
 fn open(bench: &mut Bench, certificate: Option<PeerCertificate>) {
     let (local, remote) = (TLS_SRS.parse().unwrap(), FROM.parse().unwrap());
     let transport = Transport::Tls;
-    bench.input(Input::ConnectionOpened { id: CONNECTION, transport, local, remote, certificate });
+    bench.input(Input::ConnectionOpened { id: CONNECTION, transport, local, remote, certificate, accepted: true });
 }
 
 /// Over the connection, `edit` having bent the request.
@@ -54,6 +54,19 @@ fn who_uses_sips_gets_sips_and_who_does_not_gets_what_it_uses() {
     };
     let (_, _, elsewhere) = over_tls(advertised, |r| r);
     assert_eq!(elsewhere, "<sip:srs@192.0.2.1:5061;transport=tls>;+sip.srs");
+}
+
+#[test]
+fn who_uses_sips_in_clear_gets_sips_back() {
+    let answered = |policy: Policy, edit: fn(String) -> String| {
+        let request = edit(invite(&mut Call::new("a")));
+        contact(&Bench::with(policy).send(&request))
+    };
+    let by_uri = |request: String| request.replacen("INVITE sip:", "INVITE sips:", 1);
+    assert_eq!(answered(policy(), by_uri), "<sips:srs@127.0.0.1:5061>;+sip.srs");
+    let advertised = Policy { advertised_tls: Some("192.0.2.1:5071".into()), ..policy() };
+    assert_eq!(answered(advertised, by_uri), "<sips:srs@192.0.2.1:5071>;+sip.srs");
+    assert_eq!(answered(policy(), |request| request), "<sip:srs@127.0.0.1:5060>;+sip.srs");
 }
 
 #[test]
