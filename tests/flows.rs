@@ -169,6 +169,32 @@ fn a_conference_is_joined_and_left_on_a_mixed_stream() {
     });
 }
 
+/// RFC 8068 3.3.1: one stream for all; who holds neither sends nor hears, and the stream goes on.
+#[test]
+fn hold_and_resume_on_a_mixed_stream() {
+    over_both(|server, src| {
+        let call = Call::with_legs(src, 16, 1);
+        let both = |document: Document| document.sends("alice", &["mix"], &[]).sends("bob", &["mix"], &[]);
+        let begin = Document::complete().session("cs-mixed", None).joins("alice", "cs-mixed").joins("bob", "cs-mixed");
+        let first = invite(&call, &both(begin.stream("mix", "cs-mixed", 1)));
+        call.talk(&Plan::seconds(3.0));
+        pause(Duration::from_secs(1));
+        let held = Document::partial().sends("bob", &[], &[]);
+        let again = offer(&call, &[Direction::SendOnly], &held);
+        assert_eq!(again.body, first.body, "nothing has changed but the metadata");
+        pause(Duration::from_secs(1));
+        offer(&call, &[Direction::SendOnly], &both(Document::partial()));
+        call.wait();
+        bye(&call);
+        let recording = recordings_of(&server.data, &call, 1).remove(0);
+        assert_eq!(people(&recording), called(&["alice", "bob"]), "who holds has not left");
+        assert_eq!((packets(&recording), recording.list("/streams").len()), (150, 1));
+        assert_eq!(recording.list("/proof/pauses").len(), 0, "a stream that goes on is not paused");
+        let methods: Vec<&str> = recording.list("/metadata").iter().filter_map(|m| m["method"].as_str()).collect();
+        assert_eq!(methods, ["INVITE"; 3]);
+    });
+}
+
 /// RFC 7866 10, RFC 8068 3.4: the recording session is there before, between and after the calls.
 #[test]
 fn three_calls_in_a_persistent_recording_session() {

@@ -54,6 +54,35 @@ fn the_srs_pauses_resumes_and_stops() {
     }
 }
 
+/// RFC 7866 7.2: a server that is not ready answers inactive, then asks; and takes one stream back.
+#[test]
+fn the_srs_holds_off_and_takes_a_stream_back() {
+    let server = Embedded::start();
+    server.orders.hold_off(true);
+    let src = Src::new(server.sip, Transport::Udp);
+    // An order takes another way than a request.
+    pause(Duration::from_millis(200));
+    let call = Call::new(&src, 17);
+    let answer = call.must_invite();
+    assert!(answer.media().iter().all(|media| media.direction == "inactive" && media.port != 0), "{}", answer.text());
+    let session = server.session();
+    let offers = |wanted: &str| {
+        becomes_true(HEARD_WITHIN, || src.asked().iter().any(|m| m.method() == "INVITE" && m.text().contains(wanted)))
+    };
+    server.orders.resume(session);
+    assert!(offers("a=recvonly"), "nothing was asked for");
+    call.talk(&Plan::seconds(3.0));
+    pause(Duration::from_secs(1));
+    server.orders.take_back(session, siprec_core::entry::PortIndex(1));
+    assert!(offers("m=audio 0 "), "the stream was not taken back");
+    call.wait();
+    bye(&call);
+    let recording = recordings_of(&server.data, &call, 1).remove(0);
+    let kept = usize::try_from(packets(&recording)).unwrap();
+    assert!((150..290).contains(&kept), "{kept}: one stream whole, the other until it was taken back");
+    assert_replays(&recording);
+}
+
 /// The thread of TLS went on after its server, with the port: a program could not start another one there.
 #[test]
 fn a_server_that_has_stopped_listens_nowhere() {

@@ -126,6 +126,8 @@ pub enum PauseCause {
     ZeroPort,
     /// An operator or the API paused it.
     Operator,
+    /// We took it back by an offer with port 0: it is closed until the SRC uses its m-line for another.
+    TakenBack,
     /// Its dialog is over, and another dialog of the same recording session goes on.
     DialogEnded,
 }

@@ -187,6 +187,10 @@ fn multiparts() {
         (";boundary=B", "--b\r\nContent-Type: multipart/mixed;boundary='B'\r\n\r\n"),
         (";boundary='b'", "--b \r\n\r\n"),
         (";boundary=Bx", "--b\r\n"),
+        ("", "--c"),
+        ("", "--\r\n"),
+        ("", "--b--\r\n\r\n"),
+        ("", "--b\r\nContent-Type: multipart/mixed;boundary=b\r\n\r\n--c\r\n\r\n"),
         (";boundary=b", "--b\r\nContent-Type: text/xml\r\n\r\n<!-- x --><recordings/>\r\n"),
     ] {
         assert_linear(&format!("a boundary named {named:?} and {piece:?}"), &|octets| {
@@ -223,6 +227,13 @@ fn descriptions() {
         "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x\r\n",
         "x\r\n",
         "a=fmtp:8 a=b;c=d\r\n",
+        "a=candidate:1 1 UDP 1 192.0.2.9 4000 typ host\r\n",
+        "m=\r\n",
+        "m=audio x\r\na=label:1\r\n",
+        "\r",
+        "\r\n",
+        "\0",
+        "\u{e9}=\r\n",
     ] {
         assert_linear(&format!("SDP lines of {line:?}"), &|octets| {
             let sdp = format!("{SDP}{}", line.repeat(octets / line.len()));

@@ -282,6 +282,18 @@ const CODECS: [&str; 20] = [
     "CN",
 ];
 
+impl Codec {
+    /// The encoding names it stands for, as SDP writes them.
+    pub fn encodings(&self) -> Vec<&str> {
+        match self.0.as_str() {
+            "G.711" => vec!["PCMU", "PCMA"],
+            "G.722" => vec!["G722"],
+            "G.729" => vec!["G729"],
+            other => vec![other],
+        }
+    }
+}
+
 impl FromStr for Codec {
     type Err = Invalid;
 

@@ -235,12 +235,21 @@ impl Again {
             (true, false) => self.order(at, Order::Resume),
             (true, true) | (false, false) => {}
         }
+        if stream.paused == Some(PauseCause::TakenBack) {
+            let port = stream.port;
+            self.order(at, |session| Order::TakeBack { session, port });
+        }
         self.open_ports(at);
     }
 
     /// All that the first answer needed is known: the INVITE can be taken now, at its own time.
     fn answered(&mut self, at: Wall) {
         let mut begun = false;
+        // What was paused before it was answered was held off.
+        let is_held = self.streams.iter().any(|stream| stream.paused == Some(PauseCause::Operator));
+        if let Some(first) = self.early.first().filter(|_| is_held) {
+            self.recorder.input(first.at, Input::Order(Order::HoldOff(true)));
+        }
         for early in std::mem::take(&mut self.early) {
             if !early.outbound {
                 self.feed(early.at, early.transport, early.from, early.to, &early.message);
@@ -250,6 +259,9 @@ impl Again {
             }
         }
         self.open_ports(at);
+        if is_held {
+            self.recorder.input(at, Input::Order(Order::HoldOff(false)));
+        }
     }
 
     /// Answers the core's wishes with the addresses of the journal.

@@ -17,7 +17,7 @@ impl Server {
         Self { config, desk: Desk::default() }
     }
 
-    /// For giving orders while [`Server::start`] runs: record, pause, resume, stop, shut down.
+    /// For giving orders while [`Server::start`] runs: record, pause, resume, hold off, take back, stop, shut down.
     pub fn orders(&self) -> Orders {
         self.desk.orders()
     }

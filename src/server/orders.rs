@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use anyhow::Context as _;
+use siprec_core::entry::PortIndex;
 use siprec_core::seed::SessionId;
 use siprec_core::session::Order;
 use siprec_core::sip::{Flow, Transport, Uri};
@@ -44,6 +45,18 @@ impl Orders {
     /// Keeps a paused session's media again.
     pub fn resume(&self, session: SessionId) {
         self.wish(Wish::Order(Order::Resume(session)));
+    }
+
+    /// Records nothing more of one stream of a session, for good: its SRC is told by a re-INVITE that closes its m-line. Its
+    /// number is that of [`Live`]'s events.
+    pub fn take_back(&self, session: SessionId, stream: PortIndex) {
+        self.wish(Wish::Order(Order::TakeBack { session, port: stream }));
+    }
+
+    /// From now on (`true`) new sessions are answered `inactive`, and nothing of them is kept, each until
+    /// [`Orders::resume`] asks its SRC to send; or they are taken as usual again.
+    pub fn hold_off(&self, holds_off: bool) {
+        self.wish(Wish::Order(Order::HoldOff(holds_off)));
     }
 
     /// Ends a session with BYE.

@@ -22,7 +22,10 @@ pub(crate) fn say(raw: &Raw, send: &mut dyn FnMut(&[u8])) {
     let (local, remote, id) = (raw.server, raw.local, ConnectionId(1));
     if raw.transport != Transport::Udp {
         let transport = Carrier::Tcp;
-        srs.handle_input(now, Input::ConnectionOpened { id, transport, local, remote, certificate: None });
+        srs.handle_input(
+            now,
+            Input::ConnectionOpened { id, transport, local, remote, certificate: None, accepted: false },
+        );
     }
     let invite = Draft::invite(raw);
     for request in [&invite, &invite.cancel()] {

@@ -83,6 +83,7 @@ fn pause_words(cause: PauseCause) -> &'static str {
         PauseCause::ZeroAddress => "the SRC offered the address 0.0.0.0",
         PauseCause::ZeroPort => "the SRC offered port 0",
         PauseCause::Operator => "an operator paused it",
+        PauseCause::TakenBack => "an operator ended it",
         PauseCause::DialogEnded => "its dialog was over",
     }
 }

@@ -215,6 +215,17 @@ pub enum Order {
     },
     /// Keep it again; an SRC that was asked to stop is asked to go on.
     Resume(SessionId),
+    /// Nothing more of one stream is wanted, for good: its port is closed, and the SRC is told by an offer with port 0
+    /// (RFC 7866 7.2).
+    TakeBack {
+        /// The session.
+        session: SessionId,
+        /// The stream's port.
+        port: PortIndex,
+    },
+    /// New sessions are answered `inactive` from now on (`true`), each until it is resumed (RFC 7866 7.2), or as usual
+    /// again.
+    HoldOff(bool),
     /// Ask the SRC for a full snapshot of its metadata (RFC 7866 9.2).
     RequestSnapshot(SessionId),
     /// Ask an SRC for a recording session (RFC 7866 6.2).

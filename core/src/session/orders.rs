@@ -18,6 +18,11 @@ impl Srs {
             Order::Resume(id) => self.of_each(*id, |srs, id| {
                 srs.with_session(now, id, |session, ctx| session.pause(false, false, ctx));
             }),
+            Order::TakeBack { session, port } => {
+                let dialog = self.dialog_with(*session, *port);
+                self.with_session(now, dialog, |session, ctx| session.take_back(*port, ctx));
+            }
+            Order::HoldOff(holds_off) => self.holds_off = *holds_off,
             Order::RequestSnapshot(id) => {
                 self.with_session(now, self.first_of(*id), |session, ctx| session.order_snapshot(ctx));
             }

@@ -349,6 +349,21 @@ impl RecordingSession {
         journalling::checkpoint(&self.state, ctx.now, ctx.out);
     }
 
+    /// Nothing more is wanted of a stream, and the SRC is told (RFC 7866 7.2: an offer with port 0).
+    pub(super) fn take_back(&mut self, port: PortIndex, ctx: &mut Context<'_>) {
+        let id = self.id();
+        if self.has_begun() && self.state.streams.take_back(id, port, ctx.now.wall, ctx.out) {
+            self.offer_change(ctx);
+            journalling::checkpoint(&self.state, ctx.now, ctx.out);
+        }
+    }
+
+    /// It is answered `inactive` and nothing of it is kept until an order resumes it (RFC 7866 7.2).
+    pub(super) fn hold_off(&mut self) {
+        self.state.streams.paused_by_operator = true;
+        self.state.pause_told = true;
+    }
+
     /// Looks at the media; asks the SRC whether it is there if nothing comes.
     pub(super) fn look(&mut self, ctx: &mut Context<'_>) {
         for port in watch::silences(&mut self.state.streams, ctx.now.wall, ctx.policy.rtp_timeout) {

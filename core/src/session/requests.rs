@@ -159,6 +159,9 @@ impl Srs {
         if let Some(session) = session {
             self.join(&mut dialog, session);
         }
+        if self.holds_off {
+            dialog.hold_off();
+        }
         self.add(now, call_id, dialog);
         let first = FirstInvite { flow: flow.clone(), at: now.wall, bytes: bytes.to_vec() };
         let considered =

@@ -51,6 +51,8 @@ pub struct Srs {
     /// Replay: the seed of the next session, as its journal tells it.
     pub(super) next_seed: Option<Seed>,
     pub(super) draining: bool,
+    /// New sessions are answered `inactive`.
+    pub(super) holds_off: bool,
     pub(super) pressure: Option<&'static str>,
     pub(super) admission: Admission,
     pub(super) nonces: Nonces,
@@ -105,6 +107,7 @@ impl Srs {
             out: VecDeque::new(),
             next_seed: None,
             draining: false,
+            holds_off: false,
             pressure: None,
             admission: Admission::default(),
             nonces: Nonces::new(seed),

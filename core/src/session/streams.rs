@@ -15,7 +15,7 @@ use super::talk::Talk;
 use super::{Outbox, Output};
 use crate::entry::{Event, PauseCause, PortIndex, Stream};
 use crate::media::{Digits, PortSettings};
-use crate::sdp::{Accepted, Decided, PauseKind};
+use crate::sdp::{Accepted, Decided, NotRecorded, PauseKind};
 use crate::seed::{Random, SessionId};
 use crate::time::Wall;
 
@@ -26,6 +26,9 @@ pub(super) struct Streams {
     next_port: u16,
     /// An operator's pause covers whatever comes.
     pub(super) paused_by_operator: bool,
+    /// m-lines whose streams we do not want: they are answered with port 0 until the SRC has closed them, too.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    taken_back: BTreeSet<usize>,
     /// What is kept of digits, on ports opened from now on.
     #[serde(default)]
     pub(super) digits: Digits,
@@ -101,7 +104,11 @@ impl Streams {
             self.lines.resize(decided.len(), None);
         }
         for line in 0..self.lines.len() {
-            let wanted = decided.get(line).and_then(|d| Some(Wanted { decided: d, accepted: d.accepted.as_ref()? }));
+            if decided.get(line).is_none_or(|d| d.reason_if_not == Some(NotRecorded::ZeroPort)) {
+                self.taken_back.remove(&line);
+            }
+            let decided = decided.get(line).filter(|_| !self.taken_back.contains(&line));
+            let wanted = decided.and_then(|d| Some(Wanted { decided: d, accepted: d.accepted.as_ref()? }));
             match (wanted, self.lines[line].is_some()) {
                 (Some(wanted), true) => self.change(line, &wanted, now),
                 (Some(wanted), false) => self.open(session, line, &wanted, local, now, random, out),
@@ -196,6 +203,15 @@ impl Streams {
         let kept = super::Kept::Event(Event::Stream(live.settings.stream.clone()));
         out.push_back(Output::Keep { session, at: now, kept });
         out.push_back(Output::ClosePort { session, port: live.port() });
+    }
+
+    /// Closes a port for good: we want nothing more of its stream. `false` if there is no such stream.
+    pub(super) fn take_back(&mut self, session: SessionId, port: PortIndex, now: Wall, out: &mut Outbox) -> bool {
+        let is_it = |live: &Option<Live>| live.as_ref().is_some_and(|live| live.port() == port);
+        let Some(line) = self.lines.iter().position(is_it) else { return false };
+        self.taken_back.insert(line);
+        self.close(session, line, PauseCause::TakenBack, now, out);
+        true
     }
 
     /// Closes all ports; the dialog is over, and the session's journal goes on.

@@ -158,9 +158,11 @@ pub fn is_understood(content_type: &str) -> bool {
             .any(|known| is_type(content_type, known))
 }
 
-/// Whether a body shows by its beginning that it is one we can make something of, whatever its type: SDP, XML, parts.
+/// Whether a body shows that it is one we can make something of, whatever its type: SDP, parts, XML of a recording.
 pub fn begins_known(body: &[u8]) -> bool {
-    begins_sdp(body) || begins_xml(body) || begins_parts(body)
+    // With either capital.
+    let is_recording = || memchr::memmem::find(body, b"ecording").is_some();
+    begins_sdp(body) || begins_parts(body) || (begins_xml(body) && is_recording())
 }
 
 /// What stands before anything that means something is passed over: a byte order mark, blanks, NUL bytes.

@@ -163,8 +163,8 @@ fn a_body_and_a_part_are_known_by_what_they_hold() {
         assert_eq!(whole(content_type, "\0\r\nv=0\r\n"), (1, true), "{content_type}");
         let parts = message(content_type, multipart).parts().unwrap();
         assert!(!parts[1].is_sdp(), "XML is none, whatever its type");
-        let xml = message(content_type, "<r/>").parts().unwrap();
-        assert!(!xml[0].is_sdp() && &*xml[0].body == b"<r/>", "{content_type}");
+        let xml = message(content_type, "<recording/>").parts().unwrap();
+        assert!(!xml[0].is_sdp() && &*xml[0].body == b"<recording/>", "{content_type}");
     }
     assert_eq!(whole("c: application/sdp\r\n", "o=- 1 1 IN IP4 h\r\n"), (1, true), "its type is believed");
     assert_eq!(whole("c: text/plain\r\n", "-- \r\nAnn: hello\r\n"), (1, false));

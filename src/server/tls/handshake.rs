@@ -41,12 +41,15 @@ pub(crate) struct Secured {
     pub(crate) certificate: Option<PeerCertificate>,
 }
 
+/// Of each address, how many are under way.
+type Counts = HashMap<IpAddr, usize>;
+
 /// Handshakes under way, and what is told of those that fail.
 pub(super) struct Handshakes {
     known: RwLock<Vec<Network>>,
     of_known: Arc<Semaphore>,
     of_others: Arc<Semaphore>,
-    of_each: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    of_each: Arc<Mutex<Counts>>,
     told: Mutex<Told>,
     untold: AtomicU64,
 }
@@ -113,7 +116,7 @@ impl Handshakes {
 /// A handshake under way.
 pub(super) struct Turn {
     _permit: OwnedSemaphorePermit,
-    of_each: Option<(Arc<Mutex<HashMap<IpAddr, usize>>>, IpAddr)>,
+    of_each: Option<(Arc<Mutex<Counts>>, IpAddr)>,
 }
 
 impl Drop for Turn {

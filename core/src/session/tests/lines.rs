@@ -282,5 +282,5 @@ fn an_odd_line_is_answered_in_its_place_and_the_others_are_taken() {
     }
     let mut bench = Bench::new();
     let (_, answers) = invite(&mut bench, "c", &offer(&[good]).replace("\r\n", "\r"));
-    assert_eq!((statuses(&answers), bench.settings.len() > 0), ([200].to_vec(), true), "CR alone");
+    assert_eq!((statuses(&answers), !bench.settings.is_empty()), ([200].to_vec(), true), "CR alone");
 }

@@ -207,3 +207,62 @@ fn glare_is_waited_out_and_a_refused_pause_still_keeps_nothing() {
     assert!(bench.pass(Duration::from_secs(5)).is_empty());
     assert_eq!(bench.settings.last().unwrap().stream.paused, Some(PauseCause::Operator));
 }
+
+fn body(message: &Message) -> String {
+    String::from_utf8_lossy(&message.body).into_owned()
+}
+
+#[test]
+fn a_stream_is_taken_back_by_an_offer_with_port_0() {
+    let mut bench = Bench::new();
+    let mut call = Call::set_up(&mut bench, "a");
+    let session = bench.session();
+    let taken = bench.input(Input::Order(Order::TakeBack { session, port: PortIndex(1) }));
+    assert_eq!((methods(&taken), &*bench.closed), (["INVITE".to_string()].to_vec(), &[(session, PortIndex(1))][..]));
+    let offer = body(&taken[0]);
+    assert!(
+        offer.contains("m=audio 10000 RTP/AVP 8 101\r\n") && offer.contains("m=audio 0 RTP/AVP 8 101\r\n"),
+        "{offer}"
+    );
+    let told = |e: &Event| matches!(e, Event::Stream(stream) if stream.paused == Some(PauseCause::TakenBack));
+    assert!(bench.events().iter().any(told));
+    let closed = sdp("sendonly").replace("m=audio 30002", "m=audio 0");
+    bench.send(&respond(&taken[0], 200, SDP, &closed));
+    assert_eq!(bench.settings.last().unwrap().stream.paused, None, "the other one goes on");
+    // An SRC that offers it all the same is told again; once it has closed its line, another stream may have that.
+    for (offered, ports) in
+        [(sdp("sendonly"), ["10000", "0"]), (closed, ["10000", "0"]), (sdp("sendonly"), ["10000", "10004"])]
+    {
+        let reinvite = call.request("INVITE", SDP, &offered);
+        let answer = body(&bench.send(&reinvite)[0]);
+        let found: Vec<_> = answer.lines().filter_map(|l| l.strip_prefix("m=audio ")?.split(' ').next()).collect();
+        assert_eq!(found, ports);
+        let ack = call.request("ACK", "", "");
+        bench.send(&ack);
+    }
+    assert!(bench.input(Input::Order(Order::TakeBack { session, port: PortIndex(9) })).is_empty());
+}
+
+#[test]
+fn who_is_held_off_is_answered_inactive_and_offered_recvonly_when_resumed() {
+    let mut bench = Bench::new();
+    bench.input(Input::Order(Order::HoldOff(true)));
+    let mut call = Call::new("a");
+    let (headers, both) = multipart(&sdp("sendonly"), &metadata("s1"));
+    let invite = call.request("INVITE", &headers, &both);
+    let ok = bench.send(&invite).remove(0);
+    assert_eq!((ok.status(), body(&ok).matches("a=inactive").count()), (Some(200), 2));
+    assert!(bench.settings.iter().all(|settings| settings.stream.paused == Some(PauseCause::Operator)));
+    call.to_tag = ok.to_tag().unwrap().to_string();
+    let ack = call.request("ACK", "", "");
+    bench.send(&ack);
+    bench.input(Input::Order(Order::HoldOff(false)));
+    let session = bench.session();
+    let ready = bench.input(Input::Order(Order::Resume(session)));
+    assert_eq!(methods(&ready), ["INVITE"]);
+    assert_eq!(body(&ready[0]).matches("a=recvonly").count(), 2);
+    bench.send(&respond(&ready[0], 200, SDP, &sdp("sendonly")));
+    assert_eq!(bench.settings.last().unwrap().stream.paused, None);
+    Call::set_up(&mut bench, "b");
+    assert_eq!(bench.settings.last().unwrap().stream.paused, None, "the next is taken at once");
+}
