@@ -144,6 +144,13 @@ impl Signalling {
                 self.streams.close(id);
                 self.input(Input::ConnectionClosed { id });
             }
+            StreamEvent::NotOpened { id, transport, remote } => {
+                self.streams.close(id);
+                self.input(Input::ConnectionClosed { id });
+                if transport == Transport::Tcp {
+                    self.input(Input::NoStream { remote });
+                }
+            }
         }
     }
 

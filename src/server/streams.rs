@@ -54,8 +54,10 @@ pub(super) enum StreamEvent {
     },
     /// Bytes arrived.
     Bytes(ConnectionId, Vec<u8>),
-    /// It is closed, or could not be opened.
+    /// It is closed.
     Closed(ConnectionId),
+    /// It could not be opened.
+    NotOpened { id: ConnectionId, transport: Transport, remote: SocketAddr },
 }
 
 /// All streams of the server.
@@ -222,7 +224,7 @@ type Ends = (SocketAddr, SocketAddr, Dscp);
 
 async fn connect_plain(id: ConnectionId, (local, remote, dscp): Ends, queue: Queue, events: mpsc::Sender<Arrival>) {
     let Ok(stream) = connect_in_time(local, remote, dscp).await else {
-        let _ = events.send(Arrival::Stream(StreamEvent::Closed(id))).await;
+        let _ = events.send(Arrival::Stream(StreamEvent::NotOpened { id, transport: Transport::Tcp, remote })).await;
         return;
     };
     let local = stream.local_addr().unwrap_or(local);
@@ -240,7 +242,7 @@ async fn connect_secured(
     events: mpsc::Sender<Arrival>,
 ) {
     let Some(secured) = tls.connect(local, remote, dscp).await else {
-        let _ = events.send(Arrival::Stream(StreamEvent::Closed(id))).await;
+        let _ = events.send(Arrival::Stream(StreamEvent::NotOpened { id, transport: Transport::Tls, remote })).await;
         return;
     };
     let _ = events.send(Arrival::Stream(opened(id, &secured, false))).await;

@@ -109,6 +109,11 @@ pub enum Input<'a> {
         /// Which stream.
         id: ConnectionId,
     },
+    /// A TCP stream for an [`Output::Send`] could not be connected.
+    NoStream {
+        /// To whom.
+        remote: SocketAddr,
+    },
     /// Answer to [`Output::OpenPort`]: bound.
     PortOpened {
         /// The session.

@@ -92,10 +92,12 @@ impl Timer {
 impl Srs {
     /// A server without sessions.
     pub fn new(policy: Policy, seed: Seed) -> Self {
+        let mut transactions = Transactions::new(TimerValues::default());
+        transactions.try_tcp();
         Self {
             policy,
             random: Random::new(seed),
-            transactions: Transactions::new(TimerValues::default()),
+            transactions,
             sessions: BTreeMap::new(),
             by_call: BTreeMap::new(),
             connections: BTreeMap::new(),
@@ -196,6 +198,7 @@ impl Srs {
             }
             Input::Bytes { connection, bytes } => self.stream_bytes(now, connection, bytes),
             Input::ConnectionClosed { id } => self.connection_closed(now, id),
+            Input::NoStream { remote } => self.transactions.no_stream_to(now.monotonic, remote),
             Input::PortOpened { session, port, rtp, rtcp } => {
                 let dialog = self.dialog_with(session, port);
                 self.with_session(now, dialog, |s, ctx| s.port_opened(port, rtp, rtcp, ctx));

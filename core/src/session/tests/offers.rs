@@ -266,3 +266,25 @@ fn who_is_held_off_is_answered_inactive_and_offered_recvonly_when_resumed() {
     Call::set_up(&mut bench, "b");
     assert_eq!(bench.settings.last().unwrap().stream.paused, None, "the next is taken at once");
 }
+
+#[test]
+fn a_large_offer_goes_over_tcp_and_as_a_datagram_to_who_takes_no_stream() {
+    let mut bench = Bench::new();
+    let mut call = Call::new("a");
+    let line = |n: u16| format!("m=audio {} RTP/AVP 8\r\na=label:{n}\r\na=sendonly\r\n", 30_000 + 2 * n);
+    let lines: String = (0..16).map(line).collect();
+    let offer = format!("v=0\r\no=- 1 1 IN IP4 127.0.0.2\r\ns=-\r\nc=IN IP4 127.0.0.2\r\nt=0 0\r\n{lines}");
+    let invite = call.request("INVITE", &format!("Require: siprec\r\n{SDP}"), &offer);
+    call.to_tag = bench.send(&invite)[0].to_tag().unwrap().to_string();
+    let ack = call.request("ACK", "", "");
+    bench.send(&ack);
+    let session = bench.session();
+    let via = |message: &Message| message.header("Via").unwrap()[..12].to_string();
+    let over_tcp = bench.input(Input::Order(Order::Pause { session, tell_src: true }));
+    assert_eq!((methods(&over_tcp), via(&over_tcp[0])), (["INVITE".to_string()].to_vec(), "SIP/2.0/TCP ".to_string()));
+    let over_udp = bench.input(Input::NoStream { remote: SRC.parse().unwrap() });
+    assert_eq!((methods(&over_udp), via(&over_udp[0])), (["INVITE".to_string()].to_vec(), "SIP/2.0/UDP ".to_string()));
+    assert_eq!(over_udp[0].body, over_tcp[0].body);
+    let acknowledged = bench.send(&respond(&over_udp[0], 200, SDP, &offer.replace("sendonly", "inactive")));
+    assert_eq!(methods(&acknowledged), ["ACK"]);
+}

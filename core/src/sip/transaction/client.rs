@@ -1,15 +1,20 @@
 //! Client transactions: our requests and their responses (RFC 3261 17.1, RFC 6026 7.2).
 
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 use core::time::Duration;
 
-use super::{ClientKey, Event, Incoming, Timer, Transactions};
+use super::{ClientKey, Event, Incoming, MAX_WITHOUT_TCP, Timer, Transactions};
 use crate::sip::message::Message;
 use crate::sip::{ConnectionId, Flow, Method, Transport};
 use crate::time::Monotonic;
+
+/// A request of more octets is not sent as a datagram, the path's MTU being unknown (RFC 3261 18.1.1).
+const LARGEST_DATAGRAM: usize = 1300;
 
 /// Timer D over UDP: longer than any H of the peer's (RFC 3261 17.1.1.2).
 const TIMER_D: Duration = Duration::from_secs(32);
@@ -43,12 +48,23 @@ pub(super) struct Client {
     cancel_wanted: bool,
     /// What a refusal, or the 2xx of a dialog (by its To tag), is acknowledged with, each time it comes.
     ack: Option<(Option<String>, Flow, Vec<u8>)>,
+    /// What is sent where no stream can be had.
+    instead: Option<Box<Datagram>>,
+}
+
+/// A request as it goes over UDP.
+#[derive(Debug)]
+struct Datagram {
+    flow: Flow,
+    /// Without its body.
+    request: Message,
+    bytes: Vec<u8>,
 }
 
 impl Transactions {
     /// Sends a request in a transaction of its own; its Via is added here. `branch` begins with `z9hG4bK` and is never
-    /// used twice; `sent_by` is our `host:port`. A request too large for UDP (RFC 3261 18.1.1) is for the caller to
-    /// send over TCP.
+    /// used twice; `sent_by` is our `host:port`. One too large for UDP goes over TCP where that is tried
+    /// ([`Transactions::try_tcp`]).
     pub fn request(
         &mut self,
         now: Monotonic,
@@ -58,7 +74,42 @@ impl Transactions {
         sent_by: &str,
     ) -> ClientKey {
         request.headers.push_front("Via", via(flow.transport, sent_by, &branch));
-        self.start_client(now, flow, request, branch)
+        let is_tried = self.tries_tcp && flow.transport == Transport::Udp && !self.without_tcp.contains(&flow.remote);
+        let bytes = if is_tried { request.encode() } else { Vec::new() };
+        if bytes.len() <= LARGEST_DATAGRAM {
+            return self.start_client(now, flow, request, branch);
+        }
+        let stream = Flow { transport: Transport::Tcp, connection: None, ..flow.clone() };
+        let mut over_tcp = request.clone();
+        over_tcp.headers.set("Via", via(Transport::Tcp, sent_by, &branch));
+        let key = self.start_client(now, &stream, over_tcp, branch);
+        request.body = Vec::new();
+        if let Some(client) = self.clients.get_mut(&key) {
+            client.instead = Some(Box::new(Datagram { flow: flow.clone(), request, bytes }));
+        }
+        key
+    }
+
+    /// Tells that `remote` could not be connected to over TCP: what is large goes to it as datagrams, now and from now on.
+    pub fn no_stream_to(&mut self, now: Monotonic, remote: SocketAddr) {
+        let waits = |client: &Client| {
+            client.state == ClientState::Trying && client.flow.remote == remote && client.instead.is_some()
+        };
+        let waiting: Vec<ClientKey> = self.clients.iter().filter(|(_, c)| waits(c)).map(|(key, _)| *key).collect();
+        for key in waiting {
+            let Some(client) = self.clients.get_mut(&key) else { continue };
+            let Some(instead) = client.instead.take() else { continue };
+            let Datagram { flow, request, bytes } = *instead;
+            client.interval = self.values.t1;
+            (client.flow, client.request, client.bytes) = (flow.clone(), request, bytes.clone());
+            self.outbox.push_back((flow, bytes));
+            self.timers.set(Timer::ClientRetransmit(key), now.after(self.values.t1));
+            self.timers.set(Timer::ClientEnd(key), now.after(self.values.patience()));
+            if self.without_tcp.len() >= MAX_WITHOUT_TCP {
+                self.without_tcp.pop_first();
+            }
+            self.without_tcp.insert(remote);
+        }
     }
 
     /// Sends the ACK of a 2xx, outside of any transaction (RFC 3261 13.2.2.4), and again whenever that 2xx comes
@@ -119,6 +170,7 @@ impl Transactions {
             interval: self.values.t1,
             cancel_wanted: false,
             ack: None,
+            instead: None,
         };
         self.clients.insert(key, client);
         key

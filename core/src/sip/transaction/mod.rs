@@ -20,6 +20,7 @@ mod server;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use self::client::Client;
@@ -32,6 +33,9 @@ use crate::time::{Monotonic, TimerTable};
 
 /// The most server transactions kept at a time: 32 s of 1,000 requests a second.
 pub const MAX_SERVERS: usize = 32_768;
+
+/// The most peers that are known not to take streams; whoever is forgotten is tried again.
+const MAX_WITHOUT_TCP: usize = 1024;
 
 /// An INVITE that is not answered for so long gets a 100 from here (RFC 3261 17.2.1).
 const TRYING_AFTER: Duration = Duration::from_millis(200);
@@ -156,6 +160,10 @@ pub struct Transactions {
     finished: VecDeque<ServerKey>,
     clients: BTreeMap<ClientKey, Client>,
     by_branch: BTreeMap<(String, Method), ClientKey>,
+    /// Requests too large for a datagram are tried over TCP.
+    tries_tcp: bool,
+    /// Who does not take streams.
+    without_tcp: BTreeSet<SocketAddr>,
     next_key: u64,
     dropped: u64,
     outbox: VecDeque<(Flow, Vec<u8>)>,
@@ -176,11 +184,19 @@ impl Transactions {
             finished: VecDeque::new(),
             clients: BTreeMap::new(),
             by_branch: BTreeMap::new(),
+            tries_tcp: false,
+            without_tcp: BTreeSet::new(),
             next_key: 0,
             dropped: 0,
             outbox: VecDeque::new(),
             events: VecDeque::new(),
         }
+    }
+
+    /// Requests too large for a datagram are tried over TCP from now on (RFC 3261 18.1.1), and go as datagrams to who cannot
+    /// be connected to ([`Transactions::no_stream_to`]).
+    pub fn try_tcp(&mut self) {
+        self.tries_tcp = true;
     }
 
     /// Finds the transaction of a message that came over `flow`. `None`: nothing is left to do, it was a

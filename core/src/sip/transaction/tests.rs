@@ -443,3 +443,36 @@ fn a_stray_response_is_dropped() {
     assert_eq!(bench.responds("INVITE", "z9hG4bKc", 200), None);
     assert_eq!(bench.responds("BYE", "z9hG4bKc", 200), Some(200));
 }
+
+#[test]
+fn what_is_too_large_for_a_datagram_goes_over_tcp_where_the_peer_takes_that() {
+    let mut bench = Bench::new(Transport::Udp);
+    let send = |bench: &mut Bench, branch: &str, octets: usize| {
+        let request =
+            Message::request(Method::Info, "sip:b").with("CSeq", "3 INFO").with_body("text/plain", vec![b'x'; octets]);
+        bench.transactions.request(bench.at(), &bench.flow.clone(), request, branch.to_string(), "192.0.2.100")
+    };
+    let sent = |bench: &mut Bench| {
+        let (flow, bytes) = bench.transactions.poll_send().unwrap();
+        let via = Message::parse_datagram(&bytes).unwrap().header("Via").unwrap().to_string();
+        assert!(bench.transactions.poll_send().is_none());
+        (flow.transport, via.starts_with(&format!("SIP/2.0/{} ", flow.transport)))
+    };
+    let (udp, tcp) = ((Transport::Udp, true), (Transport::Tcp, true));
+    send(&mut bench, "z9hG4bK0", 2000);
+    assert_eq!(sent(&mut bench), udp, "only where it is wished");
+    bench.transactions.try_tcp();
+    send(&mut bench, "z9hG4bK1", 1000);
+    assert_eq!(sent(&mut bench), udp);
+    send(&mut bench, "z9hG4bK2", 2000);
+    assert_eq!(sent(&mut bench), tcp);
+    bench.transactions.no_stream_to(bench.at(), "192.0.2.9:5060".parse().unwrap());
+    assert!(bench.transactions.poll_send().is_none(), "another's");
+    let remote = bench.flow.remote;
+    bench.transactions.no_stream_to(bench.at(), remote);
+    assert_eq!(sent(&mut bench), udp);
+    send(&mut bench, "z9hG4bK3", 2000);
+    assert_eq!(sent(&mut bench), udp, "it is known not to take streams");
+    let again = bench.run(31_900).len();
+    assert_eq!(again, 4 * 10, "each is sent again as a datagram is");
+}
