@@ -201,6 +201,9 @@ pub enum Alarm {
     NoRtp,
     /// Packets of a stream are missing, 5 % or more over 5 s; cleared below 2 %.
     Loss,
+    /// Packets that arrived were dropped here, by the kernel (on a stream) or for want of a disk that keeps up (on none);
+    /// cleared after 10 s without.
+    Dropped,
     /// Nobody was ever heard on a stream that sends, while another talked for 30 s; cleared by the first word.
     OneWay,
     /// A stream holds the same audio as one before it.
@@ -295,6 +298,9 @@ pub enum Event {
     },
     /// Packets that reached us and could not be kept.
     Dropped {
+        /// Of this port; none: of any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        port: Option<PortIndex>,
         /// How many.
         packets: u64,
         /// Why, in words ("the disk stalled").

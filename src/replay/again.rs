@@ -182,8 +182,9 @@ impl Again {
             // What befell the machine then is part of the recording.
             Event::ClockStep { by_ns } => self.befell(at, |_| Input::ClockStep { by_ns: *by_ns }),
             Event::DiskStalled { took_ms } => self.befell(at, |_| Input::DiskStalled { took_ms: *took_ms }),
-            Event::Dropped { packets, cause } if *packets > 0 => {
-                self.befell(at, |session| Input::Dropped { session, packets: *packets, cause: cause.clone() });
+            Event::Dropped { port, packets, cause } if *packets > 0 => {
+                let (port, packets, cause) = (*port, *packets, cause.clone());
+                self.befell(at, |session| Input::Dropped { session, port, packets, cause });
             }
             Event::Metadata { .. }
             | Event::RecordingStarted { .. }

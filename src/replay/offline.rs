@@ -264,7 +264,7 @@ impl Offline {
         if slab.len() >= SLAB_BYTES {
             self.flush_media(session);
         }
-        for report in reports {
+        for report in &reports {
             self.input(at, Input::Media(report));
         }
     }

@@ -42,6 +42,10 @@ pub(super) fn look(signalling: &mut Signalling) {
         let took_ms = u64::try_from(stall.took.as_millis()).unwrap_or(u64::MAX);
         signalling.input(Input::DiskStalled { took_ms });
     }
+    for (session, packets) in signalling.writer.take_drops() {
+        tracing::error!(%session, packets, "packets were dropped: more waits for the disk than memory holds");
+        signalling.input(Input::DroppedByDisk { session, packets });
+    }
     signalling.look_at_clock();
 }
 

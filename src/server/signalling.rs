@@ -159,16 +159,17 @@ impl Signalling {
         match news {
             News::Reports(reports) => {
                 self.board.reports(self.now().wall, &reports);
-                for report in reports {
+                for report in &reports {
                     self.input(Input::Media(report));
                 }
+                self.workers.give_back(reports);
             }
             News::Flushed { session } => self.finishing.flushed(session, &self.writer),
             News::Closed { report, rtp_port } => {
                 let now = self.now();
                 self.ports.release(rtp_port, now.monotonic);
                 self.board.closed(report.session, report.statistics.port);
-                self.input(Input::Media(*report));
+                self.input(Input::Media(&report));
             }
             News::Dtls(act) => self.handshake(act),
             News::Failed { session, port, rtp_port, why } => {

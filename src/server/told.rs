@@ -1,5 +1,6 @@
 //! What the core tells, as lines of the log: what an operator would tell a colleague.
 
+use siprec_core::entry::Alarm;
 use siprec_core::session::{Reason, Tell};
 
 /// Logs one thing.
@@ -20,6 +21,11 @@ pub(super) fn tell(tell: &Tell) {
         Tell::KeysLost { session } => tracing::error!(
             %session,
             "the session's SRTP keys were wrapped by another node.key: what comes is kept sealed until the SRC answers our re-INVITE"
+        ),
+        Tell::Alarm { session, alarm: Alarm::Dropped, port: Some(port), raised: true } => tracing::error!(
+            %session,
+            stream = port.0,
+            "alarm: the kernel drops packets that nobody fetches in time: give the machine more cores, or net.core.rmem_max more room"
         ),
         Tell::Alarm { session, alarm, port, raised: true } => {
             tracing::warn!(%session, ?alarm, stream = port.map(|p| p.0), "alarm");

@@ -15,6 +15,9 @@ use super::format::{
 use crate::entry::{Entry, Event, Kind, PortIndex, Protected, SegmentHeader};
 use crate::time::Wall;
 
+/// Behind a packet at most: padding, options, and the block's length again.
+const PACKET_TAIL: usize = 3 + MAX_OPTIONS + 4;
+
 /// A segment's beginning, and the ports it has named so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoder {
@@ -57,6 +60,16 @@ impl Encoder {
     /// How many ports are named: port indices below it may be used in entries.
     pub fn ports(&self) -> u32 {
         self.ports
+    }
+}
+
+/// Octets that the block of a packet takes at most; 0 of what is no packet.
+pub fn room(kind: &Kind<'_>) -> usize {
+    match kind {
+        Kind::Rtp { packet, .. } | Kind::Rtcp { packet, .. } | Kind::Sip { message: packet, .. } => {
+            PACKET_HEADER + HEADERS_V6 + packet.len() + PACKET_TAIL
+        }
+        Kind::Event(_) | Kind::Checkpoint(_) => 0,
     }
 }
 
@@ -121,7 +134,7 @@ fn sized(out: &mut Vec<u8>, at: Wall, kind: u8, json: &[u8]) {
         return custom(out, at, kind, json);
     }
     let cause = alloc::format!("an event or checkpoint of {} bytes is over the journal's limit", json.len());
-    let told = serde_json::to_vec(&Event::Dropped { packets: 0, cause }).unwrap_or_default();
+    let told = serde_json::to_vec(&Event::Dropped { port: None, packets: 0, cause }).unwrap_or_default();
     custom(out, at, KIND_EVENT, &told);
 }
 
@@ -258,7 +271,7 @@ fn block(
 ) {
     let headers = head.len() - PACKET_HEADER;
     let padding = padding(headers + kept.len());
-    let mut tail = [0; 3 + MAX_OPTIONS + 4];
+    let mut tail = [0; PACKET_TAIL];
     let end = options.write(&mut tail[padding..]) + 4;
     let total = head.len() + kept.len() + padding + end;
     // The bits of an i64, which a reader takes back; before 1970 no packet arrives.

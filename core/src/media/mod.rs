@@ -156,6 +156,29 @@ pub struct PortStatistics {
     pub heard: Option<Heard>,
 }
 
+impl PortStatistics {
+    /// Of a port on which nothing came yet.
+    pub fn of(port: PortIndex) -> Self {
+        Self {
+            port,
+            packets: 0,
+            octets: 0,
+            rtcp_packets: 0,
+            dropped_paused: 0,
+            dropped_flood: 0,
+            junk: 0,
+            dropped_by_kernel: 0,
+            strangers: 0,
+            unattributed: 0,
+            source: None,
+            last_at: None,
+            sources: Vec::new(),
+            srtp: None,
+            heard: None,
+        }
+    }
+}
+
 /// A source on a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceSummary {

@@ -68,23 +68,7 @@ pub struct Port {
 impl Port {
     /// A port of which nothing was heard yet.
     pub fn new(settings: PortSettings, now: Now) -> Self {
-        let figures = PortStatistics {
-            port: settings.stream.port,
-            packets: 0,
-            octets: 0,
-            rtcp_packets: 0,
-            dropped_paused: 0,
-            dropped_flood: 0,
-            junk: 0,
-            dropped_by_kernel: 0,
-            strangers: 0,
-            unattributed: 0,
-            source: None,
-            last_at: None,
-            sources: Vec::new(),
-            srtp: None,
-            heard: None,
-        };
+        let figures = PortStatistics::of(settings.stream.port);
         Self {
             clock_rates: clock_rates(&settings),
             latch: Latch::default(),
@@ -390,14 +374,33 @@ impl Port {
 
     /// Figures at this moment.
     pub fn statistics(&self) -> PortStatistics {
-        PortStatistics {
+        let mut statistics = PortStatistics::of(self.settings.stream.port);
+        self.statistics_into(&mut statistics);
+        statistics
+    }
+
+    /// The same into the memory of earlier ones: nothing is allocated where those had room.
+    pub fn statistics_into(&self, into: &mut PortStatistics) {
+        let (mut sources, srtp) = (core::mem::take(&mut into.sources), into.srtp.take());
+        self.sources.summaries_into(&mut sources);
+        let srtp = self.srtp.as_ref().map(|secured| {
+            let mut figures = srtp.unwrap_or_default();
+            secured.statistics_into(&mut figures);
+            figures
+        });
+        *into = PortStatistics {
             source: self.latch.source(),
             last_at: self.latch.last_at(),
-            sources: self.sources.summaries(),
-            srtp: self.srtp.as_ref().map(|srtp| Box::new(srtp.statistics())),
+            sources,
+            srtp,
             heard: self.ear.heard(),
             ..self.figures.clone()
-        }
+        };
+    }
+
+    /// Whether its packets are protected.
+    pub fn is_secured(&self) -> bool {
+        self.srtp.is_some()
     }
 
     fn paused(&self) -> bool {

@@ -361,12 +361,12 @@ impl Secured {
         }
     }
 
-    pub(super) fn statistics(&self) -> SrtpStatistics {
-        SrtpStatistics {
-            receiver: self.receiver.state(),
-            reservation_due: self.sender.as_ref().and_then(Sender::reservation_due),
-            ..self.figures.clone()
-        }
+    /// Figures at this moment, into the memory of earlier ones.
+    pub(super) fn statistics_into(&self, into: &mut SrtpStatistics) {
+        let mut receiver = core::mem::take(&mut into.receiver);
+        self.receiver.state_into(&mut receiver);
+        let reservation_due = self.sender.as_ref().and_then(Sender::reservation_due);
+        *into = SrtpStatistics { receiver, reservation_due, ..self.figures.clone() };
     }
 }
 

@@ -105,10 +105,11 @@ impl Sources {
         self.known.len()
     }
 
-    /// What is known of each.
-    pub(super) fn summaries(&self) -> Vec<SourceSummary> {
+    /// What is known of each, in place of what was in `into`.
+    pub(super) fn summaries_into(&self, into: &mut Vec<SourceSummary>) {
         let summary =
             |s: &Source| SourceSummary { from: s.from, change: s.change, statistics: s.reception.statistics() };
-        self.known.iter().map(summary).collect()
+        into.clear();
+        into.extend(self.known.iter().map(summary));
     }
 }

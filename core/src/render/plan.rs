@@ -102,13 +102,23 @@ pub struct Planner {
     pub(super) last_at: Option<i64>,
 }
 
+/// Packets that arrived and could not be kept.
+#[derive(Debug)]
+pub(super) struct Drops {
+    pub(super) at: i64,
+    /// None: of any.
+    pub(super) port: Option<PortIndex>,
+    pub(super) packets: u64,
+    pub(super) cause: String,
+}
+
 /// Events that the sheet repeats, with their moments in ns.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     /// From, to, and whether the machine was restarted.
     pub(super) gaps: Vec<(i64, i64, bool)>,
     /// Moment, packets, cause.
-    pub(super) drops: Vec<(i64, u64, String)>,
+    pub(super) drops: Vec<Drops>,
     pub(super) alarms: Vec<(i64, Alarm, Option<PortIndex>, bool)>,
     pub(super) steps: Vec<(i64, i64)>,
     pub(super) stalls: Vec<(i64, u64)>,
@@ -268,8 +278,8 @@ impl Planner {
             Event::Gap { from, to, rebooted } if self.scope.is_open() => {
                 list(&mut self.notes.gaps, (from.0, to.0, *rebooted));
             }
-            Event::Dropped { packets, cause } if self.scope.is_open() => {
-                list(&mut self.notes.drops, (at, *packets, cause.clone()));
+            Event::Dropped { port, packets, cause } if self.scope.is_open() => {
+                list(&mut self.notes.drops, Drops { at, port: *port, packets: *packets, cause: cause.clone() });
             }
             Event::ClockStep { by_ns } if self.scope.is_open() => list(&mut self.notes.steps, (at, *by_ns)),
             Event::DiskStalled { took_ms } if self.scope.is_open() => list(&mut self.notes.stalls, (at, *took_ms)),

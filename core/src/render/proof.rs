@@ -15,8 +15,8 @@ use crate::entry::{PauseCause, PortIndex, SourceChange};
 
 /// Shorter silences at a stream's start and end are not listed.
 const MIN_EDGE_NS: i64 = 500_000_000;
-/// Loss so near to packets that we dropped is ours.
-const STALL_NS: i64 = 1_000_000_000;
+/// Loss so near to packets that we dropped is ours: drops are told within a second and a round.
+const STALL_NS: i64 = 1_100_000_000;
 
 /// Everything but the recording's identity.
 pub(super) fn proof(findings: &Findings<'_>, laid: &Laid) -> Proof {
@@ -34,7 +34,7 @@ pub(super) fn proof(findings: &Findings<'_>, laid: &Laid) -> Proof {
         pauses: pauses(findings),
         silences: silences(findings),
         alarms: planner.notes.alarm_sheets(|at| findings.ms(at), label),
-        dropped: planner.notes.drops.iter().map(|(_, packets, _)| packets).sum(),
+        dropped: planner.notes.drops.iter().map(|drops| drops.packets).sum(),
         clock_steps: planner.notes.step_sheets(|at| findings.ms(at)),
         disk_stalls: planner.notes.stall_sheets(|at| findings.ms(at)),
         deviations: planner.notes.deviations.clone(),
@@ -103,7 +103,7 @@ fn gaps(findings: &Findings<'_>) -> Vec<Gap> {
             label: findings.planner.ports.get(&hole.port).and_then(|record| record.stream.label.clone()),
             from_ms: findings.ms(hole.from.saturating_add(PLAYOUT_NS).min(hole.to)),
             to_ms: findings.ms(hole.to),
-            cause: if stalled(findings, hole) { GapCause::Stall } else { GapCause::Loss },
+            cause: cause(findings, hole),
             packets: Some(hole.missing),
         });
     }
@@ -111,9 +111,17 @@ fn gaps(findings: &Findings<'_>) -> Vec<Gap> {
     gaps
 }
 
-fn stalled(findings: &Findings<'_>, hole: &Hole) -> bool {
+/// Whose loss it is.
+fn cause(findings: &Findings<'_>, hole: &Hole) -> GapCause {
     let near = |at: i64| at >= hole.from.saturating_sub(STALL_NS) && at <= hole.to.saturating_add(STALL_NS);
-    findings.planner.notes.drops.iter().any(|(at, _, _)| near(*at))
+    let drops = || findings.planner.notes.drops.iter().filter(|drops| near(drops.at));
+    if drops().any(|drops| drops.port == Some(hole.port)) {
+        GapCause::Overflow
+    } else if drops().any(|drops| drops.port.is_none()) {
+        GapCause::Stall
+    } else {
+        GapCause::Loss
+    }
 }
 
 fn pauses(findings: &Findings<'_>) -> Vec<Pause> {
@@ -187,8 +195,8 @@ fn words(findings: &Findings<'_>, laid: &Laid) -> Vec<String> {
     }
     words.extend(swapped::words(findings));
     words.extend(planner.signalling.bridge_words());
-    for (_, packets, cause) in &planner.notes.drops {
-        words.push(format!("{packets} packets arrived and could not be kept: {cause}"));
+    for drops in &planner.notes.drops {
+        words.push(format!("{} packets arrived and could not be kept: {}", drops.packets, drops.cause));
     }
     words.extend(planner.notes.sealed.words());
     if planner.tracker.unattributed > 0 {

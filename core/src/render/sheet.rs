@@ -369,6 +369,8 @@ pub enum GapCause {
     Reboot,
     /// Packets arrived and could not be kept.
     Stall,
+    /// Packets arrived and the kernel dropped them: nobody fetched them in time.
+    Overflow,
     /// Packets were lost before they reached us.
     Loss,
 }

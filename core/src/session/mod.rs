@@ -14,6 +14,7 @@ pub mod client;
 mod calling;
 mod connections;
 mod crowd;
+mod dropping;
 mod dtls;
 mod joined;
 mod journalling;
@@ -135,7 +136,7 @@ pub enum Input<'a> {
         why: String,
     },
     /// What a media worker saw on a port.
-    Media(MediaReport),
+    Media(&'a MediaReport),
     /// A handshake of DTLS is done.
     Secured(Secured),
     /// A handshake of DTLS came to nothing.
@@ -149,14 +150,23 @@ pub enum Input<'a> {
         /// Why, in words.
         why: String,
     },
-    /// Packets of a session reached us and could not be kept.
+    /// Packets of a session reached us and could not be kept: to be written down.
     Dropped {
         /// The session.
         session: SessionId,
+        /// Of this port, or of any.
+        port: Option<PortIndex>,
         /// How many.
         packets: u64,
         /// Why.
         cause: String,
+    },
+    /// The same, for want of a disk that keeps up; the journal's writer writes it down.
+    DroppedByDisk {
+        /// The session.
+        session: SessionId,
+        /// How many.
+        packets: u64,
     },
     /// The machine's clock was stepped; entries go on without the step.
     ClockStep {

@@ -28,6 +28,8 @@ use crate::sip::transaction::{ClientKey, ServerKey, Transactions};
 use crate::sip::{Flow, Method, Transport, Uri};
 use crate::time::{Now, Wall};
 
+/// Why packets of a stream are missing that had arrived.
+const KERNEL_DROPPED: &str = "the kernel's buffer of the stream was full";
 /// Sets the generator of branches apart from the session's other one.
 const BRANCHES: u8 = 0x5a;
 
@@ -293,6 +295,14 @@ impl RecordingSession {
         }
         let loss = watch::losing(&mut self.state.streams, ctx.now.wall, &report.statistics);
         let mut alarms: Vec<_> = loss.map(|raised| (Alarm::Loss, port, raised)).into_iter().collect();
+        let (dropped, dropping) = watch::dropping(&mut self.state.streams, ctx.now.wall, &report.statistics);
+        if dropped > 0 {
+            self.dropped(Some(port), dropped, KERNEL_DROPPED.into(), ctx);
+        }
+        alarms.extend(dropping.map(|raised| (Alarm::Dropped, port, raised)));
+        if let Some(raised) = self.state.streams.at_disk.judge(ctx.now.wall, 0) {
+            self.alarm(Alarm::Dropped, None, raised, ctx);
+        }
         if report.event.is_none() {
             alarms.extend(talk::judge(&mut self.state.streams, &report.statistics));
         }
@@ -328,8 +338,15 @@ impl RecordingSession {
     }
 
     /// Packets reached us and could not be kept.
-    pub(super) fn dropped(&mut self, packets: u64, cause: String, ctx: &mut Context<'_>) {
-        keep(self.id(), ctx.now.wall, Event::Dropped { packets, cause }, ctx.out);
+    pub(super) fn dropped(&mut self, port: Option<PortIndex>, packets: u64, cause: String, ctx: &mut Context<'_>) {
+        keep(self.id(), ctx.now.wall, Event::Dropped { port, packets, cause }, ctx.out);
+    }
+
+    /// The same, and the writer of the journal writes it down.
+    pub(super) fn dropped_by_disk(&mut self, packets: u64, ctx: &mut Context<'_>) {
+        if let Some(raised) = self.state.streams.at_disk.judge(ctx.now.wall, packets) {
+            self.alarm(Alarm::Dropped, None, raised, ctx);
+        }
     }
 
     /// Pauses or resumes by order. What the SRC makes of being told changes nothing of what is kept.

@@ -216,7 +216,7 @@ impl Srs {
             }
             Input::Media(report) => {
                 let dialog = self.dialog_with(report.session, report.statistics.port);
-                self.with_session(now, dialog, |s, ctx| s.media(&report, ctx));
+                self.with_session(now, dialog, |s, ctx| s.media(report, ctx));
             }
             Input::Secured(done) => {
                 self.with_session(now, done.session, |s, ctx| s.secured(done, ctx));
@@ -224,8 +224,11 @@ impl Srs {
             Input::NotSecured { session, port, peer, why } => {
                 self.with_session(now, session, |s, ctx| s.not_secured(port, peer, why, ctx));
             }
-            Input::Dropped { session, packets, cause } => {
-                self.with_session(now, self.first_of(session), |s, ctx| s.dropped(packets, cause, ctx));
+            Input::Dropped { session, port, packets, cause } => {
+                self.with_session(now, self.first_of(session), |s, ctx| s.dropped(port, packets, cause, ctx));
+            }
+            Input::DroppedByDisk { session, packets } => {
+                self.with_session(now, self.first_of(session), |s, ctx| s.dropped_by_disk(packets, ctx));
             }
             Input::ClockStep { by_ns } => self.keep_in_all(now, &entry::Event::ClockStep { by_ns }),
             Input::DiskStalled { took_ms } => self.keep_in_all(now, &entry::Event::DiskStalled { took_ms }),

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
+use super::dropping::Dropping;
 use super::dtls::Dtls;
 use super::keys::StreamKeys;
 use super::limits::MAX_PORTS;
@@ -32,6 +33,9 @@ pub(super) struct Streams {
     /// What is kept of digits, on ports opened from now on.
     #[serde(default)]
     pub(super) digits: Digits,
+    /// What was dropped for want of a disk that keeps up.
+    #[serde(default)]
+    pub(super) at_disk: Dropping,
     /// Ports that were asked for and not yet opened.
     #[serde(skip)]
     waiting: BTreeSet<PortIndex>,
@@ -53,6 +57,9 @@ pub(super) struct Live {
     /// What is known of its loss.
     #[serde(default)]
     pub(super) losing: Losing,
+    /// What the kernel dropped of it.
+    #[serde(default)]
+    pub(super) dropping: Dropping,
     /// Who is heard on it.
     #[serde(default = "Talk::of_before", skip_serializing_if = "Talk::is_unalarmed")]
     pub(super) talk: Talk,
@@ -189,6 +196,7 @@ impl Streams {
             heard: now,
             alarmed: false,
             losing: Losing::default(),
+            dropping: Dropping::default(),
             talk: Talk::default(),
             published: None,
             dtls: None,

@@ -74,6 +74,14 @@ pub(super) fn heard(streams: &mut Streams, port: PortIndex, last: Wall) -> bool 
     is_news && core::mem::take(&mut live.alarmed)
 }
 
+/// Figures of a port came: how many packets the kernel dropped since the last ones, and whether an alarm of that is raised
+/// or over.
+pub(super) fn dropping(streams: &mut Streams, now: Wall, told: &PortStatistics) -> (u64, Option<bool>) {
+    let Some(live) = streams.live_mut().find(|live| live.port() == told.port) else { return (0, None) };
+    let news = live.dropping.grown_to(told.dropped_by_kernel);
+    (news, live.dropping.judge(now, news))
+}
+
 /// Figures of a port came: whether an alarm of loss is raised or over with them.
 pub(super) fn losing(streams: &mut Streams, now: Wall, told: &PortStatistics) -> Option<bool> {
     streams.live_mut().find(|live| live.port() == told.port)?.losing.judge(now, told)

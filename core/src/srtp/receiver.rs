@@ -113,12 +113,18 @@ impl Receiver {
 
     /// For a checkpoint.
     pub fn state(&self) -> ReceiverState {
-        ReceiverState {
-            sources: self.sources.state(),
-            reporters: self.reporters.state(),
-            expected: self.expected.clone(),
-            keys: self.keys.iter().map(|key| key.used).collect(),
-        }
+        let mut state = ReceiverState::default();
+        self.state_into(&mut state);
+        state
+    }
+
+    /// The same into the memory of an earlier one.
+    pub fn state_into(&self, into: &mut ReceiverState) {
+        self.sources.state_into(&mut into.sources);
+        self.reporters.state_into(&mut into.reporters);
+        into.expected.clone_from(&self.expected);
+        into.keys.clear();
+        into.keys.extend(self.keys.iter().map(|key| key.used));
     }
 
     /// A source's rollover counter.

@@ -31,13 +31,15 @@ impl<const WORDS: usize> Sources<WORDS> {
         Self(states.iter().take(MAX_SOURCES).map(resumed).collect())
     }
 
-    pub(super) fn state(&self) -> Vec<SourceState> {
+    /// The states of all, in place of what was in `into`.
+    pub(super) fn state_into(&self, into: &mut Vec<SourceState>) {
         let state = |source: &Source<WORDS>| SourceState {
             ssrc: source.ssrc,
             index: source.window.highest(),
             recent: source.window.recent(),
         };
-        self.0.iter().map(state).collect()
+        into.clear();
+        into.extend(self.0.iter().map(state));
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Source<WORDS>> {

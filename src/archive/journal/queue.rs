@@ -18,10 +18,13 @@ use crate::archive::scribe::Blocks;
 pub(super) const CAPACITY_BYTES: usize = 512 << 20;
 /// One part in so many is kept for signalling: a checkpoint is worth more than a packet.
 const RESERVED: usize = 8;
-/// Buffers that are kept for the producers.
-const SPARE_BUFFERS: usize = 2048;
-/// A buffer that grew beyond this is not kept.
-const SPARE_BYTES: usize = 4 << 10;
+/// A producer's buffer. What does not fit goes into another; one that grew, for a large packet, is not kept.
+pub(super) const BUFFER_BYTES: usize = 4 << 10;
+/// Buffers that are there from the start, and that are kept.
+const FIRST_BUFFERS: usize = 1 << 10;
+const SPARE_BUFFERS: usize = 8 << 10;
+/// Lanes that grew beyond so many jobs, while the disk stalled, give their memory back.
+const LANE_JOBS: usize = 64 << 10;
 
 /// A thing for the writer to do.
 #[derive(Debug)]
@@ -54,6 +57,8 @@ struct Inner {
     bytes: usize,
     ticket: u64,
     drops: HashMap<SessionId, Drops>,
+    /// Packets dropped that nobody has asked for yet.
+    untold: HashMap<SessionId, u64>,
     dropped_packets: u64,
     spare: Vec<Vec<u8>>,
     stopped: bool,
@@ -74,7 +79,7 @@ impl Queue {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             capacity,
-            inner: Mutex::default(),
+            inner: Mutex::new(Inner { spare: (0..FIRST_BUFFERS).map(|_| new_buffer()).collect(), ..Inner::default() }),
             has_signalling: AtomicBool::new(false),
             filled: Condvar::new(),
             emptied: Condvar::new(),
@@ -136,12 +141,17 @@ impl Queue {
         self.push(job)
     }
 
-    /// Takes all that waits, waiting `patience` at most for there to be something: signalling, and the rest.
-    pub(super) fn take(&self, patience: Duration) -> (Jobs, Jobs) {
+    /// Takes all that waits, waiting `patience` at most for there to be something: what of signalling, and into `jobs`,
+    /// which is empty, the rest.
+    pub(super) fn take(&self, patience: Duration, jobs: &mut Jobs) -> Jobs {
+        if jobs.capacity() > LANE_JOBS {
+            jobs.shrink_to(0);
+        }
         let is_empty = |inner: &mut Inner| inner.jobs.is_empty() && inner.signalling.is_empty();
         let waited = self.filled.wait_timeout_while(self.lock(), patience, is_empty);
         let (mut inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        (self.signalling_of(&mut inner), std::mem::take(&mut inner.jobs))
+        std::mem::swap(&mut inner.jobs, jobs);
+        self.signalling_of(&mut inner)
     }
 
     /// Takes what of signalling has come since.
@@ -162,7 +172,7 @@ impl Queue {
         let mut buffer = blocks.bytes;
         let mut inner = self.lock();
         inner.bytes = inner.bytes.saturating_sub(buffer.len());
-        if inner.spare.len() < SPARE_BUFFERS && buffer.capacity() <= SPARE_BYTES {
+        if inner.spare.len() < SPARE_BUFFERS && buffer.capacity() == BUFFER_BYTES {
             buffer.clear();
             inner.spare.push(buffer);
         }
@@ -172,7 +182,7 @@ impl Queue {
 
     /// An empty buffer, used before if there is one.
     pub(super) fn buffer(&self) -> Vec<u8> {
-        self.lock().spare.pop().unwrap_or_default()
+        self.lock().spare.pop().unwrap_or_else(new_buffer)
     }
 
     /// Blocks that nobody can write: their session's journal is over, or never began.
@@ -195,6 +205,11 @@ impl Queue {
                 inner.drops.remove(&session);
             }
         }
+    }
+
+    /// Packets dropped of each session since this was asked last.
+    pub(super) fn take_drops(&self) -> HashMap<SessionId, u64> {
+        std::mem::take(&mut self.lock().untold)
     }
 
     /// Nobody will ask for the session's drops any more.
@@ -227,6 +242,10 @@ impl Queue {
     }
 }
 
+fn new_buffer() -> Vec<u8> {
+    Vec::with_capacity(BUFFER_BYTES)
+}
+
 fn size(job: &Job) -> usize {
     match job {
         Job::Write(blocks) => blocks.bytes.len(),
@@ -242,5 +261,8 @@ impl Inner {
         noted.blocks += 1;
         noted.at = noted.at.max(encoder::latest_in(&blocks.bytes).unwrap_or_default());
         self.dropped_packets += packets;
+        if packets > 0 {
+            *self.untold.entry(blocks.session).or_default() += packets;
+        }
     }
 }

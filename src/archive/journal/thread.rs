@@ -103,16 +103,17 @@ impl Thread {
         let mut newest = 0;
         // The last ticket of signalling that overtook media.
         let mut ahead = 0;
+        let mut jobs = Jobs::new();
         loop {
             let patience = if ahead > newest { Duration::ZERO } else { NAP.min(self.sync_every) };
-            let (signalling, jobs) = self.queue.take(patience);
+            let signalling = self.queue.take(patience, &mut jobs);
             let last = |jobs: &Jobs| jobs.back().map_or(0, |(ticket, _)| *ticket);
             // Nothing that has a lower ticket waits any more, once these are done.
             let all = [newest, ahead, last(&signalling), last(&jobs)].into_iter().max().unwrap_or_default();
             let some = all > newest;
             let mut stop = false;
             self.take_signalling(signalling);
-            for (ticket, job) in jobs {
+            for (ticket, job) in jobs.drain(..) {
                 ahead = ahead.max(self.take_signalling(self.queue.take_signalling()));
                 stop |= matches!(job, Job::Stop);
                 self.take(ticket, job);
@@ -305,7 +306,7 @@ impl Thread {
         };
         if let Some(drops) = self.queue.drops(blocks.session) {
             let mut bytes = Vec::new();
-            let event = Event::Dropped { packets: drops.packets, cause: "the disk did not keep up".into() };
+            let event = Event::Dropped { port: None, packets: drops.packets, cause: "the disk did not keep up".into() };
             encoder::entry(&mut bytes, &Entry { at: drops.at, kind: Kind::Event(event) });
             open.append(&bytes, None, log.as_mut())?;
             self.queue.drops_are_told(blocks.session, drops);

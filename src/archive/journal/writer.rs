@@ -1,5 +1,6 @@
 //! Journals' writer: its face for the producers, and what it tells of itself.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -239,6 +240,11 @@ impl Writer {
     /// Stalls of the disk since this was asked last.
     pub fn take_stalls(&self) -> Vec<Stall> {
         std::mem::take(&mut *self.progress.stalls.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Packets dropped of each session since this was asked last, because nothing more fitted.
+    pub fn take_drops(&self) -> HashMap<SessionId, u64> {
+        self.queue.take_drops()
     }
 
     /// Waits until all that was handed over is written.

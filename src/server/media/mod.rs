@@ -10,11 +10,13 @@
 //!
 //! All ports of a session live on one worker, so its media has one producer. A worker looks at its sockets once a
 //! [`ROUND`] ([`LONG_ROUND`] where there are many), not at each packet: the kernel's timestamps tell when a packet arrived,
-//! and a wake-up shared by all streams costs each of them little. An order wakes it at once. Nothing is allocated a packet.
+//! and a wake-up shared by all streams costs each of them little. An order wakes it at once. Nothing is allocated a packet,
+//! nor for the figures of each second.
 
 pub mod dtls;
 pub mod ports;
 mod receive;
+mod reports;
 mod slabs;
 mod slot;
 mod taps;
@@ -63,7 +65,8 @@ pub trait SlabSink: Send + Sync {
 /// What a worker tells, from its own thread.
 #[derive(Debug)]
 pub enum News {
-    /// What happened on ports in a round, and once a second the figures of those that received something.
+    /// What happened on ports in a round, and once a second the figures of those that received something. To be given
+    /// back ([`Workers::give_back`]), or their memory is made anew.
     Reports(Vec<MediaReport>),
     /// All that had arrived for the session is handed over; after [`Workers::close_session`] its ports are closed too.
     Flushed {
@@ -140,6 +143,8 @@ enum Order {
         session: SessionId,
         wire: Wire,
     },
+    /// Reports that were heard.
+    GiveBack(Vec<MediaReport>),
     /// Where datagrams of DTLS go.
     Protect(Dtls),
     /// One of them that leaves.
@@ -211,6 +216,15 @@ impl Workers {
         self.order(session, Order::Listen { session, wire });
     }
 
+    /// Reports that were heard go back to their worker, which fills them again.
+    pub fn give_back(&self, reports: Vec<MediaReport>) {
+        let worker = reports.first().and_then(|report| self.threads.get(place(report.session, self.threads.len())));
+        if let Some(worker) = worker {
+            // It finds them in its next round.
+            let _ = worker.orders.send(Order::GiveBack(reports));
+        }
+    }
+
     /// From now on datagrams of DTLS go to `dtls`.
     pub fn protect(&self, dtls: &Dtls) {
         for thread in &self.threads {
@@ -271,6 +285,7 @@ impl Workers {
             | Order::Reserve { .. }
             | Order::Close { .. }
             | Order::Listen { .. }
+            | Order::GiveBack(_)
             | Order::Protect(_)
             | Order::Send { .. }
             | Order::FlushAll(_)

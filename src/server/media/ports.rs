@@ -185,7 +185,6 @@ fn bind_socket(address: SocketAddr, dscp: Dscp) -> Result<UdpSocket, Errno> {
     raise_buffer(&fd)?;
     mark(&fd, address.is_ipv4(), dscp);
     setsockopt(&fd, sockopt::ReceiveTimestampns, &true)?;
-    setsockopt(&fd, sockopt::RxqOvfl, &1)?;
     match address {
         SocketAddr::V4(v4) => bind(fd.as_raw_fd(), &SockaddrIn::from(v4))?,
         SocketAddr::V6(v6) => bind(fd.as_raw_fd(), &SockaddrIn6::from(v6))?,

@@ -9,9 +9,6 @@ use siprec_core::seed::SessionId;
 
 use super::SlabSink;
 
-/// A slab of this size does not wait for the round's end.
-const SLAB_BYTES: usize = 64 << 10;
-
 /// A session's place, valid while it has ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place(usize);
@@ -20,6 +17,8 @@ struct Slab {
     session: SessionId,
     ports: usize,
     blocks: Vec<u8>,
+    /// It is among those that are handed over at the round's end.
+    is_dirty: bool,
 }
 
 /// The sessions of a worker and their slabs.
@@ -28,7 +27,7 @@ pub(super) struct Slabs {
     slabs: Vec<Slab>,
     places: HashMap<SessionId, usize>,
     free: Vec<usize>,
-    /// Those that are not empty.
+    /// Those that were not empty in this round, each once.
     dirty: Vec<usize>,
     /// Something was handed over, and the sink not told that this was all for now.
     is_untold: bool,
@@ -42,13 +41,14 @@ impl Slabs {
     /// A port of the session begins.
     pub(super) fn join(&mut self, session: SessionId) -> Place {
         let place = self.places.get(&session).copied().unwrap_or_else(|| {
-            let fresh = Slab { session, ports: 0, blocks: vec![] };
+            let fresh = Slab { session, ports: 0, blocks: vec![], is_dirty: false };
             let place = self.free.pop().unwrap_or(self.slabs.len());
             match self.slabs.get_mut(place) {
                 Some(slab) => *slab = fresh,
                 None => self.slabs.push(fresh),
             }
             self.places.insert(session, place);
+            self.dirty.reserve(self.slabs.len());
             place
         });
         if let Some(slab) = self.slabs.get_mut(place) {
@@ -72,14 +72,18 @@ impl Slabs {
     /// Keeps an entry.
     pub(super) fn keep(&mut self, Place(place): Place, entry: &Entry<'_>) {
         let Some(slab) = self.slabs.get_mut(place) else { return };
-        if slab.blocks.is_empty() {
-            slab.blocks = self.sink.buffer();
-            self.dirty.push(place);
-        }
-        encoder::entry(&mut slab.blocks, entry);
-        if slab.blocks.len() >= SLAB_BYTES {
+        // A full slab does not wait for the round's end, nor does it grow.
+        if !slab.blocks.is_empty() && slab.blocks.capacity() - slab.blocks.len() < encoder::room(&entry.kind) {
             self.hand_over(Place(place));
         }
+        let Some(slab) = self.slabs.get_mut(place) else { return };
+        if slab.blocks.is_empty() {
+            slab.blocks = self.sink.buffer();
+            if !std::mem::replace(&mut slab.is_dirty, true) {
+                self.dirty.push(place);
+            }
+        }
+        encoder::entry(&mut slab.blocks, entry);
     }
 
     /// Hands one session's slab over, if there is anything in it.
@@ -92,7 +96,12 @@ impl Slabs {
     /// Hands every slab over, and says so.
     pub(super) fn hand_over_all(&mut self) {
         let mut dirty = std::mem::take(&mut self.dirty);
-        dirty.drain(..).for_each(|place| self.hand_over(Place(place)));
+        for place in dirty.drain(..) {
+            self.hand_over(Place(place));
+            if let Some(slab) = self.slabs.get_mut(place) {
+                slab.is_dirty = false;
+            }
+        }
         self.dirty = dirty;
         self.announce();
     }

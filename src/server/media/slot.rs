@@ -8,7 +8,7 @@ use siprec_core::seed::SessionId;
 use siprec_core::time::Wall;
 
 use super::dtls::{Component, Dtls};
-use super::receive::{Datagram, Outcome};
+use super::receive::{self, Datagram};
 use super::slabs::{Place, Slabs};
 use super::taps::Taps;
 
@@ -16,9 +16,7 @@ use super::taps::Taps;
 pub(super) struct Socket {
     pub(super) socket: UdpSocket,
     pub(super) is_ipv4: bool,
-    pub(super) dropped: u32,
-    /// It has dropped something: the kernel says how much with each datagram, for which a batch has no room.
-    pub(super) has_dropped: bool,
+    dropped: u32,
 }
 
 /// A port with its sockets.
@@ -35,7 +33,7 @@ pub(super) struct Slot {
 impl Socket {
     pub(super) fn new(socket: UdpSocket) -> Self {
         let is_ipv4 = socket.local_addr().is_ok_and(|address| address.is_ipv4());
-        Self { socket, is_ipv4, dropped: 0, has_dropped: false }
+        Self { socket, is_ipv4, dropped: 0 }
     }
 }
 
@@ -83,11 +81,13 @@ pub(super) fn keep_unsealed(slot: &mut Slot, slabs: &mut Slabs, taps: &mut Taps,
     }
 }
 
-pub(super) fn note_drops(socket: &mut Socket, port: &mut Port, outcome: &Outcome) {
-    socket.has_dropped |= outcome.cut_short;
-    if let Some(dropped) = outcome.dropped {
-        port.dropped_by_kernel(u64::from(dropped.wrapping_sub(socket.dropped)));
-        socket.dropped = dropped;
+/// Counts what the kernel has dropped on the sockets since this was done last.
+pub(super) fn note_drops(slot: &mut Slot) {
+    for socket in [&mut slot.rtp, &mut slot.rtcp] {
+        if let Some(dropped) = receive::dropped(&socket.socket) {
+            slot.port.dropped_by_kernel(u64::from(dropped.wrapping_sub(socket.dropped)));
+            socket.dropped = dropped;
+        }
     }
 }
 

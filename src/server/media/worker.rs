@@ -12,11 +12,12 @@ use nix::sys::eventfd::EventFd;
 use siprec_core::entry::PortIndex;
 use siprec_core::media::{MediaReport, Port, PortSettings};
 use siprec_core::seed::SessionId;
-use siprec_core::time::{Monotonic, Now, TimerTable};
+use siprec_core::time::{Monotonic, Now};
 
 use super::dtls::{Component, Dtls, is_dtls};
 use super::ports::BoundPair;
 use super::receive::{Datagram, Receiver};
+use super::reports::Reports;
 use super::slabs::{Place, Slabs};
 use super::slot::{Slot, Socket, keep, keep_unsealed, note_drops, pass_on, send_report};
 use super::taps::{Taps, Wire};
@@ -29,6 +30,8 @@ const EVENTS: usize = 1_024;
 const SOCKET_TURN: usize = 512;
 /// Datagrams of one socket fetched before it closes or its settings change: more than its buffer holds.
 const DRAIN: usize = 8_192;
+/// So many sockets with more than a turn's datagrams have room; more of them allocate.
+const UNFINISHED: usize = 256;
 /// How often figures are told.
 const FIGURES: Duration = Duration::from_secs(1);
 /// Orders carried out between two rounds.
@@ -52,6 +55,18 @@ impl Token {
     }
 }
 
+/// When something is due of a slot.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    report: Monotonic,
+    figures: Monotonic,
+}
+
+impl Due {
+    /// Of a slot that is free.
+    const NEVER: Self = Self { report: Monotonic(u64::MAX), figures: Monotonic(u64::MAX) };
+}
+
 /// A worker, made and run on its own thread.
 pub(super) struct Worker {
     clock: Clock,
@@ -65,11 +80,13 @@ pub(super) struct Worker {
     free: Vec<usize>,
     slabs: Slabs,
     taps: Taps,
-    reports: TimerTable<usize>,
-    figures_at: Monotonic,
+    /// When something is due of each slot; dense, since each round looks at all.
+    due: Vec<Due>,
     /// Sockets whose turn ended before they were empty: epoll tells them no more.
     unfinished: Vec<Token>,
-    news: Vec<MediaReport>,
+    /// Those of the round before.
+    again: Vec<Token>,
+    reports: Reports,
     rtcp: Vec<u8>,
     /// A report as it is sent, and a packet that waited for a key.
     protected: Vec<u8>,
@@ -99,10 +116,10 @@ impl Worker {
             free: vec![],
             slabs: Slabs::new(sink),
             taps: Taps::default(),
-            reports: TimerTable::default(),
-            figures_at: clock.now().monotonic.after(FIGURES),
-            unfinished: vec![],
-            news: vec![],
+            due: vec![],
+            unfinished: Vec::with_capacity(UNFINISHED),
+            again: Vec::with_capacity(UNFINISHED),
+            reports: Reports::default(),
             rtcp: vec![],
             protected: vec![],
             sealed: vec![],
@@ -149,7 +166,8 @@ impl Worker {
     }
 
     fn round(&mut self, now: Now, events: &mut [EpollEvent]) {
-        for token in std::mem::take(&mut self.unfinished) {
+        std::mem::swap(&mut self.unfinished, &mut self.again);
+        while let Some(token) = self.again.pop() {
             self.receive(token, SOCKET_TURN);
         }
         // More ready sockets than one call tells are told by the next; those of which it tells again wait for the next round.
@@ -162,11 +180,7 @@ impl Worker {
                 break;
             }
         }
-        self.send_reports(now);
-        if now.monotonic >= self.figures_at {
-            self.figures_at = now.monotonic.after(FIGURES);
-            self.tell_figures();
-        }
+        self.tell_what_is_due(now);
         self.hand_over();
     }
 
@@ -176,8 +190,8 @@ impl Worker {
     }
 
     fn tell_news(&mut self) {
-        if !self.news.is_empty() {
-            (self.tell)(News::Reports(std::mem::take(&mut self.news)));
+        while let Some(reports) = self.reports.take() {
+            (self.tell)(News::Reports(reports));
         }
     }
 
@@ -205,12 +219,7 @@ impl Worker {
                 let at = stamps.arrival(datagram.stamp);
                 keep(port, slabs, taps, *place, token.is_rtcp(), at, &datagram);
             };
-            let outcome = if socket.has_dropped {
-                receiver.single(&socket.socket, &mut each)
-            } else {
-                receiver.batch(&socket.socket, socket.is_ipv4, &mut each)
-            };
-            note_drops(socket, port, &outcome);
+            let outcome = receiver.batch(&socket.socket, socket.is_ipv4, &mut each);
             // An error of the network counts as one, so that a flood of them ends the turn as well.
             fetched += outcome.datagrams.max(1);
             is_empty = outcome.empty;
@@ -232,7 +241,7 @@ impl Worker {
         }
         let now = self.clock.now();
         if slot.port.picture_due(now.wall) {
-            self.reports.set(index, now.monotonic);
+            self.set_report(index, now.monotonic);
         }
     }
 
@@ -243,30 +252,57 @@ impl Worker {
         let Slot { port, .. } = slot;
         while let Some(event) = port.poll_event() {
             let Some(session) = self.slabs.session(place) else { return };
-            self.news.push(MediaReport { session, event: Some(event), statistics: port.statistics() });
+            self.reports.push(session, Some(event), port);
         }
     }
 
-    fn tell_figures(&mut self) {
-        for (index, slot) in self.slots.iter_mut().enumerate() {
-            let Some(slot) = slot.as_mut().filter(|slot| slot.is_changed) else { continue };
-            slot.is_changed = false;
-            // A collision of SSRCs makes a report due earlier.
-            self.reports.set(index, slot.port.next_report());
-            if let Some(session) = self.slabs.session(slot.place) {
-                self.news.push(MediaReport { session, event: None, statistics: slot.port.statistics() });
+    /// RTCP and figures, each stream's at its own time: no round has the work of all.
+    fn tell_what_is_due(&mut self, now: Now) {
+        for index in 0..self.due.len() {
+            let Some(due) = self.due.get(index).copied() else { return };
+            if due.report <= now.monotonic {
+                self.send_report(index, now);
+            }
+            if due.figures <= now.monotonic {
+                self.tell_figures(index, now.monotonic);
             }
         }
     }
 
-    fn send_reports(&mut self, now: Now) {
-        while let Some(index) = self.reports.pop_due(now.monotonic) {
-            let Some(Some(slot)) = self.slots.get_mut(index) else { continue };
-            self.rtcp.clear();
-            if let Some(to) = slot.port.report(now, &mut self.rtcp) {
-                send_report(slot, &mut self.slabs, now.wall, to, &self.rtcp, &mut self.protected);
-            }
-            self.reports.set(index, slot.port.next_report());
+    fn send_report(&mut self, index: usize, now: Now) {
+        let Some(Some(slot)) = self.slots.get_mut(index) else { return };
+        self.rtcp.clear();
+        if let Some(to) = slot.port.report(now, &mut self.rtcp) {
+            send_report(slot, &mut self.slabs, now.wall, to, &self.rtcp, &mut self.protected);
+        }
+        let next = slot.port.next_report();
+        self.set_report(index, next);
+    }
+
+    fn tell_figures(&mut self, index: usize, now: Monotonic) {
+        let Some(Some(slot)) = self.slots.get_mut(index) else { return };
+        if !self.reports.has_spare(&slot.port) {
+            return;
+        }
+        if let Some(due) = self.due.get_mut(index) {
+            // Behind time, the seconds that were missed are not made up for.
+            due.figures = due.figures.after(FIGURES).max(now);
+        }
+        if !std::mem::take(&mut slot.is_changed) {
+            return;
+        }
+        note_drops(slot);
+        if let Some(session) = self.slabs.session(slot.place) {
+            self.reports.push(session, None, &slot.port);
+        }
+        // A collision of SSRCs makes a report due earlier.
+        let next = slot.port.next_report();
+        self.set_report(index, next);
+    }
+
+    fn set_report(&mut self, index: usize, at: Monotonic) {
+        if let Some(due) = self.due.get_mut(index) {
+            due.report = at;
         }
     }
 
@@ -292,8 +328,8 @@ impl Worker {
                     if let Some(Some(slot)) = self.slots.get_mut(index) {
                         self.taps.stream(session, &settings.stream);
                         slot.port.update(*settings, now);
-                        self.reports.set(index, slot.port.next_report());
-                        let place = slot.place;
+                        let (place, next) = (slot.place, slot.port.next_report());
+                        self.set_report(index, next);
                         self.tell_events(index, place);
                     }
                 }
@@ -328,6 +364,7 @@ impl Worker {
                 self.tell_flushed(session);
             }
             Order::Listen { session, wire } => self.listen(session, wire),
+            Order::GiveBack(reports) => self.reports.give_back(reports),
             Order::Protect(dtls) => self.dtls = Some(dtls),
             Order::Send { from, to, datagram } => self.send_handshake(from, to, &datagram),
             Order::FlushAll(_done) => {
@@ -378,12 +415,16 @@ impl Worker {
             return;
         }
         let port = Port::new(settings, now);
-        self.reports.set(index, port.next_report());
+        let due = Due { report: port.next_report(), figures: now.monotonic.after(FIGURES) };
+        self.reports.port_begins(session, &port);
         let place = self.slabs.join(session);
         let slot = Slot { port, place, rtp_port, rtp: Socket::new(rtp), rtcp: Socket::new(rtcp), is_changed: false };
-        match self.slots.get_mut(index) {
-            Some(free) => *free = Some(slot),
-            None => self.slots.push(Some(slot)),
+        match (self.slots.get_mut(index), self.due.get_mut(index)) {
+            (Some(free), Some(at)) => (*free, *at) = (Some(slot), due),
+            (_, _) => {
+                self.slots.push(Some(slot));
+                self.due.push(due);
+            }
         }
     }
 
@@ -413,8 +454,12 @@ impl Worker {
 
     fn close(&mut self, index: usize) {
         self.drain(index);
-        let Some(slot) = self.slots.get_mut(index).and_then(Option::take) else { return };
-        self.reports.cancel(&index);
+        let Some(mut slot) = self.slots.get_mut(index).and_then(Option::take) else { return };
+        note_drops(&mut slot);
+        if let Some(due) = self.due.get_mut(index) {
+            *due = Due::NEVER;
+        }
+        self.reports.port_ends();
         self.unfinished.retain(|token| token.slot() != index);
         self.free.push(index);
         let session = self.slabs.session(slot.place);

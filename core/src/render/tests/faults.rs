@@ -1,7 +1,7 @@
 //! What the network and the machine do: loss, reordering, copies, jitter, stalls, crashes, nothing at all.
 
 use super::call::{Call, Item, LEAD, Leg, MS, SECOND, ZERO, clicks, format, stream};
-use crate::entry::{EndCause, Event, Stream};
+use crate::entry::{EndCause, Event, PortIndex, Stream};
 use crate::render::sheet::{ClockStep, DiskStall};
 use crate::render::{GapCause, SilenceCause, State};
 use crate::seed::{Random, Seed};
@@ -109,11 +109,26 @@ fn what_the_disk_refused_is_a_stall() {
     call.add(
         leg.packets(0, 500).into_iter().filter(|(at, _)| !(5 * SECOND..6 * SECOND).contains(&(at - ZERO))).collect(),
     );
-    call.event(6 * SECOND, Event::Dropped { packets: 50, cause: "the disk stalled".into() });
+    call.event(6 * SECOND, Event::Dropped { port: None, packets: 50, cause: "the disk stalled".into() });
     let done = call.render(10 * SECOND + 60 * MS);
     let proof = &done.plan.sidecar.proof;
     assert_eq!((proof.gaps[0].cause, proof.gaps[0].packets, proof.dropped), (GapCause::Stall, Some(50), 50));
     assert!(done.findings().contains("50 packets arrived and could not be kept: the disk stalled"));
+}
+
+#[test]
+fn what_the_kernel_dropped_is_an_overflow_of_that_stream_alone() {
+    let mut call = Call::new();
+    for leg in 0..2 {
+        let packets = Leg::new(leg).packets(0, 500).into_iter();
+        call.add(packets.filter(|(at, _)| !(5 * SECOND..6 * SECOND).contains(&(at - ZERO))).collect());
+    }
+    let cause = "the kernel's buffer of the stream was full";
+    call.event(6 * SECOND, Event::Dropped { port: Some(PortIndex(1)), packets: 50, cause: cause.into() });
+    let proof = call.render(10 * SECOND + 60 * MS).plan.sidecar.proof;
+    let causes: alloc::vec::Vec<_> = proof.gaps.iter().map(|gap| (gap.label.as_deref().unwrap(), gap.cause)).collect();
+    assert_eq!(causes, [("2", GapCause::Overflow), ("1", GapCause::Loss)]);
+    assert_eq!(proof.dropped, 50);
 }
 
 #[test]
@@ -197,7 +212,7 @@ fn what_befell_the_machine_stands_in_the_sheet() {
     call.add(Leg::new(0).packets(0, 500));
     call.event(2 * SECOND, Event::DiskStalled { took_ms: 1_700 });
     call.event(3 * SECOND, Event::ClockStep { by_ns: -SECOND });
-    call.event(4 * SECOND, Event::Dropped { packets: 7, cause: "the disk did not keep up".into() });
+    call.event(4 * SECOND, Event::Dropped { port: None, packets: 7, cause: "the disk did not keep up".into() });
     let proof = call.render(10 * SECOND).plan.sidecar.proof;
     assert_eq!(proof.disk_stalls, [DiskStall { until_ms: 2_000, took_ms: 1_700 }]);
     assert_eq!(proof.clock_steps, [ClockStep { at_ms: 3_000, by_ns: -SECOND }]);

@@ -119,7 +119,7 @@ fn whose_video_has_no_feedback_is_asked_for_a_whole_picture_by_info() {
         let begins = |bench: &mut Bench, ssrc| {
             let event = PortEvent::Source { at: bench.now.wall, ssrc, from, change: SourceChange::NewSsrc };
             let statistics = bench.statistics(0);
-            bench.input(Input::Media(MediaReport { session, event: Some(event), statistics }))
+            bench.input(Input::Media(&MediaReport { session, event: Some(event), statistics }))
         };
         let sent = [begins(&mut bench, 1), begins(&mut bench, 2)].concat();
         let infos: Vec<_> = sent.iter().filter(|message| message.method() == Some(&Method::Info)).collect();

@@ -42,7 +42,7 @@ impl Line {
         let from = "192.0.2.1:4000".parse().unwrap();
         let mut statistics = self.bench.statistics(0);
         statistics.sources.push(SourceSummary { from, change: self.change, statistics: figures });
-        self.bench.input(Input::Media(MediaReport { session: self.session, event: None, statistics }));
+        self.bench.input(Input::Media(&MediaReport { session: self.session, event: None, statistics }));
     }
 
     /// What was told of loss so far.

@@ -8,6 +8,7 @@ mod dialogs;
 mod dtls;
 mod joined;
 mod lines;
+mod dropping;
 mod losing;
 mod offers;
 mod peers;
@@ -176,28 +177,13 @@ impl Bench {
 
     pub(super) fn heard(&mut self, session: SessionId, port: u16) {
         let statistics = self.statistics(port);
-        self.input(Input::Media(MediaReport { session, event: None, statistics }));
+        self.input(Input::Media(&MediaReport { session, event: None, statistics }));
     }
 
     /// Of a port that heard a packet just now.
     pub(super) fn statistics(&self, port: u16) -> PortStatistics {
-        PortStatistics {
-            port: PortIndex(port),
-            packets: 1,
-            octets: 172,
-            rtcp_packets: 0,
-            dropped_paused: 0,
-            dropped_flood: 0,
-            junk: 0,
-            dropped_by_kernel: 0,
-            strangers: 0,
-            unattributed: 0,
-            source: None,
-            last_at: Some(self.now.wall),
-            sources: Vec::new(),
-            srtp: None,
-            heard: None,
-        }
+        let nothing = PortStatistics::of(PortIndex(port));
+        PortStatistics { packets: 1, octets: 172, last_at: Some(self.now.wall), ..nothing }
     }
 
     pub(super) fn events(&self) -> Vec<Event> {

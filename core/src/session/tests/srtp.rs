@@ -194,11 +194,11 @@ fn indices_of_our_reports_are_kept_before_they_are_granted() {
     let mut statistics = bench.statistics(0);
     let due = crate::srtp::SenderState { reserved: 512 };
     statistics.srtp = Some(Box::new(SrtpStatistics { reservation_due: Some(due), ..SrtpStatistics::default() }));
-    bench.input(Input::Media(MediaReport { session, event: None, statistics: statistics.clone() }));
+    bench.input(Input::Media(&MediaReport { session, event: None, statistics: statistics.clone() }));
     assert_eq!(bench.reserved, [(PortIndex(0), 512)]);
     let told = |event: &Event| matches!(event, Event::SrtcpReserved { reserved: 512, .. });
     assert_eq!(bench.events().iter().filter(|event| told(event)).count(), 1);
-    bench.input(Input::Media(MediaReport { session, event: None, statistics }));
+    bench.input(Input::Media(&MediaReport { session, event: None, statistics }));
     assert_eq!(bench.reserved.len(), 1, "it is kept once");
 }
 
@@ -211,7 +211,7 @@ fn after_a_restart_the_keys_are_there_and_the_sources_go_on() {
     let source = crate::srtp::SourceState { ssrc: 5, index: 3 << 16 | 7, recent: 1 };
     let receiver = ReceiverState { sources: [source].to_vec(), ..ReceiverState::default() };
     statistics.srtp = Some(Box::new(SrtpStatistics { receiver: receiver.clone(), ..SrtpStatistics::default() }));
-    bench.input(Input::Media(MediaReport { session, event: None, statistics }));
+    bench.input(Input::Media(&MediaReport { session, event: None, statistics }));
     bench.pass(Duration::from_secs(11));
     let checkpoint = bench.last_checkpoint();
     let again = |node: u8| {
@@ -255,7 +255,7 @@ fn a_stream_that_nobody_can_decrypt_is_an_alarm_and_flows_all_the_same() {
         let srtp = SrtpStatistics { authentic, sealed, ..SrtpStatistics::default() };
         let statistics = PortStatistics { srtp: Some(Box::new(srtp)), last_at: None, ..bench.statistics(0) };
         let before = bench.kept.len();
-        bench.input(Input::Media(MediaReport { session, event: None, statistics }));
+        bench.input(Input::Media(&MediaReport { session, event: None, statistics }));
         bench.kept[before..]
             .iter()
             .filter_map(|(_, _, kept)| match kept {

@@ -52,7 +52,7 @@ impl Legs {
     fn tell(&mut self, leg: usize) {
         let port = u16::try_from(leg).unwrap();
         let statistics = PortStatistics { heard: Some(self.heard[leg]), ..self.bench.statistics(port) };
-        self.bench.input(Input::Media(MediaReport { session: self.session, event: None, statistics }));
+        self.bench.input(Input::Media(&MediaReport { session: self.session, event: None, statistics }));
     }
 
     fn alarms(&self) -> Vec<(Alarm, u16, bool)> {
