@@ -146,7 +146,7 @@ fn parties(snapshot: &Snapshot) -> Vec<Party> {
     let party = |participant: &metadata::Participant| Party {
         aor: participant.names.first().map(|name| name.aor.clone()).unwrap_or_default(),
         name: participant.names.iter().find_map(|name| name.display.clone()),
-        labels: snapshot.labels_of(participant).into_iter().map(ToString::to_string).collect(),
+        labels: snapshot.labels_of(participant, None).into_iter().map(ToString::to_string).collect(),
     };
     snapshot.participants.iter().map(party).collect()
 }

@@ -1,6 +1,7 @@
 //! How much a snapshot remembers. It is written into the journal with each update, and a persistent recording
 //! session never ends.
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -42,6 +43,8 @@ impl Snapshot {
         forgotten += forget(&mut self.sessions, past, Session::is_active);
         forgotten += forget(&mut self.participants, past, Participant::is_present);
         forgotten += forget(&mut self.streams, past, Stream::is_active);
+        let known: BTreeSet<&str> = self.participants.iter().map(|p| p.id.as_str()).collect();
+        self.sessions.iter_mut().for_each(|s| s.people.retain(|id| known.contains(id.as_str())));
         let sessions = &self.sessions;
         self.groups.retain(|g| g.disassociated.is_none() || sessions.iter().any(|s| s.group.as_ref() == Some(&g.id)));
         forgotten += trim_by(&mut self.groups, MAX_PAST);
@@ -53,6 +56,7 @@ impl Snapshot {
         let intervals = |list: &[Interval]| list.len() * ELEMENT_WEIGHT;
         let sessions = self.sessions.iter().map(|s| {
             texts(&s.sip_session_ids)
+                + texts(&s.people)
                 + extensions(&s.extensions)
                 + intervals(&s.intervals)
                 + s.id.len()

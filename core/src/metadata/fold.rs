@@ -10,11 +10,10 @@ use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::document::{
-    DataMode, Document, Extension, NameId, ParticipantSessionAssoc, ParticipantStreamAssoc, StreamElement,
-};
+use super::document::{DataMode, Document, Extension, ParticipantSessionAssoc, ParticipantStreamAssoc, StreamElement};
 use super::intervals::{Statement, append, close_all, settle, statement};
-use super::snapshot::{Binding, Contribution, Former, Interval, Membership, Participant, Session, Snapshot, Stream};
+use super::renew::merge_extensions;
+use super::snapshot::{Binding, Interval, Participant, Session, Snapshot, Stream};
 use crate::deviation::{Deviation, Deviations, codes, quote};
 use crate::time::Wall;
 
@@ -56,9 +55,10 @@ impl Snapshot {
         fold.participants();
         fold.streams();
         fold.contributions();
+        fold.people();
         fold.end_sessions();
+        fold.extensions();
         self.tell_empty_session(&mut deviations);
-        merge_extensions(&mut self.extensions, &document.extensions, complete);
         self.stay_in_bounds();
         deviations.0
     }
@@ -159,6 +159,7 @@ impl<'a> Fold<'a> {
                     reasons: Vec::new(),
                     group: None,
                     intervals: Vec::new(),
+                    people: Vec::new(),
                     extensions: Vec::new(),
                 };
                 append(&mut self.snapshot.sessions, session);
@@ -175,7 +176,9 @@ impl<'a> Fold<'a> {
             if !element.names.is_empty() || complete {
                 participant.rename(&element.names, at);
             }
-            merge_extensions(&mut participant.extensions, &element.extensions, complete);
+            // Who comes back is described anew: what vendors said of it before was of another call.
+            let is_back = !participant.is_present();
+            merge_extensions(&mut participant.extensions, &element.extensions, complete || is_back);
         }
         self.memberships();
         for id in self.named_participants() {
@@ -381,95 +384,83 @@ impl<'a> Fold<'a> {
         }
     }
 
+    /// Notes who is in which session: in the order of the participants' elements, which was right with every vendor seen;
+    /// of associations where somebody has no element, being known already.
+    fn people(&mut self) {
+        let document = self.document;
+        let elements = || document.participants.iter().map(|p| p.id.as_str());
+        let described: BTreeSet<&str> = elements().collect();
+        let on_streams = document.participant_streams.iter().map(|a| a.participant.as_str());
+        let unbound = |p: &&Participant| p.is_present() && !p.memberships.iter().any(|m| m.is_open());
+        let unbound: Vec<String> = self.snapshot.participants.iter().filter(unbound).map(|p| p.id.clone()).collect();
+        self.snapshot.note_people(|session| {
+            let assocs =
+                || document.participant_sessions.iter().filter(|a| a.session == session || a.session.is_empty());
+            let members = || assocs().map(|a| a.participant.as_str());
+            let first: Vec<&str> =
+                if members().all(|id| described.contains(id)) { elements().collect() } else { members().collect() };
+            let all = first.into_iter().chain(elements()).chain(members()).chain(on_streams.clone());
+            let mut seen = BTreeSet::new();
+            all.chain(unbound.iter().map(String::as_str)).filter(|id| seen.insert(*id)).map(String::from).collect()
+        });
+    }
+
     /// Who was in a session that is over has left it, and its streams carry nothing.
     fn end_sessions(&mut self) {
         let over = self.snapshot.sessions.iter().filter(|s| !s.is_active());
-        let over: Vec<String> = over.map(|s| s.id.clone()).collect();
+        let over: BTreeSet<String> = over.map(|s| s.id.clone()).collect();
         let at = self.at;
+        // People without associations go with the session that they were in, unless another has them now.
+        let ended_now = |s: &&Session| !s.is_active() && s.intervals.last().is_some_and(|last| last.to == Some(at));
+        let theirs = self.snapshot.sessions.iter().filter(ended_now).flat_map(|s| &s.people);
+        let mut gone: BTreeSet<String> = theirs.cloned().collect();
+        let elsewhere = self.snapshot.sessions.iter().filter(|s| s.is_active()).flat_map(|s| &s.people);
+        elsewhere.for_each(|id| {
+            gone.remove(id);
+        });
         for participant in &mut self.snapshot.participants {
-            let mut ended = false;
+            let mut ended = gone.contains(&participant.id);
             for membership in participant.memberships.iter_mut().filter(|m| over.contains(&m.session)) {
                 ended |= close_all(&mut membership.intervals, at, None);
             }
-            if ended && !participant.memberships.iter().any(|m| m.intervals.iter().any(Interval::is_open)) {
+            if ended && !participant.memberships.iter().any(|m| m.is_open()) {
                 participant.leave(at);
             }
         }
         for stream in &mut self.snapshot.streams {
-            let session = stream.binding().and_then(|b| b.session.clone());
-            if session.is_some_and(|session| over.contains(&session)) {
+            let session = stream.binding().and_then(|b| b.session.as_ref());
+            if session.is_some_and(|session| over.contains(session)) {
                 stream.close(at);
             }
         }
     }
 
+    /// Vendors' data beside the elements. Of one session's document it is that session's, named as parent or not; when
+    /// the session is over, so is the data.
+    fn extensions(&mut self) {
+        let document = self.document;
+        let snapshot = &mut *self.snapshot;
+        let (sessions, at) = (&snapshot.sessions, self.at);
+        let was_over = |s: &Session| !s.is_active() && s.intervals.last().is_some_and(|last| last.to < Some(at));
+        let is_past = |parent: &str| sessions.iter().any(|s| s.id == parent && was_over(s));
+        snapshot.extensions.retain(|extension| !extension.parent.as_deref().is_some_and(is_past));
+        let mut named =
+            document.sessions.iter().map(|s| &s.id).chain(document.session_recordings.iter().map(|a| &a.session));
+        let named = named.next().filter(|first| named.all(|other| other == *first));
+        let mut active = sessions.iter().filter(|s| s.is_active()).map(|s| &s.id);
+        let only = active.next().filter(|_| document.sessions.is_empty() && active.next().is_none());
+        let owner = named.or(only).cloned();
+        let owned = |extension: &Extension| {
+            let parent = extension.parent.clone().or_else(|| owner.clone());
+            Extension { parent, ..extension.clone() }
+        };
+        let new: Vec<Extension> = document.extensions.iter().map(owned).collect();
+        merge_extensions(&mut snapshot.extensions, &new, self.complete);
+    }
+
     fn too_many(&mut self, kind: &str) {
         let told = format_args!("more than {MAX_ELEMENTS} {kind}; the rest is dropped");
         self.deviations.add(&codes::TOO_MANY_ELEMENTS, told);
-    }
-}
-
-impl Participant {
-    /// Takes over new names. Under another address it is somebody else from now on, and who it was is remembered.
-    fn rename(&mut self, names: &[NameId], at: Wall) {
-        let address = |names: &[NameId]| names.first().map(|n| n.normalised.clone()).filter(|n| !n.is_empty());
-        if let (Some(old), Some(new)) = (address(&self.names), address(names))
-            && old != new
-        {
-            self.former.push(Former { names: core::mem::take(&mut self.names), until: at });
-        }
-        self.names = names.to_vec();
-    }
-
-    /// Everything about it ends.
-    fn leave(&mut self, at: Wall) {
-        close_all(&mut self.intervals, at, None);
-        for membership in &mut self.memberships {
-            close_all(&mut membership.intervals, at, None);
-        }
-        self.contribute(&[], at);
-    }
-
-    /// Brings its membership of `session` to what a document says.
-    fn membership(&mut self, session: &str, said: &[Statement<'_>], params: &[(String, String)], at: Wall) {
-        let place = self.memberships.iter().position(|m| m.session == session).unwrap_or_else(|| {
-            let session = session.to_string();
-            append(&mut self.memberships, Membership { session, intervals: Vec::new(), params: Vec::new() });
-            self.memberships.len() - 1
-        });
-        let Some(membership) = self.memberships.get_mut(place) else { return };
-        settle(&mut membership.intervals, said, at);
-        if !params.is_empty() {
-            membership.params = params.to_vec();
-        }
-    }
-
-    /// Replaces what it sends and receives by what `assocs` say together (RFC 7865 6.8.1).
-    fn contribute(&mut self, assocs: &[&ParticipantStreamAssoc], at: Wall) {
-        let going_on = || assocs.iter().filter(|a| a.disassociated.is_none());
-        let send = union(going_on().map(|a| &a.send));
-        let recv = union(going_on().map(|a| &a.recv));
-        let said_from = going_on().find_map(|a| a.associated.clone());
-        let said_to = assocs.iter().find_map(|a| a.disassociated.clone());
-        if let Some(last) = self.contributions.last_mut().filter(|c| c.interval.is_open()) {
-            if last.send == send && last.recv == recv {
-                return;
-            }
-            last.interval.to = Some(at);
-            last.interval.said_to = said_to;
-        }
-        if !send.is_empty() || !recv.is_empty() {
-            let interval = Interval { from: at, to: None, said_from, said_to: None };
-            append(&mut self.contributions, Contribution { send, recv, interval });
-        }
-    }
-}
-
-impl Stream {
-    fn close(&mut self, at: Wall) {
-        if let Some(last) = self.bindings.last_mut().filter(|b| b.interval.is_open()) {
-            last.interval.to = Some(at);
-        }
     }
 }
 
@@ -487,32 +478,9 @@ fn of<'s, 'a, T>(sorted: &'s [&'a T], id: &str, whose: fn(&T) -> &String) -> &'s
     rest.get(..rest.partition_point(|assoc| whose(assoc) == id)).unwrap_or_default()
 }
 
-fn union<'a>(lists: impl Iterator<Item = &'a Vec<String>>) -> Vec<String> {
-    let mut all: Vec<String> = lists.flatten().cloned().collect();
-    all.sort_unstable();
-    all.dedup();
-    all
-}
-
 /// An empty id is no reference: such a stream is known by its label.
 fn is_same_stream(element: &StreamElement, stream: &Stream) -> bool {
     element.id == stream.id && (!element.id.is_empty() || element.label.as_deref() == stream.label())
-}
-
-/// A complete document says all of a vendor's data, a partial one what has changed, by name and parent.
-fn merge_extensions(known: &mut Vec<Extension>, new: &[Extension], complete: bool) {
-    if complete {
-        known.clear();
-    }
-    for extension in new {
-        let is_same = |k: &Extension| {
-            k.name == extension.name && k.namespace == extension.namespace && k.parent == extension.parent
-        };
-        if !complete {
-            known.retain(|k| !is_same(k));
-        }
-        append(known, extension.clone());
-    }
 }
 
 #[cfg(test)]

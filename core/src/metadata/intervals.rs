@@ -46,6 +46,14 @@ pub(super) fn settle(intervals: &mut Vec<Interval>, said: &[Statement<'_>], at: 
     }
 }
 
+/// Whether two stretches have time in common; one without length has its moment.
+pub(super) fn overlap(one: (Wall, Option<Wall>), other: (Wall, Option<Wall>)) -> bool {
+    let begins_within = |begin: Wall, (from, to): (Wall, Option<Wall>)| {
+        from <= begin && to.is_none_or(|to| begin < to || (begin == from && begin == to))
+    };
+    begins_within(one.0, other) || begins_within(other.0, one)
+}
+
 /// Adds to a list that mostly stays at one: there is no room for more until more comes.
 pub(super) fn append<T>(list: &mut Vec<T>, item: T) {
     if list.is_empty() {

@@ -15,7 +15,9 @@ mod intervals;
 mod lines;
 mod mark;
 mod names;
+mod of_session;
 mod parse;
+mod renew;
 mod request;
 mod snapshot;
 mod text;
@@ -31,6 +33,7 @@ pub use document::{
     ParticipantStreamAssoc, Reason, SessionElement, SessionRecordingAssoc, StreamElement,
 };
 pub use mark::{Mark, is_metadata, mark};
+pub use of_session::Span;
 pub use parse::{Parsed, parse};
 pub use request::write_snapshot_request;
 pub use snapshot::{Binding, Contribution, Former, Interval, Membership, Participant, Session, Snapshot, Stream};

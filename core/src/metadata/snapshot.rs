@@ -45,6 +45,9 @@ pub struct Session {
     pub group: Option<String>,
     /// When it was recorded here.
     pub intervals: Vec<Interval>,
+    /// Ids of all who are or were in it, in the order in which it named them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<String>,
     /// Vendors' data.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extensions: Vec<Extension>,
@@ -162,7 +165,7 @@ impl Interval {
 }
 
 /// Whether the newest of `intervals` is open.
-fn is_open(intervals: &[Interval]) -> bool {
+pub(super) fn is_open(intervals: &[Interval]) -> bool {
     intervals.iter().any(Interval::is_open)
 }
 
@@ -199,26 +202,11 @@ impl Participant {
         self.contribution().map_or(&[], |c| &c.recv)
     }
 
-    /// Whether it ever was in `session`; one of whom no session is known is in each.
-    pub fn was_in(&self, session: &str) -> bool {
-        self.memberships.is_empty() || self.memberships.iter().any(|m| m.session == session)
-    }
-
-    /// Whether it is in `session` now.
-    pub fn is_in(&self, session: &str) -> bool {
-        let member = |m: &Membership| m.session == session && is_open(&m.intervals);
-        self.is_present() && (self.memberships.is_empty() || self.memberships.iter().any(member))
-    }
-
     fn contribution(&self) -> Option<&Contribution> {
         self.contributions.last().filter(|c| c.interval.is_open())
     }
 
-    fn ever_sent(&self) -> bool {
-        self.contributions.iter().any(|c| !c.send.is_empty())
-    }
-
-    fn is_placeholder(&self) -> bool {
+    pub(super) fn is_placeholder(&self) -> bool {
         self.names.iter().any(|n| PLACEHOLDERS.contains(&n.normalised.as_str()))
     }
 }
@@ -299,82 +287,4 @@ impl Snapshot {
         let present = |place| self.participants.iter().filter(|p| p.is_present()).nth(place);
         place.and_then(present).into_iter().collect()
     }
-
-    /// The sessions that are heard on a stream: the one that it names (the only active one where it names none that is
-    /// known), and those of people who send on it and are in no other, since a stream can be of several (RFC 7865 6.7).
-    pub fn sessions_of(&self, stream: Option<&Stream>) -> Vec<&str> {
-        let named = stream.and_then(|s| s.binding()?.session.as_deref());
-        let known = named.and_then(|id| self.session(id)).filter(|s| s.is_active());
-        let active = || self.sessions.iter().filter(|s| s.is_active());
-        let (mut all, is_one) = (active(), active().nth(1).is_none());
-        let Some(own) = known.or_else(|| all.next().filter(|_| is_one)) else { return Vec::new() };
-        let senders = stream.map(|stream| self.senders_of(stream)).unwrap_or_default();
-        let is_heard = |session: &&Session| {
-            session.id == own.id || senders.iter().any(|p| p.is_in(&session.id) && !p.is_in(&own.id))
-        };
-        active().filter(is_heard).map(|session| session.id.as_str()).collect()
-    }
-
-    /// Everyone who is or was in `session`, in order of appearance.
-    pub fn participants_of(&self, session: &str) -> Vec<&Participant> {
-        self.participants.iter().filter(|p| p.was_in(session)).collect()
-    }
-
-    /// Labels of all streams that `participant` ever sent on, in the order of streams.
-    pub fn labels_of(&self, participant: &Participant) -> Vec<&str> {
-        let sent = |s: &&Stream| {
-            let named = participant.contributions.iter().any(|c| c.send.contains(&s.id));
-            named || (!self.sends_are_named && self.senders_of(s).contains(&participant))
-        };
-        self.streams.iter().filter(sent).filter_map(Stream::label).collect()
-    }
-
-    /// Who called whom: in `session`, or among those who send on `labels` where there is none.
-    ///
-    /// A vendor's own mark decides (Oracle's `callingParty`, a `callingPartyNumber`); else the order in which
-    /// participants were named, where it was right with every vendor seen; the order of labels proves nothing.
-    /// Who never sent and stand-ins come last.
-    pub fn caller_callee(
-        &self,
-        session: Option<&str>,
-        labels: &[Option<String>],
-    ) -> (Option<&Participant>, Option<&Participant>) {
-        let mut parties: Vec<&Participant> = match session {
-            Some(session) => self.participants_of(session),
-            None => self.participants.iter().collect(),
-        };
-        if session.is_none() {
-            let on_label = |p: &&Participant| {
-                let theirs = self.labels_of(p);
-                labels.iter().flatten().any(|label| theirs.contains(&label.as_str()))
-            };
-            if parties.iter().filter(|p| on_label(p)).count() >= 2 {
-                parties.retain(|p| on_label(p));
-            }
-        }
-        parties.sort_by_key(|p| (p.is_placeholder(), self.sends_are_named && !p.ever_sent()));
-        let caller = self.marked_caller(session, &parties).unwrap_or(0);
-        let callee = if caller == 0 { 1 } else { 0 };
-        (parties.get(caller).copied(), parties.get(callee).copied())
-    }
-
-    /// The place of the party that a vendor's data marks as the caller.
-    fn marked_caller(&self, session: Option<&str>, parties: &[&Participant]) -> Option<usize> {
-        let mark = |p: &Participant| p.extensions.iter().find_map(|e| e.field("callingParty")).map(|v| v == "true");
-        if let Some(place) = parties.iter().position(|p| mark(p) == Some(true)) {
-            return Some(place);
-        }
-        let of_sessions = self.sessions.iter().filter(|s| session.is_none_or(|id| s.id == id));
-        let ours = |e: &&Extension| session.is_none() || e.parent.is_none() || e.parent.as_deref() == session;
-        let mut extensions = self.extensions.iter().filter(ours).chain(of_sessions.flat_map(|s| &s.extensions));
-        let number = extensions.find_map(|e| e.field("callingPartyNumber"))?;
-        let wanted = user(&NameId::new(number, None, None).normalised);
-        let place = parties.iter().position(|p| p.names.iter().any(|n| user(&n.normalised) == wanted));
-        place.filter(|_| !wanted.is_empty())
-    }
-}
-
-/// What stands before the `@`.
-fn user(address: &str) -> String {
-    address.split('@').next().unwrap_or(address).trim_start_matches('+').into()
 }

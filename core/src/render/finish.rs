@@ -203,6 +203,11 @@ fn sidecar(findings: &Findings<'_>, laid: &Laid) -> Sidecar {
     let people = People::of(planner);
     let labels: Vec<Option<String>> = findings.lines.iter().map(|line| line.record.stream.label.clone()).collect();
     let (caller, callee) = people.ends(&labels);
+    let heard: Vec<(&str, &[String])> = findings
+        .lines
+        .iter()
+        .filter_map(|line| Some((line.record.stream.label.as_deref()?, line.record.senders.as_slice())))
+        .collect();
     let ended_by = planner.scope.ended().map(|(_, cause)| cause);
     let ended_at = planner.scope.ended().map(|(at, _)| at).or(planner.last_at).unwrap_or(findings.zero);
     Sidecar {
@@ -223,7 +228,7 @@ fn sidecar(findings: &Findings<'_>, laid: &Laid) -> Sidecar {
         call: planner.signalling.call(people.session_id()),
         caller: caller.map(party),
         callee: callee.map(party),
-        participants: people.sheets(),
+        participants: people.sheets(&heard),
         streams: findings.lines.iter().map(|line| stream(findings, laid, line)).collect(),
         digits: digits(findings),
         text: planner.text.sheets(|at| findings.ms(at), |port| planner.ports.get(&port)?.stream.label.clone()),

@@ -7,7 +7,7 @@ use super::lanes::Role;
 use super::plan::Planner;
 use super::ports::PortRecord;
 use super::sheet::{self, CommunicationSession, Party};
-use crate::metadata::{NameId, Participant, Snapshot};
+use crate::metadata::{NameId, Participant, Snapshot, Span};
 use crate::time::Wall;
 
 /// The metadata at the recording's end, seen from its communication session.
@@ -15,6 +15,8 @@ use crate::time::Wall;
 pub(super) struct People<'p> {
     snapshot: &'p Snapshot,
     session: Option<&'p str>,
+    /// From its start to its end.
+    recording: Span,
 }
 
 /// Caller and callee.
@@ -23,16 +25,19 @@ pub(super) type Ends<'p> = (Option<&'p Participant>, Option<&'p Participant>);
 impl<'p> People<'p> {
     pub(super) fn of(planner: &'p Planner) -> Self {
         let snapshot = planner.scope.snapshot();
+        let recording = planner.scope.span();
         let only = match snapshot.sessions.as_slice() {
-            [only] => Some(only.id.as_str()),
+            // One that was over before is not what was recorded.
+            [only] if only.is_within(recording) => Some(only.id.as_str()),
             _ => None,
         };
-        Self { snapshot, session: planner.scope.communication_session().or(only) }
+        Self { snapshot, session: planner.scope.communication_session().or(only), recording }
     }
 
     /// Who called whom; `labels` in the order of m-lines.
     pub(super) fn ends(&self, labels: &[Option<String>]) -> Ends<'p> {
-        self.snapshot.caller_callee(self.session, labels)
+        let (caller, callee) = self.snapshot.caller_callee(self.session, labels);
+        (caller.filter(|p| self.was_there(p)), callee.filter(|p| self.was_there(p)))
     }
 
     /// The communication session.
@@ -50,16 +55,28 @@ impl<'p> People<'p> {
         self.session
     }
 
-    /// Everybody of the session, in order of appearance; whom an id meant before stands before whom it means last.
-    pub(super) fn sheets(&self) -> Vec<sheet::Participant> {
-        let all = match self.session {
-            Some(session) => self.snapshot.participants_of(session),
-            None => self.snapshot.participants.iter().collect(),
-        };
-        all.into_iter().flat_map(|participant| self.sheets_of(participant)).collect()
+    fn was_there(&self, participant: &Participant) -> bool {
+        self.session.is_some() || participant.is_within(self.recording)
     }
 
-    fn sheets_of(&self, participant: &Participant) -> Vec<sheet::Participant> {
+    /// Everybody of the session, in order of appearance; whom an id meant before stands before whom it means last.
+    /// `heard` are the lines' labels and who was heard there.
+    pub(super) fn sheets(&self, heard: &[(&str, &[String])]) -> Vec<sheet::Participant> {
+        let all = match self.session {
+            Some(session) => self.snapshot.participants_of(session),
+            None => self.snapshot.participants.iter().filter(|participant| self.was_there(participant)).collect(),
+        };
+        all.into_iter().flat_map(|participant| self.sheets_of(participant, heard)).collect()
+    }
+
+    fn sheets_of(&self, participant: &Participant, heard: &[(&str, &[String])]) -> Vec<sheet::Participant> {
+        let mut labels = self.snapshot.labels_of(participant, self.session);
+        // Whom nobody named as a sender was taken by the order, while the order could tell.
+        for (label, senders) in heard {
+            if senders.contains(&participant.id) && !labels.contains(label) {
+                labels.push(label);
+            }
+        }
         let sheet = |names: &[NameId], from: Option<Wall>, to: Option<Wall>| {
             let who = named(names);
             sheet::Participant {
@@ -68,16 +85,25 @@ impl<'p> People<'p> {
                 name: who.name,
                 joined_at: from.map(Wall::rfc3339),
                 left_at: to.map(Wall::rfc3339),
-                labels: self.snapshot.labels_of(participant).into_iter().map(ToString::to_string).collect(),
+                labels: labels.iter().map(ToString::to_string).collect(),
             }
         };
-        let mut from = participant.joined_at();
+        let stay = self.snapshot.stay(participant, self.session);
+        let (mut from, to) = (stay.map(|stay| stay.0), stay.and_then(|stay| stay.1));
+        // Whom the id meant before it was in this session, and whom after, is nobody of it.
+        let names = participant.former.iter().map(|former| (&former.names, Some(former.until)));
+        let all: Vec<_> = names.chain([(&participant.names, None)]).collect();
+        let before = |until: Option<Wall>| until.is_some_and(|until| from.is_some_and(|from| until <= from));
+        let first = all.iter().position(|(_, until)| !before(*until)).unwrap_or(0);
         let mut sheets = Vec::new();
-        for former in &participant.former {
-            sheets.push(sheet(&former.names, from, Some(former.until)));
-            from = Some(former.until);
+        for (names, until) in all.into_iter().skip(first) {
+            let is_last = until.is_none_or(|until| to.is_some_and(|to| until >= to));
+            sheets.push(sheet(names, from, if is_last { to } else { until }));
+            if is_last {
+                break;
+            }
+            from = until;
         }
-        sheets.push(sheet(&participant.names, from, participant.left_at()));
         sheets
     }
 }

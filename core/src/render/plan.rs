@@ -235,21 +235,30 @@ impl Planner {
         heard.is_event && format.is_some_and(|format| format.name.starts_with("telephone-event"))
     }
 
-    /// Who sends on the ports, by the metadata as it stands.
+    /// Who sends on the recording's ports, by the metadata as it stands: people of its own communication session alone.
     fn look(&mut self) {
-        let snapshot = self.scope.snapshot();
+        let (snapshot, own) = (self.scope.snapshot(), self.scope.communication_session());
+        let goes_on = |id: &str| snapshot.session(id).is_none_or(|session| session.is_active());
+        if !self.scope.is_open() || !own.is_none_or(goes_on) {
+            return;
+        }
         let open = self.signalling.lines.open();
         let labels: Vec<Option<&str>> = open.iter().map(|line| line.label).collect();
         let senders = snapshot.senders_of_lines(&labels);
-        for port in self.ports.values_mut() {
+        for (_, port) in self.ports.iter_mut().filter(|(port, _)| self.scope.takes(**port)) {
             let label = port.stream.label.as_deref();
             // In a joined dialog, and in an offer of ours, labels are ours and not of the message.
             let place = open.iter().position(|line| line.m_line == port.stream.m_line && line.label == label);
-            match (place.and_then(|place| senders.get(place)), label) {
-                (Some(now), _) => port.look(now),
-                (None, Some(label)) => port.look(&snapshot.senders(label)),
-                (None, None) => {}
-            }
+            let now = match (place.and_then(|place| senders.get(place)), label) {
+                (Some(now), _) => now.clone(),
+                (None, Some(label)) => snapshot.senders(label),
+                (None, None) => continue,
+            };
+            // Others in it are heard as well, and are nobody of this recording.
+            port.is_mixed |= now.len() > 1;
+            now.iter()
+                .filter(|sender| own.is_none_or(|own| snapshot.is_in(sender, own)))
+                .for_each(|sender| port.look(sender));
         }
     }
 
@@ -273,8 +282,15 @@ impl Planner {
                 self.notes.deviate(deviations);
                 self.notes.deviate(&self.signalling.metadata(snapshot));
             }
-            Event::RecordingStarted { recording, .. } if *recording == self.recording => self.signalling.begins(),
-            Event::RecordingStarted { .. } if self.scope.zero().is_none() => self.signalling.another_begins(),
+            Event::RecordingStarted { recording, .. } if *recording == self.recording => {
+                self.signalling.begins();
+                self.look();
+            }
+            Event::RecordingBound { recording, .. } if *recording == self.recording => {
+                self.ports.values_mut().for_each(PortRecord::forget_senders);
+                self.look();
+            }
+            Event::RecordingStarted { .. } if !over => self.signalling.another_begins(self.scope.is_open()),
             Event::Gap { from, to, rebooted } if self.scope.is_open() => {
                 list(&mut self.notes.gaps, (from.0, to.0, *rebooted));
             }

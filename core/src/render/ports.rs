@@ -66,14 +66,17 @@ impl PortRecord {
         }
     }
 
-    /// These send on it now, by the metadata as it stands.
-    pub(super) fn look(&mut self, now: &[&Participant]) {
-        self.is_mixed |= now.len() > 1;
-        for participant in now {
-            if !self.senders.contains(&participant.id) {
-                self.senders.push(participant.id.to_string());
-            }
+    /// It sends here now, by the metadata as it stands.
+    pub(super) fn look(&mut self, sender: &Participant) {
+        if !self.senders.contains(&sender.id) {
+            self.senders.push(sender.id.to_string());
         }
+    }
+
+    /// The recording turns out to be of a communication session: who was seen before was not known to be of it.
+    pub(super) fn forget_senders(&mut self) {
+        self.is_mixed = false;
+        self.senders.clear();
     }
 
     pub(super) fn packet(&mut self, format: Option<usize>) {

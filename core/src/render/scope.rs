@@ -7,8 +7,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::entry::{EndCause, Event, PortIndex, Stream};
-use crate::metadata::Snapshot;
+use crate::metadata::{Snapshot, Span};
 use crate::seed::RecordingId;
+use crate::time::Wall;
 
 /// A recording's extent, up to the last entry.
 #[derive(Debug)]
@@ -107,6 +108,11 @@ impl Scope {
     /// The metadata as of now.
     pub(super) fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// From its start to its end.
+    pub(super) fn span(&self) -> Span {
+        (Wall(self.started.unwrap_or(i64::MIN)), self.ended.map(|(at, _)| Wall(at)))
     }
 
     /// t = 0: our 200, or the recording's start if that is later. None before both.

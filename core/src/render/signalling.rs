@@ -51,9 +51,11 @@ pub(super) struct Signalling {
     bytes: usize,
     evidence: Evidence,
     pub(super) lines: Lines,
-    /// Ids in header fields, and those of the last request alone.
+    /// Ids in header fields of earlier requests, and those of the last one, which may begin another recording.
     in_headers: CallIds,
     in_last_request: CallIds,
+    /// Documents that came before the last request.
+    earlier_documents: usize,
     /// Ids in metadata by communication session; without one where the metadata has named none.
     in_metadata: BTreeMap<Option<String>, CallIds>,
     /// Another recording of the session began before.
@@ -88,9 +90,9 @@ impl Signalling {
             first.get_or_insert(at.0);
         }
         self.evidence.message(&message);
-        self.in_last_request = CallIds::default();
+        self.in_headers.merge(&core::mem::take(&mut self.in_last_request));
         self.in_last_request.message(&message);
-        self.in_headers.merge(&self.in_last_request);
+        self.earlier_documents = self.metadata.len();
         let sdp = Bodies::read(&message).ok().and_then(|bodies| bodies.sdp);
         if let Some(offer) = sdp.and_then(|sdp| Description::parse(&sdp).ok()) {
             offer.media.iter().enumerate().for_each(|(line, media)| self.note_content(line, media));
@@ -118,9 +120,10 @@ impl Signalling {
     pub(super) fn metadata(&mut self, snapshot: &Snapshot) -> Vec<Deviation> {
         self.evidence.snapshot(snapshot);
         let active = snapshot.active_sessions();
-        let ids: Vec<Option<String>> = match active.as_slice() {
-            [] => [None].into(),
-            some => some.iter().take(MAX_OPEN_RECORDINGS).map(|session| Some(session.id.clone())).collect(),
+        let ids: Vec<Option<String>> = match (active.as_slice(), snapshot.sessions.as_slice()) {
+            ([], []) => [None].into(),
+            ([], [only]) => [Some(only.id.clone())].into(),
+            (some, _) => some.iter().take(MAX_OPEN_RECORDINGS).map(|session| Some(session.id.clone())).collect(),
         };
         for id in ids {
             let mut found = CallIds::default();
@@ -131,16 +134,24 @@ impl Signalling {
         if labels.is_empty() { Vec::new() } else { contradictions(&labels, snapshot) }
     }
 
-    /// Another recording of the session begins.
-    pub(super) fn another_begins(&mut self) {
-        self.has_predecessor = true;
+    /// Another recording of the session begins. `is_beside`: while ours runs, and with a request of its own.
+    pub(super) fn another_begins(&mut self, is_beside: bool) {
+        if is_beside {
+            self.in_last_request = CallIds::default();
+        } else {
+            self.has_predecessor = true;
+        }
     }
 
-    /// The recording begins. Where there was another before it, header fields of earlier requests were of that one.
+    /// The recording begins. Where there was another before it, header fields and documents of earlier requests were of
+    /// that one.
     pub(super) fn begins(&mut self) {
         if self.has_predecessor {
-            self.in_headers = self.in_last_request.clone();
+            self.in_headers = CallIds::default();
+            self.metadata.drain(..self.earlier_documents.min(self.metadata.len()));
+            self.bytes = self.metadata.iter().map(|document| document.raw.len()).sum();
         }
+        self.in_headers.merge(&core::mem::take(&mut self.in_last_request));
     }
 
     /// What is to be said of a phone's bridge, which sends each end of a call in a dialog of its own.
@@ -187,11 +198,12 @@ impl Signalling {
         self.evidence.profile()
     }
 
-    /// The ids of the call recorded, which is the communication session `session`; of all, where none is named.
+    /// The ids of the call recorded, which is the communication session `session`; those of none, where none is named.
     pub(super) fn call(&self, session: Option<&str>) -> CallIds {
         let mut call = self.in_headers.clone();
+        call.merge(&self.in_last_request);
         for (id, ids) in &self.in_metadata {
-            if session.is_none() || id.is_none() || id.as_deref() == session {
+            if id.is_none() || id.as_deref() == session {
                 call.merge(ids);
             }
         }

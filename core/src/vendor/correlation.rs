@@ -167,15 +167,15 @@ impl CallIds {
                 group.extensions.iter().for_each(|extension| self.extension(extension));
             }
         }
-        for participant in snapshot.participants.iter().filter(|p| session.is_none_or(|session| p.was_in(session))) {
+        let people = match session {
+            Some(session) => snapshot.participants_of(session),
+            None => snapshot.participants.iter().collect(),
+        };
+        for participant in people {
             participant.extensions.iter().for_each(|extension| self.extension(extension));
         }
-        // A parent that is no session says nothing of which session is meant.
-        let meant = |extension: &&Extension| match extension.parent.as_deref() {
-            Some(parent) => ours(parent) || snapshot.session(parent).is_none(),
-            None => true,
-        };
-        snapshot.extensions.iter().filter(meant).for_each(|extension| self.extension(extension));
+        let about = snapshot.extensions.iter().filter(|extension| snapshot.is_about(extension, session));
+        about.for_each(|extension| self.extension(extension));
     }
 
     fn extension(&mut self, extension: &Extension) {

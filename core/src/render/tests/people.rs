@@ -22,6 +22,7 @@ fn snapshot(sessions: &[(&str, &str, &str)]) -> Snapshot {
             reasons: Vec::new(),
             group: Some("group".into()),
             intervals: vec![interval()],
+            people: [caller, callee].map(|label| alloc::format!("p{label}")).into(),
             extensions: Vec::new(),
         });
         for label in [caller, callee] {
