@@ -6,18 +6,21 @@
 //!       -> a dry Srs: the answer ------+
 //! ```
 //! The answer comes from the server's own decisions, taken by a server of its own at time zero whose ports all open;
-//! nothing of them is written down a second time here. [`inspect`] and [`contradictions`] are the renderer's as well.
+//! nothing of them is written down a second time here. [`inspect`], [`contradictions`] and [`Places`] are the
+//! renderer's as well.
 
 mod body;
 mod contradiction;
 mod description;
 mod dry;
+mod exchange;
 mod head;
 mod lines;
 mod report;
 
-pub use contradiction::contradictions;
+pub use contradiction::{DescribedLine, contradictions};
 pub use dry::Answer;
+pub use exchange::Places;
 pub use report::{Finding, Party, Report, lint};
 
 use alloc::vec::Vec;

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use super::dry::{self, Answer};
-use super::{contradictions, description, inspect};
+use super::{DescribedLine, contradictions, description, inspect};
 use crate::deviation::{Deviation, Deviations, Severity, codes, quote};
 use crate::metadata::{self, DataMode, Snapshot};
 use crate::sdp::Description;
@@ -115,11 +115,11 @@ impl Report {
         }
         if let Some(sdp) = &bodies.sdp {
             description::not_recorded(sdp, &policy.answer, found);
-            self.labels = Description::parse(sdp).map(labels).unwrap_or_default();
-        }
-        if !self.labels.is_empty() && !is_partial {
-            let labels: Vec<Option<&str>> = self.labels.iter().map(Option::as_deref).collect();
-            found.extend(contradictions(&labels, &snapshot));
+            let offer = Description::parse(sdp).ok();
+            if let Some(offer) = offer.as_ref().filter(|_| !is_partial) {
+                found.extend(contradictions(&DescribedLine::all(offer), &snapshot));
+            }
+            self.labels = offer.map(labels).unwrap_or_default();
         }
         self.call.snapshot(&snapshot, None);
         evidence.snapshot(&snapshot);

@@ -262,6 +262,8 @@ const CASES: &[Case] = &[
         &[("<send>DDDDDDDDDDDDDDDDDDDDDD==</send>", ""), ("<send>EEEEEEEEEEEEEEEEEEEEEE==</send>", "")],
         200,
     ),
+    ("several-senders", &[("<send>EEEEEEEEEEEEEEEEEEEEEE==", "<send>DDDDDDDDDDDDDDDDDDDDDD==")], 200),
+    ("stream-on-closed-line", &[("m=audio 4002", "m=audio 0")], 200),
     ("label-order", &[("<label>1<", "<label>x<"), ("<label>2<", "<label>1<"), ("<label>x<", "<label>2<")], 200),
 ];
 

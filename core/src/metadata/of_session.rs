@@ -170,6 +170,14 @@ impl Snapshot {
         self.session(session).and_then(|session| session.intervals.first()).is_some_and(|first| first.from >= at)
     }
 
+    /// Whether anybody has sent on `stream` since it was bound as it is.
+    pub fn was_sent_on(&self, stream: &Stream) -> bool {
+        let Some(binding) = stream.binding() else { return false };
+        let since = |c: &Contribution| overlap(span(&c.interval), span(&binding.interval));
+        let sent = |p: &Participant| p.contributions.iter().any(|c| c.send.contains(&stream.id) && since(c));
+        !stream.id.is_empty() && self.participants.iter().any(sent)
+    }
+
     /// Who called whom: in `session`, or among those who send on `labels` where there is none.
     ///
     /// A vendor's own mark decides (Oracle's `callingParty`, a `callingPartyNumber`); else the order in which

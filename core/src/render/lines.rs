@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::deviation::{Deviation, Deviations, codes, quote};
+use crate::lint::DescribedLine;
 use crate::sdp::{Description, Media};
 
 /// Formats that are named of a line that is not recorded.
@@ -20,8 +21,20 @@ pub(super) struct Lines {
 struct Line {
     label: Option<String>,
     is_open: bool,
+    is_sending: bool,
     /// `video RTP/AVP H264/90000`.
     words: String,
+}
+
+impl Line {
+    fn of(media: &Media) -> Self {
+        let DescribedLine { label, is_open, is_sending } = DescribedLine::of(media);
+        Self { label: label.map(String::from), is_open, is_sending, words: words(media) }
+    }
+
+    fn described(&self) -> DescribedLine<'_> {
+        DescribedLine { label: self.label.as_deref(), is_open: self.is_open, is_sending: self.is_sending }
+    }
 }
 
 /// A line whose port is not 0.
@@ -33,16 +46,20 @@ pub(super) struct OpenLine<'l> {
 
 impl Lines {
     /// The SRC describes its lines, in a message of this CSeq.
-    pub(super) fn described(&mut self, cseq: Option<u32>, description: Description) {
-        let line = |media: Media| Line { words: words(&media), is_open: media.port != 0, label: media.label };
+    pub(super) fn described(&mut self, cseq: Option<u32>, description: &Description) {
         self.cseq = cseq;
-        self.lines = description.media.into_iter().map(line).collect();
+        self.lines = description.media.iter().map(Line::of).collect();
+    }
+
+    /// Whether a message of this CSeq answers the newest description.
+    pub(super) fn is_answered_by(&self, cseq: Option<u32>) -> bool {
+        self.cseq == cseq
     }
 
     /// We answer; yields what of an offer is not recorded (RFC 3264 6).
     pub(super) fn answered(&self, cseq: Option<u32>, answer: &Description) -> Vec<Deviation> {
         let mut deviations = Deviations::default();
-        if self.cseq != cseq {
+        if !self.is_answered_by(cseq) {
             return deviations.0;
         }
         let pairs = self.lines.iter().zip(&answer.media).enumerate();
@@ -53,9 +70,9 @@ impl Lines {
         deviations.0
     }
 
-    /// Labels of all lines.
-    pub(super) fn labels(&self) -> Vec<Option<&str>> {
-        self.lines.iter().map(|line| line.label.as_deref()).collect()
+    /// All lines, as they were described.
+    pub(super) fn all(&self) -> Vec<DescribedLine<'_>> {
+        self.lines.iter().map(Line::described).collect()
     }
 
     /// Those that are open.

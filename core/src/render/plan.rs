@@ -21,12 +21,27 @@ use super::signalling::Signalling;
 use super::text::Text;
 use super::track::{Heard, Tracker};
 use super::wav::{WavCoding, WavFormat};
-use crate::deviation::Deviation;
+use crate::deviation::{Code, Deviation, codes};
 use crate::entry::{Alarm, Entry, Event, Kind, PortIndex, Protected, SegmentHeader};
 use crate::seed::{RecordingId, SessionId};
 
 /// Gaps, drops, alarms, steps and deviations that are listed, each.
 const MAX_LISTED: usize = 1000;
+
+/// Deviations of one code that are listed, where each is of another line.
+const MAX_SAME: usize = 16;
+/// Those that are: metadata and SDP are judged anew with each of them.
+static OF_LINES: [&Code; 9] = [
+    &codes::LABELS_DISJOINT,
+    &codes::LABEL_UNKNOWN_TO_SDP,
+    &codes::LABEL_UNKNOWN_TO_METADATA,
+    &codes::LABEL_OF_TWO_STREAMS,
+    &codes::LABELS_SWAPPED,
+    &codes::STREAM_ON_CLOSED_LINE,
+    &codes::STREAM_WITHOUT_LABEL,
+    &codes::STREAM_WITHOUT_SENDER,
+    &codes::SEVERAL_SENDERS,
+];
 
 /// What pass 1 found out.
 #[derive(Debug, Clone)]
@@ -172,6 +187,7 @@ impl Planner {
                         false => self.signalling.inbound(entry.at, *transport, *from, message),
                     };
                     self.notes.deviate(&deviations);
+                    self.notes.deviate(&self.signalling.agreed(self.scope.snapshot()));
                     if !outbound && self.scope.is_open() {
                         self.digits.message(at, message);
                     }
@@ -325,10 +341,16 @@ impl Planner {
 }
 
 impl Notes {
-    /// The first deviation of each code.
+    /// The first deviation of each code; where the metadata contradicts the SDP, the first of each line's.
     fn deviate(&mut self, deviations: &[Deviation]) {
         for deviation in deviations {
-            if !self.deviations.iter().any(|known| known.code == deviation.code) {
+            let is_of_lines = OF_LINES.iter().any(|code| code.name == deviation.code);
+            let mut same = self.deviations.iter().filter(|known| known.code == deviation.code);
+            let is_new = match is_of_lines {
+                true => same.clone().count() < MAX_SAME && !same.any(|known| known.text == deviation.text),
+                false => same.next().is_none(),
+            };
+            if is_new {
                 list(&mut self.deviations, deviation.clone());
             }
         }

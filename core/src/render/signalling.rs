@@ -9,7 +9,7 @@ use core::net::SocketAddr;
 use super::lines::Lines;
 use super::sheet::{RawMetadata, RecordingSession};
 use crate::deviation::Deviation;
-use crate::lint::{contradictions, inspect};
+use crate::lint::{DescribedLine, Places, contradictions, inspect};
 use crate::metadata::{Snapshot, is_metadata};
 use crate::sdp::{Description, Media};
 use crate::session::{Bodies, Bridge, BridgeEnd, MAX_M_LINES, MAX_OPEN_RECORDINGS};
@@ -62,6 +62,10 @@ pub(super) struct Signalling {
     has_predecessor: bool,
     /// `a=content` of m-lines that have it, by label, by place where there is none.
     contents: BTreeMap<LineName, Vec<String>>,
+    /// Where lines and people were, to see whether they change places.
+    places: Places,
+    /// An offer has its answer, and nobody has judged the two yet.
+    is_agreed: bool,
     /// When each end of a phone's bridge came first, ns.
     bridge: [Option<i64>; 2],
 }
@@ -94,15 +98,20 @@ impl Signalling {
         self.in_last_request.message(&message);
         self.earlier_documents = self.metadata.len();
         let sdp = Bodies::read(&message).ok().and_then(|bodies| bodies.sdp);
-        if let Some(offer) = sdp.and_then(|sdp| Description::parse(&sdp).ok()) {
-            offer.media.iter().enumerate().for_each(|(line, media)| self.note_content(line, media));
-            self.lines.described(message.cseq().map(|cseq| cseq.number), offer);
+        let mut deviations = Vec::new();
+        if let Some(description) = sdp.and_then(|sdp| Description::parse(&sdp).ok()) {
+            description.media.iter().enumerate().for_each(|(line, media)| self.note_content(line, media));
+            self.lines.described(message.cseq().map(|cseq| cseq.number), &description);
+            deviations = self.places.described(&DescribedLine::all(&description));
+            // The answer to an offer of ours; an offer of theirs waits for our answer, and for the metadata beside it.
+            self.is_agreed = method == Method::Ack || message.status().is_some();
         }
         let (method, parts) = (method.to_string(), message.parts().unwrap_or_default());
         for part in parts.into_iter().filter(|part| part.coding.is_none() && is_metadata(part)) {
             self.keep(at, &method, part.content_type, &part.body);
         }
-        inspect(&message, bytes, transport)
+        deviations.extend(inspect(&message, bytes, transport));
+        deviations
     }
 
     /// Takes a message of ours; yields what of an offer our answer to it does not take.
@@ -113,6 +122,7 @@ impl Signalling {
         }
         let answer = Description::parse(&message.body).ok();
         let cseq = message.cseq().map(|cseq| cseq.number);
+        self.is_agreed = self.lines.is_answered_by(cseq);
         answer.map(|answer| self.lines.answered(cseq, &answer)).unwrap_or_default()
     }
 
@@ -130,8 +140,21 @@ impl Signalling {
             found.snapshot(snapshot, id.as_deref());
             self.in_metadata.entry(id).or_default().merge(&found);
         }
-        let labels = self.lines.labels();
-        if labels.is_empty() { Vec::new() } else { contradictions(&labels, snapshot) }
+        let mut deviations = self.places.told(snapshot);
+        deviations.extend(self.contradictions(snapshot));
+        deviations
+    }
+
+    /// Yields where the metadata contradicts an offer and its answer, if they are new.
+    pub(super) fn agreed(&mut self, snapshot: &Snapshot) -> Vec<Deviation> {
+        if core::mem::take(&mut self.is_agreed) { self.contradictions(snapshot) } else { Vec::new() }
+    }
+
+    fn contradictions(&self, snapshot: &Snapshot) -> Vec<Deviation> {
+        let lines = self.lines.all();
+        // A phone's bridge describes one end of the call in each of its dialogs.
+        let is_half = self.bridge != [None, None];
+        if lines.is_empty() || is_half { Vec::new() } else { contradictions(&lines, snapshot) }
     }
 
     /// Another recording of the session begins. `is_beside`: while ours runs, and with a request of its own.

@@ -6,6 +6,7 @@ mod codecs;
 mod disorder;
 mod faults;
 mod people;
+mod several;
 mod signalling;
 mod sound;
 mod timeline;

@@ -12,16 +12,28 @@ use crate::seed::RecordingId;
 use crate::sip::Transport;
 use crate::time::Wall;
 
+/// Another recording of the session.
+pub(super) const OTHER: RecordingId = RecordingId(1);
+
+/// Port, label and direction of an m-line.
+pub(super) type Offered<'a> = (u16, &'a str, &'a str);
+
+/// An m-line that is sent on.
+pub(super) fn line(label: &str) -> Offered<'_> {
+    (4000, label, "sendonly")
+}
+
 /// A session of entries, its metadata folded as the server folds it.
-struct Session {
+pub(super) struct Session {
     planner: Planner,
     snapshot: Snapshot,
     at: i64,
+    cseq: u32,
 }
 
 impl Session {
-    fn new() -> Self {
-        Self { planner: Planner::new(RECORDING), snapshot: Snapshot::default(), at: ZERO }
+    pub(super) fn new() -> Self {
+        Self { planner: Planner::new(RECORDING), snapshot: Snapshot::default(), at: ZERO, cseq: 0 }
     }
 
     fn entry(&mut self, kind: Kind<'_>) {
@@ -29,44 +41,94 @@ impl Session {
         self.planner.entry(&Entry { at: Wall(self.at), kind });
     }
 
-    fn event(&mut self, event: Event) {
+    pub(super) fn event(&mut self, event: Event) {
         self.entry(Kind::Event(event));
     }
 
     /// A request of two m-lines, with header fields and metadata.
     fn request(&mut self, method: &str, headers: &str, elements: &str) {
         let sdp = "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\na=sendonly\r\na=label:1\r\na=content:speaker, main\r\nm=audio 4002 RTP/AVP 8\r\na=content:alt\r\n";
+        self.send(method, headers, sdp, ("complete", elements));
+    }
+
+    /// A request that describes these lines; with a complete document, if any.
+    pub(super) fn offer(&mut self, method: &str, headers: &str, lines: &[Offered<'_>], elements: &str) {
+        let mut sdp = "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n".to_string();
+        for (port, label, direction) in lines {
+            sdp += &format!("m=audio {port} RTP/AVP 8\r\na={direction}\r\na=label:{label}\r\n");
+        }
+        self.send(method, headers, &sdp, ("complete", elements));
+    }
+
+    /// A request with a partial document alone.
+    pub(super) fn partial(&mut self, method: &str, elements: &str) {
+        self.send(method, "", "", ("partial", elements));
+    }
+
+    fn send(&mut self, method: &str, headers: &str, sdp: &str, (mode, elements): (&str, &str)) {
+        self.cseq += 1;
         let xml = format!(
-            "<recording xmlns='urn:ietf:params:xml:ns:recording:1'><datamode>complete</datamode>{elements}</recording>"
+            "<recording xmlns='urn:ietf:params:xml:ns:recording:1'><datamode>{mode}</datamode>{elements}</recording>"
         );
-        let body = format!(
-            "--b\r\nContent-Type: application/sdp\r\n\r\n{sdp}\r\n--b\r\nContent-Type: application/rs-metadata+xml\r\n\r\n{xml}\r\n--b--\r\n"
-        );
+        let mut body = String::new();
+        if !sdp.is_empty() {
+            body += &format!("--b\r\nContent-Type: application/sdp\r\n\r\n{sdp}\r\n");
+        }
+        if !elements.is_empty() {
+            body += &format!("--b\r\nContent-Type: application/rs-metadata+xml\r\n\r\n{xml}\r\n");
+        }
+        body += "--b--\r\n";
         let message = format!(
             "{method} sip:srs@h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKx\r\nFrom: <sip:src@h>;tag=1\r\nTo: <sip:srs@h>\r\nCall-ID: c\r\n\
-             CSeq: 1 {method}\r\nContact: <sip:src@h>;+sip.src\r\n{headers}Content-Type: multipart/mixed;boundary=b\r\nContent-Length: {}\r\n\r\n{body}",
+             CSeq: {} {method}\r\nContact: <sip:src@h>;+sip.src\r\n{headers}Content-Type: multipart/mixed;boundary=b\r\nContent-Length: {}\r\n\r\n{body}",
+            self.cseq,
             body.len()
         );
         let (from, to) = (([192, 0, 2, 9], 5060).into(), ([192, 0, 2, 1], 5060).into());
         self.entry(Kind::Sip { transport: Transport::Udp, outbound: false, from, to, message: message.as_bytes() });
+        if elements.is_empty() {
+            return;
+        }
         let parsed = metadata::parse("application/rs-metadata+xml", xml.as_bytes());
         let mut deviations = parsed.deviations;
         deviations.extend(self.snapshot.apply(&parsed.document.unwrap(), Wall(self.at)));
         self.event(Event::Metadata { snapshot: self.snapshot.clone().into(), deviations });
     }
 
-    fn starts(&mut self, recording: RecordingId, session: Option<&str>) {
+    /// Our answer to the last offer.
+    pub(super) fn answer(&mut self, ports: &[u16]) {
+        let lines: String = ports.iter().map(|port| format!("m=audio {port} RTP/AVP 8\r\n")).collect();
+        self.respond(&self.cseq.to_string(), &lines);
+    }
+
+    fn respond(&mut self, cseq: &str, lines: &str) {
+        let sdp = format!("v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n{lines}");
+        let message = format!(
+            "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKx\r\nFrom: <sip:src@h>;tag=1\r\nTo: <sip:srs@h>;tag=2\r\nCall-ID: c\r\n\
+             CSeq: {cseq} INVITE\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
+            sdp.len()
+        );
+        let (to, from) = (([192, 0, 2, 9], 5060).into(), ([192, 0, 2, 1], 5060).into());
+        self.entry(Kind::Sip { transport: Transport::Udp, outbound: true, from, to, message: message.as_bytes() });
+    }
+
+    /// Codes of what has been found so far.
+    pub(super) fn offer_codes(&self) -> Vec<String> {
+        self.planner.notes.deviations.iter().map(|deviation| deviation.code.clone()).collect()
+    }
+
+    pub(super) fn starts(&mut self, recording: RecordingId, session: Option<&str>) {
         self.event(Event::RecordingStarted { recording, communication_session: session.map(ToString::to_string) });
     }
 
-    fn sheet(mut self) -> Sidecar {
+    pub(super) fn sheet(mut self) -> Sidecar {
         self.at += SECOND;
         self.event(Event::RecordingEnded { recording: RECORDING, cause: EndCause::Bye });
         self.planner.finish(Rendition::default()).sidecar
     }
 }
 
-fn two_streams(session: &mut Session) {
+pub(super) fn two_streams(session: &mut Session) {
     for port in 0..2 {
         session.event(Event::Stream(stream(port)));
     }
@@ -115,7 +177,7 @@ fn the_next_call_of_a_session_has_its_own_ids() {
     let mut session = Session::new();
     session.request("INVITE", GUID, "<session session_id='first'><group-ref>one</group-ref></session>");
     two_streams(&mut session);
-    session.starts(RecordingId(1), Some("first"));
+    session.starts(OTHER, Some("first"));
     session.request(
         "UPDATE",
         "X-Genesys-CallUUID: second\r\n",
@@ -196,16 +258,7 @@ fn a_line_that_we_answered_with_port_0_is_told() {
     let mut session = Session::new();
     session.request("INVITE", "", "<session session_id='cs'/>");
     for (cseq, first, second) in [("7", 0, 10002), ("1", 10000, 0)] {
-        let sdp = format!(
-            "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio {first} RTP/AVP 8\r\nm=audio {second} RTP/AVP 8\r\n"
-        );
-        let message = format!(
-            "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKx\r\nFrom: <sip:src@h>;tag=1\r\nTo: <sip:srs@h>;tag=2\r\nCall-ID: c\r\n\
-             CSeq: {cseq} INVITE\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
-            sdp.len()
-        );
-        let (to, from) = (([192, 0, 2, 9], 5060).into(), ([192, 0, 2, 1], 5060).into());
-        session.entry(Kind::Sip { transport: Transport::Udp, outbound: true, from, to, message: message.as_bytes() });
+        session.respond(cseq, &format!("m=audio {first} RTP/AVP 8\r\nm=audio {second} RTP/AVP 8\r\n"));
     }
     session.event(Event::Stream(stream(0)));
     session.event(Event::Answered);
