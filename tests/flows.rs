@@ -10,7 +10,8 @@ mod story;
 use document::{Document, aor, id, two_parties};
 use std::time::Duration;
 use story::{
-    HEARD_WITHIN, bye, called, invite, offer, over_both, packets, people, recordings_of, row, session, speak, update,
+    HEARD_WITHIN, assert_ends, assert_mix, assert_people, assert_two, assert_voices, bye, called, invite, labels,
+    offer, over_both, packets, people, recordings_of, row, senders, session, speak, update,
 };
 use support::recordings;
 use support::server::Server;
@@ -41,6 +42,7 @@ fn a_call_with_audio_and_video() {
         bye(&call);
         let recording = recordings_of(&server.data, &call, 1).remove(0);
         assert_eq!((session(&recording), people(&recording)), (id("cs-video").as_str(), called(&["alice", "bob"])));
+        assert_two(&recording, &call, ["alice", "bob"], [0, 1]);
         assert_eq!(
             (recording.text("/caller/aor"), recording.text("/callee/aor")),
             ("sip:alice@example.com", "sip:bob@example.com")
@@ -79,6 +81,7 @@ fn hold_and_resume_by_metadata() {
         let recording = recordings_of(&server.data, &call, 1).remove(0);
         assert_eq!(people(&recording), called(&["alice", "bob"]));
         assert_eq!(packets(&recording), 300, "what arrives is recorded, whoever the SRC says holds");
+        assert_two(&recording, &call, ["alice", "bob"], [0, 1]);
         let methods: Vec<&str> = recording.list("/metadata").iter().filter_map(|m| m["method"].as_str()).collect();
         assert_eq!(methods, ["INVITE", "INVITE", "UPDATE"]);
         assert_eq!(recording.list("/proof/pauses").len(), 0);
@@ -102,7 +105,14 @@ fn a_transfer_by_re_invite_stays_one_recording() {
         call.wait();
         bye(&call);
         let recording = recordings_of(&server.data, &call, 1).remove(0);
-        assert_eq!(people(&recording), called(&["alice", "bob", "carol"]));
+        assert_people(&recording, &["alice", "bob", "carol"]);
+        assert_ends(&recording, ["alice", "bob"]);
+        assert_eq!(
+            (senders(&recording, "1"), senders(&recording, "2")),
+            (vec![id("alice")], vec![id("bob"), id("carol")])
+        );
+        assert_eq!(["alice", "bob", "carol"].map(|person| labels(&recording, person)), [["1"], ["2"], ["2"]]);
+        assert_voices(&recording, &call, [0, 1]);
         let when = |name: &str, field: &str| {
             let person = recording.list("/participants").iter().find(|p| p["aor"] == aor(name).as_str()).unwrap();
             person[field].as_str().and_then(recordings::parse_time)
@@ -132,6 +142,8 @@ fn a_transfer_by_refer_is_a_second_recording_of_the_same_group() {
         let both = recordings_of(&server.data, &call, 2);
         assert_eq!((session(&both[0]), people(&both[0])), (id("cs-before").as_str(), called(&["alice", "bob"])));
         assert_eq!((session(&both[1]), people(&both[1])), (id("cs-after").as_str(), called(&["alice", "carol"])));
+        assert_two(&both[0], &call, ["alice", "bob"], [0, 1]);
+        assert_two(&both[1], &call, ["alice", "carol"], [0, 1]);
         for recording in &both {
             assert_eq!(row(recording).group.as_deref(), Some(id("transfer").as_str()));
             assert_eq!(packets(recording), 150, "{}", recording.path.display());
@@ -159,7 +171,7 @@ fn a_conference_is_joined_and_left_on_a_mixed_stream() {
         call.wait();
         bye(&call);
         let recording = recordings_of(&server.data, &call, 1).remove(0);
-        assert_eq!(people(&recording), called(&["alice", "bob", "carol"]));
+        assert_mix(&recording, &call, &["alice", "bob", "carol"]);
         let carol = recording.list("/participants").iter().find(|p| p["aor"] == aor("carol").as_str()).unwrap();
         let time = |field: &str| carol[field].as_str().and_then(recordings::parse_time).unwrap();
         assert!(time("left_at") >= time("joined_at") + 500_000_000);
@@ -227,7 +239,9 @@ fn three_calls_in_a_persistent_recording_session() {
         bye(&call);
         let all = recordings_of(&server.data, &call, 3);
         for (recording, (name, parties)) in all.iter().zip(calls) {
-            assert_eq!((session(recording), people(recording)), (id(name).as_str(), called(&parties)));
+            assert_eq!(session(recording), id(name));
+            // Alice calls in the first and is called in the third: each has its own order.
+            assert_two(recording, &call, parties, [0, 1]);
             assert_eq!(
                 (packets(recording), recording.text("/ended_by")),
                 (150, "communication_session_ended"),
@@ -260,8 +274,10 @@ fn two_calls_in_one_stream_are_two_recordings_of_one_group() {
         bye(&call);
         let both = recordings_of(&server.data, &call, 2);
         let of = |name: &str| both.iter().find(|r| session(r) == id(name)).unwrap();
-        assert_eq!(people(of("cs-left")), called(&["trader", "bob"]));
-        assert_eq!(people(of("cs-right")), called(&["trader", "carol"]));
+        for (name, people) in [("cs-left", ["trader", "bob"]), ("cs-right", ["trader", "carol"])] {
+            assert_ends(of(name), people);
+            assert_mix(of(name), &call, &people);
+        }
         for recording in &both {
             assert_eq!(row(recording).group.as_deref(), Some(id("turret").as_str()));
         }
@@ -291,6 +307,7 @@ fn a_delayed_offer() {
         bye(&call);
         let recording = recordings_of(&server.data, &call, 1).remove(0);
         assert_eq!((session(&recording), people(&recording)), (id("cs-delayed").as_str(), called(&["alice", "bob"])));
+        assert_two(&recording, &call, ["alice", "bob"], [0, 1]);
         assert_eq!(packets(&recording), 200);
     });
 }
@@ -315,6 +332,7 @@ fn a_snapshot_is_asked_for_by_update_and_applied() {
         bye(&call);
         let recording = recordings_of(&server.data, &call, 1).remove(0);
         assert_eq!((session(&recording), people(&recording)), (id("cs-snapshot").as_str(), called(&["alice", "bob"])));
+        assert_two(&recording, &call, ["alice", "bob"], [0, 1]);
         assert_eq!(packets(&recording), 200);
         let updates = src.asked().iter().filter(|m| m.method() == "UPDATE").count();
         assert_eq!(updates, 1, "once is enough");
@@ -336,7 +354,11 @@ fn two_srcs_record_one_call() {
         call.wait();
         bye(call);
     }
-    let rows = calls.each_ref().map(|call| row(&recordings_of(&server.data, call, 1)[0]));
+    let recordings = calls.each_ref().map(|call| recordings_of(&server.data, call, 1).remove(0));
+    for (call, recording) in calls.iter().zip(&recordings) {
+        assert_two(recording, call, ["alice", "bob"], [0, 1]);
+    }
+    let rows = recordings.each_ref().map(row);
     for row in &rows {
         assert_eq!(row.communication_session.as_deref(), Some(id("cs-shared").as_str()));
         assert_eq!(row.group.as_deref(), Some(id("shared").as_str()));

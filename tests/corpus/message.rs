@@ -14,7 +14,7 @@ pub struct Case {
     pub labels: Vec<Option<String>>,
     /// Display name and AoR.
     pub participants: Vec<(Option<String>, String)>,
-    /// Label of the SDP and the AoR of who sends on it.
+    /// Label of the SDP and the AoR of who sends on it; `?` where the stream is described in another message.
     pub sends: Vec<(String, String)>,
     pub has_metadata: bool,
     pub expected: String,
@@ -186,7 +186,7 @@ fn participant(text: &str) -> Option<(Option<String>, String)> {
 /// `1,2->sip:a@b`; a label that the message does not tell is `?`.
 fn sends(text: &str) -> Vec<(String, String)> {
     let Some((labels, aor)) = text.split_once("->") else { return Vec::new() };
-    labels.split(',').filter(|label| *label != "?").map(|label| (label.to_owned(), aor.to_owned())).collect()
+    labels.split(',').map(|label| (label.to_owned(), aor.to_owned())).collect()
 }
 
 /// The messages in dialogs: those of a scenario follow one another, the others stand alone.

@@ -287,13 +287,26 @@ impl Expected {
             }
         }
         // Whom a partial document only refers to has no name yet.
-        let is_expected =
-            |p: &&Person| p.aor.is_empty() || self.participants.iter().any(|(_, aor)| p.aor == plain(aor));
+        let is_expected = |p: &&Person| {
+            let named = |(name, aor): &(Option<String>, String)| {
+                p.aor == plain(aor) && p.name == name.as_deref().unwrap_or_default()
+            };
+            (p.aor.is_empty() && p.name.is_empty()) || self.participants.iter().any(named)
+        };
         // What the index has of a truncated body is nothing; what is left of it may be whole.
         if !self.participants.is_empty() {
             faults.extend(people.iter().filter(|p| !is_expected(p)).map(|p| format!("nobody named {p:?}")));
         }
-        for (label, aor) in &self.sends {
+        for person in people.iter().filter(|_| !self.sends.is_empty()) {
+            let theirs =
+                || self.sends.iter().filter(|(_, aor)| person.aor == plain(aor)).map(|(label, _)| label.as_str());
+            let is_said = |label: &&String| theirs().any(|said| said == label.as_str() || said == "?");
+            let surplus: Vec<&String> = person.labels.iter().filter(|label| !is_said(label)).collect();
+            if !surplus.is_empty() {
+                faults.push(format!("nobody says that {} sends on {surplus:?}", person.aor));
+            }
+        }
+        for (label, aor) in self.sends.iter().filter(|(label, _)| label != "?") {
             let of_them = || people.iter().filter(|p| p.aor == plain(aor));
             if !of_them().any(|p| p.labels.contains(label)) {
                 faults.push(format!("{aor} does not send on {label} by the metadata: {people:?}"));

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test crate uses its own part of this module")]
 
-use crate::document::{Document, aor};
+use crate::document::{Document, aor, id};
 use siprec::archive::catalog::{Catalog, Filter, Row};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,7 +13,8 @@ use support::server::Server;
 use support::src::body::Body;
 use support::src::{Call, Direction, Message, Src, Transport};
 use support::studio::Plan;
-use support::{TempDir, until};
+use support::voice::{tone_hz, tone_of};
+use support::{TempDir, until, wav};
 
 pub(crate) const RENDERED_WITHIN: Duration = Duration::from_secs(60);
 pub(crate) const HEARD_WITHIN: Duration = Duration::from_secs(10);
@@ -99,6 +100,85 @@ pub(crate) fn bye(call: &Call) {
 /// Milliseconds of audio of a recording's first stream that is rendered.
 pub(crate) fn packets(recording: &Recording) -> i64 {
     recording.number("/proof/packets_received").unwrap_or(0)
+}
+
+/// A voice that is there is louder than this, relative to full scale, and one that is not is quieter by as much as that.
+const VOICE_DB: f64 = -35.0;
+const APART_DB: f64 = 20.0;
+
+/// In the sheet and in the catalog: the first of `people` calls, the second is called, and nobody else took part. What the
+/// leg `legs[0]` sent is heard on the left alone and is the caller's; what `legs[1]` sent, on the right.
+#[track_caller]
+pub(crate) fn assert_two(recording: &Recording, call: &Call, people: [&str; 2], legs: [usize; 2]) {
+    assert_ends(recording, people);
+    assert_people(recording, &people);
+    for (place, (person, leg)) in people.iter().zip(legs).enumerate() {
+        let (label, channel) = ((leg + 1).to_string(), ["left", "right"][place]);
+        assert_eq!(senders(recording, &label), [id(person)], "who sends on label {label}");
+        assert_eq!(labels(recording, person), [label.as_str()], "labels of {person}");
+        let stream = recording.list("/streams").iter().find(|stream| stream["label"] == label.as_str()).unwrap();
+        assert_eq!(stream["channel"], channel, "label {label}");
+    }
+    assert_voices(recording, call, legs);
+}
+
+/// Who calls and who is called, in sheet and catalog.
+#[track_caller]
+pub(crate) fn assert_ends(recording: &Recording, people: [&str; 2]) {
+    let row = row(recording);
+    let in_catalog = [row.caller, row.callee].map(|party| party.and_then(|party| party.aor).unwrap_or_default());
+    let in_sheet = [recording.text("/caller/aor"), recording.text("/callee/aor")];
+    assert_eq!((in_sheet, in_catalog), (people.map(aor).each_ref().map(String::as_str), people.map(aor)));
+}
+
+/// Everybody who took part, each once, whatever the order.
+#[track_caller]
+pub(crate) fn assert_people(recording: &Recording, people: &[&str]) {
+    let (mut found, mut expected) = (recording.aors(), people.iter().map(|person| aor(person)).collect::<Vec<_>>());
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+}
+
+/// Ids of who sends on a label, by the sheet.
+pub(crate) fn senders(recording: &Recording, label: &str) -> Vec<String> {
+    let stream = recording.list("/streams").iter().find(|stream| stream["label"] == label).expect("a stream");
+    stream["participants"].as_array().into_iter().flatten().filter_map(|id| Some(id.as_str()?.to_owned())).collect()
+}
+
+/// Labels of a participant, by the sheet.
+pub(crate) fn labels<'r>(recording: &'r Recording, person: &str) -> Vec<&'r str> {
+    let aor = aor(person);
+    let found = recording.list("/participants").iter().find(|p| p["aor"] == aor.as_str()).expect("a participant");
+    found["labels"].as_array().into_iter().flatten().filter_map(|label| label.as_str()).collect()
+}
+
+/// The first leg's voice is on the left and not on the right, the second's the other way round.
+#[track_caller]
+pub(crate) fn assert_voices(recording: &Recording, call: &Call, legs: [usize; 2]) {
+    let files = recording.audio().unwrap();
+    let [left, right] = &files[0].channels[..] else { panic!("{} channels", files[0].channels.len()) };
+    let level = |samples: &[i16], leg: usize| wav::level(samples, tone_hz(tone_of(call.index, leg)));
+    for (own, other, leg) in [(left, right, legs[0]), (right, left, legs[1])] {
+        let (here, there) = (level(own, leg), level(other, leg));
+        assert!(here > VOICE_DB && there < here - APART_DB, "leg {leg}: {here} dB where it belongs, {there} dB beside");
+    }
+}
+
+/// A line that several send on: all are its senders, and it is heard on both sides.
+#[track_caller]
+pub(crate) fn assert_mix(recording: &Recording, call: &Call, people: &[&str]) {
+    assert_people(recording, people);
+    let expected: BTreeSet<String> = people.iter().map(|person| id(person)).collect();
+    assert_eq!(senders(recording, "1").into_iter().collect::<BTreeSet<_>>(), expected);
+    for person in people {
+        assert_eq!(labels(recording, person), ["1"], "labels of {person}");
+    }
+    assert_eq!(recording.text("/streams/0/channel"), "both");
+    let files = recording.audio().unwrap();
+    for samples in &files[0].channels {
+        assert!(wav::level(samples, tone_hz(tone_of(call.index, 0))) > VOICE_DB);
+    }
 }
 
 /// A journal replayed gives the same recording, whatever of the dialog was ours to decide.

@@ -41,6 +41,9 @@ pub struct Dialect {
 pub struct Document {
     /// Complete or partial.
     pub mode: DataMode,
+    /// The document does not say which: complete is what that means.
+    #[serde(default)]
+    pub mode_is_left_out: bool,
     /// How it says things.
     pub dialect: Dialect,
     /// Groups of communication sessions.

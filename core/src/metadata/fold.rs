@@ -24,12 +24,14 @@ impl Snapshot {
     /// Folds `document`, received at `at`, into the snapshot. Returns what in it refers to nothing known.
     pub fn apply(&mut self, document: &Document, at: Wall) -> Vec<Deviation> {
         let mut deviations = Deviations::default();
+        let respelt = document.in_the_words_of(self, &mut deviations);
+        let document = respelt.as_ref().unwrap_or(document);
         if document.mode == DataMode::Partial && !self.has_room() {
             deviations
                 .add(&codes::SNAPSHOT_FULL, format_args!("too much is going on to take in another partial document"));
             return deviations.0;
         }
-        let complete = document.mode == DataMode::Complete;
+        let complete = document.mode == DataMode::Complete && !self.is_update(document, &mut deviations);
         if self.updates == 0 && document.is_empty() {
             deviations.add(&codes::NOBODY_DESCRIBED, format_args!("the first document describes nothing"));
         }
@@ -61,6 +63,20 @@ impl Snapshot {
         self.tell_empty_session(&mut deviations);
         self.stay_in_bounds();
         deviations.0
+    }
+
+    /// Whether a document that does not say so tells of a change alone: it names people or streams, and not the session
+    /// that they are in.
+    fn is_update(&self, document: &Document, deviations: &mut Deviations) -> bool {
+        let names_sessions = !document.sessions.is_empty() || !document.session_recordings.is_empty();
+        let is_update = document.mode_is_left_out
+            && !names_sessions
+            && !document.is_empty()
+            && self.sessions.iter().any(Session::is_active);
+        if is_update {
+            deviations.add(&codes::DATAMODE_MISSING, format_args!("no datamode and no session: read as partial"));
+        }
+        is_update
     }
 }
 
@@ -254,6 +270,9 @@ impl<'a> Fold<'a> {
         let all_ended = has_assocs && assocs.iter().all(|a| a.disassociated.is_some()) && !in_a_session;
         if all_ended || (silent && !is_new) {
             let said_to = assocs.iter().filter_map(|a| a.disassociated.clone()).next_back();
+            if is_new {
+                append(&mut participant.intervals, Interval { from: at, to: None, said_from, said_to: None });
+            }
             close_all(&mut participant.intervals, at, said_to.as_deref());
             participant.leave(at);
             self.left.push(id);

@@ -153,7 +153,8 @@ fn names_are_read_out_of_what_is_broken() {
             ("sip:a@b", "p"),
             "{broken}"
         );
-        let told: Vec<&String> = codes.iter().filter(|code| *code != "id-form").collect();
+        let told: Vec<&String> =
+            codes.iter().filter(|code| !["id-form", "element-spelling"].contains(&code.as_str())).collect();
         assert_eq!(told, [code], "{broken}");
     }
     // Blanks around a name are how documents are indented.

@@ -8,6 +8,7 @@
 
 mod bounds;
 mod document;
+mod elements;
 mod entities;
 mod extension;
 mod fold;
@@ -18,6 +19,7 @@ mod names;
 mod of_session;
 mod parse;
 mod renew;
+mod repair;
 mod request;
 mod snapshot;
 mod text;

@@ -52,6 +52,14 @@ pub fn parse_time(text: &str) -> Option<(Wall, Option<TimeFlaw>)> {
     Some((Wall(seconds.checked_mul(1_000_000_000)?.checked_add(nanos)?), flaw))
 }
 
+/// Whether a text stands where a time is not known: `null`, `0`, or the first moment of some calendar.
+pub(super) fn is_placeholder(text: &str) -> bool {
+    const NOTHING: [&str; 8] = ["null", "nil", "none", "n/a", "unknown", "undefined", "-", "0"];
+    const FIRST: [&str; 3] = ["0000-", "0001-01-01", "1970-01-01T00:00:00"];
+    let text = text.trim();
+    NOTHING.iter().any(|word| text.eq_ignore_ascii_case(word)) || FIRST.iter().any(|first| text.starts_with(first))
+}
+
 fn number(text: &str, from: usize, to: usize) -> Option<i64> {
     let digits = text.get(from..to)?;
     digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?

@@ -104,9 +104,15 @@ impl<'a> Node<'a> {
         self.local
     }
 
-    /// Whether its local name is `name`; case is forgiven.
+    /// Whether its local name is `name`; case is forgiven, and so are `-` and `_`.
     pub(super) fn is(&self, name: &str) -> bool {
-        self.name().eq_ignore_ascii_case(name)
+        is_same_name(self.name(), name)
+    }
+
+    /// Whether it has a prefix that nobody declared.
+    pub(super) fn is_undeclared(&self) -> bool {
+        let prefix = self.prefix();
+        !prefix.is_empty() && *self.namespace == *prefix
     }
 
     /// Its prefix; empty where it has none.
@@ -155,7 +161,7 @@ impl<'a> Tree<'a> {
     /// The trimmed value of the first of `names` among a node's attributes, by local name.
     pub(super) fn attribute(&self, node: &Node<'a>, names: &[&str]) -> Option<&str> {
         names.iter().find_map(|name| {
-            let mut found = self.attributes(node).filter(|a| a.local.eq_ignore_ascii_case(name));
+            let mut found = self.attributes(node).filter(|a| is_same_name(a.local, name));
             found.next().map(|a| a.value.trim_ascii())
         })
     }
@@ -172,6 +178,11 @@ impl<'a> Tree<'a> {
 
     fn all_attributes(&self, node: &Node<'a>) -> &[Attribute<'a>] {
         self.attributes.get(node.attributes.clone()).unwrap_or_default()
+    }
+
+    /// All elements, in the order of their tags.
+    pub(super) fn all(&self) -> &[Node<'a>] {
+        &self.nodes
     }
 
     /// An element's elements.
@@ -387,6 +398,22 @@ impl<'a> Builder<'a> {
         }
         parent.children = Some((first, content.map_or(own, |(_, last)| last)));
     }
+}
+
+/// Whether two names are one but for case, `-` and `_`.
+pub(super) fn is_same_name(one: &str, other: &str) -> bool {
+    if one.len() == other.len() && one.eq_ignore_ascii_case(other) {
+        return true;
+    }
+    let first = |name: &str| name.bytes().next().map(|b| b.to_ascii_lowercase());
+    let marks = |name: &str| name.bytes().any(|b| matches!(b, b'-' | b'_'));
+    if first(one) != first(other) || !(marks(one) || marks(other)) {
+        return false;
+    }
+    let letters = |name: &'_ str| -> String {
+        name.chars().filter(|c| !matches!(c, '-' | '_')).map(|c| c.to_ascii_lowercase()).collect()
+    };
+    letters(one) == letters(other)
 }
 
 fn prefix<'a>(qualified: &'a str, local: &str) -> &'a str {

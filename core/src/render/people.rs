@@ -73,7 +73,8 @@ impl<'p> People<'p> {
         let mut labels = self.snapshot.labels_of(participant, self.session);
         // Whom nobody named as a sender was taken by the order, while the order could tell.
         for (label, senders) in heard {
-            if senders.contains(&participant.id) && !labels.contains(label) {
+            let is_guessed = !self.snapshot.sends_are_named && senders.contains(&participant.id);
+            if is_guessed && !labels.contains(label) {
                 labels.push(label);
             }
         }
