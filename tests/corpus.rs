@@ -42,18 +42,6 @@ fn legacy() -> String {
 const EXCEPTIONS: &[(&str, Transport, u16, &str)] = &[
     ("701-rfc4475-wsinv.sip", Transport::Udp, 481, "RFC 3261 12.2.2: its To has a tag, and the dialog is unknown"),
     ("701-rfc4475-wsinv.sip", Transport::Tcp, 481, "RFC 3261 12.2.2: its To has a tag, and the dialog is unknown"),
-    (
-        "817-hybrid-missing-boundary-param.sip",
-        Transport::Udp,
-        200,
-        "RFC 2046 5.1.1: the body's first delimiter shows the boundary",
-    ),
-    (
-        "817-hybrid-missing-boundary-param.sip",
-        Transport::Tcp,
-        200,
-        "RFC 2046 5.1.1: the body's first delimiter shows the boundary",
-    ),
     ("744-rfc4475-inv2543.sip", Transport::Tcp, 400, "RFC 3261 18.3: over TCP there must be a Content-Length"),
 ];
 

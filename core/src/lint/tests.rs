@@ -98,7 +98,7 @@ const CASES: &[Case] = &[
         200,
     ),
     ("no-boundary", &[(";boundary=b", ""), ("--b\r\n", "+b\r\n"), ("--b--", "+")], 400),
-    ("boundary-guessed", &[(";boundary=b", "")], 200),
+    ("no-boundary", &[(";boundary=b", "")], 400),
     ("boundary-guessed", &[(";boundary=b", ";boundary=c")], 200),
     ("body-type", &[("multipart/mixed;boundary=b", "text/plain")], 200),
     ("body-type", &[("Content-Type: application/sdp", "Content-Type: text/plain")], 200),

@@ -116,7 +116,8 @@ impl Message {
             let named = if is_multipart(content_type) { content_type } else { UNNAMED };
             match parts(named, &self.body) {
                 // A multipart in name only.
-                Err(MultipartError::NoBoundary | MultipartError::NoDelimiter) if begins_known(&self.body) => {}
+                Err(MultipartError::NoBoundary | MultipartError::NoDelimiter)
+                    if begins_known(&self.body) && !begins_parts(&self.body) => {}
                 found => return found,
             }
         }
@@ -190,8 +191,8 @@ pub fn boundary_of(content_type: &str) -> Option<String> {
     if is_multipart(content_type) { boundary(content_type).ok() } else { None }
 }
 
-/// The type of a multipart that does not say so.
-pub(super) const UNNAMED: &str = "multipart/mixed";
+/// The type of a multipart that has none, or another.
+pub(super) const UNNAMED: &str = "multipart/*";
 
 /// Whether a body of this type has parts.
 pub fn is_multipart(content_type: &str) -> bool {
@@ -231,7 +232,7 @@ pub enum BoundaryFlaw {
     Quotes,
     /// In another case than the body.
     Case,
-    /// Not at all.
+    /// Not at all: there is no Content-Type, or another one.
     Unnamed,
     /// As something that the body has not.
     Other,
@@ -249,7 +250,10 @@ pub(super) struct Pieces<'a> {
 pub(super) fn pieces<'a>(content_type: &str, body: &'a [u8]) -> Result<Pieces<'a>, MultipartError> {
     let (wrong, named) = match boundary(content_type) {
         Ok(named) => (MultipartError::NoDelimiter, named),
-        Err(MultipartError::NoBoundary) => return guess(MultipartError::NoBoundary, BoundaryFlaw::Unnamed, body),
+        // Who says that it is a multipart must name its boundary (RFC 2046 5.1.1); what says nothing is what it holds.
+        Err(MultipartError::NoBoundary) if content_type == UNNAMED => {
+            return guess(MultipartError::NoBoundary, BoundaryFlaw::Unnamed, body);
+        }
         Err(error) => return Err(error),
     };
     match cut(named.as_bytes(), body) {

@@ -120,9 +120,9 @@ impl Worker {
             unfinished: Vec::with_capacity(UNFINISHED),
             again: Vec::with_capacity(UNFINISHED),
             reports: Reports::default(),
-            rtcp: vec![],
-            protected: vec![],
-            sealed: vec![],
+            rtcp: Vec::with_capacity(DATAGRAM),
+            protected: Vec::with_capacity(DATAGRAM),
+            sealed: Vec::with_capacity(DATAGRAM),
             dtls: None,
             is_over: false,
         }
