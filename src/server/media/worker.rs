@@ -32,6 +32,8 @@ const SOCKET_TURN: usize = 512;
 const DRAIN: usize = 8_192;
 /// So many sockets with more than a turn's datagrams have room; more of them allocate.
 const UNFINISHED: usize = 256;
+/// Room for a datagram of ours, and for one that waited for a key.
+const DATAGRAM: usize = 1_500;
 /// How often figures are told.
 const FIGURES: Duration = Duration::from_secs(1);
 /// Orders carried out between two rounds.
