@@ -91,7 +91,7 @@ fn header(session: SessionId) -> SegmentHeader {
 /// 12 s of two legs of G.711 each, at their own pace, through the writer; its CPU time.
 fn write(folder: &Path, sessions: u128) -> anyhow::Result<()> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let writer = Writer::with_log(disk, folder, "this", CaughtUp::default(), Arc::new(|| ()))?;
+    let writer = Writer::with_log(disk, folder, "this", CaughtUp::default(), 512 << 20, Arc::new(|| ()))?;
     let mut scribe = Scribe::default();
     let checkpoint = Kept::Checkpoint(format!("{{\"dialog\":\"{}\"}}", "x".repeat(4_000)).into_bytes());
     for session in (0..sessions).map(SessionId) {

@@ -235,8 +235,9 @@ struct Journals(Writer);
 impl Journals {
     fn begin(folder: &Path, sessions: usize) -> Self {
         std::fs::create_dir(folder).expect("a folder");
-        let writer = Writer::with_log(Arc::new(RealDisk), folder, "bench", CaughtUp::default(), Arc::new(|| ()))
-            .expect("a writer");
+        let writer =
+            Writer::with_log(Arc::new(RealDisk), folder, "bench", CaughtUp::default(), 768 << 20, Arc::new(|| ()))
+                .expect("a writer");
         let mut scribe = Scribe::default();
         let now = Clock::start().now();
         for session in (0..sessions).map(|n| SessionId(n as u128)) {

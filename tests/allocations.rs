@@ -134,7 +134,8 @@ fn a_packet_allocates_nothing_on_its_way_to_the_disk() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::start();
     let caught_up = CaughtUp::default();
-    let writer = Writer::with_log(Arc::new(RealDisk), folder.path(), "this", caught_up, Arc::new(|| ())).unwrap();
+    let writer =
+        Writer::with_log(Arc::new(RealDisk), folder.path(), "this", caught_up, 256 << 20, Arc::new(|| ())).unwrap();
     begin_journals(&writer, clock);
     let sink = Arc::new(ToJournal(writer));
     let as_sink: Arc<dyn SlabSink> = Arc::<ToJournal>::clone(&sink);

@@ -18,6 +18,7 @@ use support::server::{Server, Setup};
 
 const CALL_SECONDS: usize = 50;
 const LEGS: usize = 2;
+const PACKETS_A_SECOND: usize = 50;
 /// Between two looks at what is finished.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Until the last call's recording is there.
@@ -84,6 +85,9 @@ fn soak(sessions: usize, minutes: usize, srtp: Option<&str>) {
         (Some(calls as u64), Some(0))
     );
     assert_eq!(report["rtp"]["failed"], 0, "the sender could not send");
+    // Nothing lost of little proves nothing: as much was sent as so many calls have.
+    let offered = (calls * LEGS * CALL_SECONDS * PACKETS_A_SECOND) as u64;
+    assert!(report["rtp"]["packets"].as_u64() >= Some(offered - offered / 100), "of {offered} packets: {report}");
     assert_eq!(report["rtp"]["packets"].as_u64(), Some(recorded.packets as u64));
     stays_flat(&memory);
     server.assert_never_panicked();

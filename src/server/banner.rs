@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use super::limits::Descriptors;
+use super::limits::{Descriptors, StallMemory};
 use super::recovery::Recovered;
 use super::serve::Addresses;
 use crate::config::Config;
@@ -14,7 +14,7 @@ use crate::policy::VERSION;
 pub(super) fn print(
     config: &Config,
     addresses: &Addresses,
-    descriptors: Descriptors,
+    (descriptors, stall): (Descriptors, StallMemory),
     recovered: &Recovered,
     took: Duration,
 ) -> io::Result<()> {
@@ -41,6 +41,13 @@ pub(super) fn print(
             out,
             "  limit    {} open files are enough for {sessions} sessions; raise it (ulimit -n, LimitNOFILE=) to {}",
             descriptors.limit, descriptors.needed
+        )?;
+    }
+    if let Some(seconds) = stall.seconds_if_short() {
+        writeln!(
+            out,
+            "  memory   a disk that stalls loses packets of all sessions after {seconds} s, not 10: add memory, or lower \
+             server.max_connections"
         )?;
     }
     let sbc = reachable(config, addresses);

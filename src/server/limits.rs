@@ -1,4 +1,6 @@
-//! File descriptors: raised to what the configuration may need, or said.
+//! What the configuration may need of the machine, file descriptors and memory: raised, taken, or said.
+
+use std::fs;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
@@ -6,6 +8,12 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 const PER_SESSION: u64 = 5;
 /// Everything else: SIP streams, catalog, logs, render workers.
 const BESIDES: u64 = 4096;
+
+/// What a two-leg session of G.711 brings in the 10 s that a disk may stall (2 x 50 packets a second of 256 octets with
+/// what journals add), and a seventh of it, which is kept for signalling.
+const STALL_BYTES: u64 = 10 * 2 * 50 * 256 * 8 / 7;
+/// So much is always there.
+const LEAST_STALL_BYTES: u64 = 64 << 20;
 
 /// What came of raising the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,9 +47,56 @@ impl Descriptors {
     }
 }
 
+/// Memory in which media wait while the disk stalls. It is used then, not before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct StallMemory {
+    /// What `sessions` two-leg sessions bring in ten seconds.
+    needed: u64,
+    /// What may be used.
+    pub(super) bytes: u64,
+}
+
+impl StallMemory {
+    /// For so many sessions: at most half of the memory that the machine, or the control group, has.
+    pub(super) fn of(sessions: u64) -> Self {
+        Self::within(sessions, machine_memory())
+    }
+
+    fn within(sessions: u64, machine: Option<u64>) -> Self {
+        let needed = sessions.saturating_mul(STALL_BYTES).max(LEAST_STALL_BYTES);
+        Self { needed, bytes: machine.map_or(needed, |machine| needed.min(machine / 2)) }
+    }
+
+    /// How many seconds the disk may stall under all sessions, if that is less than ten.
+    pub(super) fn seconds_if_short(&self) -> Option<u64> {
+        (self.bytes < self.needed).then(|| self.bytes.saturating_mul(10) / self.needed)
+    }
+}
+
+/// Octets of memory that there are for us, if the system says so.
+fn machine_memory() -> Option<u64> {
+    let total = fs::read_to_string("/proc/meminfo").ok().and_then(|told| {
+        let kib = told.lines().find_map(|line| line.strip_prefix("MemTotal:"))?.trim().strip_suffix("kB")?;
+        Some(kib.trim().parse::<u64>().ok()? << 10)
+    });
+    let group = fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|told| told.trim().parse().ok());
+    total.into_iter().chain(group).min()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ten_seconds_of_all_sessions_fit_or_it_is_said_how_many_do() {
+        let large = StallMemory::within(2_000, Some(64 << 30));
+        assert!((500 << 20..640 << 20).contains(&large.bytes), "{large:?}");
+        assert_eq!(large.seconds_if_short(), None);
+        let small = StallMemory::within(2_000, Some(512 << 20));
+        assert_eq!((small.bytes, small.seconds_if_short()), (256 << 20, Some(4)));
+        assert_eq!(StallMemory::within(1, None).bytes, LEAST_STALL_BYTES);
+        assert!(machine_memory() > Some(256 << 20));
+    }
 
     #[test]
     fn a_limit_that_is_short_says_for_how_many_sessions_it_is_enough() {

@@ -19,6 +19,7 @@ use super::Options;
 use super::arrivals::Arrival;
 use super::clock::{Clock, StepWatch};
 use super::finishing::Finishing;
+use super::limits::StallMemory;
 use super::live::Board;
 use super::media::dtls::{Act, Dtls, Identity, Perform};
 use super::media::ports::Ports;
@@ -96,6 +97,7 @@ impl SlabSink for ToJournal {
 pub(super) fn start(
     options: &Options,
     bound: &Bound,
+    stall: StallMemory,
     queue: mpsc::Sender<Arrival>,
     arrivals: mpsc::Receiver<Arrival>,
 ) -> anyhow::Result<(Signalling, Wakers, Recovered)> {
@@ -118,8 +120,9 @@ pub(super) fn start(
 
     let written = Arc::new(Notify::new());
     let wake = Arc::clone(&written);
+    let memory = usize::try_from(stall.bytes).unwrap_or(usize::MAX);
     let on_written = Arc::new(move || wake.notify_one());
-    let writer = Arc::new(Writer::with_log(Arc::clone(&disk), &data, &boot, caught_up, on_written)?);
+    let writer = Arc::new(Writer::with_log(Arc::clone(&disk), &data, &boot, caught_up, memory, on_written)?);
     let (tell, media) = mpsc::unbounded_channel::<News>();
     let tell = Arc::new(move |news| {
         let _ = tell.send(news);

@@ -19,7 +19,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::arrivals::{self, Arrival};
 use super::datagrams::Datagrams;
-use super::limits::Descriptors;
+use super::limits::{Descriptors, StallMemory};
 use super::media::News;
 use super::orders::Wish;
 use super::signalling::Signalling;
@@ -65,10 +65,12 @@ async fn serve(mut options: Options) -> anyhow::Result<()> {
     let began = Instant::now();
     let config = options.loaded.config.clone();
     let descriptors = Descriptors::raise(u64::from(config.server.max_connections))?;
+    let sessions = u64::from(config.server.max_connections).min(u64::from(config.media.port_range.two_leg_sessions()));
+    let stall = StallMemory::of(sessions);
     let mut signals = Signals::new()?;
     let bound = bind(&config)?;
     let (queue, arrivals) = mpsc::channel(arrivals::QUEUE);
-    let (mut signalling, mut wakers, recovered) = recovery::start(&options, &bound, queue.clone(), arrivals)?;
+    let (mut signalling, mut wakers, recovered) = recovery::start(&options, &bound, stall, queue.clone(), arrivals)?;
     for socket in &bound.datagrams {
         tokio::spawn(arrivals::receive(Arc::clone(socket), queue.clone()));
     }
@@ -81,7 +83,7 @@ async fn serve(mut options: Options) -> anyhow::Result<()> {
             tls.listen(listener, queue.clone());
         }
     }
-    banner::print(&config, &addresses, descriptors, &recovered, began.elapsed())?;
+    banner::print(&config, &addresses, (descriptors, stall), &recovered, began.elapsed())?;
     signalling.finishing.renderers().submit_all();
     let stopped = turn(&mut signalling, &mut wakers, &mut signals, &mut options).await;
     signalling.stop().await;

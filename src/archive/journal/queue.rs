@@ -14,8 +14,6 @@ use siprec_core::time::Wall;
 
 use crate::archive::scribe::Blocks;
 
-/// Bytes that may wait: 10 s of 2,000 two-leg sessions of G.711 and some.
-pub(super) const CAPACITY_BYTES: usize = 512 << 20;
 /// One part in so many is kept for signalling: a checkpoint is worth more than a packet.
 const RESERVED: usize = 8;
 /// A producer's buffer. What does not fit goes into another; one that grew, for a large packet, is not kept.

@@ -14,7 +14,7 @@ use siprec_core::seed::SessionId;
 use super::catch_up::CaughtUp;
 use super::live_folder;
 use super::log::Log;
-use super::queue::{CAPACITY_BYTES, Job, Queue};
+use super::queue::{Job, Queue};
 use super::sync::{self, Synced};
 use super::thread::{Thread, Work};
 use crate::archive::disk::Disk;
@@ -22,6 +22,8 @@ use crate::archive::scribe::Blocks;
 
 /// Journals are marked and made durable this often: what a power loss may cost is a round and the next.
 const SYNC_EVERY: Duration = Duration::from_millis(900);
+/// Octets that may wait where the producer waits too.
+const REPLAY_BYTES: usize = 64 << 20;
 /// Stalls that are remembered until somebody asks.
 const MAX_STALLS: usize = 64;
 
@@ -112,11 +114,12 @@ impl Writer {
     /// # Errors
     /// The folder cannot be made, or there is no thread left.
     pub fn start(disk: Arc<dyn Disk>, data: &Path, on_written: OnWritten) -> io::Result<Self> {
-        Self::with(disk, data, None, on_written, CAPACITY_BYTES, SYNC_EVERY)
+        Self::with(disk, data, None, on_written, REPLAY_BYTES, SYNC_EVERY)
     }
 
     /// Starts the threads for journals below `data`, with a log in front of them. `boot` is this boot's name,
-    /// `caught_up` what [`catch_up`](super::catch_up) made of the logs of the life before.
+    /// `caught_up` what [`catch_up`](super::catch_up) made of the logs of the life before; in so many octets of `memory` media
+    /// may wait for a disk that stalls.
     ///
     /// # Errors
     /// The folders cannot be made or read, or there is no thread left.
@@ -125,10 +128,11 @@ impl Writer {
         data: &Path,
         boot: &str,
         caught_up: CaughtUp,
+        memory: usize,
         on_written: OnWritten,
     ) -> io::Result<Self> {
         let log = Log::start(Arc::clone(&disk), data, boot)?;
-        Self::with(disk, data, Some((log, caught_up)), on_written, CAPACITY_BYTES, SYNC_EVERY)
+        Self::with(disk, data, Some((log, caught_up)), on_written, memory, SYNC_EVERY)
     }
 
     pub(super) fn with(
