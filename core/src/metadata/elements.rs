@@ -8,7 +8,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::document::{
-    Extension, Group, ParticipantElement, ParticipantSessionAssoc, ParticipantStreamAssoc, Reason, SessionElement,
+    Group, ParticipantElement, ParticipantSessionAssoc, ParticipantStreamAssoc, Reason, SessionElement,
     SessionRecordingAssoc, StreamElement,
 };
 use super::parse::{Reader, TOP_LEVEL, filled, short};
@@ -80,12 +80,12 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    fn is_object(&self, node: &Node<'a>) -> bool {
+    pub(super) fn is_object(&self, node: &Node<'a>) -> bool {
         TOP_LEVEL.iter().any(|name| node.is(name)) && self.is_ours(node)
     }
 
     /// Whether an unknown element only stands around objects: `<participants>`.
-    fn is_wrapper(&self, node: &Node<'a>) -> bool {
+    pub(super) fn is_wrapper(&self, node: &Node<'a>) -> bool {
         let is_known = ["extensiondata", "nameID", "send", "recv", "reason", "param"].iter().any(|name| node.is(name));
         let is_unmarked = node.namespace.is_empty() || node.namespace == self.root.namespace || self.every_namespace;
         !is_known
@@ -110,24 +110,12 @@ impl<'a> Reader<'a, '_> {
         self.deviations.add(&codes::ELEMENT_AS_ATTRIBUTE, told);
     }
 
-    /// What stands in `node` besides the elements `known` to its kind and objects of their own.
-    fn vendors_data(&self, node: &Node<'a>, known: &[&str]) -> Vec<Extension> {
-        let mut all = self.extensions(node, known);
-        let ours = |extension: &Extension| {
-            self.tree
-                .elements(node)
-                .any(|child| self.tree.raw(child) == extension.xml && (self.is_object(child) || self.is_wrapper(child)))
-        };
-        all.retain(|extension| !ours(extension));
-        all
-    }
-
     fn group(&mut self, node: &'a Node<'a>, within: &Within) {
         let group = Group {
             id: self.id(node, &GROUP, None),
             associated: self.time(node, &["associate-time"]),
             disassociated: self.end_time(node, &["disassociate-time"]),
-            extensions: self.vendors_data(node, &["associate-time", "disassociate-time", "group_id", "id"]),
+            extensions: self.extensions(node, &["associate-time", "disassociate-time", "group_id", "id"]),
         };
         let id = group.id.clone();
         if self.has_id(&id, "group") {
@@ -165,7 +153,7 @@ impl<'a> Reader<'a, '_> {
             group: group.or(in_reference).or_else(|| within.group.clone()),
             started: self.time(node, &["start-time", "associate-time"]),
             stopped: self.end_time(node, &["stop-time", "end-time", "disassociate-time"]),
-            extensions: self.vendors_data(node, KNOWN),
+            extensions: self.extensions(node, KNOWN),
         };
         if session.id.is_empty()
             && let Some(id) = session.sip_session_ids.first()
@@ -246,7 +234,7 @@ impl<'a> Reader<'a, '_> {
             let assoc = ParticipantStreamAssoc { participant, send, recv, ..ParticipantStreamAssoc::default() };
             self.document.participant_streams.push(assoc);
         }
-        let extensions = self.vendors_data(node, KNOWN);
+        let extensions = self.extensions(node, KNOWN);
         self.document.participants.push(ParticipantElement { id: id.clone(), names, extensions });
         self.misplaced_below(node, &Within { participant: Some(id), ..within.clone() });
     }
@@ -263,7 +251,7 @@ impl<'a> Reader<'a, '_> {
             label: self.value(node, "label"),
             mode: self.value(node, "mode"),
             disassociated: self.end_time(node, &["disassociate-time"]),
-            extensions: self.vendors_data(node, KNOWN),
+            extensions: self.extensions(node, KNOWN),
         };
         // Avaya announces a stream before it has an id: an empty id is no reference, but the label counts.
         if stream.id.is_empty() {
@@ -289,7 +277,7 @@ impl<'a> Reader<'a, '_> {
         const KNOWN: &[&str] = &["associate-time", "disassociate-time", "session_id", "session", "id"];
         let (associated, disassociated) = self.times(node);
         let session = self.id(node, &SESSION, within.session.as_deref());
-        let extensions = self.vendors_data(node, KNOWN);
+        let extensions = self.extensions(node, KNOWN);
         if self.has_id(&session, "sessionrecordingassoc") {
             let assoc = SessionRecordingAssoc { session, associated, disassociated, extensions };
             self.document.session_recordings.push(assoc);
@@ -320,7 +308,7 @@ impl<'a> Reader<'a, '_> {
             associated,
             disassociated,
             params,
-            extensions: self.vendors_data(node, KNOWN),
+            extensions: self.extensions(node, KNOWN),
         };
         self.names_of(node, &assoc.participant);
         let inner = Within {
@@ -344,7 +332,7 @@ impl<'a> Reader<'a, '_> {
             recv: self.references(node, "recv"),
             associated,
             disassociated,
-            extensions: self.vendors_data(node, KNOWN),
+            extensions: self.extensions(node, KNOWN),
         };
         if assoc.send.is_empty() && assoc.recv.is_empty() {
             assoc.send.extend(within.stream.clone());

@@ -19,9 +19,10 @@ impl<'a> Reader<'a, '_> {
         self.document.extensions.push(extension);
     }
 
-    /// What stands in `node` besides the elements `known` to its kind.
+    /// What stands in `node` besides the elements `known` to its kind and objects of their own.
     pub(super) fn extensions(&self, node: &Node<'a>, known: &[&str]) -> Vec<Extension> {
-        let foreign = |child: &&Node<'a>| !self.is_ours(child) || !known.iter().any(|name| child.is(name));
+        let is_known = |child: &&Node<'a>| self.is_ours(child) && known.iter().any(|name| child.is(name));
+        let foreign = |child: &&Node<'a>| !is_known(child) && !self.is_object(child) && !self.is_wrapper(child);
         self.tree.elements(node).filter(foreign).map(|child| self.extension(child)).collect()
     }
 

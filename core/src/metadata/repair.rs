@@ -10,13 +10,48 @@ use super::document::{Document, ParticipantElement};
 use super::snapshot::Snapshot;
 use crate::deviation::{Deviations, codes, quote};
 
-/// Repairs what a document alone tells.
+/// Repairs what a document alone tells. Most have nothing to repair, and cost no more than to see that.
 pub(super) fn repair(document: &mut Document, deviations: &mut Deviations) {
-    participants_of_one_id(document, deviations);
-    streams_of_one_id(document, deviations);
-    let ids = Ids::of_document(document);
-    ids.renew_references(document, deviations);
-    by_label(document, deviations);
+    if has_twins(document.participants.iter().map(|p| p.id.as_str())) {
+        participants_of_one_id(document, deviations);
+    }
+    if has_twins(document.streams.iter().map(|s| s.id.as_str()).filter(|id| !id.is_empty())) {
+        streams_of_one_id(document, deviations);
+    }
+    if dangles(document) {
+        Ids::of_document(document).renew_references(document, deviations);
+        by_label(document, deviations);
+    }
+}
+
+fn has_twins<'i>(ids: impl Iterator<Item = &'i str>) -> bool {
+    let mut sorted: Vec<&str> = ids.collect();
+    sorted.sort_unstable();
+    sorted.array_windows::<2>().any(|[one, other]| one == other)
+}
+
+/// Whether anything refers to what the document does not define.
+fn dangles(document: &Document) -> bool {
+    fn sorted<'i>(ids: impl Iterator<Item = &'i String>) -> Vec<&'i str> {
+        let mut sorted: Vec<&str> = ids.map(String::as_str).collect();
+        sorted.sort_unstable();
+        sorted
+    }
+    fn lacks(ids: &[&str], id: &str) -> bool {
+        !id.is_empty() && ids.binary_search(&id).is_err()
+    }
+    let participants = sorted(document.participants.iter().map(|p| &p.id));
+    let sessions = sorted(document.sessions.iter().map(|s| &s.id));
+    let streams = sorted(document.streams.iter().map(|s| &s.id));
+    let groups = sorted(document.groups.iter().map(|g| &g.id));
+    let mut on_streams = document.participant_streams.iter();
+    let mut in_sessions = document.participant_sessions.iter();
+    on_streams
+        .any(|a| lacks(&participants, &a.participant) || a.send.iter().chain(&a.recv).any(|id| lacks(&streams, id)))
+        || in_sessions.any(|a| lacks(&participants, &a.participant) || lacks(&sessions, &a.session))
+        || document.session_recordings.iter().any(|a| lacks(&sessions, &a.session))
+        || document.streams.iter().filter_map(|s| s.session.as_ref()).any(|id| lacks(&sessions, id))
+        || document.sessions.iter().filter_map(|s| s.group.as_ref()).any(|id| lacks(&groups, id))
 }
 
 impl Document {

@@ -405,15 +405,16 @@ pub(super) fn is_same_name(one: &str, other: &str) -> bool {
     if one.len() == other.len() && one.eq_ignore_ascii_case(other) {
         return true;
     }
-    let first = |name: &str| name.bytes().next().map(|b| b.to_ascii_lowercase());
-    let marks = |name: &str| name.bytes().any(|b| matches!(b, b'-' | b'_'));
-    if first(one) != first(other) || !(marks(one) || marks(other)) {
-        return false;
-    }
-    let letters = |name: &'_ str| -> String {
-        name.chars().filter(|c| !matches!(c, '-' | '_')).map(|c| c.to_ascii_lowercase()).collect()
-    };
-    letters(one) == letters(other)
+    let first = |name: &str| name.as_bytes().first().map(u8::to_ascii_lowercase);
+    let marks = |name: &str| memchr::memchr2(b'-', b'_', name.as_bytes()).is_some();
+    let is_letter = |b: &u8| !matches!(b, b'-' | b'_');
+    first(one) == first(other)
+        && (marks(one) || marks(other))
+        && one
+            .bytes()
+            .filter(is_letter)
+            .map(|b| b.to_ascii_lowercase())
+            .eq(other.bytes().filter(is_letter).map(|b| b.to_ascii_lowercase()))
 }
 
 fn prefix<'a>(qualified: &'a str, local: &str) -> &'a str {
