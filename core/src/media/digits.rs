@@ -5,9 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::PortSettings;
 use crate::entry::Stream;
-use crate::rtp::Packet;
 use crate::rtp::event;
+use crate::rtp::{Packet, static_clock_rate};
 use crate::rtp::packet::HEADER_LENGTH;
+
+/// The last payload type that RFC 3551 has given away for good.
+const MAX_STATIC: u8 = 34;
 
 /// What is kept of digits that come as telephone events (RFC 4733), in RTP or in INFO.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,17 +29,31 @@ pub enum Digits {
 #[derive(Debug)]
 pub(super) struct Filter {
     digits: Digits,
-    /// Payload types of events, and of redundant audio (RFC 2198) that may hold some; a bit each.
+    /// Payload types of events, and of redundant audio (RFC 2198) that may hold some; a bit each. What was one of events
+    /// before a new description stays one, as long as nothing else has its number.
     events: u128,
     redundant: u128,
+    /// Payload types that are known to be something.
+    known: u128,
     edited: Vec<u8>,
 }
 
 impl Filter {
     pub(super) fn new(settings: &PortSettings) -> Self {
-        let stream = &settings.stream;
-        let (events, redundant) = (payload_types(stream, "telephone-event"), payload_types(stream, "red"));
-        Self { digits: settings.digits, events, redundant, edited: Vec::new() }
+        let mut filter = Self { digits: settings.digits, events: 0, redundant: 0, known: 0, edited: Vec::new() };
+        filter.update(settings);
+        filter
+    }
+
+    /// The stream is described anew.
+    pub(super) fn update(&mut self, settings: &PortSettings) {
+        let of = |encoding: &str| payload_types(&settings.stream, |name| name.eq_ignore_ascii_case(encoding));
+        let named = payload_types(&settings.stream, |_| true);
+        let before = (self.events & !named, self.redundant & !named);
+        self.digits = settings.digits;
+        (self.events, self.redundant) = (of("telephone-event") | before.0, of("red") | before.1);
+        let fixed = (0..=MAX_STATIC).filter(|payload_type| static_clock_rate(*payload_type).is_some());
+        self.known = fixed.fold(named | self.events | self.redundant, |types, payload_type| types | 1 << payload_type);
     }
 
     /// Takes a packet that is to be kept. `false`: [`Filter::edited`] is to be kept in its place.
@@ -44,8 +61,9 @@ impl Filter {
         if self.digits == Digits::Keep {
             return true;
         }
-        let holds_events = self.events & 1 << parsed.payload_type != 0;
-        if !holds_events && (self.redundant & 1 << parsed.payload_type == 0 || !self.is_event_in(parsed.payload)) {
+        let is = |types: u128| types & 1 << parsed.payload_type != 0;
+        let holds_events = is(self.events) || (!is(self.known) && event::is_like_events(parsed.payload));
+        if !holds_events && (!is(self.redundant) || !self.is_event_in(parsed.payload)) {
             return true;
         }
         let extension = parsed.extension.map_or(0, |extension| 4 + extension.data.len());
@@ -68,10 +86,12 @@ impl Filter {
         &self.edited
     }
 
-    /// Whether a block of redundant audio is an event (RFC 2198 3: headers of 4 octets, the last of 1).
+    /// Whether a block of redundant audio is an event, or may be one for all that is known (RFC 2198 3: headers of 4 octets,
+    /// the last of 1).
     fn is_event_in(&self, mut payload: &[u8]) -> bool {
         while let Some((&first, _)) = payload.split_first() {
-            if self.events & 1 << (first & 0x7f) != 0 {
+            let block = 1 << (first & 0x7f);
+            if self.events & block != 0 || self.known & block == 0 {
                 return true;
             }
             if first & 0x80 == 0 {
@@ -83,7 +103,7 @@ impl Filter {
     }
 }
 
-fn payload_types(stream: &Stream, encoding: &str) -> u128 {
-    let named = stream.formats.iter().filter(|format| format.encoding.eq_ignore_ascii_case(encoding));
+fn payload_types(stream: &Stream, is_meant: impl Fn(&str) -> bool) -> u128 {
+    let named = stream.formats.iter().filter(|format| is_meant(&format.encoding));
     named.filter(|format| format.payload_type < 128).fold(0, |types, format| types | 1 << format.payload_type)
 }

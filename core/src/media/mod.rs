@@ -12,6 +12,7 @@
 //! new source may.
 
 mod digits;
+pub mod dtmf;
 mod hearing;
 mod latch;
 mod pictures;

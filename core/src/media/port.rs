@@ -117,7 +117,7 @@ impl Port {
             srtp.forget_sealed();
         }
         self.clock_rates = clock_rates(&settings);
-        self.filter = Filter::new(&settings);
+        self.filter.update(&settings);
         self.ear.update(&settings);
         self.pictures.update(settings.feedback);
         self.settings = settings;

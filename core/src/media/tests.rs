@@ -445,6 +445,29 @@ fn digits_are_masked_or_emptied_before_they_are_kept_and_no_packet_is_lost_by_it
     assert_eq!(kept(Digits::Mask, &red).as_deref(), Some(&red[..12]));
     let plain_red = [&[0x80, 102][..], &[0; 10], &[0x80 | 8, 0, 0, 1, 8, 0xd5, 0xd5]].concat();
     assert_eq!(kept(Digits::Mask, &plain_red), None);
+    // A type that nobody has announced: what looks like an event is none that may be kept.
+    let stray = |payload_type: u8| [&[0x80, payload_type][..], &[0; 10], &[5, 0x8a, 1, 0x40]].concat();
+    assert_eq!(kept(Digits::Mask, &stray(99)), Some([&[0x80, 99][..], &[0; 10], &[255, 0x8a, 1, 0x40]].concat()));
+    assert_eq!(kept(Digits::Drop, &stray(99)).as_deref(), Some(&stray(99)[..12]));
+    assert_eq!(kept(Digits::Drop, &stray(8)), None, "that is audio, though short");
+    let stray_red = [&[0x80, 102][..], &[0; 10], &[0x80 | 99, 0, 0, 4, 8, 5, 0x8a, 1, 0x40, 0xd5]].concat();
+    assert_eq!(kept(Digits::Mask, &stray_red).as_deref(), Some(&stray_red[..12]));
+    // Events have moved to another type; what is under way under the old one is no less an event, until that is another's.
+    let described = |payload_type, encoding: &'static str| {
+        let format = Format { payload_type, encoding: encoding.into(), clock_rate: 8_000, channels: 1, fmtp: None };
+        let mut settings = PortSettings { digits: Digits::Mask, ..settings() };
+        settings.stream.formats = settings.stream.formats.iter().cloned().chain([format]).collect();
+        settings
+    };
+    let mut b = Bench::new(described(101, "telephone-event"));
+    let long = [&[0x80, 101][..], &[0; 10], &[5, 0x8a, 1, 0x40, 1, 0, 0, 9, 77, 0, 0, 9]].concat();
+    let from = address("192.0.2.9:4000");
+    for (payload_type, encoding, wanted) in
+        [(96, "telephone-event", Verdict::KeepEdited), (101, "G726-32", Verdict::Keep)]
+    {
+        b.port.update(described(payload_type, encoding), now(1));
+        assert_eq!(b.port.handle_rtp(Wall(0), from, &long), wanted, "{encoding}");
+    }
 }
 
 #[test]

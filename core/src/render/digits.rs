@@ -1,4 +1,4 @@
-//! The digits of a recording: who pressed what, and when (RFC 4733; INFO with application/dtmf-relay or application/dtmf).
+//! The digits of a recording: who pressed what, and when (RFC 4733; INFO with a body of `media::dtmf`).
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -10,6 +10,7 @@ use super::track::Heard;
 use crate::entry::PortIndex;
 use crate::rtp::event::{MASKED, TelephoneEvent};
 use crate::sip::Message;
+use crate::media::dtmf::{KeyBody, key_bodies, pressed};
 
 /// Digits that are listed.
 const MAX_LISTED: usize = 1_000;
@@ -68,23 +69,23 @@ impl Digits {
         self.list(Pressed { at, port: Some(port), digit, duration });
     }
 
-    /// Takes an INFO; others are passed over.
+    /// Takes a message that tells of a key (an INFO, as a rule); others are passed over.
     pub(super) fn message(&mut self, at: i64, message: &[u8]) {
-        if !message.starts_with(b"INFO ") {
+        let bodies = key_bodies(message);
+        if bodies.is_empty() {
             return;
         }
-        let Ok(message) = Message::parse_datagram(message) else { return };
-        let Some((signal, duration_ms)) = message.content_type().and_then(|kind| signal(kind, &message.body)) else {
-            return;
-        };
+        let cseq = Message::parse_datagram(message).ok().and_then(|message| message.cseq().map(|cseq| cseq.number));
         // A retransmitted INFO is an entry of its own, and no news.
-        let cseq = message.cseq().map(|cseq| cseq.number);
         if core::mem::replace(&mut self.last_info, cseq) == cseq {
             return;
         }
-        let digit = Some(signal).filter(|signal| signal.chars().all(|c| c.is_ascii_alphanumeric() || "*#".contains(c)));
-        let digit = digit.filter(|digit| digit != "x");
-        self.list(Pressed { at, port: None, digit, duration: duration_ms.saturating_mul(1_000_000) });
+        for KeyBody { form, octets } in bodies {
+            let Some((signal, duration_ms)) = pressed(form, message.get(octets).unwrap_or_default()) else { continue };
+            let is_key = signal.len() == 1 && signal.chars().all(|c| c.is_ascii_alphanumeric() || "*#".contains(c));
+            let digit = Some(signal).filter(|signal| is_key && signal != "x");
+            self.list(Pressed { at, port: None, digit, duration: duration_ms.saturating_mul(1_000_000) });
+        }
     }
 
     fn list(&mut self, pressed: Pressed) {
@@ -132,38 +133,9 @@ impl Sidecar {
     }
 }
 
-/// Signal and duration (ms) of an INFO's body: `Signal=5 CR LF Duration=160`, or the bare digit.
-fn signal(content_type: &str, body: &[u8]) -> Option<(String, i64)> {
-    let text = core::str::from_utf8(body).ok()?;
-    let is = |kind: &str| content_type.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind));
-    if is("application/dtmf-relay") {
-        let value = |name: &str| {
-            text.lines().find_map(|line| {
-                let (key, value) = line.split_once('=')?;
-                key.trim().eq_ignore_ascii_case(name).then(|| value.trim())
-            })
-        };
-        let duration = value("Duration").and_then(|ms| ms.parse().ok()).unwrap_or(0);
-        return Some((value("Signal").filter(|s| s.len() <= 2)?.to_string(), duration));
-    }
-    let digit = text.trim();
-    (is("application/dtmf") && (1..=2).contains(&digit.len())).then(|| (digit.to_string(), 0))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_bodies_of_info() {
-        let of = |kind: &str, body: &str| signal(kind, body.as_bytes());
-        let five = Some(("5".to_string(), 160));
-        assert_eq!(of("application/dtmf-relay", "Signal=5\r\nDuration=160\r\n"), five);
-        assert_eq!(of("Application/DTMF-Relay; x=y", "signal= 5\nduration = 160"), five);
-        assert_eq!(of("application/dtmf", "#\r\n"), Some(("#".to_string(), 0)));
-        assert_eq!(of("application/dtmf", "a long text"), None);
-        assert_eq!(of("text/plain", "5"), None);
-    }
 
     #[test]
     fn an_info_is_listed_once_and_a_masked_one_without_its_digit() {
@@ -177,8 +149,12 @@ mod tests {
         for message in [info(2, "7"), info(2, "7"), info(3, "x"), info(4, "*")] {
             digits.message(0, message.as_bytes());
         }
-        digits.message(0, info(9, "7").replacen("INFO", "UPDATE", 1).as_bytes());
+        // Behind line ends, and in a part.
+        digits.message(0, alloc::format!("\r\n\r\n{}", info(5, "8")).as_bytes());
+        let part = info(6, "9").replace("Content-Type: application/dtmf-relay\r\n\r\n", "Content-Type: multipart/mixed;boundary=b\r\n\r\n--b\r\nContent-Type: application/dtmf-relay\r\n\r\n");
+        digits.message(0, alloc::format!("{part}--b--\r\n").as_bytes());
+        digits.message(0, info(9, "7").replace("application/dtmf-relay", "text/plain").replace("Signal", "Other").as_bytes());
         let listed: Vec<_> = digits.pressed.iter().map(|p| p.digit.as_deref()).collect();
-        assert_eq!(listed, [Some("7"), None, Some("*")]);
+        assert_eq!(listed, [Some("7"), None, Some("*"), Some("8"), Some("9")]);
     }
 }

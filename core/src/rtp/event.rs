@@ -4,6 +4,10 @@
 pub const MASKED: u8 = 255;
 /// Octets of an event (RFC 4733 2.3).
 const EVENT_LENGTH: usize = 4;
+/// The last code of a key; 16 is the hook's flash.
+const LAST_KEY: u8 = 16;
+/// Events that one packet tells of, the one at hand and those before it.
+const MAX_EVENTS: usize = 5;
 
 /// One event as a packet tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +48,14 @@ pub fn mask(payload: &mut [u8]) {
     }
 }
 
+/// Whether a payload of a type that nobody has announced may be events: whole ones, a few of them, each of a key or of the
+/// hook's flash, with the reserved bit clear (RFC 4733 2.3).
+pub fn is_like_events(payload: &[u8]) -> bool {
+    let (events, rest) = payload.as_chunks::<EVENT_LENGTH>();
+    let is_one = |event: &[u8; EVENT_LENGTH]| event[0] <= LAST_KEY && event[1] & 0x40 == 0;
+    rest.is_empty() && (1..=MAX_EVENTS).contains(&events.len()) && events.iter().all(is_one)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +68,14 @@ mod tests {
         let event = TelephoneEvent::parse(&[11, 0x8a, 0x03, 0x20, 1]).unwrap();
         assert_eq!(event, TelephoneEvent { event: 11, end: true, duration: 800 });
         assert_eq!(TelephoneEvent::parse(&[11, 0x8a, 0x03]), None);
+    }
+
+    #[test]
+    fn what_looks_like_events_is_told_from_what_does_not() {
+        assert!(is_like_events(&[5, 0x8a, 3, 0x20]) && is_like_events(&[5, 0x0a, 3, 0x20, 16, 0, 0, 80]));
+        for other in [&[][..], &[5, 0x8a, 3], &[5, 0x4a, 3, 0x20], &[17, 0x0a, 3, 0x20], &[0; 160]] {
+            assert!(!is_like_events(other), "{other:?}");
+        }
     }
 
     #[test]

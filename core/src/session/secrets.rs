@@ -4,6 +4,8 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use crate::media::Digits;
+use crate::rtp::event::MASKED;
+use crate::media::dtmf::{KeyBody, KeyForm, key_bodies};
 use crate::sip::lines::lines;
 
 /// What a secret's bytes become.
@@ -58,25 +60,32 @@ fn may_hold_a_secret(line: &[u8]) -> bool {
     }
 }
 
-/// An INFO without the digits that it tells of (application/dtmf-relay, application/dtmf), at equal length; every other
-/// message as it is.
+/// A message without the digits that it tells of (as INFO does, in whatever body or part: [`crate::media::dtmf`]), at equal
+/// length; every other as it is.
 #[must_use]
 pub fn without_digits(message: &[u8], digits: Digits) -> Cow<'_, [u8]> {
-    if digits == Digits::Keep || !message.starts_with(b"INFO ") {
+    let bodies = if digits == Digits::Keep { Vec::new() } else { key_bodies(message) };
+    if bodies.is_empty() {
         return Cow::Borrowed(message);
     }
     let mut out = message.to_vec();
-    let (mut lines, mut tells_digits) = (out.split_mut(|byte| *byte == b'\n'), false);
-    for line in lines.by_ref() {
-        if line.iter().all(u8::is_ascii_whitespace) {
-            break;
-        }
-        tells_digits |= find(line, b"application/dtmf").is_some();
-    }
-    for line in lines.filter(|_| tells_digits) {
-        let value = line.iter().position(|byte| *byte == b'=').map_or(0, |equals| equals + 1);
-        if digits == Digits::Drop || value == 0 || starts_with(line.trim_ascii_start(), b"signal") {
-            blank(line.get_mut(value..).unwrap_or_default());
+    for KeyBody { form, octets } in bodies {
+        let body = out.get_mut(octets).unwrap_or_default();
+        match form {
+            KeyForm::Event if digits == Digits::Mask => {
+                if let Some(code) = body.first_mut() {
+                    *code = MASKED;
+                }
+            }
+            // Any octet may be part of it.
+            KeyForm::Event => body.fill(BLANK),
+            KeyForm::Opaque | KeyForm::Bare => blank(body),
+            KeyForm::Relay | KeyForm::Nortel => body.split_mut(|byte| *byte == b'\n').for_each(|line| {
+                let value = line.iter().position(|byte| *byte == b'=').map_or(0, |equals| equals + 1);
+                if digits == Digits::Drop || !starts_with(line.trim_ascii_start(), b"duration") {
+                    blank(line.get_mut(value..).unwrap_or_default());
+                }
+            }),
         }
     }
     Cow::Owned(out)
@@ -166,8 +175,29 @@ mod tests {
         assert_eq!(body(&info("Application/DTMF", "7"), Digits::Mask), "x");
         let other = info("application/media_control+xml", "a=5");
         assert_eq!(body(&other, Digits::Drop), "a=5");
-        let bye = relay.replacen("INFO", "BYE", 1);
-        assert_eq!(kept(&bye, Digits::Drop).unwrap(), bye);
+        // RFC 3261 7.5: line ends before a message mean nothing.
+        assert_eq!(kept(&alloc::format!("\r\n{relay}"), Digits::Mask).unwrap(), alloc::format!("\r\n{}", relay.replace("=5", "=x")));
+    }
+
+    #[test]
+    fn digits_of_parts_and_of_other_vendors_go_as_well() {
+        let info = |kind: &str, body: &[u8]| {
+            [alloc::format!("INFO sip:a SIP/2.0\r\nContent-Type: {kind}\r\n\r\n").as_bytes(), body].concat()
+        };
+        let body = |message: &[u8], digits| {
+            let kept = without_digits(message, digits).into_owned();
+            assert_eq!(kept.len(), message.len());
+            kept.get(message.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4..).unwrap().to_vec()
+        };
+        let part = b"--b\r\nContent-Type: application/dtmf-relay\r\n\r\nSignal=5\r\nDuration=160\r\n--b\r\n\r\n5\r\n--b--";
+        let masked = b"--b\r\nContent-Type: application/dtmf-relay\r\n\r\nSignal=x\r\nDuration=160\r\n--b\r\n\r\n5\r\n--b--";
+        assert_eq!(body(&info("multipart/mixed;boundary=b", part), Digits::Mask), masked);
+        let nortel = info("application/vnd.nortelnetworks.digits", b"y=Digits\r\nd=5\r\n");
+        assert_eq!(body(&nortel, Digits::Mask), b"y=xxxxxx\r\nd=x\r\n");
+        let event = info("audio/telephone-event", &[10, 0x8a, 3, 0x20]);
+        assert_eq!(body(&event, Digits::Mask), [255, 0x8a, 3, 0x20]);
+        assert_eq!(body(&event, Digits::Drop), *b"xxxx");
+        assert_eq!(body(&event, Digits::Keep), [10, 0x8a, 3, 0x20]);
     }
 
     fn blanked(message: &str) -> String {
