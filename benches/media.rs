@@ -299,6 +299,7 @@ fn settings(n: usize, rtp_port: u16, protected: bool) -> PortSettings {
         local_rtcp: SocketAddr::new(LOCAL, rtp_port + 1),
         remote: None,
         paused: None,
+        digits: Digits::Keep,
     };
     let cname = "siprec@bench".into();
     let reserved = SenderState { reserved: 256 };
@@ -310,7 +311,6 @@ fn settings(n: usize, rtp_port: u16, protected: bool) -> PortSettings {
         remote_rtcp: None,
         rtcp_mux: false,
         seed: n as u64,
-        digits: Digits::Keep,
         srtp,
         dtls: false,
         feedback: siprec_core::sdp::Feedback::default(),

@@ -95,6 +95,7 @@ fn port(key: Option<&InlineKey>, packets: u32) -> u128 {
         local_rtcp: to,
         remote: Some(from),
         paused: None,
+        digits: Digits::Keep,
     };
     let settings = PortSettings {
         stream,
@@ -103,7 +104,6 @@ fn port(key: Option<&InlineKey>, packets: u32) -> u128 {
         remote_rtcp: None,
         rtcp_mux: true,
         seed: 1,
-        digits: Digits::Keep,
         dtls: false,
         feedback: siprec_core::sdp::Feedback::default(),
         srtp: key.map(secure),

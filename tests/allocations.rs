@@ -257,6 +257,7 @@ fn settings(n: usize, rtp: SocketAddr, protected: bool) -> PortSettings {
         local_rtcp: SocketAddr::new(LOCAL, rtp.port() + 1),
         remote: None,
         paused: None,
+        digits: Digits::Keep,
     };
     let reserved = SenderState { reserved: 256 };
     let protection = || Arc::new(Protection::new(vec![key()], Some(key()), Encryption::default(), reserved));
@@ -267,7 +268,6 @@ fn settings(n: usize, rtp: SocketAddr, protected: bool) -> PortSettings {
         remote_rtcp: None,
         rtcp_mux: false,
         seed: n as u64,
-        digits: Digits::Keep,
         srtp: protected.then(protection),
         dtls: false,
         feedback: siprec_core::sdp::Feedback::default(),

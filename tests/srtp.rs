@@ -232,6 +232,7 @@ fn settings(key: &InlineKey, from: SocketAddr) -> PortSettings {
         local_rtcp: to,
         remote: Some(from),
         paused: None,
+        digits: Digits::Keep,
     };
     let keys = Protection::new(vec![key.clone()], None, Encryption::default(), SenderState::default());
     PortSettings {
@@ -241,7 +242,6 @@ fn settings(key: &InlineKey, from: SocketAddr) -> PortSettings {
         remote_rtcp: None,
         rtcp_mux: true,
         seed: 1,
-        digits: Digits::Keep,
         dtls: false,
         feedback: siprec_core::sdp::Feedback::default(),
         srtp: Some(Arc::new(keys)),

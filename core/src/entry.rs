@@ -132,6 +132,35 @@ pub enum PauseCause {
     DialogEnded,
 }
 
+/// What is kept of digits that come as telephone events (RFC 4733), in RTP or in INFO. The later, the stricter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Digits {
+    /// All of it.
+    #[default]
+    Keep,
+    /// That a key was pressed, when and how long; not which.
+    Mask,
+    /// The headers of the packets alone, so that none of them counts as lost.
+    Drop,
+}
+
+impl Digits {
+    /// Whether all is kept.
+    pub fn is_keep(&self) -> bool {
+        *self == Self::Keep
+    }
+
+    /// As the configuration calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Mask => "mask",
+            Self::Drop => "drop",
+        }
+    }
+}
+
 /// What a port receives from now on, after each offer and answer and each order that changes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stream {
@@ -153,6 +182,9 @@ pub struct Stream {
     pub remote: Option<SocketAddr>,
     /// Nothing is kept while this is set.
     pub paused: Option<PauseCause>,
+    /// What is kept of digits; whoever renders the stream keeps to it too.
+    #[serde(default, skip_serializing_if = "Digits::is_keep")]
+    pub digits: Digits,
 }
 
 /// Whom a fresh SSRC on a port belongs to.

@@ -53,6 +53,7 @@ fn stream(port: u16) -> Stream {
         local_rtcp: ([192, 0, 2, 1], 10_001 + 2 * port).into(),
         remote: None,
         paused: None,
+        digits: siprec_core::entry::Digits::Keep,
     }
 }
 

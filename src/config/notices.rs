@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::layers::Loaded;
-use super::model::{AuthProvider, CatalogKind, Config, StorageKind};
+use super::model::{AuthProvider, CatalogKind, Config, Dtmf, StorageKind};
 use super::peers::{Peer, Unknown};
 use super::rules;
 use super::tls::ClientAuth;
@@ -116,6 +116,14 @@ fn not_available_warnings(loaded: &Loaded) -> Vec<Notice> {
         "media.buffer_size: has no effect: each packet is written as it comes, and put in order when a recording is made; \
          leave it out"
             .into(),
+    );
+    let dtmf = if config.media.dtmf == Dtmf::Mask { "mask" } else { "drop" };
+    say(
+        config.media.dtmf != Dtmf::Keep,
+        format!(
+            "media.dtmf: {dtmf}: tones of keys in the audio are muted in recordings, where they are found; journals and live \
+             listening have the audio as it came: archive.keep_journal says for how long journals are there"
+        ),
     );
     say(config.archive.time_zone != "UTC", "archive.time_zone: dates are in UTC in this version; leave it out".into());
     found

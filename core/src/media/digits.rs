@@ -1,29 +1,15 @@
 //! Digits that must not reach the disk (card numbers, PINs): telephone events are masked or emptied before they are kept.
 
 use alloc::vec::Vec;
-use serde::{Deserialize, Serialize};
 
 use super::PortSettings;
-use crate::entry::Stream;
+use crate::entry::{Digits, Stream};
 use crate::rtp::event;
-use crate::rtp::{Packet, static_clock_rate};
 use crate::rtp::packet::HEADER_LENGTH;
+use crate::rtp::{Packet, static_clock_rate};
 
 /// The last payload type that RFC 3551 has given away for good.
 const MAX_STATIC: u8 = 34;
-
-/// What is kept of digits that come as telephone events (RFC 4733), in RTP or in INFO.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Digits {
-    /// All of it.
-    #[default]
-    Keep,
-    /// That a key was pressed, when and how long; not which.
-    Mask,
-    /// The headers of the packets alone, so that none of them counts as lost.
-    Drop,
-}
 
 /// A port's way with digits.
 #[derive(Debug)]
@@ -40,7 +26,7 @@ pub(super) struct Filter {
 
 impl Filter {
     pub(super) fn new(settings: &PortSettings) -> Self {
-        let mut filter = Self { digits: settings.digits, events: 0, redundant: 0, known: 0, edited: Vec::new() };
+        let mut filter = Self { digits: settings.stream.digits, events: 0, redundant: 0, known: 0, edited: Vec::new() };
         filter.update(settings);
         filter
     }
@@ -50,7 +36,7 @@ impl Filter {
         let of = |encoding: &str| payload_types(&settings.stream, |name| name.eq_ignore_ascii_case(encoding));
         let named = payload_types(&settings.stream, |_| true);
         let before = (self.events & !named, self.redundant & !named);
-        self.digits = settings.digits;
+        self.digits = settings.stream.digits;
         (self.events, self.redundant) = (of("telephone-event") | before.0, of("red") | before.1);
         let fixed = (0..=MAX_STATIC).filter(|payload_type| static_clock_rate(*payload_type).is_some());
         self.known = fixed.fold(named | self.events | self.redundant, |types, payload_type| types | 1 << payload_type);

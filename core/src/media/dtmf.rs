@@ -6,8 +6,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::sip::lines::line_feed;
 use crate::rtp::event::TelephoneEvent;
+use crate::sip::lines::line_feed;
 
 /// Bodies of a message that are looked at.
 const MAX_BODIES: usize = 32;
@@ -157,7 +157,8 @@ impl Head {
                 || name.eq_ignore_ascii_case(b"e")
                 || name.eq_ignore_ascii_case(b"content-transfer-encoding");
             let coding = value.trim_ascii_start().strip_prefix(b":").unwrap_or_default().trim_ascii();
-            let is_plain = [&b"identity"[..], b"7bit", b"8bit", b"binary", b""].iter().any(|c| coding.eq_ignore_ascii_case(c));
+            let is_plain =
+                [&b"identity"[..], b"7bit", b"8bit", b"binary", b""].iter().any(|c| coding.eq_ignore_ascii_case(c));
             self.is_compressed |= is_coding && !is_plain;
             if !self.in_type {
                 return;

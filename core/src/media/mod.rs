@@ -29,13 +29,13 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
+pub use crate::entry::Digits;
 use crate::entry::{PortIndex, SourceChange, Stream};
 use crate::rtp::SourceStatistics;
 use crate::sdp::Feedback;
 use crate::seed::SessionId;
 use crate::time::Wall;
 
-pub use digits::Digits;
 pub use hearing::{Heard, PRINTS};
 pub use latch::SILENCE;
 pub use port::{MAX_JUNK_PER_SECOND, MAX_PACKETS_PER_SECOND, MAX_STRANGER_PACKETS_PER_SECOND, Port};
@@ -61,9 +61,6 @@ pub struct PortSettings {
     pub rtcp_mux: bool,
     /// From which the moments of our reports are drawn.
     pub seed: u64,
-    /// What is kept of digits.
-    #[serde(default)]
-    pub digits: Digits,
     /// The keys, where it is SRTP. They are never written down with the rest.
     #[serde(skip)]
     pub srtp: Option<Arc<Protection>>,

@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
-use super::digits::{Digits, Filter};
+use super::digits::Filter;
 use super::hearing::Ear;
 use super::latch::{Latch, Sender};
 use super::pictures::Pictures;
@@ -14,7 +14,7 @@ use super::protection::{Opened, Protection, Secured};
 use super::report::Schedule;
 use super::sources::Sources;
 use super::{Budget, PortEvent, PortSettings, PortStatistics, Verdict, Why};
-use crate::entry::{Kind, Protected};
+use crate::entry::{Digits, Kind, Protected};
 use crate::rtp::rtcp::{self, Report};
 use crate::rtp::{Arrival, Packet, static_clock_rate};
 use crate::srtp::SenderState;
@@ -160,7 +160,7 @@ impl Port {
                 }
             }
             // What may be a digit is not written down.
-            Opened::Sealed if self.settings.digits == Digits::Keep => {
+            Opened::Sealed if self.settings.stream.digits == Digits::Keep => {
                 self.protected = Some(Protected::Sealed);
                 Verdict::KeepSealed
             }

@@ -28,6 +28,7 @@ pub(super) fn settings() -> PortSettings {
         local_rtcp: address("192.0.2.1:10001"),
         remote: None,
         paused: None,
+        digits: Digits::Keep,
     };
     PortSettings {
         stream,
@@ -36,7 +37,6 @@ pub(super) fn settings() -> PortSettings {
         remote_rtcp: None,
         rtcp_mux: false,
         seed: 1,
-        digits: Digits::Keep,
         srtp: None,
         dtls: false,
         feedback: Feedback::default(),
@@ -419,7 +419,8 @@ fn digits_are_masked_or_emptied_before_they_are_kept_and_no_packet_is_lost_by_it
         };
         let more = [format(101, "Telephone-Event"), format(102, "red")];
         settings.stream.formats = settings.stream.formats.iter().cloned().chain(more).collect();
-        Bench::new(PortSettings { digits, ..settings })
+        settings.stream.digits = digits;
+        Bench::new(settings)
     };
     // An extension, padding, and the digit 5.
     let head = [&[0xb0, 101][..], &[0; 10], &[0xbe, 0xde, 0, 1, 1, 2, 3, 4]].concat();
@@ -455,7 +456,8 @@ fn digits_are_masked_or_emptied_before_they_are_kept_and_no_packet_is_lost_by_it
     // Events have moved to another type; what is under way under the old one is no less an event, until that is another's.
     let described = |payload_type, encoding: &'static str| {
         let format = Format { payload_type, encoding: encoding.into(), clock_rate: 8_000, channels: 1, fmtp: None };
-        let mut settings = PortSettings { digits: Digits::Mask, ..settings() };
+        let mut settings = settings();
+        settings.stream.digits = Digits::Mask;
         settings.stream.formats = settings.stream.formats.iter().cloned().chain([format]).collect();
         settings
     };

@@ -7,10 +7,10 @@ use super::layout::Leg;
 use super::sheet::{ChannelName, DigitSheet, Sidecar};
 use super::tones::Tone;
 use super::track::Heard;
-use crate::entry::PortIndex;
+use crate::entry::{Digits, PortIndex};
+use crate::media::dtmf::{KeyBody, key_bodies, pressed};
 use crate::rtp::event::{MASKED, TelephoneEvent};
 use crate::sip::Message;
-use crate::media::dtmf::{KeyBody, key_bodies, pressed};
 
 /// Digits that are listed.
 const MAX_LISTED: usize = 1_000;
@@ -32,9 +32,9 @@ pub(super) struct Pressed {
     pub(super) duration: i64,
 }
 
-/// The digits of a session, up to the last entry.
+/// The keys pressed in a session, up to the last entry.
 #[derive(Debug, Default)]
-pub(super) struct Digits {
+pub(super) struct Keys {
     pub(super) pressed: Vec<Pressed>,
     /// By source: the timestamp of its event, and its place in the list.
     at_hand: Vec<(usize, u32, usize)>,
@@ -42,7 +42,7 @@ pub(super) struct Digits {
     last_info: Option<u32>,
 }
 
-impl Digits {
+impl Keys {
     /// Takes a packet of a format of events.
     pub(super) fn packet(&mut self, at: i64, port: PortIndex, heard: &Heard<'_>) {
         let Some(event) = TelephoneEvent::parse(heard.payload) else { return };
@@ -96,10 +96,10 @@ impl Digits {
 }
 
 impl Sidecar {
-    /// Lists the keys that are heard in a pair of channels, but for those that were told in another way. Where one was masked before
-    /// it was kept, none of those heard is named.
-    pub(super) fn list_tones(&mut self, pair: usize, legs: &[Leg], tones: &[Vec<Tone>]) {
-        let masked = self.digits.iter().any(|digit| digit.digit.is_none());
+    /// Lists the keys that are heard in a pair of channels, but for those that were told in another way. Where they must not be
+    /// told, or one was masked before it was kept, none of those heard is named.
+    pub(super) fn list_tones(&mut self, pair: usize, legs: &[Leg], tones: &[Vec<Tone>], digits: Digits) {
+        let masked = !digits.is_keep() || self.digits.iter().any(|digit| digit.digit.is_none());
         let told: Vec<(u64, Option<String>)> = self.digits.iter().map(|d| (d.at_ms, d.digit.clone())).collect();
         let is_told = |tone: &Tone| {
             told.iter().any(|(at_ms, digit)| {
@@ -145,15 +145,21 @@ mod tests {
                  Call-ID: c\r\nCSeq: {cseq} INFO\r\nContent-Type: application/dtmf-relay\r\n\r\nSignal={signal}\r\n"
             )
         };
-        let mut digits = Digits::default();
+        let mut digits = Keys::default();
         for message in [info(2, "7"), info(2, "7"), info(3, "x"), info(4, "*")] {
             digits.message(0, message.as_bytes());
         }
         // Behind line ends, and in a part.
         digits.message(0, alloc::format!("\r\n\r\n{}", info(5, "8")).as_bytes());
-        let part = info(6, "9").replace("Content-Type: application/dtmf-relay\r\n\r\n", "Content-Type: multipart/mixed;boundary=b\r\n\r\n--b\r\nContent-Type: application/dtmf-relay\r\n\r\n");
+        let part = info(6, "9").replace(
+            "Content-Type: application/dtmf-relay\r\n\r\n",
+            "Content-Type: multipart/mixed;boundary=b\r\n\r\n--b\r\nContent-Type: application/dtmf-relay\r\n\r\n",
+        );
         digits.message(0, alloc::format!("{part}--b--\r\n").as_bytes());
-        digits.message(0, info(9, "7").replace("application/dtmf-relay", "text/plain").replace("Signal", "Other").as_bytes());
+        digits.message(
+            0,
+            info(9, "7").replace("application/dtmf-relay", "text/plain").replace("Signal", "Other").as_bytes(),
+        );
         let listed: Vec<_> = digits.pressed.iter().map(|p| p.digit.as_deref()).collect();
         assert_eq!(listed, [Some("7"), None, Some("*"), Some("8"), Some("9")]);
     }

@@ -86,7 +86,8 @@ pub(super) fn finish(planner: &Planner, rendition: Rendition) -> Plan {
         both.for_each(|seat| seat.channel = ChannelName::Left);
     }
     let settled = clocks.latest(&planner.epochs).saturating_add(SETTLED_NS);
-    Plan { sidecar, files, laid, recording: planner.recording, zero, clocks, settled, seats }
+    let (recording, digits) = (planner.recording, planner.digits);
+    Plan { sidecar, files, laid, recording, zero, clocks, settled, seats, digits }
 }
 
 /// The ports of the recording in the order of m-lines.
@@ -245,12 +246,12 @@ fn digits(findings: &Findings<'_>) -> Vec<DigitSheet> {
     let sheet = |pressed: &Pressed| DigitSheet {
         at_ms: findings.ms(pressed.at),
         duration_ms: u64::try_from(pressed.duration / NANOS_PER_MILLI).unwrap_or(0),
-        digit: pressed.digit.clone(),
+        digit: pressed.digit.clone().filter(|_| findings.planner.digits.is_keep()),
         label: pressed.port.and_then(label),
         by_info: pressed.port.is_none(),
         in_band: false,
     };
-    findings.planner.digits.pressed.iter().map(sheet).collect()
+    findings.planner.keys.pressed.iter().map(sheet).collect()
 }
 
 fn state(ended_by: Option<EndCause>) -> State {

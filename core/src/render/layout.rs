@@ -318,7 +318,7 @@ impl Plan {
 
     /// Notes what is heard in a pair of channels, and says what an operator should know of it.
     pub fn heard(&mut self, pair: usize, levels: &Levels) {
-        let Self { sidecar, files, laid, .. } = self;
+        let Self { sidecar, files, laid, digits, .. } = self;
         for (sheet, file) in sidecar.files.iter_mut().zip(files.iter()).filter(|(_, file)| file.take.pair() == pair) {
             let keep = |channel: &ChannelLevels| match file.take {
                 Take::Side(_, side) => channel.channel == side,
@@ -328,7 +328,7 @@ impl Plan {
             own.channels.retain(keep);
             sheet.levels = Some(own);
         }
-        sidecar.list_tones(pair, &laid.legs, &levels.tones);
+        sidecar.list_tones(pair, &laid.legs, &levels.tones, *digits);
         let rate = laid.pairs.get(pair).map_or(DEFAULT_RATE, |pair| pair.rate);
         let legs: Vec<(String, &ChannelLevels)> = levels
             .channels

@@ -21,6 +21,7 @@ mod leave_out;
 mod levels;
 mod lines;
 mod mix;
+mod mute;
 mod order;
 mod pace;
 mod people;
@@ -53,6 +54,7 @@ use alloc::vec::Vec;
 use crate::entry::Entry;
 use crate::seed::RecordingId;
 use mix::Mixer;
+use mute::Mute;
 
 /// Pass 1 over all entries of a session: `read` calls what it is given with each entry, in order.
 ///
@@ -93,7 +95,8 @@ pub fn mix<E>(
     }
     desk.mixers.iter_mut().for_each(|(_, mixer, _)| mixer.finish());
     desk.hand_out(&mut sink)?;
-    Ok(desk.mixers.into_iter().map(|(pair, _, meter)| (pair, meter.finish())).collect())
+    desk.hand_out_held(&mut sink)?;
+    Ok(desk.finish())
 }
 
 /// The mixers of a pass, and the files that are made of what they give.
@@ -101,6 +104,8 @@ struct Desk<'p> {
     plan: &'p Plan,
     /// Pair, its mixer and its levels.
     mixers: Vec<(usize, Mixer<'p>, Meter)>,
+    /// Of each pair, where keys in the audio must not be told.
+    mutes: Vec<Option<Mute>>,
     /// Files and the samples at hand.
     files: Vec<(usize, Vec<i16>)>,
 }
@@ -108,31 +113,67 @@ struct Desk<'p> {
 impl<'p> Desk<'p> {
     fn new(plan: &'p Plan, pass: usize) -> Self {
         let mixer = |pair: usize| (pair, Mixer::new(plan, pair), Meter::new(plan.pair(pair).rate));
+        let mute = |pair: usize| (!plan.digits.is_keep()).then(|| Mute::new(plan.pair(pair).rate));
         let files = plan.files_of(pass).map(|file| (file, Vec::new())).collect();
-        Self { plan, mixers: plan.pairs_of(pass).map(mixer).collect(), files }
+        let mutes = plan.pairs_of(pass).map(mute).collect();
+        Self { plan, mixers: plan.pairs_of(pass).map(mixer).collect(), mutes, files }
+    }
+
+    /// What is heard in the pairs.
+    fn finish(self) -> Vec<(usize, Levels)> {
+        let mixers = self.mixers.into_iter().zip(self.mutes);
+        let levels = |((pair, _, meter), mute): ((usize, Mixer<'p>, Meter), Option<Mute>)| {
+            let mut levels = meter.finish();
+            if let Some(mute) = mute {
+                levels.tones = mute.tones();
+            }
+            (pair, levels)
+        };
+        mixers.map(levels).collect()
     }
 
     /// Hands out all blocks that are final. Mixers of one length and rate come to their blocks at the same entry.
     fn hand_out<E>(&mut self, sink: &mut impl FnMut(usize, &[i16]) -> Result<(), E>) -> Result<(), E> {
         loop {
             let mut any = false;
-            for (_, mixer, meter) in &mut self.mixers {
+            for ((_, mixer, meter), mute) in self.mixers.iter_mut().zip(&mut self.mutes) {
                 let Some(block) = mixer.poll_block() else { continue };
                 any = true;
-                meter.take(block);
-                for (file, samples) in &mut self.files {
-                    if let Some(file) = self.plan.files.get(*file) {
-                        layout::lay(file.take, block, samples);
-                    }
-                }
+                let block = mute.as_mut().map_or(block, |mute| mute.take(block));
+                lay_out(self.plan, &mut self.files, meter, block);
             }
             if !any {
                 return Ok(());
             }
-            for (file, samples) in &mut self.files {
-                sink(*file, samples)?;
-                samples.clear();
+            self.write(sink)?;
+        }
+    }
+
+    /// Hands out what was held back to be muted.
+    fn hand_out_held<E>(&mut self, sink: &mut impl FnMut(usize, &[i16]) -> Result<(), E>) -> Result<(), E> {
+        for ((_, _, meter), mute) in self.mixers.iter_mut().zip(&mut self.mutes) {
+            if let Some(mute) = mute {
+                lay_out(self.plan, &mut self.files, meter, mute.finish());
             }
+        }
+        self.write(sink)
+    }
+
+    fn write<E>(&mut self, sink: &mut impl FnMut(usize, &[i16]) -> Result<(), E>) -> Result<(), E> {
+        for (file, samples) in self.files.iter_mut().filter(|(_, samples)| !samples.is_empty()) {
+            sink(*file, samples)?;
+            samples.clear();
+        }
+        Ok(())
+    }
+}
+
+/// A block of a pair's goes to its levels and to its files.
+fn lay_out(plan: &Plan, files: &mut [(usize, Vec<i16>)], meter: &mut Meter, block: &[i16]) {
+    meter.take(block);
+    for (file, samples) in files {
+        if let Some(file) = plan.files.get(*file) {
+            layout::lay(file.take, block, samples);
         }
     }
 }

@@ -4,9 +4,10 @@
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use serde::Deserialize;
 
 use super::account::Ledger;
-use super::digits::Digits;
+use super::digits::Keys;
 use super::epochs::{Clocks, EpochRecord};
 use super::finish;
 use super::holes::Holes;
@@ -22,7 +23,7 @@ use super::text::Text;
 use super::track::{Heard, Tracker};
 use super::wav::{WavCoding, WavFormat};
 use crate::deviation::{Code, Deviation, codes};
-use crate::entry::{Alarm, Entry, Event, Kind, PortIndex, Protected, SegmentHeader};
+use crate::entry::{Alarm, Digits, Entry, Event, Kind, PortIndex, Protected, SegmentHeader};
 use crate::seed::{RecordingId, SessionId};
 
 /// Gaps, drops, alarms, steps and deviations that are listed, each.
@@ -59,6 +60,8 @@ pub struct Plan {
     pub(super) settled: i64,
     /// By source.
     pub(super) seats: Vec<Option<Seat>>,
+    /// What may be told of digits.
+    pub(super) digits: Digits,
 }
 
 /// An audio file to be mixed.
@@ -108,6 +111,8 @@ pub struct Planner {
     pub(super) epochs: Vec<EpochRecord>,
     pub(super) ports: BTreeMap<PortIndex, PortRecord>,
     pub(super) signalling: Signalling,
+    pub(super) keys: Keys,
+    /// What may be told of them: the strictest that held for any of the session's streams.
     pub(super) digits: Digits,
     pub(super) holes: Holes,
     pub(super) text: Text,
@@ -154,7 +159,8 @@ impl Planner {
             epochs: Vec::new(),
             ports: BTreeMap::new(),
             signalling: Signalling::default(),
-            digits: Digits::default(),
+            keys: Keys::default(),
+            digits: Digits::Keep,
             holes: Holes::default(),
             text: Text::default(),
             reports: Reports::default(),
@@ -189,7 +195,7 @@ impl Planner {
                     self.notes.deviate(&deviations);
                     self.notes.deviate(&self.signalling.agreed(self.scope.snapshot()));
                     if !outbound && self.scope.is_open() {
-                        self.digits.message(at, message);
+                        self.keys.message(at, message);
                     }
                 }
             }
@@ -234,7 +240,7 @@ impl Planner {
             record.packet(heard.format);
         }
         if self.is_of_events(port, heard) {
-            self.digits.packet(at, port, heard);
+            self.keys.packet(at, port, heard);
         }
         if self.ports.get(&port).is_some_and(|record| record.stream.media.eq_ignore_ascii_case("text")) {
             let format = heard.format.and_then(|format| self.tracker.port(port)?.formats.get(format));
@@ -286,6 +292,7 @@ impl Planner {
             Event::Segment(header) => self.segment(header),
             Event::Stream(stream) => {
                 self.tracker.stream(stream);
+                self.digits = self.digits.max(stream.digits);
                 if !over {
                     let record = self.ports.entry(stream.port).or_insert_with(|| PortRecord::new(at, stream));
                     record.update(at, stream);
@@ -337,6 +344,8 @@ impl Planner {
     fn segment(&mut self, header: &SegmentHeader) {
         self.session = self.session.or(Some(header.session));
         self.segments = self.segments.saturating_add(1);
+        let digits = header.config.get("media.dtmf").and_then(|digits| Digits::deserialize(digits).ok());
+        self.digits = self.digits.max(digits.unwrap_or_default());
     }
 }
 

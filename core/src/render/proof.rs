@@ -10,6 +10,7 @@ use super::finish::{Findings, Line};
 use super::layout::Laid;
 use super::sheet::{ChannelName, Gap, GapCause, Pause, Proof, Silence, SilenceCause};
 use super::swapped;
+use super::tones::Tones;
 use crate::codec::Coding;
 use crate::entry::{PauseCause, PortIndex, SourceChange};
 
@@ -199,6 +200,7 @@ fn words(findings: &Findings<'_>, laid: &Laid) -> Vec<String> {
         words.push(format!("{} packets arrived and could not be kept: {}", drops.packets, drops.cause));
     }
     words.extend(planner.notes.sealed.words());
+    words.extend(untold_keys(findings, laid));
     if planner.tracker.unattributed > 0 {
         let count = planner.tracker.unattributed;
         words.push(format!("{count} packets on the session's ports are not RTP or of too many sources"));
@@ -207,6 +209,20 @@ fn words(findings: &Findings<'_>, laid: &Laid) -> Vec<String> {
         words.push(format!("{} further holes and silences are not listed", planner.ledger.unlisted));
     }
     words
+}
+
+/// What became of keys in the audio that must not be told.
+fn untold_keys(findings: &Findings<'_>, laid: &Laid) -> Option<String> {
+    let digits = findings.planner.digits;
+    if digits.is_keep() {
+        return None;
+    }
+    let deaf = laid.pairs.iter().map(|pair| pair.rate).find(|rate| !Tones::hears(*rate));
+    let audio = match deaf {
+        None => "tones of keys are muted in the audio wherever they are found".to_string(),
+        Some(rate) => format!("tones of keys can not be found at {rate} Hz and are NOT muted in the audio"),
+    };
+    Some(format!("media.dtmf: {}: {audio}; the journal holds the audio as it came", digits.name()))
 }
 
 /// A line that is rendered in part.

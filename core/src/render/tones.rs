@@ -28,6 +28,8 @@ const APART: i64 = 8;
 const SHARE_TENTHS: i64 = 6;
 /// Blocks that make a key, and blocks without it that end it.
 const LEAST_BLOCKS: u32 = 3;
+/// Blocks that are muted as a key: one that a machine sends may be 40 ms.
+const LEAST_MUTED_BLOCKS: u32 = 2;
 const ENDING_BLOCKS: u32 = 2;
 /// Keys that are listed, a channel.
 const MAX_LISTED: usize = 1_000;
@@ -48,6 +50,8 @@ pub struct Tone {
 pub(super) struct Tones {
     /// Samples of the file that make one of a block; 0 where the rate is no multiple.
     step: usize,
+    /// Blocks in a row that make a key.
+    least: u32,
     sum: i32,
     summed: usize,
     block: [i16; BLOCK],
@@ -58,6 +62,7 @@ pub(super) struct Tones {
     /// Whether the block before was looked at.
     looked: bool,
     at_hand: Option<AtHand>,
+    ended: Option<(u64, u64)>,
     found: Vec<Tone>,
 }
 
@@ -74,6 +79,7 @@ impl Tones {
         let step = if sample_rate.is_multiple_of(RATE) { sample_rate / RATE } else { 0 };
         Self {
             step: usize::try_from(step).unwrap_or(0),
+            least: LEAST_BLOCKS,
             sum: 0,
             summed: 0,
             block: [0; BLOCK],
@@ -82,8 +88,34 @@ impl Tones {
             blocks: 0,
             looked: false,
             at_hand: None,
+            ended: None,
             found: Vec::new(),
         }
+    }
+
+    /// For who mutes keys: it finds shorter ones too, and with them now and then a piece of a voice.
+    pub(super) fn wary(sample_rate: u32) -> Self {
+        Self { least: LEAST_MUTED_BLOCKS, ..Self::new(sample_rate) }
+    }
+
+    /// Whether keys can be found at this rate.
+    pub(super) fn hears(sample_rate: u32) -> bool {
+        sample_rate > 0 && sample_rate.is_multiple_of(RATE)
+    }
+
+    /// Samples of the file in a block.
+    pub(super) fn block_samples(&self) -> usize {
+        BLOCK * self.step
+    }
+
+    /// From which block on a key is heard now.
+    pub(super) fn key_at_hand(&self) -> Option<u64> {
+        self.at_hand.filter(|hand| hand.blocks >= self.least).map(|hand| hand.first)
+    }
+
+    /// First block and the one after the last, of the key that ended last.
+    pub(super) fn last_key(&self) -> Option<(u64, u64)> {
+        self.ended
     }
 
     /// Takes the next samples of channel `side`.
@@ -164,7 +196,11 @@ impl Tones {
 
     fn end_key(&mut self) {
         let Some(hand) = self.at_hand.take() else { return };
-        if hand.blocks >= LEAST_BLOCKS && self.found.len() < MAX_LISTED {
+        if hand.blocks < self.least {
+            return;
+        }
+        self.ended = Some((hand.first, hand.first + u64::from(hand.blocks)));
+        if self.found.len() < MAX_LISTED {
             let ms = |blocks: u64| blocks * BLOCK as u64 * 1_000 / u64::from(RATE);
             self.found.push(Tone { digit: hand.digit, at_ms: ms(hand.first), duration_ms: ms(hand.blocks.into()) });
         }

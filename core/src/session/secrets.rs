@@ -4,8 +4,8 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use crate::media::Digits;
-use crate::rtp::event::MASKED;
 use crate::media::dtmf::{KeyBody, KeyForm, key_bodies};
+use crate::rtp::event::MASKED;
 use crate::sip::lines::lines;
 
 /// What a secret's bytes become.
@@ -176,7 +176,10 @@ mod tests {
         let other = info("application/media_control+xml", "a=5");
         assert_eq!(body(&other, Digits::Drop), "a=5");
         // RFC 3261 7.5: line ends before a message mean nothing.
-        assert_eq!(kept(&alloc::format!("\r\n{relay}"), Digits::Mask).unwrap(), alloc::format!("\r\n{}", relay.replace("=5", "=x")));
+        assert_eq!(
+            kept(&alloc::format!("\r\n{relay}"), Digits::Mask).unwrap(),
+            alloc::format!("\r\n{}", relay.replace("=5", "=x"))
+        );
     }
 
     #[test]
@@ -189,8 +192,10 @@ mod tests {
             assert_eq!(kept.len(), message.len());
             kept.get(message.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4..).unwrap().to_vec()
         };
-        let part = b"--b\r\nContent-Type: application/dtmf-relay\r\n\r\nSignal=5\r\nDuration=160\r\n--b\r\n\r\n5\r\n--b--";
-        let masked = b"--b\r\nContent-Type: application/dtmf-relay\r\n\r\nSignal=x\r\nDuration=160\r\n--b\r\n\r\n5\r\n--b--";
+        let part =
+            b"--b\r\nContent-Type: application/dtmf-relay\r\n\r\nSignal=5\r\nDuration=160\r\n--b\r\n\r\n5\r\n--b--";
+        let masked =
+            b"--b\r\nContent-Type: application/dtmf-relay\r\n\r\nSignal=x\r\nDuration=160\r\n--b\r\n\r\n5\r\n--b--";
         assert_eq!(body(&info("multipart/mixed;boundary=b", part), Digits::Mask), masked);
         let nortel = info("application/vnd.nortelnetworks.digits", b"y=Digits\r\nd=5\r\n");
         assert_eq!(body(&nortel, Digits::Mask), b"y=xxxxxx\r\nd=x\r\n");

@@ -174,6 +174,7 @@ impl Streams {
             local_rtcp: unbound,
             remote: wanted.accepted.remote,
             paused: effective_pause(offered_pause, self.paused_by_operator),
+            digits: self.digits,
         };
         let rtcp_mux = wanted.accepted.rtcp_mux;
         let label = stream.label.clone();
@@ -185,7 +186,6 @@ impl Streams {
             remote_rtcp: wanted.accepted.remote_rtcp,
             rtcp_mux,
             seed: random.next_u64(),
-            digits: self.digits,
             srtp: None,
             dtls: false,
             feedback: wanted.accepted.feedback,

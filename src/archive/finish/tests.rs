@@ -365,6 +365,7 @@ fn stream() -> Stream {
         local_rtcp: "192.0.2.9:10001".parse().unwrap(),
         remote: None,
         paused: None,
+        digits: siprec_core::entry::Digits::Keep,
     }
 }
 

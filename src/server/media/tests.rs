@@ -418,6 +418,7 @@ fn settings(port: u16, ssrc: u32, rtp: SocketAddr) -> PortSettings {
         local_rtcp: SocketAddr::new(rtp.ip(), rtp.port() + 1),
         remote: None,
         paused: None,
+        digits: Digits::Keep,
     };
     let seed = u64::from(ssrc);
     PortSettings {
@@ -427,7 +428,6 @@ fn settings(port: u16, ssrc: u32, rtp: SocketAddr) -> PortSettings {
         remote_rtcp: None,
         rtcp_mux: false,
         seed,
-        digits: Digits::Keep,
         srtp: None,
         dtls: false,
         feedback: siprec_core::sdp::Feedback::default(),

@@ -194,9 +194,14 @@ fn nothing_sealed_is_kept_in_a_pause_nor_where_digits_are_not() {
     assert_eq!(kept(&mut port, 1, SRC, &protected(&mut sender, 1)), None);
     port.update(secure(&[2]), now(1));
     assert!(unsealed(&mut port).is_empty());
-    let mut port = Port::new(PortSettings { digits: Digits::Mask, ..secure(&[1]) }, now(0));
+    let masked = |theirs| {
+        let mut settings = secure(theirs);
+        settings.stream.digits = Digits::Mask;
+        settings
+    };
+    let mut port = Port::new(masked(&[1]), now(0));
     assert_eq!(kept(&mut port, 1, SRC, &protected(&mut sender, 2)), None);
-    port.update(PortSettings { digits: Digits::Mask, ..secure(&[2]) }, now(1));
+    port.update(masked(&[2]), now(1));
     assert_eq!(unsealed(&mut port), [(1, rtp(SSRC, 2))], "kept in memory it was");
 }
 

@@ -278,5 +278,6 @@ pub(super) fn stream(port: u16) -> Stream {
         local_rtcp: address(1, 10_001 + 2 * port),
         remote: Some(address(9, 20_000 + 2 * port)),
         paused: None,
+        digits: crate::entry::Digits::Keep,
     }
 }

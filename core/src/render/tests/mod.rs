@@ -10,3 +10,4 @@ mod several;
 mod signalling;
 mod sound;
 mod timeline;
+mod untold;
