@@ -138,6 +138,9 @@ fn what_is_lost_on_purpose_is_lost_in_the_recording() {
     assert!(lost > 10 && (lost - 6..=lost).contains(&missed), "{missed} of {lost}");
     let reported = report["rtcp"]["lost"].as_i64().unwrap();
     assert!(reported > 10 && reported <= lost, "{lost} lost, reported by RTCP: {report}");
+    // RFC 3611 4.4, 4.5: over loopback, and a client that answers when it has time.
+    let trip = recording.number("/streams/0/sources/0/reported/recorder_round_trip_us").expect("it was answered");
+    assert!((0..200_000).contains(&trip), "{trip} us");
 }
 
 /// A server by hand: answers the first request with `response` header lines; gives the report.
@@ -205,6 +208,49 @@ fn speech_from_a_file_is_held_resumed_and_transferred() {
         let (before, during, after) = (loud([300, 1300]), loud([1700, 2300]), loud([2800, 3700]));
         assert!(before > 6000.0 && during < 10.0 && after > 6000.0, "{hz} Hz: {before}, {during}, {after}");
     }
+}
+
+#[test]
+fn a_journal_with_a_hold_and_an_update_is_played_with_both() {
+    let server = Server::start();
+    let flow = ["--hold", "1500ms,1s", "--transfer", "3s", "--duration", "4"];
+    let (code, report) = play(&[&["--to", to(&server, "").as_str()][..], &flow[..]].concat());
+    assert_eq!(code, 0, "{report}");
+    let original = recorded(&server, 1).pop().unwrap();
+    let journal = original.segments()[0].to_str().unwrap().to_owned();
+    let (code, again) = play(&[&journal, "--to", &to(&server, "")]);
+    assert_eq!((code, &again["remarks"]), (0, &serde_json::json!({})), "{again}");
+    let recordings = recorded(&server, 2);
+    let copy = recordings.iter().find(|recording| recording.id() != original.id()).unwrap();
+    assert_eq!((copy.aors().len(), copy.aors()), (3, original.aors()), "the third came by an update");
+    let audio = copy.audio().unwrap();
+    for (channel, hz) in audio[0].channels.iter().zip([440, 620]) {
+        let loud = |ms: [usize; 2]| support::wav::amplitude(&channel[ms[0] * 8..ms[1] * 8], hz);
+        let (before, during, after) = (loud([300, 1300]), loud([1700, 2300]), loud([2800, 3700]));
+        assert!(before > 6000.0 && during < 10.0 && after > 6000.0, "{hz} Hz: {before}, {during}, {after}");
+    }
+}
+
+#[test]
+fn a_server_at_an_ipv6_address_is_called() {
+    let server = Setup::on(std::net::Ipv6Addr::LOCALHOST.into()).start();
+    for (n, transport) in ["", ";transport=tcp"].into_iter().enumerate() {
+        let (code, report) = play(&["--to", &to(&server, transport), "--duration", "2"]);
+        assert_eq!((code, &report["calls"]["answered"]), (0, &Value::from(1)), "{report}");
+        hears(&recorded(&server, n + 1).pop().unwrap(), [440, 620]);
+    }
+}
+
+/// What jitter holds back is sent before the call ends.
+#[test]
+fn the_last_packets_under_jitter_leave_before_the_bye() {
+    let server = Server::start();
+    let (code, report) = play(&["--to", &to(&server, ""), "--duration", "2", "--jitter", "400ms", "--seed", "9"]);
+    assert_eq!(code, 0, "{report}");
+    let recording = recorded(&server, 1).pop().unwrap();
+    let packets = report["rtp"]["packets"].as_i64().unwrap();
+    assert!(packets >= 196, "two seconds of two legs, but for what a busy machine has no time for: {report}");
+    assert_eq!(recording.number("/proof/packets_received"), Some(packets), "{report}");
 }
 
 /// A capture of the wire, not a journal: with its SSRCs and numbers, twice as fast; and a clock that is fast on purpose.

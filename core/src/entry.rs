@@ -240,6 +240,17 @@ pub enum Alarm {
     OneWay,
     /// A stream holds the same audio as one before it.
     Identical,
+    /// Nothing but digital silence was ever heard on a stream that sends, for 30 s; cleared by the first sound.
+    Silent,
+    /// A stream brings what another did before: a source moved to it, or its packets come from where the SDP says that the
+    /// other one is, and the other way round; cleared when each is in its place.
+    Swapped,
+    /// Talk of a stream is too loud for its codec: a sample of 200 or more is clipped over some seconds; cleared below one of
+    /// 1,000.
+    Clipped,
+    /// Packets of a stream come unevenly: an interarrival jitter (RFC 3550 A.8) of 50 ms or more for 5 s; cleared after 5 s
+    /// below 25 ms.
+    Jitter,
     /// The SRC does not answer, or says 481, while its RTP still flows.
     DialogLost,
     /// No ACK came for a 2xx.

@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use super::limits::{Descriptors, StallMemory};
+use super::media::ports::QUARANTINE;
 use super::recovery::Recovered;
 use super::serve::Addresses;
-use crate::config::Config;
+use crate::config::{Config, PortRange};
 use crate::policy::VERSION;
 
 /// Prints it to standard output, at once whatever standard output is; its last line is `ready`.
@@ -33,7 +34,7 @@ pub(super) fn print(
     if let Some(certificate) = &addresses.certificate {
         writeln!(out, "  TLS      {certificate}")?;
     }
-    writeln!(out, "  RTP      ports {}-{} ({} two-leg sessions)", range.first, range.last, range.two_leg_sessions())?;
+    writeln!(out, "  RTP      ports {}-{} ({})", range.first, range.last, carried(range))?;
     writeln!(out, "  data     {} ({free})", data.display())?;
     writeln!(out, "  recovery {}", recovered.words())?;
     if let Some(sessions) = descriptors.sessions_if_short() {
@@ -58,6 +59,13 @@ pub(super) fn print(
     tracing::debug!(?took, "started");
     writeln!(out, "ready")?;
     out.flush()
+}
+
+/// What the ports are enough for. One that was used rests before it is used again, so short calls want more of them.
+fn carried(range: PortRange) -> String {
+    let (sessions, rest) = (range.two_leg_sessions(), QUARANTINE.as_secs());
+    let a_second = u64::from(sessions).checked_div(rest).unwrap_or_default();
+    format!("{sessions} two-leg sessions, at most {a_second} new ones a second: ports rest {rest} s between calls")
 }
 
 /// An address that an SBC can reach, as far as it can be known from here.
@@ -98,6 +106,12 @@ pub(super) fn bytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_is_told_how_many_calls_a_second_the_ports_are_enough_for() {
+        let told = carried("10000-20000".parse().unwrap());
+        assert_eq!(told, "2500 two-leg sessions, at most 83 new ones a second: ports rest 30 s between calls");
+    }
 
     #[test]
     fn sizes_are_told_in_units_of_people() {

@@ -6,7 +6,7 @@
 //! ```
 //! Nobody is ever waited for, and where nobody watches or listens nothing is made.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
@@ -74,7 +74,8 @@ pub enum LiveEvent {
         /// `false`: it is over.
         raised: bool,
     },
-    /// What a second brought on streams, of several sessions. Streams on which nothing came are left out.
+    /// What a second brought on streams, of several sessions, a second in which nothing came too. Streams that are paused
+    /// are left out.
     Quality(Arc<[StreamSecond]>),
 }
 
@@ -87,6 +88,9 @@ pub struct StreamSecond {
     pub label: Option<String>,
     /// Its figures.
     pub second: Second,
+    /// Whether somebody talked in it and on another stream of the session in that one's last second, too; none where it
+    /// cannot be told. The share of both-talk is the share of such seconds.
+    pub both_talk: Option<bool>,
 }
 
 /// Watches a server, from any thread. Cheap to clone.
@@ -230,7 +234,7 @@ fn decode(overheard: &mpsc::Receiver<Overheard>, sounds: &asynchronous::Sender<S
 pub(super) struct Board {
     events: broadcast::Sender<Told>,
     number: u64,
-    streams: HashMap<(SessionId, PortIndex), Known>,
+    streams: BTreeMap<(SessionId, PortIndex), Known>,
 }
 
 /// A stream, and its figures of before while somebody watches.
@@ -238,17 +242,19 @@ pub(super) struct Board {
 struct Known {
     stream: Stream,
     before: Option<PortStatistics>,
+    /// Whether somebody talked in its last second.
+    talks: Option<bool>,
 }
 
 impl Board {
     pub(super) fn new(live: &Live) -> Self {
-        Self { events: live.events.clone(), number: 0, streams: HashMap::new() }
+        Self { events: live.events.clone(), number: 0, streams: BTreeMap::new() }
     }
 
     /// A stream is there, or has changed.
     pub(super) fn stream(&mut self, session: SessionId, stream: &Stream) {
         let known = self.streams.entry((session, stream.port));
-        let known = known.or_insert_with(|| Known { stream: stream.clone(), before: None });
+        let known = known.or_insert_with(|| Known { stream: stream.clone(), before: None, talks: None });
         known.stream.clone_from(stream);
     }
 
@@ -303,8 +309,17 @@ impl Board {
         let known = self.streams.get_mut(&(session, now.port))?;
         let second = Second::between(known.before.as_ref(), now, &known.stream);
         let is_first = known.before.replace(now.clone()).is_none();
+        known.talks = second.talks;
+        let label = known.stream.label.clone();
         // What came before anybody watched was no second.
-        (!is_first).then(|| StreamSecond { session, label: known.stream.label.clone(), second })
+        (!is_first).then(|| StreamSecond { session, label, both_talk: self.both_talk(session, &second), second })
+    }
+
+    fn both_talk(&self, session: SessionId, second: &Second) -> Option<bool> {
+        let of_session = (session, PortIndex(0))..=(session, PortIndex(u16::MAX));
+        let others = self.streams.range(of_session).filter(|((_, port), _)| *port != second.port);
+        let other_talks = others.filter_map(|(_, other)| other.talks).reduce(|one, other| one || other)?;
+        second.talks.map(|talks| talks && other_talks)
     }
 
     fn publish(&mut self, at: Wall, event: LiveEvent) {

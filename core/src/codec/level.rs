@@ -2,6 +2,10 @@
 
 /// Louder than this is talk, dB of full scale: 20 dB under ordinary speech, over the noise of lines and rooms.
 pub const TALK_DBFS: i16 = -45;
+/// From here on a sample is clipped: G.711's loudest codes.
+pub const CLIPPED: u16 = 32_000;
+/// No louder than this is nothing at all, dB of full scale: codes of G.711 have no zero, and A-law's least is -72 dB.
+pub const NOTHING_DBFS: i16 = -66;
 /// Mean square of full scale, a square wave.
 const FULL_SCALE: u64 = 1 << 30;
 /// What is quieter is silence to the last bit.

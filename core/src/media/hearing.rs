@@ -1,18 +1,37 @@
 //! What is heard on a port while the call runs, by a sample of its packets: how loud it is, whether anybody talks, and
-//! prints by which a leg is known that holds the same audio as another. Of codecs whose packets stand for themselves
-//! (G.711, L16); the others are heard when the recording is made.
+//! prints by which a leg is known that holds the same audio as another.
+//!
+//! | codec | what is decoded |
+//! | --- | --- |
+//! | G.711, L16 | one packet in ten |
+//! | G.722, G.729, GSM | four packets in a row of 25, of which two count: a decoder that was asleep has to come to itself |
+//! | Opus, and what nobody can decode | nothing: prints are made of the payloads |
+//!
+//! Opus would cost five times as much as the others, and its decoder takes memory as it runs; a worker does neither. It is
+//! heard when the recording is made.
 
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-use super::PortSettings;
-use crate::codec::level::{TALK_DBFS, mean_square};
-use crate::codec::{Coding, Decoder};
+use super::{Budget, PortSettings};
+use crate::codec::level::{CLIPPED, NOTHING_DBFS, TALK_DBFS, mean_square};
+use crate::codec::{Coding, Decoder, State};
 use crate::rtp::Packet;
 use crate::sdp::static_format;
+use crate::time::Wall;
 
 /// One packet in so many is listened to: five a second, at 20 ms each.
 const LOOK_EVERY: u8 = 10;
+/// Of codecs that remember, the first of so many: eight a second at 20 ms each, which is 60 us of G.722.
+const RUN_EVERY: u8 = 25;
+const RUN: u8 = 4;
+/// Of those, so many are not judged.
+const WARM_UP: u8 = 2;
+/// Packets of such a codec that are decoded in a second, however many come, and octets of each.
+const MAX_DECODED_PER_SECOND: u32 = 16;
+const MAX_DECODED_OCTETS: usize = 480;
+/// Rate that decoders are asked for, Hz; none of those that are used here has a choice.
+const RATE: u32 = 8_000;
 /// Prints that are remembered: those of about four seconds of talk.
 pub const PRINTS: usize = 16;
 /// Octets of a print's sample; it lies in the middle of a packet.
@@ -29,6 +48,15 @@ pub struct Heard {
     pub packets: u64,
     /// Those of them in which somebody talked.
     pub talk: u64,
+    /// Those of them in which there was anything at all: the others are digital silence.
+    #[serde(default)]
+    pub sounding: u64,
+    /// Samples of talk that were listened to.
+    #[serde(default)]
+    pub samples: u64,
+    /// Those of them that are as loud as the codec goes.
+    #[serde(default)]
+    pub clipped: u64,
     /// Sum of their mean squares; by [`crate::codec::level::dbfs`] of what a second added, its level.
     pub energy: u64,
     /// Prints of packets with something in them, the newest at [`Heard::printed`] modulo [`PRINTS`]; 0 is none.
@@ -47,47 +75,78 @@ impl Heard {
 /// A port's ear.
 #[derive(Debug)]
 pub(super) struct Ear {
-    decoders: Vec<(u8, Decoder)>,
+    forms: Vec<(u8, Form)>,
     /// Packets until the next one that is listened to.
     until_look: u8,
+    /// Place of a packet among [`RUN_EVERY`].
+    place: u8,
+    decoded: Budget,
     heard: Heard,
     samples: Vec<i16>,
 }
 
+/// What is done with a payload type.
+#[derive(Debug)]
+enum Form {
+    /// Packets stand for themselves.
+    Alone(Decoder),
+    /// They want those before them.
+    Remembering(State),
+    /// They leave prints only.
+    Unheard,
+}
+
 impl Ear {
     pub(super) fn new(settings: &PortSettings) -> Self {
-        Self { decoders: decoders(settings), until_look: 0, heard: Heard::default(), samples: Vec::new() }
+        Self {
+            forms: forms(settings),
+            until_look: 0,
+            place: 0,
+            decoded: Budget::default(),
+            heard: Heard::default(),
+            samples: Vec::with_capacity(MAX_DECODED_OCTETS * 2),
+        }
     }
 
     pub(super) fn update(&mut self, settings: &PortSettings) {
-        self.decoders = decoders(settings);
+        self.forms = forms(settings);
     }
 
-    /// What was heard; none before the first packet of such a codec.
+    /// What was heard; none before the first packet that tells anything.
     pub(super) fn heard(&self) -> Option<Heard> {
-        (self.heard.packets > 0).then_some(self.heard)
+        (self.heard.packets > 0 || self.heard.printed > 0).then_some(self.heard)
     }
 
     /// Takes a packet of the stream's own.
-    pub(super) fn packet(&mut self, packet: &Packet<'_>) {
+    pub(super) fn packet(&mut self, at: Wall, packet: &Packet<'_>) {
         let look = self.until_look == 0;
         self.until_look = self.until_look.checked_sub(1).unwrap_or(LOOK_EVERY - 1);
+        let place = self.place;
+        self.place = (place + 1) % RUN_EVERY;
         let print = print(packet.payload);
-        if !look && print.is_none() {
+        if !look && place >= RUN && print.is_none() {
             return;
         }
-        let Some((_, decoder)) = self.decoders.iter().find(|(number, _)| *number == packet.payload_type) else {
-            return;
-        };
+        let Some((_, form)) = self.forms.iter_mut().find(|(number, _)| *number == packet.payload_type) else { return };
         if let Some(print) = print.filter(|print| !self.heard.prints.contains(print)) {
             let place = usize::try_from(self.heard.printed % PRINTS as u64).unwrap_or(0);
             self.heard.prints[place] = print;
             self.heard.printed += 1;
         }
-        if look {
-            self.samples.clear();
-            decoder.decode(packet.payload, &mut self.samples);
-            self.heard.listen(&self.samples);
+        self.samples.clear();
+        match form {
+            Form::Alone(decoder) if look => {
+                decoder.decode(packet.payload, &mut self.samples);
+                self.heard.listen(&self.samples);
+            }
+            Form::Remembering(state) if place < RUN && self.decoded.take(at, MAX_DECODED_PER_SECOND) => {
+                let payload = packet.payload.get(..MAX_DECODED_OCTETS).unwrap_or(packet.payload);
+                state.decode(payload, &mut self.samples);
+                if place >= WARM_UP {
+                    self.heard.listen(&self.samples);
+                }
+            }
+            Form::Alone(_) | Form::Remembering(_) | Form::Unheard => {}
         }
     }
 }
@@ -98,7 +157,12 @@ impl Heard {
         let Some(mean) = squares.checked_div(samples.len() as u64) else { return };
         self.packets += 1;
         self.energy += mean;
-        self.talk += u64::from(mean >= mean_square(TALK_DBFS));
+        self.sounding += u64::from(mean >= mean_square(NOTHING_DBFS));
+        if mean >= mean_square(TALK_DBFS) {
+            self.talk += 1;
+            self.samples += samples.len() as u64;
+            self.clipped += samples.iter().filter(|sample| sample.unsigned_abs() >= CLIPPED).count() as u64;
+        }
     }
 }
 
@@ -115,15 +179,21 @@ fn print(payload: &[u8]) -> Option<u32> {
     u32::try_from(both >> 32).ok().filter(|&print| print != 0)
 }
 
-fn decoders(settings: &PortSettings) -> Vec<(u8, Decoder)> {
+fn forms(settings: &PortSettings) -> Vec<(u8, Form)> {
     let announced = settings.stream.formats.iter().cloned();
     // PCMU and PCMA come without having been announced, too; what was announced counts first.
     let formats = announced.chain([0, 8].into_iter().filter_map(static_format));
-    let audio = |format: crate::sdp::Format| match Coding::of(&format) {
-        Coding::Audio(decoder) if decoder.is_stateless() => Some((format.payload_type, decoder)),
-        Coding::Audio(_) | Coding::Inaudible | Coding::Unknown => None,
+    let is_audio = settings.stream.media.eq_ignore_ascii_case("audio");
+    let form = |format: crate::sdp::Format| {
+        let form = match Coding::of(&format) {
+            Coding::Audio(decoder) if decoder.is_stateless() => Form::Alone(decoder),
+            Coding::Audio(decoder) if decoder.is_cheap() => Form::Remembering(decoder.state(RATE)?),
+            Coding::Audio(_) | Coding::Unknown => Form::Unheard,
+            Coding::Inaudible => return None,
+        };
+        Some((format.payload_type, form))
     };
-    formats.filter_map(audio).collect()
+    formats.filter(|_| is_audio).filter_map(form).collect()
 }
 
 #[cfg(test)]
@@ -138,7 +208,7 @@ mod tests {
 
     fn take(ear: &mut Ear, payload_type: u8, payload: &[u8]) {
         let bytes = [&[0x80, payload_type], [0; 10].as_slice(), payload].concat();
-        ear.packet(&Packet::parse(&bytes).unwrap());
+        ear.packet(Wall(0), &Packet::parse(&bytes).unwrap());
     }
 
     /// A-law noise, as loud as speech is: 160 octets a packet.
@@ -181,10 +251,63 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_its_predecessors_and_what_is_too_short_says_nothing() {
+    fn what_is_too_short_or_nobody_announced_says_nothing() {
         let mut ear = ear();
         take(&mut ear, 18, &[1; 20]);
         take(&mut ear, 8, &[]);
         assert_eq!(ear.heard(), None);
+    }
+
+    /// An ear for a codec of its own.
+    fn ear_of(encoding: &'static str, clock_rate: u32) -> Ear {
+        let mut settings = crate::media::tests::settings();
+        let format =
+            crate::sdp::Format { payload_type: 96, encoding: encoding.into(), clock_rate, channels: 1, fmtp: None };
+        settings.stream.formats = [format].into();
+        Ear::new(&settings)
+    }
+
+    #[test]
+    fn codecs_that_remember_are_heard_in_runs_and_never_more_than_so_many_a_second() {
+        // The loudest steps of G.722's lower band, up and down: a tone of 1 kHz that grows to the full.
+        let loud: Vec<u8> = (0..160_u16).map(|n| if n % 8 < 4 { 0xc4 } else { 0xe4 }).collect();
+        let quiet = alloc::vec![0xff_u8; 160];
+        for (payload, talks) in [(loud, true), (quiet, false)] {
+            let mut ear = ear_of("G722", 8_000);
+            (0..100).for_each(|_| take(&mut ear, 96, &payload));
+            let heard = ear.heard().unwrap();
+            assert_eq!((heard.packets, heard.talk > 0), (8, talks), "two of each 25: {heard:?}");
+            (0..1_000).for_each(|_| take(&mut ear, 96, &payload));
+            assert_eq!(ear.heard().unwrap().packets, 8, "all of it in the same second");
+            let bytes = [&[0x80, 96], [0; 10].as_slice(), &payload].concat();
+            (0..100).for_each(|_| ear.packet(Wall(1_000_000_000), &Packet::parse(&bytes).unwrap()));
+            assert_eq!(ear.heard().unwrap().packets, 16);
+        }
+        for (encoding, octets) in [("G729", 20), ("GSM", 33)] {
+            let mut ear = ear_of(encoding, 8_000);
+            (0..100).for_each(|_| take(&mut ear, 96, &alloc::vec![0xd5; octets]));
+            assert_eq!(ear.heard().unwrap().packets, 8, "{encoding}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_decoded_leaves_prints_all_the_same() {
+        let hear = |seed| {
+            let mut ear = ear_of("opus", 48_000);
+            voice(seed, 400).iter().for_each(|payload| take(&mut ear, 96, payload));
+            ear.heard().unwrap()
+        };
+        assert_eq!((hear(1).packets, hear(1).printed > 30), (0, true));
+        assert!(hear(1).alike(&hear(1)) == PRINTS && hear(1).alike(&hear(2)) == 0);
+    }
+
+    #[test]
+    fn clipping_is_counted_in_talk_and_digital_silence_is_told_from_quiet() {
+        let clipped = hear(&alloc::vec![alloc::vec![0x2a; 160]; 100]);
+        assert_eq!((clipped.samples, clipped.clipped, clipped.sounding), (1_600, 1_600, 10), "A-law's loudest code");
+        let silent = hear(&alloc::vec![alloc::vec![0xd5; 160]; 100]);
+        assert_eq!((silent.samples, silent.clipped, silent.sounding), (0, 0, 0));
+        let quiet = hear(&alloc::vec![alloc::vec![0xd5 ^ 0x08; 160]; 100]);
+        assert_eq!((quiet.talk, quiet.sounding), (0, 10));
     }
 }

@@ -40,14 +40,14 @@ impl Pictures {
 
     /// A source begins.
     pub(super) fn begin(&mut self, ssrc: u32) {
-        if !self.feedback.is_none() {
+        if self.feedback.asks_for_pictures() {
             self.wanted = Some(Wanted { ssrc, is_first: true });
         }
     }
 
     /// Packets of a source are missing.
     pub(super) fn lost(&mut self, ssrc: u32) {
-        if !self.feedback.is_none() && self.wanted.is_none() {
+        if self.feedback.asks_for_pictures() && self.wanted.is_none() {
             self.wanted = Some(Wanted { ssrc, is_first: false });
         }
     }

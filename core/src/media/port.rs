@@ -15,6 +15,7 @@ use super::report::Schedule;
 use super::sources::Sources;
 use super::{Budget, PortEvent, PortSettings, PortStatistics, Verdict, Why};
 use crate::entry::{Digits, Kind, Protected};
+use crate::rtp::extended::{self, Block};
 use crate::rtp::rtcp::{self, Report};
 use crate::rtp::{Arrival, Packet, static_clock_rate};
 use crate::srtp::SenderState;
@@ -58,6 +59,8 @@ pub struct Port {
     rtcp_source: Option<SocketAddr>,
     schedule: Schedule,
     ssrc: u32,
+    /// Our last reference time, middle 32 bits: who answers it tells the round trip (RFC 3611 4.4).
+    reference: u32,
     /// An SSRC of ours that collided and must say goodbye.
     goodbye: Option<u32>,
     /// A report has left with our SSRC of now.
@@ -87,6 +90,7 @@ impl Port {
             rtcp_source: None,
             schedule: Schedule::new(settings.seed, now.monotonic),
             ssrc: settings.ssrc,
+            reference: 0,
             goodbye: None,
             is_introduced: false,
             collisions: 0,
@@ -199,7 +203,7 @@ impl Port {
         };
         let arrival = source.reception.receive(at, parsed, rate);
         if sender != Sender::Stranger {
-            self.ear.packet(parsed);
+            self.ear.packet(at, parsed);
             match (change, arrival) {
                 (Some(_), _) => self.pictures.begin(parsed.ssrc),
                 (None, Arrival::Next { missing: 1.., .. }) => self.pictures.lost(parsed.ssrc),
@@ -358,6 +362,10 @@ impl Port {
         let blocks = heard.filter_map(|source| source.reception.report_block(now.wall));
         rtcp::encode_receiver_report(out, self.ssrc, blocks);
         rtcp::encode_description(out, self.ssrc, &self.settings.cname);
+        if self.settings.feedback.round_trip {
+            self.reference = extended::middle(extended::ntp(now.wall));
+            extended::encode_reference(out, self.ssrc, now.wall);
+        }
     }
 
     /// Protects a report of ours, where it must be. `false`: it cannot be sent.
@@ -450,13 +458,25 @@ impl Port {
                         self.sources.with_ssrc(ssrc).for_each(|s| s.reception.goodbye(at));
                     }
                 }
-                Report::Description(_)
-                | Report::Application { .. }
-                | Report::Feedback { .. }
-                | Report::Extended { .. }
-                | Report::Other(_) => {}
+                Report::Extended { ssrc, blocks } => self.heed_delays(at, ssrc, blocks),
+                Report::Description(_) | Report::Application { .. } | Report::Feedback { .. } | Report::Other(_) => {}
             }
         }
+    }
+
+    /// The delays that a source tells: of an answer to us, only to our last question.
+    fn heed_delays(&mut self, at: Wall, ssrc: u32, blocks: &[u8]) {
+        let (mut ours, mut theirs) = (None, None);
+        for block in extended::blocks(blocks) {
+            match block {
+                Block::SinceReference(since) if since.ssrc == self.ssrc && since.last_reference == self.reference => {
+                    ours = since.round_trip_us(at).or(ours);
+                }
+                Block::VoipMetrics { round_trip_ms, .. } => theirs = Some(round_trip_ms),
+                Block::SinceReference(_) | Block::Reference { .. } => {}
+            }
+        }
+        self.sources.with_ssrc(ssrc).for_each(|source| source.reception.delay(ours, theirs));
     }
 
     fn check_ssrc(&mut self, theirs: u32) {

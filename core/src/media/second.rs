@@ -1,4 +1,5 @@
-//! What a second brought on a stream, for who watches the call.
+//! What a second brought on a stream, for who watches the call. What takes the whole call to tell (shares of talk, which channels
+//! are alike, what late packets mended) stands in the sheet.
 
 use serde::Serialize;
 
@@ -29,6 +30,16 @@ pub struct Second {
     pub level_dbfs: Option<i16>,
     /// Whether somebody talked in it; none where nothing can be told.
     pub talks: Option<bool>,
+    /// How much longer its losses lasted than they would by chance (ITU-T G.107 7.3), hundredths; none where nothing was lost.
+    pub burst_ratio_hundredths: Option<u32>,
+    /// Samples of talk that were as loud as the codec goes, thousandths of those listened to; none where nobody talked.
+    pub clipped_permille: Option<u16>,
+    /// From us to the sender and back, microseconds: its last answer to our reference time (RFC 3611 4.5).
+    pub round_trip_us: Option<u32>,
+    /// The round trip that the sender measures in its call, ms: its last VoIP metrics (RFC 3611 4.7).
+    pub call_round_trip_ms: Option<u16>,
+    /// How much faster than ours the sender's clock runs, parts per million; none in its first minute.
+    pub clock_skew_ppm: Option<i32>,
 }
 
 impl Second {
@@ -36,15 +47,15 @@ impl Second {
     pub fn between(before: Option<&PortStatistics>, now: &PortStatistics, stream: &Stream) -> Self {
         // Figures that fell are those of another port: all of them are new.
         let before = before.filter(|before| before.packets <= now.packets);
-        let sum = |of: Option<&PortStatistics>| of.map_or((0, 0), expected_and_lost);
-        let ((expected, lost), (expected_before, lost_before)) = (expected_and_lost(now), sum(before));
-        let expected = expected.saturating_sub(expected_before);
+        let (sums, sums_before) = (Sums::of(now), before.map(Sums::of).unwrap_or_default());
+        let expected = sums.expected.saturating_sub(sums_before.expected);
         // What came late after all was lost in the second before.
-        let lost = lost.saturating_sub(lost_before).min(expected);
+        let lost = sums.lost.saturating_sub(sums_before.lost).min(expected);
+        let runs = sums.loss_runs.saturating_sub(sums_before.loss_runs).min(lost);
         let newest = own(now).max_by_key(|source| source.statistics.last_at);
         let encoding = newest.and_then(|source| encoding(stream, source.statistics.payload_type));
         let impairment = encoding.as_deref().and_then(Impairment::of);
-        let rating = impairment.and_then(|impairment| quality::rate(impairment, expected, lost, lost));
+        let rating = impairment.and_then(|impairment| quality::rate(impairment, expected, lost, runs));
         let heard_before = before.and_then(|before| before.heard).unwrap_or_default();
         let heard = now.heard.and_then(|heard| heard.since(&heard_before));
         Self {
@@ -57,6 +68,11 @@ impl Second {
             mos_hundredths: rating.map(|rating| rating.mos_hundredths),
             level_dbfs: heard.and_then(|(mean_square, _)| dbfs(mean_square)),
             talks: heard.map(|(_, talks)| talks),
+            burst_ratio_hundredths: quality::burst_ratio_hundredths(expected, lost, runs),
+            clipped_permille: now.heard.and_then(|heard| heard.clipped_permille_since(&heard_before)),
+            round_trip_us: newest.and_then(|source| source.statistics.round_trip_us),
+            call_round_trip_ms: newest.and_then(|source| source.statistics.call_round_trip_ms),
+            clock_skew_ppm: newest.and_then(|source| source.statistics.clock_skew_ppm),
         }
     }
 }
@@ -68,6 +84,11 @@ impl Heard {
         let energy = self.energy.saturating_sub(before.energy).checked_div(packets)?;
         Some((energy, self.talk > before.talk))
     }
+
+    fn clipped_permille_since(&self, before: &Self) -> Option<u16> {
+        let (samples, clipped) = (self.samples.checked_sub(before.samples)?, self.clipped.checked_sub(before.clipped)?);
+        u16::try_from((clipped * 1_000).checked_div(samples)?).ok()
+    }
 }
 
 /// Sources that are the stream's; a stranger's packets are nobody's.
@@ -75,9 +96,22 @@ fn own(figures: &PortStatistics) -> impl Iterator<Item = &SourceSummary> {
     figures.sources.iter().filter(|source| source.change != SourceChange::Stranger)
 }
 
-fn expected_and_lost(figures: &PortStatistics) -> (u64, u64) {
-    own(figures)
-        .fold((0, 0), |(expected, lost), source| (expected + source.statistics.expected, lost + source.statistics.lost))
+/// Of all the stream's own sources.
+#[derive(Debug, Default)]
+struct Sums {
+    expected: u64,
+    lost: u64,
+    loss_runs: u64,
+}
+
+impl Sums {
+    fn of(figures: &PortStatistics) -> Self {
+        own(figures).fold(Self::default(), |sums, source| Self {
+            expected: sums.expected + source.statistics.expected,
+            lost: sums.lost + source.statistics.lost,
+            loss_runs: sums.loss_runs + source.statistics.loss_runs,
+        })
+    }
 }
 
 fn encoding(stream: &Stream, payload_type: u8) -> Option<alloc::string::String> {
@@ -110,7 +144,11 @@ mod tests {
         let (lossy, before) = second(50..100, &[60, 70, 80, 90], Some(&before));
         assert_eq!((lossy.packets, lossy.expected, lossy.lost), (46, 50, 4));
         assert!(lossy.mos_hundredths < Some(380), "{lossy:?}");
-        let (again, _) = second(100..150, &[], Some(&before));
+        assert_eq!((first.burst_ratio_hundredths, lossy.burst_ratio_hundredths), (None, Some(100)));
+        let (bursty, before) = second(100..150, &[120, 121, 122, 123], Some(&before));
+        assert!(bursty.burst_ratio_hundredths > Some(300), "four in a row: {bursty:?}");
+        assert!(bursty.mos_hundredths < lossy.mos_hundredths);
+        let (again, _) = second(150..200, &[], Some(&before));
         assert_eq!((again.lost, again.mos_hundredths), (0, Some(441)), "of this second alone");
         let nothing = Second::between(Some(&before), &before, &settings().stream);
         assert_eq!((nothing.packets, nothing.mos_hundredths, nothing.talks), (0, None, None));

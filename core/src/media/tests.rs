@@ -474,7 +474,7 @@ fn digits_are_masked_or_emptied_before_they_are_kept_and_no_packet_is_lost_by_it
 
 #[test]
 fn whole_pictures_are_asked_for_where_they_begin_and_where_one_is_damaged() {
-    let feedback = Feedback { fir: true, pli: true };
+    let feedback = Feedback { fir: true, pli: true, ..Feedback::default() };
     let mut port = Port::new(PortSettings { feedback, ..settings() }, now(0));
     let mut sequence = 0_u16;
     let mut receive = |port: &mut Port, ssrc: u32, skipped: u16, milliseconds: i64| {
@@ -515,12 +515,49 @@ fn nobody_is_asked_for_pictures_who_has_not_offered_it() {
     port.handle_rtp(Wall(0), address("192.0.2.9:4000"), &rtp(7, 1));
     port.handle_rtp(Wall(1), address("192.0.2.9:4000"), &rtp(7, 5));
     assert!(!port.wants_picture());
-    let (mut only_fir, mut out) =
-        (Port::new(PortSettings { feedback: Feedback { fir: true, pli: false }, ..settings() }, now(0)), Vec::new());
+    let (mut only_fir, mut out) = (
+        Port::new(PortSettings { feedback: Feedback { fir: true, ..Feedback::default() }, ..settings() }, now(0)),
+        Vec::new(),
+    );
     for (second, sequence) in [(0, 1), (5, 9)] {
         only_fir.handle_rtp(Wall(second * SECOND), address("192.0.2.9:4000"), &rtp(7, sequence));
         out.clear();
         only_fir.report(now(second), &mut out);
     }
     assert_eq!(out[out.len() - 20], 0x84, "loss, and nothing but FIR was agreed on");
+}
+
+#[test]
+fn the_round_trip_is_asked_for_where_that_was_agreed_on_and_told_by_the_answer_to_the_last_question() {
+    use crate::rtp::extended::{self, Block, SinceReference};
+    let feedback = Feedback { round_trip: true, ..Feedback::default() };
+    let mut port = Port::new(PortSettings { feedback, ..settings() }, now(0));
+    let (from, rtcp_from) = (address("192.0.2.9:4000"), address("192.0.2.9:4001"));
+    port.handle_rtp(Wall(0), from, &rtp(7, 1));
+    let ask = |port: &mut Port, second: i64| {
+        let mut out = Vec::new();
+        port.report(now(second), &mut out).unwrap();
+        let asked = |report| if let Report::Extended { blocks, .. } = report { Some(blocks) } else { None };
+        let blocks = rtcp::parse(&out).unwrap().find_map(asked).expect("a reference time");
+        let Some(Block::Reference { ntp }) = extended::blocks(blocks).next() else { panic!() };
+        extended::middle(ntp)
+    };
+    let answer = |port: &mut Port, ms: i64, ssrc: u32, last_reference: u32| {
+        let mut out = Vec::new();
+        extended::encode_since(&mut out, 7, &SinceReference { ssrc, last_reference, delay: 32_768 });
+        port.handle_rtcp(Wall(ms * 1_000_000), rtcp_from, &out);
+        port.statistics().sources[0].statistics.round_trip_us
+    };
+    let first = ask(&mut port, 10);
+    assert_eq!(answer(&mut port, 10_540, OURS + 1, first), None, "an answer to somebody else");
+    let told = answer(&mut port, 10_540, OURS, first).unwrap();
+    assert!((39_900..=40_100).contains(&told), "half a second there, 40 ms on the way: {told}");
+    let second = ask(&mut port, 20);
+    assert_eq!(answer(&mut port, 20_900, OURS, first), Some(told), "an answer to the question before");
+    assert!(answer(&mut port, 20_520, OURS, second).is_some_and(|told| told < 20_100));
+    let mut silent = Port::new(settings(), now(0));
+    silent.handle_rtp(Wall(0), from, &rtp(7, 1));
+    let mut out = Vec::new();
+    silent.report(now(10), &mut out).unwrap();
+    assert!(!rtcp::parse(&out).unwrap().any(|report| matches!(report, Report::Extended { .. })));
 }

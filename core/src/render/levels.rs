@@ -11,15 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use super::sheet::ChannelName;
 use super::tones::{Tone, Tones};
-use crate::codec::level::{TALK_DBFS, dbfs, mean_square};
+use crate::codec::level::{CLIPPED, TALK_DBFS, dbfs, mean_square};
 
 /// Windows a second.
 const WINDOWS: u32 = 50;
 const WINDOW_MS: u64 = 1_000 / WINDOWS as u64;
 /// Pauses of talk that are no longer are talk: words have gaps.
 const HANGOVER_WINDOWS: u8 = 10;
-/// From here on a sample is clipped: G.711's loudest codes.
-const CLIPPED: u16 = 32_000;
 const CHANNELS: usize = 2;
 /// So much talk on one leg and none on the other is no conversation.
 const ONE_WAY_MS: u64 = 10_000;

@@ -1,11 +1,13 @@
 //! What a source says of itself by RTCP: how much it sent, what its own clock shows, and the delay it measures (RFC 3550 6.4.1,
-//! RFC 3611 4.7). None of it moves a sample: endpoints' clocks are often years off.
+//! RFC 3611 4.5, 4.7). None of it moves a sample: endpoints' clocks are often years off.
 
 use alloc::collections::BTreeMap;
 
 use super::sheet::ReportSheet;
 use crate::entry::PortIndex;
+use crate::rtp::extended::{self, Block};
 use crate::rtp::rtcp::{self, Report, SenderReport};
+use crate::time::Wall;
 
 /// Sources whose reports are told.
 const MAX_REPORTERS: usize = 1024;
@@ -13,13 +15,6 @@ const MAX_REPORTERS: usize = 1024;
 const NTP_TO_UNIX_S: i64 = 2_208_988_800;
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 const NANOS_PER_MILLI: i64 = 1_000_000;
-/// VoIP metrics among the blocks of an extended report, its length in words, and where its delays stand behind the head.
-const VOIP_METRICS: u8 = 7;
-const VOIP_METRICS_WORDS: usize = 8;
-const ROUND_TRIP_AT: usize = 12;
-const END_SYSTEM_AT: usize = 14;
-/// Blocks of an extended report that are looked at.
-const MAX_BLOCKS: usize = 32;
 
 /// The reports of a session, by port and SSRC.
 #[derive(Debug, Default)]
@@ -35,6 +30,8 @@ struct Reported {
     behind: Option<i64>,
     round_trip_ms: Option<u16>,
     end_system_ms: Option<u16>,
+    /// Least of all answers to our own questions.
+    recorder_round_trip_us: Option<u32>,
 }
 
 impl Reports {
@@ -49,10 +46,10 @@ impl Reports {
                     }
                 }
                 Report::Extended { ssrc, blocks } => {
-                    if let Some((round_trip, end_system)) = delays(blocks)
-                        && let Some(reported) = self.open(port, ssrc)
-                    {
-                        (reported.round_trip_ms, reported.end_system_ms) = (Some(round_trip), Some(end_system));
+                    for block in extended::blocks(blocks) {
+                        if let Some(reported) = self.open(port, ssrc) {
+                            reported.delay(Wall(at), &block);
+                        }
                     }
                 }
                 Report::Receiver { .. }
@@ -74,6 +71,7 @@ impl Reports {
             clock_behind_ms: reported.behind.map(|behind| behind.div_euclid(NANOS_PER_MILLI)),
             round_trip_ms: reported.round_trip_ms,
             end_system_ms: reported.end_system_ms,
+            recorder_round_trip_us: reported.recorder_round_trip_us,
         })
     }
 
@@ -86,6 +84,19 @@ impl Reports {
 }
 
 impl Reported {
+    fn delay(&mut self, at: Wall, block: &Block) {
+        match block {
+            Block::VoipMetrics { round_trip_ms, end_system_ms } => {
+                (self.round_trip_ms, self.end_system_ms) = (Some(*round_trip_ms), Some(*end_system_ms));
+            }
+            Block::SinceReference(since) => {
+                let least = |told: u32| self.recorder_round_trip_us.map_or(told, |least| least.min(told));
+                self.recorder_round_trip_us = since.round_trip_us(at).map(least).or(self.recorder_round_trip_us);
+            }
+            Block::Reference { .. } => {}
+        }
+    }
+
     fn sender(&mut self, at: i64, report: &SenderReport<'_>) {
         self.sender_reports += 1;
         self.packets = report.packets;
@@ -97,21 +108,6 @@ impl Reported {
             self.behind = Some(self.behind.map_or(behind, |least| least.min(behind)));
         }
     }
-}
-
-/// Round trip and end system delay of the first VoIP metrics, ms.
-fn delays(mut blocks: &[u8]) -> Option<(u16, u16)> {
-    for _ in 0..MAX_BLOCKS {
-        let (head, rest) = blocks.split_first_chunk::<4>()?;
-        let words = usize::from(u16::from_be_bytes([head[2], head[3]]));
-        let (body, rest) = rest.split_at_checked(words * 4)?;
-        if head[0] == VOIP_METRICS && words == VOIP_METRICS_WORDS {
-            let ms = |at: usize| Some(u16::from_be_bytes([*body.get(at)?, *body.get(at + 1)?]));
-            return ms(ROUND_TRIP_AT).zip(ms(END_SYSTEM_AT));
-        }
-        blocks = rest;
-    }
-    None
 }
 
 #[cfg(test)]
@@ -147,7 +143,7 @@ mod tests {
     #[test]
     fn extended_reports_tell_delays_and_what_is_torn_tells_nothing() {
         let mut bytes = sender_report(UNIX_S - 900_000_000, 1);
-        let mut voip = Vec::from([VOIP_METRICS, 0, 0, 8]);
+        let mut voip = Vec::from([7, 0, 0, 8]);
         voip.extend([0; 12]);
         voip.extend([0, 87, 0, 130]);
         voip.extend([0; 16]);

@@ -220,7 +220,7 @@ pub struct SourceSheet {
     pub quality: Option<QualitySheet>,
 }
 
-/// What a source said by RTCP: sender reports (RFC 3550 6.4.1) and VoIP metrics (RFC 3611 4.7).
+/// What a source said by RTCP: sender reports (RFC 3550 6.4.1), VoIP metrics (RFC 3611 4.7) and answers to ours (4.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportSheet {
     /// Sender reports received.
@@ -233,6 +233,10 @@ pub struct ReportSheet {
     pub round_trip_ms: Option<u16>,
     /// Delay within its own system.
     pub end_system_ms: Option<u16>,
+    /// From the recorder to it and back, microseconds (RFC 3611 4.5): the least that its answers told. None where it does not
+    /// answer (`a=rtcp-xr:rcvr-rtt`).
+    #[serde(default)]
+    pub recorder_round_trip_us: Option<u32>,
 }
 
 /// How a source sounds by the E-model (ITU-T G.107), from its codec and its loss alone.

@@ -6,10 +6,12 @@
 //! ```
 
 pub mod event;
+pub mod extended;
 pub mod packet;
 pub mod quality;
 pub mod rtcp;
 pub mod sequence;
+mod skew;
 pub mod stats;
 
 pub use packet::{Packet, RtpError};

@@ -44,6 +44,14 @@ pub struct Rating {
     pub burst_ratio_hundredths: u32,
 }
 
+/// How much longer losses last than they would by chance (G.107 7.3), hundredths: of `lost` of `expected` packets, in `runs`
+/// runs. None where nothing was lost, or nothing can be told.
+pub fn burst_ratio_hundredths(expected: u64, lost: u64, runs: u64) -> Option<u32> {
+    // A ratio needs no codec.
+    let anything = Impairment { codec: "", ie: 0, bpl_tenths: 10 };
+    rate(anything, expected, lost, runs).filter(|_| lost > 0).map(|rating| rating.burst_ratio_hundredths)
+}
+
 /// Rates a stream of which `lost` of `expected` packets are missing, in `runs` runs. None where nothing was expected.
 pub fn rate(impairment: Impairment, expected: u64, lost: u64, runs: u64) -> Option<Rating> {
     let expected = i64::try_from(expected).ok().filter(|expected| (1..=i64::MAX / ONE / 100).contains(expected))?;

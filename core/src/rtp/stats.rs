@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::packet::Packet;
 use super::rtcp::ReportBlock;
 use super::sequence::{Arrival, Extender};
+use super::skew::Skew;
 use crate::time::Wall;
 
 /// A change of transit time beyond this is a jump of the sender's timestamps, not jitter.
@@ -22,6 +23,9 @@ pub struct SourceStatistics {
     pub expected: u64,
     /// Expected and not received.
     pub lost: u64,
+    /// Runs of missing packets, as they were when the next one came: what came late after all is in them.
+    #[serde(default)]
+    pub loss_runs: u64,
     /// Received again; not in `received`.
     pub duplicates: u64,
     /// Received after a newer one; in `received`.
@@ -36,6 +40,15 @@ pub struct SourceStatistics {
     pub jitter_us: u32,
     /// The largest jitter so far, microseconds.
     pub max_jitter_us: u32,
+    /// How much faster than ours its clock runs, parts per million; none in its first minute, or of an unknown rate.
+    #[serde(default)]
+    pub clock_skew_ppm: Option<i32>,
+    /// From us to its sender and back, microseconds (RFC 3611 4.5): the last that was told.
+    #[serde(default)]
+    pub round_trip_us: Option<u32>,
+    /// The round trip that its sender measures in its call, ms (RFC 3611 4.7): the last that was told.
+    #[serde(default)]
+    pub call_round_trip_ms: Option<u16>,
     /// First sequence number.
     pub first_sequence: u16,
     /// Highest sequence number.
@@ -104,7 +117,10 @@ impl Reception {
         let arrival = self.extender.push(packet.sequence);
         let octets = packet.payload.len() as u64;
         match arrival {
-            Arrival::Next { index, .. } => self.newest = index,
+            Arrival::Next { index, missing } => {
+                self.newest = index;
+                self.figures.loss_runs += u64::from(missing > 0);
+            }
             Arrival::Late { index } => {
                 self.figures.late += 1;
                 self.first = self.first.min(index);
@@ -150,6 +166,12 @@ impl Reception {
         self.figures.sender = Some(SenderClock { ntp, rtp, at });
     }
 
+    /// Takes note of a delay that its sender tells.
+    pub fn delay(&mut self, round_trip_us: Option<u32>, call_round_trip_ms: Option<u16>) {
+        self.figures.round_trip_us = round_trip_us.or(self.figures.round_trip_us);
+        self.figures.call_round_trip_ms = call_round_trip_ms.or(self.figures.call_round_trip_ms);
+    }
+
     /// Takes note of the source's goodbye (RFC 3550 6.6). It may speak again.
     pub fn goodbye(&mut self, at: Wall) {
         self.figures.bye_at = Some(at);
@@ -174,6 +196,7 @@ impl Reception {
             last_sequence: self.extender.highest(),
             jitter_us: self.jitter.micros(self.jitter.scaled),
             max_jitter_us: self.jitter.micros(self.jitter.max_scaled),
+            clock_skew_ppm: self.jitter.skew.ppm(self.jitter.rate),
             ..self.figures
         }
     }
@@ -238,6 +261,8 @@ struct Jitter {
     last: Option<(i64, u32)>,
     scaled: u32,
     max_scaled: u32,
+    /// From the same transit times.
+    skew: Skew,
 }
 
 impl Jitter {
@@ -247,12 +272,14 @@ impl Jitter {
             self.scaled = rescale(self.scaled, self.rate, rate);
             self.max_scaled = rescale(self.max_scaled, self.rate, rate);
             self.rate = rate;
-            self.last = None;
+            self.forget_transit();
         }
         let (seconds, nanos) = (at.0.div_euclid(NANOS_PER_SECOND), at.0.rem_euclid(NANOS_PER_SECOND));
         let arrival = seconds.wrapping_mul(i64::from(rate)).wrapping_add(nanos * i64::from(rate) / NANOS_PER_SECOND);
         let Some((transit_before, timestamp_before)) = self.last else {
-            self.last = Some((arrival.wrapping_sub(i64::from(timestamp)), timestamp));
+            let transit = arrival.wrapping_sub(i64::from(timestamp));
+            self.last = Some((transit, timestamp));
+            self.skew.push(at, transit);
             return;
         };
         if timestamp == timestamp_before {
@@ -264,8 +291,10 @@ impl Jitter {
         let step = i64::from((transit.wrapping_sub(transit_before) & 0xffff_ffff) as u32 as i32).abs();
         self.last = Some((transit, timestamp));
         if step > i64::from(rate) * MAX_TRANSIT_STEP_SECONDS {
+            self.skew = Skew::default();
             return;
         }
+        self.skew.push(at, transit);
         let decay = i64::from(self.scaled.saturating_add(8) >> 4);
         self.scaled = u32::try_from(i64::from(self.scaled) + step - decay).unwrap_or(0);
         self.max_scaled = self.max_scaled.max(self.scaled);
@@ -273,6 +302,7 @@ impl Jitter {
 
     fn forget_transit(&mut self) {
         self.last = None;
+        self.skew = Skew::default();
     }
 
     fn units(&self) -> u32 {

@@ -233,7 +233,7 @@ fn open_lines(out: &mut String, stream: &OfferedStream, offered: Option<&Media>,
             numbered_line(out, "a=fmtp:", u32::from(format.payload_type), &[" ", fmtp]);
         }
     }
-    stream.feedback.lines().for_each(|text| line(out, &["a=rtcp-fb:", text]));
+    stream.feedback.lines().for_each(|text| line(out, &[text]));
     if let Some(ptime) = offered.and_then(|media| media.ptime) {
         numbered_line(out, "a=ptime:", ptime, &[]);
     }

@@ -1,4 +1,5 @@
-//! How a whole picture is asked for (RFC 4585 4.2, RFC 5104 7.1), where an m-line of video says that it may be.
+//! What our reports may ask for, where an m-line says so: a whole picture of video (RFC 4585 4.2, RFC 5104 7.1), and an answer that
+//! tells the round trip (RFC 3611 5).
 
 use serde::{Deserialize, Serialize};
 
@@ -11,11 +12,18 @@ pub struct Feedback {
     pub fir: bool,
     /// `nack pli`: picture loss indications (RFC 4585 6.3.1).
     pub pli: bool,
+    /// `rcvr-rtt`: whoever sends media answers a receiver's reference time (RFC 3611 4.4, 4.5).
+    #[serde(default)]
+    pub round_trip: bool,
 }
 
 impl Feedback {
-    /// What of `media` we agree to: all that is offered, of video under a profile with feedback.
+    /// What of `media` we agree to: all that is offered, pictures' of video under a profile with feedback.
     pub fn offered(media: &Media) -> Self {
+        Self { round_trip: offers_round_trip(media), ..Self::of_pictures(media) }
+    }
+
+    fn of_pictures(media: &Media) -> Self {
         let has_feedback = media.kind == "video" && media.proto.to_ascii_uppercase().ends_with("AVPF");
         let mut agreed = Self::default();
         for (name, value) in media.attributes.iter().filter(|_| has_feedback) {
@@ -37,10 +45,30 @@ impl Feedback {
         *self == Self::default()
     }
 
-    /// Values of the `a=rtcp-fb` lines that say so, for every format.
-    pub(super) fn lines(self) -> impl Iterator<Item = &'static str> {
-        [(self.fir, "* ccm fir"), (self.pli, "* nack pli")].into_iter().filter(|(is, _)| *is).map(|(_, line)| line)
+    /// Whether a whole picture can be asked for.
+    pub fn asks_for_pictures(&self) -> bool {
+        self.fir || self.pli
     }
+
+    /// The lines that say so, for every format.
+    pub(super) fn lines(self) -> impl Iterator<Item = &'static str> {
+        let lines = [
+            (self.fir, "a=rtcp-fb:* ccm fir"),
+            (self.pli, "a=rtcp-fb:* nack pli"),
+            (self.round_trip, "a=rtcp-xr:rcvr-rtt=all"),
+        ];
+        lines.into_iter().filter(|(is, _)| *is).map(|(_, line)| line)
+    }
+}
+
+/// `a=rtcp-xr` with `rcvr-rtt=all` or `=sender` (RFC 3611 5.1): either way whoever sends media answers.
+fn offers_round_trip(media: &Media) -> bool {
+    let reports = media.attributes.iter().filter(|(name, _)| name.eq_ignore_ascii_case("rtcp-xr"));
+    reports.filter_map(|(_, value)| value.as_deref()).flat_map(str::split_ascii_whitespace).any(|report| {
+        let (name, mode) = report.split_once('=').unwrap_or((report, ""));
+        let mode = mode.split(':').next().unwrap_or("");
+        name.eq_ignore_ascii_case("rcvr-rtt") && ["all", "sender"].iter().any(|known| mode.eq_ignore_ascii_case(known))
+    })
 }
 
 #[cfg(test)]
@@ -56,11 +84,23 @@ mod tests {
 
     #[test]
     fn it_is_of_video_under_a_profile_with_feedback() {
-        assert_eq!(offered("m=video 4000 RTP/AVPF 96"), Feedback { fir: true, pli: true });
-        assert_eq!(offered("m=video 4000 UDP/TLS/RTP/SAVPF 96"), Feedback { fir: true, pli: true });
+        let both = Feedback { fir: true, pli: true, round_trip: false };
+        assert_eq!(offered("m=video 4000 RTP/AVPF 96"), both);
+        assert_eq!(offered("m=video 4000 UDP/TLS/RTP/SAVPF 96"), both);
         assert!(offered("m=video 4000 RTP/AVP 96").is_none());
         assert!(offered("m=audio 4000 RTP/AVPF 96").is_none());
         let text = "v=0\r\nm=video 1 RTP/AVPF 96\r\na=rtcp-fb:96 nack\r\na=rtcp-fb\r\na=rtcp-fb:96 ccm tmmbr\r\n";
         assert!(Feedback::offered(&Description::parse(text.as_bytes()).unwrap().media[0]).is_none());
+    }
+    #[test]
+    fn a_round_trip_is_agreed_on_where_it_is_offered_whatever_else_is() {
+        let of = |lines: &str| {
+            let text = alloc::format!("v=0\r\nm=audio 4000 RTP/AVP 8\r\n{lines}");
+            Feedback::offered(&Description::parse(text.as_bytes()).unwrap().media[0]).round_trip
+        };
+        assert!(of("a=rtcp-xr:rcvr-rtt=all\r\n"));
+        assert!(of("a=rtcp-xr:voip-metrics stat-summary=loss,dup Rcvr-RTT=sender:400\r\n"));
+        assert!(of("a=rtcp-xr:pkt-loss-rle\r\na=rtcp-xr:rcvr-rtt=all:800\r\n"));
+        assert!(!of("a=rtcp-xr\r\n") && !of("a=rtcp-xr:voip-metrics\r\n") && !of("a=rtcp-xr:rcvr-rtt=none\r\n"));
     }
 }

@@ -18,6 +18,7 @@ mod dropping;
 mod dtls;
 mod joined;
 mod journalling;
+mod jittering;
 mod keys;
 mod guarded;
 mod judge;
@@ -39,6 +40,7 @@ mod secrets;
 mod session_timer;
 mod srs;
 mod streams;
+mod swapped;
 mod talk;
 mod watch;
 

@@ -14,6 +14,7 @@ use super::legacy::TRANSLATED;
 use super::offer::Pending;
 use super::own_address;
 use super::own_requests::OwnRequests;
+use super::swapped;
 use super::talk;
 use super::watch::{self, Watch};
 use super::{Checkpoint, Outbox, Output, Policy, Tell};
@@ -305,6 +306,9 @@ impl RecordingSession {
         }
         if report.event.is_none() {
             alarms.extend(talk::judge(&mut self.state.streams, &report.statistics));
+            alarms.extend(swapped::judge(&mut self.state.streams, &report.statistics));
+            let jitter = watch::jittering(&mut self.state.streams, &report.statistics);
+            alarms.extend(jitter.map(|raised| (Alarm::Jitter, port, raised)));
         }
         if !alarms.is_empty() {
             alarms.into_iter().for_each(|(alarm, port, raised)| self.alarm(alarm, Some(port), raised, ctx));

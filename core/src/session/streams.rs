@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::dropping::Dropping;
 use super::dtls::Dtls;
+use super::jittering::Jittering;
 use super::keys::StreamKeys;
 use super::limits::MAX_PORTS;
 use super::losing::Losing;
+use super::swapped::Seat;
 use super::talk::Talk;
 use super::{Outbox, Output};
 use crate::entry::{Event, PauseCause, PortIndex, Stream};
@@ -63,6 +65,12 @@ pub(super) struct Live {
     /// Who is heard on it.
     #[serde(default = "Talk::of_before", skip_serializing_if = "Talk::is_unalarmed")]
     pub(super) talk: Talk,
+    /// How evenly it comes.
+    #[serde(default, skip_serializing_if = "Jittering::is_unalarmed")]
+    pub(super) jittering: Jittering,
+    /// Whether it is in its place.
+    #[serde(default, skip_serializing_if = "Seat::is_unalarmed")]
+    pub(super) seat: Seat,
     /// What the journal and the workers know of it.
     #[serde(skip)]
     published: Option<Box<PortSettings>>,
@@ -198,6 +206,8 @@ impl Streams {
             losing: Losing::default(),
             dropping: Dropping::default(),
             talk: Talk::default(),
+            jittering: Jittering::default(),
+            seat: Seat::default(),
             published: None,
             dtls: None,
             keys: None,

@@ -82,6 +82,11 @@ pub(super) fn dropping(streams: &mut Streams, now: Wall, told: &PortStatistics) 
     (news, live.dropping.judge(now, news))
 }
 
+/// A second's figures of a port came: whether an alarm of jitter is raised or over with them.
+pub(super) fn jittering(streams: &mut Streams, told: &PortStatistics) -> Option<bool> {
+    streams.live_mut().find(|live| live.port() == told.port)?.jittering.judge(told)
+}
+
 /// Figures of a port came: whether an alarm of loss is raised or over with them.
 pub(super) fn losing(streams: &mut Streams, now: Wall, told: &PortStatistics) -> Option<bool> {
     streams.live_mut().find(|live| live.port() == told.port)?.losing.judge(now, told)

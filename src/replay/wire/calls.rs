@@ -107,7 +107,8 @@ fn made(
             rtcp,
             direction: Direction::SendOnly,
             key: options.srtp.map(|suite| MasterKey::draw(suite, random).into()),
-            more: Vec::new(),
+            // RFC 3611 5: the server's reference times are answered.
+            more: vec!["rtcp-xr:rcvr-rtt=all".to_owned()],
         });
         let source = Source::Made { payloads: payloads.clone(), payload_type: format.payload_type };
         sources.push((leg, source, Random::new(random.seed())));

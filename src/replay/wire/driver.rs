@@ -22,6 +22,7 @@ use super::made::Made;
 use super::media::{Order, Played, Worker};
 use super::options::Options;
 use super::pacing::{Glimpse, Lateness, Running};
+use super::srv;
 use super::stream::Source;
 use super::tally::{Report, Tally};
 use crate::policy::VERSION;
@@ -81,7 +82,9 @@ impl Driver {
         calls: Calls,
         mut random: Random,
     ) -> anyhow::Result<(Report, u64)> {
-        let remotes = addresses(&target.uri, target.transport).await?;
+        let mut target = target;
+        let (transport, remotes) = addresses(&target.uri, target.transport, &mut random).await?;
+        target.transport = transport;
         let Some(first) = remotes.first().copied() else { bail!("{}: no address", target.uri.host) };
         if options.local.is_some_and(|local| local.is_ipv4() != first.is_ipv4()) {
             bail!("--local and --to are not of one family of addresses");
@@ -319,7 +322,7 @@ impl Driver {
     async fn follow(&mut self, uri: &str) -> anyhow::Result<Flow> {
         let uri = Uri::parse(uri).ok().context("not a SIP address")?;
         let transport = uri.transport();
-        let remotes = addresses(&uri, Some(transport)).await?;
+        let (_, remotes) = addresses(&uri, Some(transport), &mut self.random).await?;
         let remote = remotes.first().copied().context("no address")?;
         self.links.towards(transport, remote, &uri.host).await
     }
@@ -387,15 +390,37 @@ fn yield_to_media() {
     let _ = rustix::process::setpriority_process(None, (now + NICER).min(NICEST));
 }
 
-/// Where a URI is, by address or name (A and AAAA; no SRV).
-async fn addresses(uri: &Uri, transport: Option<Transport>) -> anyhow::Result<Vec<SocketAddr>> {
+/// Where a URI is, and by what transport where that is said somewhere: by its address, by SRV where it gives no port (RFC 3263
+/// 4.2), or by name (A and AAAA).
+async fn addresses(
+    uri: &Uri,
+    transport: Option<Transport>,
+    random: &mut Random,
+) -> anyhow::Result<(Option<Transport>, Vec<SocketAddr>)> {
     let port = uri.port.unwrap_or_else(|| transport.unwrap_or(Transport::Udp).default_port());
     if let Some(address) = uri.ip() {
-        return Ok(vec![SocketAddr::new(address, port)]);
+        return Ok((transport, vec![SocketAddr::new(address, port)]));
+    }
+    let spoken: &[Transport] = match &transport {
+        Some(transport) => std::slice::from_ref(transport),
+        None => &[Transport::Udp, Transport::Tcp],
+    };
+    for &by in spoken.iter().filter(|_| uri.port.is_none()) {
+        // A name server is waited for on another thread: calls go on.
+        let (domain, mut own) = (uri.host.clone(), Random::new(random.seed()));
+        let services = tokio::task::spawn_blocking(move || srv::lookup(&domain, by, &mut own)).await;
+        for service in services.unwrap_or_default() {
+            let found = tokio::net::lookup_host((service.host.as_str(), service.port)).await;
+            if let Some(address) = found.ok().and_then(|mut found| found.next()) {
+                // Over UDP nothing is said of large requests, which go over TCP.
+                let said = transport.or(Some(by).filter(|&by| by != Transport::Udp));
+                return Ok((said, vec![address]));
+            }
+        }
     }
     let found = tokio::net::lookup_host((uri.host.as_str(), port)).await;
     let found: Vec<SocketAddr> = found.with_context(|| format!("{}: no such host", uri.host))?.take(1).collect();
-    Ok(found)
+    Ok((transport, found))
 }
 
 fn nanos(time: Duration) -> u64 {

@@ -94,6 +94,8 @@ enum Due {
     Packet,
     Late(Vec<u8>),
     Report,
+    /// What the call's last packets were delayed by has passed.
+    End(u64),
 }
 
 struct Sending {
@@ -167,9 +169,14 @@ impl Sending {
                 return false;
             }
             let Some(Reverse((at, id, due))) = self.due.pop() else { break };
+            if let Due::End(call) = due {
+                self.finish(CallNumber(call));
+                continue;
+            }
             let Some(stream) = self.streams.get_mut(&id) else { continue };
             let packet = match due {
                 Due::Late(packet) => Some(packet),
+                Due::End(_) => None,
                 Due::Report => {
                     stream.report(wall_ns(), false);
                     if let Some(next) = stream.next_report(now) {
@@ -177,6 +184,8 @@ impl Sending {
                     }
                     None
                 }
+                // The call ended meanwhile.
+                Due::Packet if stream.due().is_none() => None,
                 Due::Packet => {
                     let step = stream.step(at);
                     if let Some(next) = stream.due() {
@@ -204,15 +213,52 @@ impl Sending {
     }
 
     /// The end may overtake the last packets, which were due with it; what is a machine's overload is not made good.
-    fn catch_up(&mut self, stream: &mut Stream) {
+    fn catch_up(&mut self, id: u64, stream: &mut Stream) {
         let end = self.now();
         let since = end.saturating_sub(nanos(CATCH_UP));
         while let Some(at) = stream.due().filter(|at| (since..=end).contains(at)) {
-            if let Step::Now(packet) | Step::Later(_, packet) = stream.step(at) {
-                self.lateness.add(Duration::from_nanos(end - at));
-                stream.send(&packet);
+            match stream.step(at) {
+                Step::Now(packet) => {
+                    self.lateness.add(Duration::from_nanos(end - at));
+                    stream.send(&packet);
+                }
+                Step::Later(later, packet) => self.due.push(Reverse((later, id, Due::Late(packet)))),
+                Step::Nothing => {}
             }
         }
+        stream.end();
+    }
+
+    /// A call is over, but for packets that are delayed on purpose.
+    fn stop(&mut self, call: CallNumber) {
+        let ids = self.calls.get(&call).cloned().unwrap_or_default();
+        let mut delays = false;
+        for id in &ids {
+            let Some(mut stream) = self.streams.remove(id) else { continue };
+            self.catch_up(*id, &mut stream);
+            delays |= stream.delays();
+            self.streams.insert(*id, stream);
+        }
+        let is_late = |due: &Due| matches!(due, Due::Late(_));
+        let late = self.due.iter().filter(|Reverse((_, id, due))| delays && is_late(due) && ids.contains(id));
+        match late.map(|Reverse((at, ..))| *at).max() {
+            Some(last) => self.due.push(Reverse((last, u64::MAX, Due::End(call.0)))),
+            None => self.finish(call),
+        }
+    }
+
+    /// The last of a call is sent.
+    fn finish(&mut self, call: CallNumber) {
+        let mut lines = Vec::new();
+        for id in self.calls.remove(&call).unwrap_or_default() {
+            let Some(mut stream) = self.streams.remove(&id) else { continue };
+            let mut buffer = [0; REPORT_BYTES];
+            stream.hear(&mut buffer, wall_ns());
+            stream.report(wall_ns(), true);
+            let _ = self.epoll.delete(stream.rtcp());
+            lines.push(stream.sent);
+        }
+        let _ = self.played.send(Played { call, lines });
     }
 
     /// Until the next packet is due, a report comes, or an order.
@@ -231,7 +277,7 @@ impl Sending {
                 TIMER => {}
                 id => {
                     if let Some(stream) = self.streams.get_mut(&id) {
-                        stream.hear(&mut buffer);
+                        stream.hear(&mut buffer, wall_ns());
                     }
                 }
             }
@@ -265,19 +311,7 @@ impl Sending {
                     }
                 }
             }
-            Order::Stop { call } => {
-                let mut lines = Vec::new();
-                for id in self.calls.remove(&call).unwrap_or_default() {
-                    let Some(mut stream) = self.streams.remove(&id) else { continue };
-                    self.catch_up(&mut stream);
-                    let mut buffer = [0; REPORT_BYTES];
-                    stream.hear(&mut buffer);
-                    stream.report(wall_ns(), true);
-                    let _ = self.epoll.delete(stream.rtcp());
-                    lines.push(stream.sent);
-                }
-                let _ = self.played.send(Played { call, lines });
-            }
+            Order::Stop { call } => self.stop(call),
         }
     }
 }

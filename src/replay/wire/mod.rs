@@ -15,6 +15,7 @@ mod media;
 mod options;
 mod pacing;
 mod sound;
+mod srv;
 mod stream;
 mod tally;
 mod tls;

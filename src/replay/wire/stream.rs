@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use siprec_core::rtp::extended::{self, Block, SinceReference};
 use siprec_core::rtp::rtcp::{self, Report};
 use siprec_core::seed::Random;
 use siprec_core::session::client::Destination;
@@ -17,6 +18,8 @@ use super::sound::{PACKET, PTIME_MS, Payloads};
 const REPORT_NS: u64 = 5_000_000_000;
 /// A reordered packet is sent so much after the one behind it, as a part of their distance.
 const BEHIND: f64 = 1.5;
+/// Octets of a packet's fixed header.
+const HEADER: usize = 12;
 /// Seconds from 1900 (NTP) to 1970.
 const NTP_EPOCH: u64 = 2_208_988_800;
 
@@ -42,6 +45,7 @@ pub(super) enum Source {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sent {
     pub(super) packets: u64,
+    /// Of their payloads.
     pub(super) octets: u64,
     /// Not sent on purpose.
     pub(super) lost_on_purpose: u64,
@@ -73,6 +77,12 @@ pub(super) struct Stream {
     sender: Option<Sender>,
     receiver: Option<Receiver>,
     last_late: u64,
+    /// Octets that protection adds to a packet.
+    added: usize,
+    /// The call is over: nothing new is made.
+    is_over: bool,
+    /// The server's last reference time, and when it came (wall clock, nanoseconds).
+    asked: Option<(SinceReference, u64)>,
     pub(super) sent: Sent,
 }
 
@@ -114,6 +124,9 @@ impl Stream {
             sender: None,
             receiver: None,
             last_late: 0,
+            added: 0,
+            is_over: false,
+            asked: None,
             sent: Sent::default(),
         }
     }
@@ -140,8 +153,21 @@ impl Stream {
         first
     }
 
-    /// When the next packet is due; `None` when the file is over.
+    /// Nothing new is made from now on; what was impaired on purpose may still be on its way.
+    pub(super) fn end(&mut self) {
+        self.is_over = true;
+    }
+
+    /// Packets of it may leave after the moment they were due at.
+    pub(super) fn delays(&self) -> bool {
+        !self.impairments.jitter.is_zero() || self.impairments.reorder > 0.0
+    }
+
+    /// When the next packet is due; `None` when the file is over, or the call.
     pub(super) fn due(&self) -> Option<u64> {
+        if self.is_over {
+            return None;
+        }
         let at = match &self.source {
             Source::Made { .. } => self.next * u64::from(PTIME_MS) * 1_000_000,
             Source::File(packets) => packets.get(usize::try_from(self.next).ok()?)?.at,
@@ -198,14 +224,14 @@ impl Stream {
             self.send_report(packet);
             return Step::Nothing;
         }
-        let octets = packet.len() as u64;
+        let plain = packet.len();
         if let Some(sender) = &mut self.sender
             && sender.protect(&mut packet).is_err()
         {
             self.sent.failed += 1;
             return Step::Nothing;
         }
-        self.sent.octets += octets.saturating_sub(12);
+        self.added = packet.len() - plain;
         self.impair(at, packet)
     }
 
@@ -240,7 +266,11 @@ impl Stream {
     /// Sends a packet on.
     pub(super) fn send(&mut self, packet: &[u8]) {
         match self.leg.rtp.send(packet) {
-            Ok(_) => self.sent.packets += 1,
+            // What a sender report tells is what was sent (RFC 3550 6.4.1), without headers.
+            Ok(_) => {
+                self.sent.packets += 1;
+                self.sent.octets += packet.len().saturating_sub(self.added + HEADER) as u64;
+            }
             // The ICMP error of a packet before this one; this one was not sent either.
             Err(_) => self.sent.failed += 1,
         }
@@ -270,6 +300,11 @@ impl Stream {
             packet.extend_from_slice(&word.to_be_bytes());
         }
         rtcp::encode_description(&mut packet, self.ssrc, &format!("{:08x}@siprec-replay", self.ssrc));
+        if let Some((since, at)) = self.asked {
+            let delay =
+                u32::try_from(u128::from(wall_ns.saturating_sub(at)) * 65_536 / 1_000_000_000).unwrap_or(u32::MAX);
+            extended::encode_since(&mut packet, self.ssrc, &SinceReference { delay, ..since });
+        }
         if last {
             rtcp::encode_goodbye(&mut packet, self.ssrc);
         }
@@ -291,8 +326,8 @@ impl Stream {
         let _ = self.leg.rtcp.send_to(&packet, to);
     }
 
-    /// Reads what the server reports.
-    pub(super) fn hear(&mut self, buffer: &mut [u8]) {
+    /// Reads what the server reports, at a time of the wall clock.
+    pub(super) fn hear(&mut self, buffer: &mut [u8], wall_ns: u64) {
         while let Ok((length, _)) = self.leg.rtcp.recv_from(buffer) {
             let Some(mut packet) = buffer.get_mut(..length) else { continue };
             if let Some(receiver) = &mut self.receiver {
@@ -305,11 +340,18 @@ impl Stream {
                 let blocks = match report {
                     Report::Receiver { blocks, .. } => blocks,
                     Report::Sender(report) => report.blocks,
+                    Report::Extended { ssrc, blocks } => {
+                        let asks = |block| if let Block::Reference { ntp } = block { Some(ntp) } else { None };
+                        if let Some(ntp) = extended::blocks(blocks).find_map(asks) {
+                            let since = SinceReference { ssrc, last_reference: extended::middle(ntp), delay: 0 };
+                            self.asked = Some((since, wall_ns));
+                        }
+                        continue;
+                    }
                     Report::Description(_)
                     | Report::Goodbye(_)
                     | Report::Application { .. }
                     | Report::Feedback { .. }
-                    | Report::Extended { .. }
                     | Report::Other(_) => continue,
                 };
                 for block in blocks.iter() {
@@ -325,3 +367,6 @@ impl Stream {
         &self.leg.rtcp
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -247,6 +247,54 @@ fn five_hundred_sessions_lose_nothing() {
     bench.workers.stop();
 }
 
+/// Three hundred ports a second are opened, and as many closed, on the only worker.
+#[test]
+fn ports_come_and_go_by_the_hundred_and_nobody_elses_packets_are_late() {
+    const PACKETS: u16 = 100;
+    const PORTS_A_PACKET: u32 = 6;
+    // A worker's round, and what a machine that does other things as well may add to it.
+    const MOST: Duration = Duration::from_millis(50);
+    const STARVED: Duration = Duration::from_millis(500);
+    let bench = Bench::start(1, 45_700);
+    let leg = bench.open(1, 0);
+    let (wire, overheard) = mpsc::sync_channel(usize::from(PACKETS) * 2);
+    bench.workers.listen(session(1), wire);
+    let clock = bench.clock;
+    let listening = std::thread::spawn(move || {
+        let mut late = Vec::new();
+        while let Ok(heard) = overheard.recv() {
+            if let Overheard::Packet { at, .. } = heard {
+                late.push(clock.now().wall.nanos_since(at).unsigned_abs());
+            }
+        }
+        late
+    });
+    let (start, mut others) = (Instant::now(), std::collections::VecDeque::new());
+    for n in 0..PACKETS {
+        leg.socket.send_to(&rtp(leg.ssrc, n), leg.rtp).unwrap();
+        for k in 0..PORTS_A_PACKET {
+            let id = 2 + u32::from(n) * PORTS_A_PACKET + k;
+            let other = bench.open(id, 0);
+            other.socket.send_to(&rtp(other.ssrc, 0), other.rtp).unwrap();
+            others.push_back(id);
+        }
+        if n > 10 {
+            others.drain(..PORTS_A_PACKET as usize).for_each(|id| bench.workers.close_session(session(id)));
+        }
+        pause((start + Duration::from_millis(20) * u32::from(n + 1)).saturating_duration_since(Instant::now()));
+    }
+    bench.flush(1);
+    let kept: Vec<_> = bench.sink.packets(session(1)).iter().map(|p| sequence(&p.bytes)).collect();
+    assert_eq!(kept, (0..PACKETS).collect::<Vec<_>>());
+    bench.workers.close_session(session(1));
+    let mut late = listening.join().unwrap();
+    bench.workers.stop();
+    late.sort_unstable();
+    assert_eq!(late.len(), usize::from(PACKETS));
+    let (median, most) = (Duration::from_nanos(late[50]), Duration::from_nanos(late[90]));
+    assert!(median < MOST && most < STARVED, "half of them within {median:?}, nine tenths within {most:?}");
+}
+
 /// Workers on loopback, and all that they say.
 struct Bench {
     clock: Clock,

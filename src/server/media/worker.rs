@@ -290,7 +290,8 @@ impl Worker {
             // Behind time, the seconds that were missed are not made up for.
             due.figures = due.figures.after(FIGURES).max(now);
         }
-        if !std::mem::take(&mut slot.is_changed) {
+        // A second without a packet is told too; one of a stream that is paused tells nothing.
+        if !std::mem::take(&mut slot.is_changed) && slot.port.settings().stream.paused.is_some() {
             return;
         }
         note_drops(slot);

@@ -94,7 +94,10 @@ fn video_is_taken_as_it_is_offered_where_it_is_recorded() {
     assert_eq!(m_lines(&answers[0]), ["m=video 10000 RTP/AVPF 96 97"]);
     assert!(text.contains("a=fmtp:96 profile-level-id=42e01f\r\n"), "{text}");
     assert!(text.contains("a=rtcp-fb:* ccm fir\r\na=rtcp-fb:* nack pli\r\n") && !text.contains("remb"), "{text}");
-    assert_eq!(bench.settings.last().unwrap().feedback, crate::sdp::Feedback { fir: true, pli: true });
+    assert_eq!(
+        bench.settings.last().unwrap().feedback,
+        crate::sdp::Feedback { fir: true, pli: true, round_trip: false }
+    );
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod dtls;
 mod joined;
 mod lines;
 mod dropping;
+mod lines_at_fault;
 mod losing;
 mod offers;
 mod peers;

@@ -39,6 +39,39 @@ impl Legs {
         self.alarms()
     }
 
+    /// So many seconds of a first leg in which so many samples are heard, a thousandth of which is clipped so many times.
+    fn loud(&mut self, seconds: u32, clipped_permille: u64) -> Vec<(Alarm, u16, bool)> {
+        for _ in 0..seconds {
+            self.bench.pass(Duration::from_secs(1));
+            let heard = &mut self.heard[0];
+            (heard.packets, heard.talk, heard.sounding) = (heard.packets + 5, heard.talk + 5, heard.sounding + 5);
+            (heard.samples, heard.clipped) = (heard.samples + 1_000, heard.clipped + clipped_permille);
+            self.tell(0);
+        }
+        self.of(Alarm::Clipped)
+    }
+
+    /// So many seconds of both legs, in which there is anything at all or not.
+    fn sounding(&mut self, seconds: u32, is: [bool; 2]) -> Vec<(Alarm, u16, bool)> {
+        for _ in 0..seconds {
+            self.bench.pass(Duration::from_secs(1));
+            for (leg, is) in is.into_iter().enumerate() {
+                self.heard[leg].packets += 5;
+                self.heard[leg].sounding += u64::from(is);
+                self.tell(leg);
+            }
+        }
+        self.of(Alarm::Silent)
+    }
+
+    fn of(&self, wanted: Alarm) -> Vec<(Alarm, u16, bool)> {
+        let told = |event: Event| {
+            let Event::Alarm { alarm, port, raised } = event else { return None };
+            (alarm == wanted).then(|| (alarm, port.unwrap().0, raised))
+        };
+        self.bench.events().into_iter().filter_map(told).collect()
+    }
+
     /// Another process goes on from the last checkpoint; its ports count from zero.
     fn restart(&mut self) {
         let mut next = Bench::new();
@@ -101,4 +134,41 @@ fn who_talked_before_a_restart_is_not_taken_for_dumb() {
     legs.seconds(5, [true, true], [100, 5_000]);
     legs.restart();
     assert!(legs.seconds(120, [true, false], [1_000, 0]).is_empty());
+}
+
+#[test]
+fn a_leg_of_nothing_but_digital_silence_is_alarmed_until_there_is_a_sound() {
+    let mut legs = Legs::new();
+    assert!(legs.sounding(29, [true, false]).is_empty());
+    assert_eq!(legs.sounding(5, [true, false]), [(Alarm::Silent, 1, true)]);
+    legs.restart();
+    assert!(legs.sounding(60, [true, false]).is_empty(), "it is not told again");
+    assert_eq!(legs.sounding(1, [true, true]), [(Alarm::Silent, 1, false)]);
+    assert_eq!(legs.sounding(600, [true, false]).len(), 1, "whoever was heard may mute");
+}
+
+#[test]
+fn talk_that_is_clipped_is_alarmed_until_it_is_clean() {
+    let mut legs = Legs::new();
+    assert!(legs.loud(40, 4).is_empty(), "one in 250");
+    assert_eq!(legs.loud(4, 5), [(Alarm::Clipped, 0, true)]);
+    assert_eq!(legs.loud(40, 2).len(), 1, "between the limits");
+    assert_eq!(legs.loud(4, 0)[1..], [(Alarm::Clipped, 0, false)]);
+}
+
+#[test]
+fn legs_of_a_codec_that_is_not_decoded_are_compared_by_their_prints() {
+    let mut legs = Legs::new();
+    for second in 0..10_u32 {
+        legs.bench.pass(Duration::from_secs(1));
+        for leg in 0..2 {
+            for n in 0..3 {
+                let heard = &mut legs.heard[leg];
+                heard.prints[usize::try_from(heard.printed % 16).unwrap()] = 1 + second * 3 + n;
+                heard.printed += 1;
+            }
+            legs.tell(leg);
+        }
+    }
+    assert_eq!(legs.of(Alarm::Identical), [(Alarm::Identical, 1, true)]);
 }
