@@ -17,6 +17,9 @@ pub(super) struct Socket {
     pub(super) socket: UdpSocket,
     pub(super) is_ipv4: bool,
     dropped: u32,
+    /// So many rounds it may be empty and still counts as busy, and so many it was.
+    patience: u8,
+    empty: u8,
 }
 
 /// A port with its sockets.
@@ -31,9 +34,15 @@ pub(super) struct Slot {
 }
 
 impl Socket {
-    pub(super) fn new(socket: UdpSocket) -> Self {
+    pub(super) fn new(socket: UdpSocket, patience: u8) -> Self {
         let is_ipv4 = socket.local_addr().is_ok_and(|address| address.is_ipv4());
-        Self { socket, is_ipv4, dropped: 0 }
+        Self { socket, is_ipv4, dropped: 0, patience, empty: 0 }
+    }
+
+    /// A round fetched so many datagrams: whether it should be told when there are more.
+    pub(super) fn is_quiet(&mut self, fetched: usize) -> bool {
+        self.empty = if fetched > 0 { 0 } else { self.empty.saturating_add(1) };
+        self.empty > self.patience
     }
 }
 

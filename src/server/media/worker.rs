@@ -30,8 +30,8 @@ const EVENTS: usize = 1_024;
 const SOCKET_TURN: usize = 512;
 /// Datagrams of one socket fetched before it closes or its settings change: more than its buffer holds.
 const DRAIN: usize = 8_192;
-/// So many sockets with more than a turn's datagrams have room; more of them allocate.
-const UNFINISHED: usize = 256;
+/// Rounds in which nothing comes on a socket of RTP, until it is quiet; one of RTCP is so at once.
+const PATIENCE: u8 = 8;
 /// Room for a datagram of ours, and for one that waited for a key.
 const DATAGRAM: usize = 1_500;
 /// How often figures are told.
@@ -54,6 +54,10 @@ impl Token {
 
     fn is_rtcp(self) -> bool {
         self.0 % 2 == 1
+    }
+
+    fn event(self) -> EpollEvent {
+        EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLONESHOT, self.0)
     }
 }
 
@@ -84,10 +88,8 @@ pub(super) struct Worker {
     taps: Taps,
     /// When something is due of each slot; dense, since each round looks at all.
     due: Vec<Due>,
-    /// Sockets whose turn ended before they were empty: epoll tells them no more.
-    unfinished: Vec<Token>,
-    /// Those of the round before.
-    again: Vec<Token>,
+    /// Sockets that epoll has told, once: they are read in each round until they stay empty.
+    busy: Vec<Token>,
     reports: Reports,
     rtcp: Vec<u8>,
     /// A report as it is sent, and a packet that waited for a key.
@@ -119,8 +121,7 @@ impl Worker {
             slabs: Slabs::new(sink),
             taps: Taps::default(),
             due: vec![],
-            unfinished: Vec::with_capacity(UNFINISHED),
-            again: Vec::with_capacity(UNFINISHED),
+            busy: vec![],
             reports: Reports::default(),
             rtcp: Vec::with_capacity(DATAGRAM),
             protected: Vec::with_capacity(DATAGRAM),
@@ -168,15 +169,13 @@ impl Worker {
     }
 
     fn round(&mut self, now: Now, events: &mut [EpollEvent]) {
-        std::mem::swap(&mut self.unfinished, &mut self.again);
-        while let Some(token) = self.again.pop() {
-            self.receive(token, SOCKET_TURN);
-        }
-        // More ready sockets than one call tells are told by the next; those of which it tells again wait for the next round.
+        self.receive_from_busy();
+        // More ready sockets than one call tells are told by the next.
         for _ in 0..=self.slots.len() * 2 / EVENTS {
             let ready = self.epoll.wait(events, EpollTimeout::ZERO).unwrap_or(0);
             for event in events.iter().take(ready) {
                 self.receive(Token(event.data()), SOCKET_TURN);
+                self.busy.push(Token(event.data()));
             }
             if ready < EVENTS {
                 break;
@@ -184,6 +183,26 @@ impl Worker {
         }
         self.tell_what_is_due(now);
         self.hand_over();
+    }
+
+    /// Where something comes in nearly every round, a read costs less than to be told that it is worth it. What stays empty
+    /// goes back to epoll.
+    fn receive_from_busy(&mut self) {
+        let mut next = 0;
+        while let Some(token) = self.busy.get(next).copied() {
+            let fetched = self.receive(token, SOCKET_TURN);
+            let is_over = self.socket(token).is_none_or(|socket| socket.is_quiet(fetched));
+            if is_over && self.arm(token).is_ok() {
+                self.busy.swap_remove(next);
+            } else {
+                next += 1;
+            }
+        }
+    }
+
+    fn socket(&mut self, token: Token) -> Option<&mut Socket> {
+        let slot = self.slots.get_mut(token.slot())?.as_mut()?;
+        Some(if token.is_rtcp() { &mut slot.rtcp } else { &mut slot.rtp })
     }
 
     fn hand_over(&mut self) {
@@ -204,10 +223,10 @@ impl Worker {
         (self.tell)(News::Flushed { session });
     }
 
-    /// Fetches what is in a socket, `limit` datagrams or a few more.
-    fn receive(&mut self, token: Token, limit: usize) {
+    /// Fetches what is in a socket, `limit` datagrams or a few more; how many they were.
+    fn receive(&mut self, token: Token, limit: usize) -> usize {
         let Self { slots, receiver, slabs, stamps, dtls, taps, .. } = self;
-        let Some(Some(slot)) = slots.get_mut(token.slot()) else { return };
+        let Some(Some(slot)) = slots.get_mut(token.slot()) else { return 0 };
         let Slot { port, place, rtp, rtcp, is_changed, .. } = slot;
         let socket = if token.is_rtcp() { rtcp } else { rtp };
         let mut fetched = 0;
@@ -223,16 +242,16 @@ impl Worker {
             };
             let outcome = receiver.batch(&socket.socket, socket.is_ipv4, &mut each);
             // An error of the network counts as one, so that a flood of them ends the turn as well.
-            fetched += outcome.datagrams.max(1);
+            fetched += outcome.datagrams.max(usize::from(!outcome.empty));
             is_empty = outcome.empty;
         }
-        *is_changed = true;
-        let place = *place;
-        if !is_empty && !self.unfinished.contains(&token) {
-            self.unfinished.push(token);
+        if fetched > 0 {
+            *is_changed = true;
+            let place = *place;
+            self.tell_events(token.slot(), place);
+            self.hurry(token.slot());
         }
-        self.tell_events(token.slot(), place);
-        self.hurry(token.slot());
+        fetched
     }
 
     /// A whole picture that is needed is asked for in this round.
@@ -420,8 +439,16 @@ impl Worker {
         let port = Port::new(settings, now);
         let due = Due { report: port.next_report(), figures: now.monotonic.after(FIGURES) };
         self.reports.port_begins(session, &port);
+        self.busy.reserve(2 * (self.slots.len() + 1));
         let place = self.slabs.join(session);
-        let slot = Slot { port, place, rtp_port, rtp: Socket::new(rtp), rtcp: Socket::new(rtcp), is_changed: false };
+        let slot = Slot {
+            port,
+            place,
+            rtp_port,
+            rtp: Socket::new(rtp, PATIENCE),
+            rtcp: Socket::new(rtcp, 0),
+            is_changed: false,
+        };
         match (self.slots.get_mut(index), self.due.get_mut(index)) {
             (Some(free), Some(at)) => (*free, *at) = (Some(slot), due),
             (_, _) => {
@@ -431,11 +458,16 @@ impl Worker {
         }
     }
 
-    /// Edge-triggered: what is in a socket already is told once as well.
+    /// Told once, what is in a socket already too; then nothing is told of it, at no cost, until it is armed again.
     fn watch(&self, index: usize, rtp: &UdpSocket, rtcp: &UdpSocket) -> Result<(), Errno> {
-        let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
-        self.epoll.add(rtp, EpollEvent::new(flags, Token::new(index, false).0))?;
-        self.epoll.add(rtcp, EpollEvent::new(flags, Token::new(index, true).0))
+        self.epoll.add(rtp, Token::new(index, false).event())?;
+        self.epoll.add(rtcp, Token::new(index, true).event())
+    }
+
+    fn arm(&self, token: Token) -> Result<(), Errno> {
+        let Some(Some(slot)) = self.slots.get(token.slot()) else { return Ok(()) };
+        let socket = if token.is_rtcp() { &slot.rtcp } else { &slot.rtp };
+        self.epoll.modify(&socket.socket, &mut token.event())
     }
 
     /// Fetches all that has arrived on a port.
@@ -463,7 +495,7 @@ impl Worker {
             *due = Due::NEVER;
         }
         self.reports.port_ends();
-        self.unfinished.retain(|token| token.slot() != index);
+        self.busy.retain(|token| token.slot() != index);
         self.free.push(index);
         let session = self.slabs.session(slot.place);
         let statistics = slot.port.statistics();
