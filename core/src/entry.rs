@@ -93,6 +93,69 @@ pub enum Protected {
     Sealed,
 }
 
+/// SRTP packets that were not made plain, by what was wrong with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SrtpRefusals {
+    /// No key of the SRC's was known yet.
+    pub without_key: u64,
+    /// From where the stream comes from, and under none of the keys that were agreed on.
+    pub wrong_key: u64,
+    /// The key that they name is used up (RFC 4568 6.1).
+    pub expired: u64,
+    /// From elsewhere, and under none of the keys.
+    pub forged: u64,
+}
+
+impl SrtpRefusals {
+    /// Whether there were none.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, more: Self) -> Self {
+        Self {
+            without_key: self.without_key.saturating_add(more.without_key),
+            wrong_key: self.wrong_key.saturating_add(more.wrong_key),
+            expired: self.expired.saturating_add(more.expired),
+            forged: self.forged.saturating_add(more.forged),
+        }
+    }
+
+    /// What came since; all of it where counting began anew.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        let less = |now: u64, before: u64| now.checked_sub(before);
+        let since = || {
+            Some(Self {
+                without_key: less(self.without_key, before.without_key)?,
+                wrong_key: less(self.wrong_key, before.wrong_key)?,
+                expired: less(self.expired, before.expired)?,
+                forged: less(self.forged, before.forged)?,
+            })
+        };
+        since().unwrap_or(self)
+    }
+
+    /// How many of each kind there were, in words; kinds of which there were none are left out.
+    pub fn words(&self) -> impl Iterator<Item = (u64, &'static str)> {
+        let kinds = [
+            (self.expired, "the key's lifetime is over: the SRC must re-key"),
+            (self.without_key, "no key of the SRC's was known: its description must tell one"),
+            (
+                self.wrong_key,
+                "under none of the keys that were agreed on: the SRC's media have another key than its description",
+            ),
+            (
+                self.forged,
+                "from another address and under none of the keys: forged, or the SRC's media come from where its SDP does not say",
+            ),
+        ];
+        kinds.into_iter().filter(|(packets, _)| *packets > 0)
+    }
+}
+
 /// The first block of every segment of a journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SegmentHeader {
@@ -322,6 +385,13 @@ pub enum Event {
         suite: Option<Suite>,
         /// Both sides' keys, wrapped by the node key.
         wrapped: String,
+    },
+    /// So many packets more were refused by SRTP since the last such event of the port. Told at once, then seldom, and at the end.
+    SrtpRefused {
+        /// The port.
+        port: PortIndex,
+        /// How many, and why.
+        refusals: SrtpRefusals,
     },
     /// Indices of our SRTCP below this one may have been used from now on: nothing is sent with one that is not reserved.
     SrtcpReserved {

@@ -111,7 +111,7 @@ impl Again {
                 self.packet(at, *port, *from, packet, Arrived { rtcp: true, judged: true, protected: None });
             }
             Kind::Rtcp { outbound: true, .. } => self.pass_on(entry),
-            Kind::Event(Event::SrtpKeys { .. } | Event::SrtcpReserved { .. }) => {
+            Kind::Event(Event::SrtpKeys { .. } | Event::SrtcpReserved { .. } | Event::SrtpRefused { .. }) => {
                 self.recorder.wake(at);
                 self.pass_on(entry);
             }
@@ -193,6 +193,7 @@ impl Again {
             | Event::Source { .. }
             | Event::SrtpKeys { .. }
             | Event::SrtcpReserved { .. }
+            | Event::SrtpRefused { .. }
             | Event::Dropped { .. }
             | Event::Alarm { .. } => self.recorder.wake(at),
         }

@@ -280,6 +280,7 @@ impl Board {
             Tell::DialogJoined { .. }
             | Tell::DialogEnded { .. }
             | Tell::KeysLost { .. }
+            | Tell::SrtpRefused { .. }
             | Tell::Secured { .. }
             | Tell::NotSecured { .. }
             | Tell::Refused { .. }

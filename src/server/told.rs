@@ -22,6 +22,11 @@ pub(super) fn tell(tell: &Tell) {
             %session,
             "the session's SRTP keys were wrapped by another node.key: what comes is kept sealed until the SRC answers our re-INVITE"
         ),
+        Tell::SrtpRefused { session, port, refusals } => {
+            for (packets, why) in refusals.words() {
+                tracing::warn!(%session, stream = port.0, packets, "SRTP refused: {why}");
+            }
+        }
         Tell::Alarm { session, alarm: Alarm::Dropped, port: Some(port), raised: true } => tracing::error!(
             %session,
             stream = port.0,

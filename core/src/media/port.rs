@@ -5,6 +5,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
 
 use super::digits::Filter;
 use super::hearing::Ear;
@@ -27,6 +28,8 @@ pub const MAX_PACKETS_PER_SECOND: u32 = 20_000;
 pub const MAX_STRANGER_PACKETS_PER_SECOND: u32 = 500;
 /// Datagrams a second that are kept although they are neither RTP nor RTCP.
 pub const MAX_JUNK_PER_SECOND: u32 = 50;
+/// An idle stream's way is kept open so often: an agent sends no more often than this (RFC 6263 6).
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Events that wait to be polled; more are lost (they are told again by the statistics).
 const MAX_EVENTS: usize = 64;
 /// New SSRCs that a port takes for itself; after that the collisions are a loop (RFC 3550 8.2).
@@ -66,6 +69,8 @@ pub struct Port {
     /// A report has left with our SSRC of now.
     is_introduced: bool,
     collisions: u8,
+    /// When the way of RTP was last kept open, or began to be.
+    kept_alive: Monotonic,
 }
 
 impl Port {
@@ -94,6 +99,7 @@ impl Port {
             goodbye: None,
             is_introduced: false,
             collisions: 0,
+            kept_alive: now.monotonic,
             settings,
         }
     }
@@ -307,6 +313,17 @@ impl Port {
         self.pictures.is_due(now)
     }
 
+    /// Where to send an empty datagram from the RTP socket, so that the way of an idle stream stays open in NATs and firewalls
+    /// (RFC 6263 4.1, 6): without rtcp-mux nothing of ours ever leaves there. To be asked for with each report.
+    pub fn keep_alive(&mut self, now: Now) -> Option<SocketAddr> {
+        let is_idle = self.latch.last_at().is_none_or(|at| at.after(KEEP_ALIVE) <= now.wall);
+        if self.settings.rtcp_mux || !is_idle || now.monotonic < self.kept_alive.after(KEEP_ALIVE) {
+            return None;
+        }
+        self.kept_alive = now.monotonic;
+        self.latch.source().or(self.settings.stream.remote).filter(is_somewhere)
+    }
+
     /// When [`Port::report`] is due. It moves with reports, updates and collisions: ask again after those.
     pub fn next_report(&self) -> Monotonic {
         if self.goodbye.is_some() { Monotonic(0) } else { self.schedule.next() }
@@ -504,7 +521,7 @@ impl Port {
         } else {
             self.rtcp_source.or_else(|| self.unheard_rtcp(media))
         };
-        target.filter(|to| to.port() != 0 && !to.ip().is_unspecified() && !is_group(to.ip()))
+        target.filter(is_somewhere)
     }
 
     /// Where RTCP is expected at as long as none came: as negotiated, unless media comes from another host (a NAT), whose
@@ -516,6 +533,10 @@ impl Port {
             (negotiated, next_port) => negotiated.or(next_port),
         }
     }
+}
+
+fn is_somewhere(to: &SocketAddr) -> bool {
+    to.port() != 0 && !to.ip().is_unspecified() && !is_group(to.ip())
 }
 
 fn is_group(ip: IpAddr) -> bool {

@@ -16,6 +16,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Budget;
+use crate::entry::SrtpRefusals;
 use crate::rtp::rtcp::{self, Report};
 use crate::sdp::crypto::{Encryption, InlineKey};
 use crate::srtp::{Receiver, ReceiverState, Sender, SenderState, SrtpError};
@@ -92,6 +93,9 @@ pub struct SrtpStatistics {
     pub authentic: u64,
     /// Packets that were forged, damaged, or under a key that is not known.
     pub unauthentic: u64,
+    /// Of those: what was wrong with them. Those that were not tried are among them.
+    #[serde(default)]
+    pub refused: SrtpRefusals,
     /// Packets that came again, or too late to tell.
     pub replayed: u64,
     /// Packets that were not tried: more than a second's trials had failed.
@@ -209,25 +213,38 @@ impl Secured {
         let is_within = again || self.may_fail(at, cost, of_stream);
         if !is_within && !of_stream {
             self.figures.untried += 1;
+            self.figures.refused.forged += 1;
             return Opened::Refused;
         }
-        // What is likeliest is always tried: no flood under the stream's address keeps the stream itself out.
-        match self.unprotect(at, if is_within { u32::MAX } else { 1 }) {
+        // What is likeliest is always tried: no flood under the stream's address keeps the stream itself out. What is tried again
+        // was not found in a search before, and is not worth another.
+        let trials = match (again, is_within) {
+            (true, _) => self.receiver.likely_trials(packet),
+            (false, true) => u32::MAX,
+            (false, false) => 1,
+        };
+        let was_searched = self.receiver.is_searching(packet);
+        match self.unprotect(at, trials) {
             Ok((length, index)) => {
                 self.plain.truncate(length);
                 self.figures.authentic += 1;
                 self.figures.unsealed += u64::from(again);
                 self.failures = 0;
                 // Those that failed may have been under the rollover counter that was found now.
-                if core::mem::take(&mut self.doubted) && self.retries.take(at, 1) {
+                let is_found = was_searched && !self.receiver.is_searching(packet);
+                if is_found || (core::mem::take(&mut self.doubted) && self.retries.take(at, 1)) {
                     self.sealed.try_again();
                 }
                 Opened::Plain { index }
             }
-            Err(SrtpError::Unauthentic | SrtpError::UnknownMki | SrtpError::KeyExpired) => {
+            Err(error @ (SrtpError::Unauthentic | SrtpError::UnknownMki | SrtpError::KeyExpired)) => {
                 self.figures.unauthentic += u64::from(!again);
                 if !again {
+                    self.count_refused(error, of_stream);
                     self.failed(at, if is_within { cost } else { 1 }, of_stream, packet);
+                    if is_within && of_stream && error == SrtpError::Unauthentic {
+                        self.receiver.search_on(packet);
+                    }
                 }
                 self.keep_sealed(at, from, packet, of_stream && !paused, again)
             }
@@ -240,6 +257,20 @@ impl Secured {
                 Opened::Refused
             }
         }
+    }
+
+    fn count_refused(&mut self, error: SrtpError, of_stream: bool) {
+        let refused = &mut self.figures.refused;
+        let count = if error == SrtpError::KeyExpired {
+            &mut refused.expired
+        } else if self.settings.theirs.is_empty() {
+            &mut refused.without_key
+        } else if of_stream {
+            &mut refused.wrong_key
+        } else {
+            &mut refused.forged
+        };
+        *count += 1;
     }
 
     /// Of the packet that was made plain last.

@@ -292,6 +292,35 @@ fn a_held_stream_is_reported_on() {
 }
 
 #[test]
+fn an_idle_streams_way_is_kept_open_and_a_busy_ones_needs_nothing() {
+    let mut b = Bench::new(PortSettings { rtcp_mux: false, ..settings() });
+    b.send("192.0.2.9:4000", 1, 0..50);
+    assert_eq!(b.port.keep_alive(now(15)), None, "it is heard no longer than 14 s ago");
+    for (second, wanted) in [(17, true), (20, false), (31, false), (32, true), (47, true)] {
+        let to = b.port.keep_alive(now(second));
+        assert_eq!(to, wanted.then(|| address("192.0.2.9:4000")), "{second}");
+    }
+    b.port.handle_rtp(Wall(60 * SECOND), address("192.0.2.9:4000"), &rtp(1, 50));
+    assert_eq!(b.port.keep_alive(now(63)), None);
+    // Nobody was heard yet: the way to where the stream is to come from.
+    let mut silent = settings();
+    silent.stream.remote = Some(address("192.0.2.9:5000"));
+    let mut b = Bench::new(PortSettings { rtcp_mux: false, ..silent.clone() });
+    assert_eq!((b.port.keep_alive(now(14)), b.port.keep_alive(now(16))), (None, Some(address("192.0.2.9:5000"))));
+    // Reports keep that of both open.
+    let mut b = Bench::new(PortSettings { rtcp_mux: true, ..silent });
+    assert_eq!(b.port.keep_alive(now(60)), None);
+    let mut b = Bench::new(PortSettings { rtcp_mux: false, ..settings() });
+    b.port.update(PortSettings { rtcp_mux: false, ..nowhere(settings()) }, now(1));
+    assert_eq!(b.port.keep_alive(now(60)), None, "there is nowhere to send to");
+}
+
+fn nowhere(mut settings: PortSettings) -> PortSettings {
+    settings.stream.remote = None;
+    settings
+}
+
+#[test]
 fn a_report_tells_of_the_streams_sources_and_not_of_strangers() {
     let mut b = Bench::new(settings());
     b.send("192.0.2.9:4000", 1, 0..10);

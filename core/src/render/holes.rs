@@ -73,6 +73,7 @@ pub(super) fn interrupts(event: &Event, port: Option<PortIndex>) -> bool {
         | Event::RecordingEnded { .. }
         | Event::SrtpKeys { .. }
         | Event::SrtcpReserved { .. }
+        | Event::SrtpRefused { .. }
         | Event::Source { .. }
         | Event::Dropped { .. }
         | Event::ClockStep { .. }

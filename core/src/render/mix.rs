@@ -139,6 +139,7 @@ impl<'p> Mixer<'p> {
             | Event::RecordingEnded { .. }
             | Event::SrtpKeys { .. }
             | Event::SrtcpReserved { .. }
+            | Event::SrtpRefused { .. }
             | Event::Gap { .. }
             | Event::Dropped { .. }
             | Event::ClockStep { .. }

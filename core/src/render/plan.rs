@@ -177,6 +177,9 @@ impl Planner {
                 if self.scope.is_open() {
                     self.notes.sealed.take(*port, packet, Protected::Sealed);
                 }
+                if let Some(record) = self.ports.get_mut(port).filter(|_| self.scope.takes(*port)) {
+                    record.sealed(at);
+                }
             }
             Kind::Rtp { port, from, packet, protected, .. } => {
                 if let Some(protected) = protected {
@@ -325,7 +328,13 @@ impl Planner {
             Event::Alarm { alarm, port, raised } if self.scope.is_open() => {
                 list(&mut self.notes.alarms, (at, *alarm, *port, *raised));
             }
+            Event::SrtpRefused { port, refusals } if !over => {
+                if let Some(record) = self.ports.get_mut(port) {
+                    record.refused = record.refused.plus(*refusals);
+                }
+            }
             Event::Metadata { .. }
+            | Event::SrtpRefused { .. }
             | Event::SrtpKeys { .. }
             | Event::SrtcpReserved { .. }
             | Event::Gap { .. }

@@ -3,11 +3,15 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::entry::{PauseCause, Stream};
+use crate::entry::{PauseCause, SrtpRefusals, Stream};
 use crate::metadata::Participant;
 
 /// Pauses of a port that are listed.
 const MAX_PAUSES: usize = 1000;
+
+/// Stretches of sealed packets that are told apart, and how far apart they are.
+const MAX_SEALED: usize = 1000;
+const SEALED_APART_NS: i64 = 1_000_000_000;
 
 /// A stretch in which the port received nothing because it should not; open while there is no end.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +30,10 @@ pub(super) struct PortRecord {
     pub(super) pauses: Vec<Paused>,
     /// Packets of the recording.
     pub(super) packets: u64,
+    /// What SRTP refused of it.
+    pub(super) refused: SrtpRefusals,
+    /// Stretches of packets that are kept sealed: from, to, packets.
+    pub(super) sealed: Vec<(i64, i64, u64)>,
     /// Packets by the tracker's format; the last one counts those of no known format.
     by_format: Vec<u64>,
     pub(super) without_format: u64,
@@ -42,6 +50,8 @@ impl PortRecord {
             opened_at: at,
             pauses: Vec::new(),
             packets: 0,
+            refused: SrtpRefusals::default(),
+            sealed: Vec::new(),
             by_format: Vec::new(),
             without_format: 0,
             is_mixed: false,
@@ -64,6 +74,22 @@ impl PortRecord {
         {
             self.pauses.push(Paused { from: at, to: None, cause });
         }
+    }
+
+    /// A packet came that is kept sealed.
+    pub(super) fn sealed(&mut self, at: i64) {
+        let has_room = self.sealed.len() < MAX_SEALED;
+        match self.sealed.last_mut() {
+            Some((_, to, packets)) if at.saturating_sub(*to) < SEALED_APART_NS || !has_room => {
+                (*to, *packets) = (at.max(*to), *packets + 1);
+            }
+            Some(_) | None => self.sealed.push((at, at, 1)),
+        }
+    }
+
+    /// Packets that are kept sealed.
+    pub(super) fn sealed_packets(&self) -> u64 {
+        self.sealed.iter().map(|(_, _, packets)| packets).sum()
     }
 
     /// It sends here now, by the metadata as it stands.

@@ -8,6 +8,7 @@ use super::account::{Account, Hole, MIN_BURST};
 use super::epochs::PLAYOUT_NS;
 use super::finish::{Findings, Line};
 use super::layout::Laid;
+use super::ports::PortRecord;
 use super::sheet::{ChannelName, Gap, GapCause, Pause, Proof, Silence, SilenceCause};
 use super::swapped;
 use super::tones::Tones;
@@ -54,6 +55,10 @@ pub(super) fn why_not(findings: &Findings<'_>, line: &Line<'_>) -> String {
         if !findings.planner.scope.is_answered() {
             return format!("the call was never answered, so nothing could arrive on {words}");
         }
+        let refused = refused(record);
+        if !refused.is_empty() {
+            return refused.join("; ");
+        }
         let port = record.stream.local.port();
         let remote = record.stream.remote.or(findings.planner.signalling.src);
         let between = remote.map_or(String::from("the SRC"), |remote| remote.ip().to_string());
@@ -76,6 +81,19 @@ pub(super) fn why_not(findings: &Findings<'_>, line: &Line<'_>) -> String {
         return format!("captured, not rendered: {words} sent payload types that the answer does not name");
     }
     format!("nothing to hear on {words}: only events, comfort noise or empty packets came")
+}
+
+/// What SRTP refused of a line, in words.
+fn refused(record: &PortRecord) -> Vec<String> {
+    let line = record.words();
+    let mut words: Vec<String> =
+        record.refused.words().map(|(packets, why)| format!("{packets} SRTP packets on {line}: {why}")).collect();
+    // Nobody lived to tell of them.
+    let sealed = record.sealed_packets();
+    if words.is_empty() && record.packets == 0 && sealed > 0 {
+        words.push(format!("{sealed} SRTP packets on {line}: under none of the keys that were agreed on"));
+    }
+    words
 }
 
 fn pause_words(cause: PauseCause) -> &'static str {
@@ -108,6 +126,15 @@ fn gaps(findings: &Findings<'_>) -> Vec<Gap> {
             packets: Some(hole.missing),
         });
     }
+    for line in &findings.lines {
+        // Between the first sample and the last, what is missing is a hole.
+        let is_within = |from, to| line.span.is_some_and(|span| span.0 <= from && to <= span.1);
+        for &(from, to, packets) in line.record.sealed.iter().filter(|(from, to, _)| !is_within(*from, *to)) {
+            let (from_ms, to_ms) = (findings.ms(from), findings.ms(to));
+            let label = line.record.stream.label.clone();
+            gaps.push(Gap { label, from_ms, to_ms, cause: GapCause::Sealed, packets: Some(packets) });
+        }
+    }
     gaps.sort_by_key(|gap| (gap.from_ms, gap.to_ms, gap.cause));
     gaps
 }
@@ -120,9 +147,19 @@ fn cause(findings: &Findings<'_>, hole: &Hole) -> GapCause {
         GapCause::Overflow
     } else if drops().any(|drops| drops.port.is_none()) {
         GapCause::Stall
+    } else if is_sealed(findings, hole) {
+        GapCause::Sealed
     } else {
         GapCause::Loss
     }
+}
+
+/// Whether as many sealed packets came in it as half of it misses.
+fn is_sealed(findings: &Findings<'_>, hole: &Hole) -> bool {
+    let record = findings.planner.ports.get(&hole.port);
+    let sealed = record.into_iter().flat_map(|record| &record.sealed);
+    let within = sealed.filter(|(from, to, _)| *from <= hole.to && *to >= hole.from);
+    within.map(|(_, _, packets)| packets).sum::<u64>() * 2 >= hole.missing
 }
 
 fn pauses(findings: &Findings<'_>) -> Vec<Pause> {
@@ -190,6 +227,9 @@ fn words(findings: &Findings<'_>, laid: &Laid) -> Vec<String> {
         }
         if rendered && line.seat.is_some_and(|seat| seat.channel == ChannelName::Both) {
             words.push(format!("{} is one mixed stream: the parties can not be told apart", line.record.words()));
+        }
+        if line.record.packets > 0 {
+            words.extend(refused(line.record));
         }
         words.extend(undecoded(findings, line));
         words.extend(line.sources.iter().filter_map(|&source| guest(findings, laid, line, source)));

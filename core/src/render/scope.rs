@@ -77,6 +77,7 @@ impl Scope {
             | Event::Source { .. }
             | Event::SrtpKeys { .. }
             | Event::SrtcpReserved { .. }
+            | Event::SrtpRefused { .. }
             | Event::Gap { .. }
             | Event::Dropped { .. }
             | Event::ClockStep { .. }

@@ -375,6 +375,8 @@ pub enum GapCause {
     Stall,
     /// Packets arrived and the kernel dropped them: nobody fetched them in time.
     Overflow,
+    /// SRTP packets arrived that no key opens: they are kept sealed.
+    Sealed,
     /// Packets were lost before they reached us.
     Loss,
 }
@@ -417,7 +419,7 @@ pub enum SilenceCause {
     Dtx,
     /// After the stream's last packet.
     Stopped,
-    /// The stream never had a packet.
+    /// The stream never had a packet, or none that could be opened.
     NeverStarted,
 }
 

@@ -10,11 +10,12 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::streams::{Live, Streams};
 use super::{Kept, Outbox, Output};
-use crate::entry::{Event, PortIndex};
+use crate::entry::{Event, PortIndex, SrtpRefusals};
 use crate::media::{Protection, SrtpStatistics};
 use crate::node_key::NodeKey;
 use crate::sdp::Decided;
@@ -25,6 +26,9 @@ use crate::time::Wall;
 
 /// So many sealed packets without one that is authentic are an alarm: a second of a stream, which no re-key under way takes.
 const UNDECRYPTABLE: u64 = 50;
+
+/// Refused packets are told of no more often, but for the first and the last.
+const REFUSALS_APART: Duration = Duration::from_secs(60);
 
 /// Where keys come from and how they are written down.
 pub(super) struct Keyring<'a> {
@@ -56,6 +60,10 @@ struct Heard {
     /// Of those kept sealed: since the last that was authentic.
     sealed_in_a_row: u64,
     alarmed: bool,
+    refused: SrtpRefusals,
+    /// Of those, what the journal knows, and since when.
+    written: SrtpRefusals,
+    written_at: Option<Wall>,
 }
 
 /// What is to be done about a worker's word on a port's SRTP.
@@ -67,6 +75,8 @@ pub(super) struct SrtpNews {
     pub(super) flows: bool,
     /// That it cannot be decrypted is an alarm from now on, or is over.
     pub(super) undecryptable: Option<bool>,
+    /// What was refused, where the journal and the log are to be told.
+    pub(super) refused: Option<SrtpRefusals>,
 }
 
 impl Heard {
@@ -78,7 +88,19 @@ impl Heard {
         (self.authentic, self.sealed) = (told.authentic, told.sealed);
         let alarmed = (self.alarmed && !heard) || self.sealed_in_a_row >= UNDECRYPTABLE;
         let changed = core::mem::replace(&mut self.alarmed, alarmed) != alarmed;
+        self.refused = told.refused;
         (sealed > 0, changed.then_some(alarmed))
+    }
+
+    /// What was refused that nobody was told of. `at_once`: else it is told seldom.
+    fn untold(&mut self, now: Wall, at_once: bool) -> Option<SrtpRefusals> {
+        let untold = self.refused.since(self.written);
+        let is_due = at_once || self.written_at.is_none_or(|at| at.after(REFUSALS_APART) <= now);
+        if untold.is_none() || !is_due {
+            return None;
+        }
+        (self.written, self.written_at) = (self.refused, Some(now));
+        Some(untold)
     }
 }
 
@@ -261,12 +283,19 @@ impl Streams {
         let Some(keys) = keys else { return SrtpNews::default() };
         keys.receiver.clone_from(&told.receiver);
         let (flows, undecryptable) = keys.heard.take(told);
-        let news = SrtpNews { reserved: false, flows, undecryptable };
+        let refused = keys.heard.untold(now, undecryptable == Some(true));
+        let news = SrtpNews { reserved: false, flows, undecryptable, refused };
         let Some(due) = told.reservation_due.filter(|due| due.reserved > keys.sender.reserved) else { return news };
         keys.sender = due;
         let event = Event::SrtcpReserved { port, reserved: due.reserved };
         out.push_back(Output::Keep { session, at: now, kept: Kept::Event(event) });
         SrtpNews { reserved: true, ..news }
+    }
+
+    /// What was refused that nobody was told of, when the session ends.
+    pub(super) fn refusals_at_end(&mut self, now: Wall) -> Vec<(PortIndex, SrtpRefusals)> {
+        let of = |live: &mut Live| Some((live.port(), live.keys.as_mut()?.heard.untold(now, true)?));
+        self.live_mut().filter_map(of).collect()
     }
 
     /// Lets a port use what is reserved, as soon as that is written.
@@ -306,6 +335,7 @@ impl Live {
         let line = |key: MasterKey| Crypto::offer(1, key.into());
         let before = self.keys.take();
         let known = before.as_ref().map(|keys| (keys.sender, keys.receiver.clone()));
+        let heard = before.as_ref().map(|keys| keys.heard).unwrap_or_default();
         let before = before.map(|keys| keys.open).unwrap_or_default();
         let is_muxed = self.settings.rtcp_mux;
         let open = match is_rtcp {
@@ -321,6 +351,7 @@ impl Live {
             Some((_, receiver)) if is_rtcp => keys.receiver = receiver,
             Some(_) | None => {}
         }
+        keys.heard = heard;
         self.keys = Some(Box::new(keys));
         self.protect();
     }
@@ -342,7 +373,13 @@ impl Live {
         let draw = |keyring: &mut Keyring<'_>| theirs.answer(MasterKey::draw(theirs.suite, keyring.random));
         let ours: Vec<Crypto> = draw(keyring).or_else(|| draw(keyring)).into_iter().collect();
         let open = Open { theirs: Some(theirs.clone()), ours, ..Open::default() };
-        self.keys = Some(Box::new(StreamKeys::new(open, port, keyring)));
+        self.set_keys(StreamKeys::new(open, port, keyring));
+    }
+
+    /// Other keys of the same port, whose worker counts on.
+    fn set_keys(&mut self, keys: StreamKeys) {
+        let heard = self.keys.as_ref().map(|known| known.heard).unwrap_or_default();
+        self.keys = Some(Box::new(StreamKeys { heard, ..keys }));
     }
 
     fn take_answered_keys(&mut self, theirs: &Crypto, keyring: &Keyring<'_>) {

@@ -62,7 +62,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
-use crate::entry::{Alarm, EndCause, Event, PortIndex, SegmentHeader};
+use crate::entry::{Alarm, EndCause, Event, PortIndex, SegmentHeader, SrtpRefusals};
 use crate::media::{MediaReport, PortSettings};
 use crate::metadata::Snapshot;
 use crate::sdp::crypto::{MasterKey, Suite};
@@ -452,6 +452,15 @@ pub enum Tell {
     KeysLost {
         /// The session.
         session: SessionId,
+    },
+    /// Packets that SRTP refused: so many more since this was told last.
+    SrtpRefused {
+        /// The session.
+        session: SessionId,
+        /// The stream's port.
+        port: PortIndex,
+        /// How many, and why.
+        refusals: SrtpRefusals,
     },
     /// An alarm was raised or cleared.
     Alarm {

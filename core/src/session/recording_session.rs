@@ -19,7 +19,7 @@ use super::talk;
 use super::watch::{self, Watch};
 use super::{Checkpoint, Outbox, Output, Policy, Tell};
 use crate::deviation::{Deviations, codes};
-use crate::entry::{Alarm, EndCause, Event, PortIndex, SourceChange};
+use crate::entry::{Alarm, EndCause, Event, PortIndex, SourceChange, SrtpRefusals};
 use crate::media::{MediaReport, PortEvent, SrtpStatistics};
 use crate::metadata::{self, DataMode, Deviation};
 use crate::node_key::NodeKey;
@@ -335,10 +335,20 @@ impl RecordingSession {
         if let Some(raised) = news.undecryptable {
             self.alarm(Alarm::Undecryptable, Some(port), raised, ctx);
         }
+        if let Some(refusals) = news.refused {
+            self.srtp_refused(port, refusals, ctx);
+        }
         if news.reserved {
             journalling::checkpoint(&self.state, ctx.now, ctx.out);
             self.state.streams.grant(id, port, ctx.out);
         }
+    }
+
+    /// Tells and keeps what SRTP refused.
+    fn srtp_refused(&mut self, port: PortIndex, refusals: SrtpRefusals, ctx: &mut Context<'_>) {
+        let session = self.id();
+        ctx.out.push_back(Output::Tell(Tell::SrtpRefused { session, port, refusals }));
+        keep(session, ctx.now.wall, Event::SrtpRefused { port, refusals }, ctx.out);
     }
 
     /// Packets reached us and could not be kept.
@@ -449,6 +459,11 @@ impl RecordingSession {
     /// The session is over: everything that is open is closed, in the journal too.
     pub(super) fn end(&mut self, cause: EndCause, ctx: &mut Context<'_>) {
         let (session, now) = (self.id(), ctx.now);
+        if self.has_begun() {
+            for (port, refusals) in self.state.streams.refusals_at_end(now.wall) {
+                self.srtp_refused(port, refusals, ctx);
+            }
+        }
         self.state.streams.close_all(session, ctx.out);
         if !self.has_begun() {
             ctx.out.push_back(Output::SessionEnded { session, cause });

@@ -21,7 +21,7 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-pub use receiver::{MAX_TRIALS, Plain, PlainReport, Receiver};
+pub use receiver::{MAX_SEARCHED, MAX_TRIALS, Plain, PlainReport, Receiver, SEARCHED_AT_ONCE};
 pub use sender::{REPORTS_RESERVED, Sender};
 pub use sources::MAX_SOURCES;
 pub use state::{KeyUse, ReceiverState, SenderState, SourceState};
@@ -60,7 +60,7 @@ impl fmt::Display for SrtpError {
             Self::Unauthentic => "authentication failed",
             Self::Replayed => "replayed",
             Self::TooOld => "too old for the replay window",
-            Self::KeyExpired => "the master key's lifetime is over",
+            Self::KeyExpired => "the key's lifetime is over: its owner must re-key",
             Self::TooManySources => "too many sources under one master key",
             Self::NotReserved => "no SRTCP index is reserved",
         })

@@ -16,8 +16,15 @@ use crate::rtp::packet::u32_at;
 use crate::sdp::crypto::{Encryption, InlineKey};
 
 /// Rollover counters that are tried on a packet of a source whose own is not sure: at 50 packets a second, a stream that
-/// is up to 23 hours old can be joined. A packet costs as many authentications at most, and only until a source is confirmed.
+/// is up to 23 hours old can be joined at once. One that is older is searched for.
 pub const MAX_TRIALS: u32 = 64;
+/// Counters that are gone through, beyond those, for a source that is waited for ([`Receiver::search_on`]): at 50 packets a
+/// second, a stream of two and a half years. Then from the beginning.
+pub const MAX_SEARCHED: u64 = 1 << 16;
+/// So many of them at each packet.
+pub const SEARCHED_AT_ONCE: u64 = 64;
+/// Sources that are waited for at a time; the one that has waited least gives way.
+const MAX_SEARCHES: usize = 8;
 /// The rollover counters there are.
 const ROLLOVERS: u64 = 1 << 32;
 /// Octets of an RTCP header with its SSRC, which are never encrypted (RFC 3711 3.4).
@@ -56,6 +63,8 @@ pub struct Receiver {
     pub(super) sources: Sources<{ (WINDOW / 64) as usize }>,
     pub(super) reporters: Sources<{ (REPORT_WINDOW / 64) as usize }>,
     expected: Vec<(u32, u32)>,
+    /// Sources whose counter is looked for, and how far beyond the likeliest it was.
+    searches: Vec<(u32, u64)>,
 }
 
 /// Where the parts of a protected packet stand, its master key being known.
@@ -73,6 +82,8 @@ struct Layout {
 struct Candidates {
     foreseen: Option<u64>,
     rollovers: [Range<u64>; 2],
+    /// Those that are gone through at this packet.
+    searched: Range<u64>,
 }
 
 impl Receiver {
@@ -91,6 +102,7 @@ impl Receiver {
             sources: Sources::resumed(&state.sources),
             reporters: Sources::resumed(&state.reporters),
             expected: state.expected.iter().copied().take(MAX_SOURCES).collect(),
+            searches: Vec::new(),
         }
     }
 
@@ -156,6 +168,42 @@ impl Receiver {
         self.expected.retain(|(expected, _)| *expected != ssrc);
     }
 
+    /// A packet failed, which its sender must have meant for us: at the next one of its source further counters are tried. To
+    /// be called for what comes from where the stream does, and no more often than such packets may cost. Of a source that is
+    /// confirmed nothing is looked for.
+    pub fn search_on(&mut self, packet: &[u8]) {
+        let Some(ssrc) = Head::read(packet).map(|head| head.ssrc) else { return };
+        if self.sources.get(ssrc).is_some_and(|source| source.confirmed) {
+            return;
+        }
+        if let Some((_, next)) = self.searches.iter_mut().find(|(searched, _)| *searched == ssrc) {
+            *next = (*next + SEARCHED_AT_ONCE) % MAX_SEARCHED;
+            return;
+        }
+        if self.searches.len() >= MAX_SEARCHES {
+            let newest = self.searches.iter().enumerate().min_by_key(|(_, (_, next))| *next).map(|(place, _)| place);
+            if let Some(place) = newest {
+                self.searches.swap_remove(place);
+            }
+        }
+        self.searches.push((ssrc, 0));
+    }
+
+    /// Whether further counters are tried for the packet's source.
+    pub fn is_searching(&self, packet: &[u8]) -> bool {
+        !self.searches.is_empty()
+            && Head::read(packet).is_some_and(|head| self.searches.iter().any(|(ssrc, _)| *ssrc == head.ssrc))
+    }
+
+    /// How many authentications a packet costs at most where only what is likeliest is tried.
+    pub fn likely_trials(&self, packet: &[u8]) -> u32 {
+        let candidates = Head::read(packet).and_then(|head| Some((self.candidates(&head).ok()?, head.sequence)));
+        candidates.map_or(0, |(candidates, sequence)| {
+            let likely = Candidates { searched: 0..0, ..candidates };
+            likely.indices(sequence).fold(0, |count, _| count + 1)
+        })
+    }
+
     /// How many authentications a packet costs at most.
     pub fn trials(&self, packet: &[u8]) -> u32 {
         let candidates = Head::read(packet).and_then(|head| Some((self.candidates(&head).ok()?, head.sequence)));
@@ -204,6 +252,7 @@ impl Receiver {
         key.used.srtp += 1;
         self.sources.accept(head.ssrc, index, candidates.foreseen == Some(index));
         self.expected.retain(|(expected, _)| *expected != head.ssrc);
+        self.searches.retain(|(searched, _)| *searched != head.ssrc);
         Ok(Plain { length: layout.body_end, index, key: layout.key })
     }
 
@@ -282,19 +331,26 @@ impl Receiver {
             let foreseen = estimate(highest, head.sequence);
             if source.confirmed {
                 source.window.check(foreseen.ok_or(SrtpError::KeyExpired)?)?;
-                return Ok(Candidates { foreseen, rollovers: [0..0, 0..0] });
+                return Ok(Candidates { foreseen, rollovers: [0..0, 0..0], searched: 0..0 });
             }
             let from = u64::from(rollover(highest));
-            return Ok(Candidates { foreseen, rollovers: [from..from + trials, 0..0] });
+            let searched = self.searched(head.ssrc, from);
+            return Ok(Candidates { foreseen, rollovers: [from..from + trials, 0..0], searched });
         }
         if !self.sources.has_room() {
             return Err(SrtpError::TooManySources);
         }
-        // RFC 4568 6.4: a source begins at 0, so nothing else is tried once one is confirmed.
+        // RFC 4568 6.4: a source begins at 0, so nothing else is tried at once when one is confirmed.
         let unsure = !self.sources.iter().any(|source| source.confirmed);
         let known = self.expected.iter().find(|(ssrc, _)| *ssrc == head.ssrc);
         let expected = known.map_or(0..0, |(_, rollover)| u64::from(*rollover)..u64::from(*rollover) + trials);
-        Ok(Candidates { foreseen: None, rollovers: [expected, 0..if unsure { trials } else { 1 }] })
+        let rollovers = [expected, 0..if unsure { trials } else { 1 }];
+        Ok(Candidates { foreseen: None, rollovers, searched: self.searched(head.ssrc, 0) })
+    }
+
+    fn searched(&self, ssrc: u32, base: u64) -> Range<u64> {
+        let next = self.searches.iter().find(|(searched, _)| *searched == ssrc).map(|(_, next)| base + 1 + next);
+        next.map_or(0..0, |next| next..next + SEARCHED_AT_ONCE)
     }
 }
 
@@ -306,7 +362,13 @@ impl fmt::Debug for Receiver {
 
 impl Candidates {
     fn indices(&self, sequence: u16) -> impl Iterator<Item = u64> {
-        let tried = self.rollovers.clone().into_iter().flatten().filter(|rollover| *rollover < ROLLOVERS);
+        let tried = self
+            .rollovers
+            .clone()
+            .into_iter()
+            .chain([self.searched.clone()])
+            .flatten()
+            .filter(|rollover| *rollover < ROLLOVERS);
         self.foreseen.into_iter().chain(tried.map(move |rollover| rollover << 16 | u64::from(sequence)))
     }
 }

@@ -272,6 +272,7 @@ impl Contents {
             | Event::Source { .. }
             | Event::SrtpKeys { .. }
             | Event::SrtcpReserved { .. }
+            | Event::SrtpRefused { .. }
             | Event::Gap { .. }
             | Event::Dropped { .. }
             | Event::ClockStep { .. }

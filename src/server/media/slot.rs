@@ -5,7 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use siprec_core::entry::{Entry, Kind};
 use siprec_core::media::{Port, PortSettings};
 use siprec_core::seed::SessionId;
-use siprec_core::time::Wall;
+use siprec_core::time::{Now, Wall};
 
 use super::dtls::{Component, Dtls};
 use super::receive::{self, Datagram};
@@ -97,6 +97,15 @@ pub(super) fn note_drops(slot: &mut Slot) {
             slot.port.dropped_by_kernel(u64::from(dropped.wrapping_sub(socket.dropped)));
             socket.dropped = dropped;
         }
+    }
+}
+
+/// The way of an idle stream stays open. What is empty says nothing, so it is not kept.
+pub(super) fn keep_alive(slot: &mut Slot, now: Now) {
+    if let Some(to) = slot.port.keep_alive(now)
+        && let Err(error) = slot.rtp.socket.send_to(&[], to)
+    {
+        tracing::trace!(%to, %error, "a keep-alive was not sent");
     }
 }
 

@@ -19,7 +19,7 @@ use super::ports::BoundPair;
 use super::receive::{Datagram, Receiver};
 use super::reports::Reports;
 use super::slabs::{Place, Slabs};
-use super::slot::{Slot, Socket, keep, keep_unsealed, note_drops, pass_on, send_report};
+use super::slot::{Slot, Socket, keep, keep_alive, keep_unsealed, note_drops, pass_on, send_report};
 use super::taps::{Taps, Wire};
 use super::{LONG_ROUND, MANY_PORTS, News, Order, ROUND, SlabSink, Tell};
 use crate::server::clock::{Clock, Stamps};
@@ -296,6 +296,7 @@ impl Worker {
         if let Some(to) = slot.port.report(now, &mut self.rtcp) {
             send_report(slot, &mut self.slabs, now.wall, to, &self.rtcp, &mut self.protected);
         }
+        keep_alive(slot, now);
         let next = slot.port.next_report();
         self.set_report(index, next);
     }

@@ -145,6 +145,60 @@ fn a_late_key_loses_nothing() {
 }
 
 #[test]
+fn a_stream_of_months_is_found_within_its_budget_beside_a_confirmed_one_too() {
+    for confirmed in [false, true] {
+        let mut port = Port::new(secure(&[1]), now(0));
+        let mut sender = sender(1);
+        if confirmed {
+            for sequence in 0..3 {
+                assert!(kept(&mut port, 0, SRC, &protected(&mut sender, sequence)).is_some());
+            }
+        }
+        // 2,000 rounds of sequence numbers: a month of 50 packets a second. Its sender has another SSRC.
+        const AGED: u32 = 0x1234;
+        let mut aged = |index: u64| {
+            let mut packet = rtp(AGED, u16::try_from(index & 0xffff).unwrap());
+            sender.protect(&mut packet).unwrap();
+            packet
+        };
+        (0..2_000 << 16).step_by(30_000).for_each(|index| drop(aged(index)));
+        let (begin, mut found, mut opened) = (2_000 << 16, None, Vec::new());
+        for n in 0..150_u64 {
+            let at = i64::try_from(n).unwrap() * SECOND / 50;
+            let packet = aged(begin + n);
+            if let Some((_, Some(Protected::Authentic { index }))) = kept(&mut port, at, SRC, &packet) {
+                assert_eq!(index, begin + n);
+                found = found.or(Some(n));
+                opened.push(at);
+            }
+            opened.extend(unsealed(&mut port).into_iter().map(|(at, _)| at));
+        }
+        assert!(found.is_some_and(|n| n <= 40), "{found:?}");
+        opened.sort_unstable();
+        assert_eq!(opened.len(), 150, "and what came before is heard as well");
+    }
+}
+
+#[test]
+fn what_is_refused_is_counted_by_what_was_wrong() {
+    let refused = |port: &Port| srtp_of(port).refused;
+    let mut port = Port::new(secure(&[]), now(0));
+    kept(&mut port, 1, SRC, &protected(&mut sender(1), 1));
+    assert_eq!((refused(&port).without_key, refused(&port).wrong_key), (1, 0));
+    port.update(secure(&[1]), now(1));
+    kept(&mut port, 2, SRC, &protected(&mut sender(2), 2));
+    kept(&mut port, 3, STRANGER, &protected(&mut sender(2), 3));
+    let counted = refused(&port);
+    assert_eq!((counted.without_key, counted.wrong_key, counted.forged, counted.expired), (1, 1, 1, 0));
+    let mut limited = (*protection(&[1], 99).unwrap()).clone();
+    limited.theirs[0].lifetime = Some(2);
+    let mut port = Port::new(PortSettings { srtp: Some(Arc::new(limited)), ..secure(&[1]) }, now(0));
+    let mut sender = sender(1);
+    (0..5).for_each(|n| drop(kept(&mut port, i64::from(n), SRC, &protected(&mut sender, n))));
+    assert_eq!((refused(&port).expired, srtp_of(&port).authentic), (3, 2));
+}
+
+#[test]
 fn what_came_before_any_key_is_heard_when_there_is_one() {
     let mut settings = secure(&[]);
     settings.stream.remote = None;

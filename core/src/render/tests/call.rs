@@ -43,6 +43,11 @@ pub(super) enum Item {
         port: u16,
         bytes: Vec<u8>,
     },
+    /// One that no key opened.
+    Sealed {
+        port: u16,
+        bytes: Vec<u8>,
+    },
     /// RTCP that came.
     Report {
         port: u16,
@@ -54,7 +59,7 @@ impl Item {
     /// Changes a packet's octets.
     pub(super) fn edit(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
         match self {
-            Self::Packet { bytes, .. } | Self::Report { bytes, .. } => change(bytes),
+            Self::Packet { bytes, .. } | Self::Sealed { bytes, .. } | Self::Report { bytes, .. } => change(bytes),
             Self::Event(_) => {}
         }
     }
@@ -192,6 +197,10 @@ impl Call {
                 Item::Event(event) => Kind::Event(event.clone()),
                 Item::Packet { port, bytes } => {
                     Kind::Rtp { port: PortIndex(*port), from: from(*port), to, packet: bytes, protected: None }
+                }
+                Item::Sealed { port, bytes } => {
+                    let protected = Some(crate::entry::Protected::Sealed);
+                    Kind::Rtp { port: PortIndex(*port), from: from(*port), to, packet: bytes, protected }
                 }
                 Item::Report { port, bytes } => {
                     Kind::Rtcp { port: PortIndex(*port), outbound: false, from: from(*port), to, packet: bytes }

@@ -1,11 +1,12 @@
 //! What the network and the machine do: loss, reordering, copies, jitter, stalls, crashes, nothing at all.
 
 use super::call::{Call, Item, LEAD, Leg, MS, SECOND, ZERO, clicks, format, stream};
-use crate::entry::{EndCause, Event, PortIndex, Stream};
+use crate::entry::{EndCause, Event, PortIndex, SrtpRefusals, Stream};
 use crate::render::sheet::{ClockStep, DiskStall};
 use crate::render::{GapCause, SilenceCause, State};
 use crate::seed::{Random, Seed};
 use crate::time::Wall;
+use alloc::vec::Vec;
 
 fn all(_: i64) -> bool {
     true
@@ -217,4 +218,57 @@ fn what_befell_the_machine_stands_in_the_sheet() {
     assert_eq!(proof.disk_stalls, [DiskStall { until_ms: 2_000, took_ms: 1_700 }]);
     assert_eq!(proof.clock_steps, [ClockStep { at_ms: 3_000, by_ns: -SECOND }]);
     assert_eq!(proof.dropped, 7);
+}
+
+/// The packets as they came, under a key that nobody told.
+fn sealed(packets: Vec<(i64, Item)>) -> Vec<(i64, Item)> {
+    let seal = |(at, item)| match item {
+        Item::Packet { port, bytes } => (at, Item::Sealed { port, bytes }),
+        other @ (Item::Sealed { .. } | Item::Report { .. } | Item::Event(_)) => (at, other),
+    };
+    packets.into_iter().map(seal).collect()
+}
+
+#[test]
+fn what_srtp_refused_is_said_in_words_and_is_no_silence_of_the_network() {
+    let refused = |refusals: SrtpRefusals| Event::SrtpRefused { port: PortIndex(1), refusals };
+    let told = |refusals: Option<SrtpRefusals>| {
+        let mut call = Call::new();
+        call.add(Leg::new(0).packets(0, 500));
+        call.add(sealed(Leg::new(1).packets(0, 500)));
+        for event in refusals.into_iter().map(refused) {
+            call.event(SECOND, event.clone());
+            call.event(2 * SECOND, event);
+        }
+        let done = call.render(11 * SECOND);
+        let gaps: Vec<_> = done.plan.sidecar.proof.gaps.iter().map(|gap| (gap.cause, gap.packets)).collect();
+        assert_eq!(gaps, [(GapCause::Sealed, Some(500))]);
+        let why = done.plan.sidecar.streams[1].why_not.clone().unwrap();
+        assert!(done.findings().contains(&why), "{}", done.findings());
+        why
+    };
+    let none = SrtpRefusals::default();
+    let agreed = "under none of the keys that were agreed on";
+    assert_eq!(told(None), alloc::format!("500 SRTP packets on label 2: {agreed}"));
+    let wrong = told(Some(SrtpRefusals { wrong_key: 250, ..none }));
+    assert!(wrong.starts_with(&alloc::format!("500 SRTP packets on label 2: {agreed}: the SRC's media")), "{wrong}");
+    assert!(told(Some(SrtpRefusals { without_key: 1, ..none })).contains("no key of the SRC's was known"));
+    let both = told(Some(SrtpRefusals { expired: 3, forged: 2, ..none }));
+    assert!(
+        both.starts_with("6 SRTP packets on label 2: the key's lifetime is over: the SRC must re-key; 4 "),
+        "{both}"
+    );
+    assert!(both.contains("forged"), "{both}");
+}
+
+#[test]
+fn a_hole_of_sealed_packets_is_not_the_networks() {
+    let mut call = Call::new();
+    let mut sent = Leg::new(0).packets(0, 500);
+    let late = sealed(sent.splice(200..300, []).collect());
+    call.add(sent);
+    call.add(late);
+    let done = call.render(10 * SECOND);
+    let gaps: Vec<_> = done.plan.sidecar.proof.gaps.iter().map(|gap| (gap.cause, gap.packets)).collect();
+    assert_eq!(gaps, [(GapCause::Sealed, Some(100))]);
 }

@@ -275,3 +275,42 @@ fn a_stream_that_nobody_can_decrypt_is_an_alarm_and_flows_all_the_same() {
     assert!(!bench.events().iter().any(silent));
     assert_eq!(tell(&mut bench, 51, 249), [false]);
 }
+
+#[test]
+fn what_srtp_refuses_is_told_at_once_then_seldom_and_at_the_end() {
+    use crate::entry::SrtpRefusals;
+    let mut bench = bench();
+    call(&mut bench, &secure(KEY_1));
+    let session = bench.session();
+    let kept = |bench: &Bench| -> Vec<u64> {
+        let of = |event: &Event| {
+            if let Event::SrtpRefused { port: PortIndex(0), refusals } = event {
+                Some(refusals.wrong_key)
+            } else {
+                None
+            }
+        };
+        bench.events().iter().filter_map(of).collect()
+    };
+    let tell = |bench: &mut Bench, wrong_key: u64| {
+        let refused = SrtpRefusals { wrong_key, ..SrtpRefusals::default() };
+        let srtp = SrtpStatistics { refused, authentic: wrong_key, ..SrtpStatistics::default() };
+        let statistics = PortStatistics { srtp: Some(Box::new(srtp)), ..bench.statistics(0) };
+        bench.input(Input::Media(&MediaReport { session, event: None, statistics }));
+    };
+    tell(&mut bench, 0);
+    assert!(kept(&bench).is_empty());
+    for wrong_key in [3, 5, 9] {
+        tell(&mut bench, wrong_key);
+    }
+    assert_eq!(kept(&bench), [3]);
+    for _ in 0..7 {
+        bench.pass(Duration::from_secs(10));
+        tell(&mut bench, 9);
+    }
+    assert_eq!(kept(&bench), [3, 6]);
+    tell(&mut bench, 10);
+    bench.input(Input::Order(crate::session::Order::Stop(session)));
+    bench.pass(Duration::from_secs(60));
+    assert_eq!(kept(&bench), [3, 6, 1]);
+}
