@@ -195,7 +195,7 @@ impl Default for MediaConfig {
             port_range: PortRange { first: 10_000, last: 20_000 },
             advertised_address: None,
             record: vec![Medium::Audio, Medium::Text],
-            codecs: ["G.711", "L16", "G.722", "opus", "G.729", "GSM"]
+            codecs: ["G.711", "L16", "G.722", "opus", "G.729", "GSM", "iLBC"]
                 .iter()
                 .filter_map(|name| name.parse().ok())
                 .collect(),

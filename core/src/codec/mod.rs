@@ -7,6 +7,7 @@
 //! | `G722` (RFC 3551 4.5.2), 16 kHz by a clock of 8 kHz | in order |
 //! | `G729` (RFC 3551 4.5.6), with Annexes A and B | in order |
 //! | `GSM` (RFC 3551 4.5.8) | in order |
+//! | `iLBC` (RFC 3952), frames of 20 and 30 ms | in order |
 //! | `opus` (RFC 7587), as one channel | in order |
 //! | `CN` (RFC 3389) | as noise, until the next packet |
 //! | `telephone-event` (RFC 4733) | nothing to hear |
@@ -20,6 +21,7 @@ mod g711;
 mod g722;
 mod g729;
 mod gsm;
+mod ilbc;
 mod l16;
 pub mod level;
 pub mod listen;
@@ -73,16 +75,18 @@ enum Scheme {
     G722,
     G729,
     Gsm,
+    Ilbc(ilbc::Mode),
     Opus,
 }
 
-const SCHEMES: [(&str, Scheme); 7] = [
+const SCHEMES: [(&str, Scheme); 8] = [
     ("PCMA", Scheme::ALaw),
     ("PCMU", Scheme::MuLaw),
     ("L16", Scheme::Linear16),
     ("G722", Scheme::G722),
     ("G729", Scheme::G729),
     ("GSM", Scheme::Gsm),
+    ("iLBC", Scheme::Ilbc(ilbc::Mode::Ms30)),
     ("opus", Scheme::Opus),
 ];
 
@@ -97,6 +101,10 @@ impl Coding {
         if !CLOCK_RATES.contains(&format.clock_rate) {
             return Self::Unknown;
         }
+        let scheme = match scheme {
+            Scheme::Ilbc(_) => Scheme::Ilbc(ilbc::Mode::announced(format.fmtp.as_deref())),
+            other => other,
+        };
         Self::Audio(Decoder { scheme, clock_rate: format.clock_rate, channels: format.channels.max(1) })
     }
 }
@@ -127,6 +135,7 @@ impl Decoder {
             Scheme::G722 => of(payload.len(), NARROW_RATE),
             Scheme::G729 => of(g729::frames(payload) * g729::FRAME_SAMPLES, NARROW_RATE),
             Scheme::Gsm => of(payload.len() / gsm::FRAME_BYTES * gsm::FRAME_SAMPLES, NARROW_RATE),
+            Scheme::Ilbc(mode) => of(mode.samples_of(payload), NARROW_RATE),
             Scheme::Opus => of(opus::samples(payload) as usize, opus::RATE),
         }
     }
@@ -136,7 +145,7 @@ impl Decoder {
         match self.scheme {
             Scheme::ALaw | Scheme::MuLaw | Scheme::Linear16 => self.clock_rate,
             Scheme::G722 => G722_RATE,
-            Scheme::Comfort | Scheme::G729 | Scheme::Gsm => NARROW_RATE,
+            Scheme::Comfort | Scheme::G729 | Scheme::Gsm | Scheme::Ilbc(_) => NARROW_RATE,
             Scheme::Opus => opus::bandwidth_rate(payload),
         }
     }
@@ -147,7 +156,7 @@ impl Decoder {
             Scheme::Opus => payload.len() <= opus::LONGEST_PAUSE,
             Scheme::G729 => g729::ends_in_noise(payload),
             Scheme::Comfort => true,
-            Scheme::ALaw | Scheme::MuLaw | Scheme::Linear16 | Scheme::G722 | Scheme::Gsm => false,
+            Scheme::ALaw | Scheme::MuLaw | Scheme::Linear16 | Scheme::G722 | Scheme::Gsm | Scheme::Ilbc(_) => false,
         }
     }
 
@@ -156,13 +165,19 @@ impl Decoder {
         match self.scheme {
             Scheme::Comfort => !payload.is_empty(),
             Scheme::G729 => g729::ends_in_noise(payload),
-            Scheme::ALaw | Scheme::MuLaw | Scheme::Linear16 | Scheme::G722 | Scheme::Gsm | Scheme::Opus => false,
+            Scheme::ALaw
+            | Scheme::MuLaw
+            | Scheme::Linear16
+            | Scheme::G722
+            | Scheme::Gsm
+            | Scheme::Ilbc(_)
+            | Scheme::Opus => false,
         }
     }
 
     /// Whether the codec itself makes up what did not come.
     pub fn conceals(&self) -> bool {
-        matches!(self.scheme, Scheme::G729 | Scheme::Gsm | Scheme::Opus)
+        matches!(self.scheme, Scheme::G729 | Scheme::Gsm | Scheme::Ilbc(_) | Scheme::Opus)
     }
 
     /// Samples of the last lost packet that `payload`, which came after it, brings once more (ticks of the RTP clock).
@@ -202,7 +217,24 @@ impl Decoder {
             Scheme::Comfort => Some(State::comfort()),
             Scheme::G729 => Some(State::g729()),
             Scheme::Gsm => Some(State::gsm()),
+            Scheme::Ilbc(mode) => Some(State::ilbc(mode)),
             Scheme::Opus => State::opus(opus::decoder_rate(sample_rate)),
+        }
+    }
+
+    /// As [`state`](Self::state), without what only smooths what was decoded (the postfilter of G.729, the enhancer of iLBC): for comparison with decoders
+    /// that have none or another.
+    pub fn plain_state(&self, sample_rate: u32) -> Option<State> {
+        match self.scheme {
+            Scheme::G729 => Some(State::plain_g729()),
+            Scheme::Ilbc(mode) => Some(State::plain_ilbc(mode)),
+            Scheme::ALaw
+            | Scheme::MuLaw
+            | Scheme::Linear16
+            | Scheme::G722
+            | Scheme::Comfort
+            | Scheme::Gsm
+            | Scheme::Opus => self.state(sample_rate),
         }
     }
 
@@ -215,7 +247,7 @@ impl Decoder {
             (Scheme::ALaw, _) => self.mix_down(payload.iter().map(|&byte| ALAW[usize::from(byte)]), out),
             (Scheme::MuLaw, _) => self.mix_down(payload.iter().map(|&byte| MULAW[usize::from(byte)]), out),
             (Scheme::Linear16, _) => self.mix_down(l16::samples(payload), out),
-            (Scheme::Comfort | Scheme::G722 | Scheme::G729 | Scheme::Gsm | Scheme::Opus, _) => {}
+            (Scheme::Comfort | Scheme::G722 | Scheme::G729 | Scheme::Gsm | Scheme::Ilbc(_) | Scheme::Opus, _) => {}
         }
     }
 
@@ -280,7 +312,8 @@ mod tests {
     fn names_say_what_can_be_heard() {
         assert_eq!(Coding::of(&format("telephone-event", 8000, 1)), Coding::Inaudible);
         assert_eq!(Coding::of(&format("cn", 8000, 1)), Coding::Inaudible);
-        assert_eq!(Coding::of(&format("iLBC", 8000, 1)), Coding::Unknown);
+        assert_eq!(Coding::of(&format("AMR", 8000, 1)), Coding::Unknown);
+        assert!(matches!(Coding::of(&format("ilbc", 8000, 1)), Coding::Audio(_)));
         assert!(matches!(Coding::of(&format("OPUS", 48000, 2)), Coding::Audio(_)));
         assert_eq!(Coding::of(&format("L16", 0, 1)), Coding::Unknown);
         assert_eq!(decoder("pcma", 16_000, 1).clock_rate, 16_000);
@@ -306,6 +339,7 @@ mod tests {
         let ticks = |encoding, clock_rate, payload: &[u8]| decoder(encoding, clock_rate, 1).ticks(payload);
         assert_eq!((ticks("G722", 8_000, &[0; 160]), ticks("g722", 16_000, &[0; 160])), (160, 320));
         assert_eq!((ticks("GSM", 8_000, &[0; 66]), ticks("GSM", 8_000, &[0; 32])), (320, 0));
+        assert_eq!((ticks("iLBC", 8_000, &[0; 76]), ticks("iLBC", 8_000, &[0; 50])), (320, 240));
         assert_eq!((ticks("opus", 48_000, &[0x78]), ticks("opus", 48_000, &[])), (960, 0));
         let rate = |encoding, payload: &[u8]| decoder(encoding, 8_000, 1).sample_rate(payload);
         assert_eq!((rate("G722", &[0]), rate("GSM", &[0]), rate("PCMA", &[0])), (16_000, 8_000, 8_000));

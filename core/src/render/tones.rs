@@ -10,7 +10,7 @@ use super::resample::sine_of_half_turns;
 
 /// Samples of a block, at 8 kHz.
 const BLOCK: usize = 106;
-/// The rate that tones are looked for at, Hz; files of its multiples are averaged down to it.
+/// The rate that tones are looked for at, Hz; each sample there is the mean of what a file has in that time.
 const RATE: u32 = 8_000;
 const TONES: [u32; 8] = [697, 770, 852, 941, 1209, 1336, 1477, 1633];
 /// A cosine and a sine of each, over a block, of 2^14.
@@ -48,12 +48,14 @@ pub struct Tone {
 /// Looks for keys in one channel.
 #[derive(Debug, Clone)]
 pub(super) struct Tones {
-    /// Samples of the file that make one of a block; 0 where the rate is no multiple.
-    step: usize,
     /// Blocks in a row that make a key.
     least: u32,
-    sum: i32,
-    summed: usize,
+    /// Of the file, Hz.
+    sample_rate: u32,
+    /// What a block's next sample is made of so far: samples times their time, and that time, of which a second has
+    /// [`RATE`] times `sample_rate`.
+    sum: i64,
+    summed: u32,
     block: [i16; BLOCK],
     held: usize,
     before: [i16; BLOCK],
@@ -76,10 +78,9 @@ struct AtHand {
 
 impl Tones {
     pub(super) fn new(sample_rate: u32) -> Self {
-        let step = if sample_rate.is_multiple_of(RATE) { sample_rate / RATE } else { 0 };
         Self {
-            step: usize::try_from(step).unwrap_or(0),
             least: LEAST_BLOCKS,
+            sample_rate: sample_rate.max(1),
             sum: 0,
             summed: 0,
             block: [0; BLOCK],
@@ -98,14 +99,10 @@ impl Tones {
         Self { least: LEAST_MUTED_BLOCKS, ..Self::new(sample_rate) }
     }
 
-    /// Whether keys can be found at this rate.
-    pub(super) fn hears(sample_rate: u32) -> bool {
-        sample_rate > 0 && sample_rate.is_multiple_of(RATE)
-    }
-
-    /// Samples of the file in a block.
-    pub(super) fn block_samples(&self) -> usize {
-        BLOCK * self.step
+    /// The file's sample with which block `number` begins.
+    pub(super) fn begin_of(&self, number: u64) -> usize {
+        let ticks = number.saturating_mul(BLOCK as u64).saturating_mul(self.sample_rate.into());
+        usize::try_from(ticks / u64::from(RATE)).unwrap_or(usize::MAX)
     }
 
     /// From which block on a key is heard now.
@@ -120,11 +117,11 @@ impl Tones {
 
     /// Takes the next samples of channel `side`.
     pub(super) fn take(&mut self, frames: &[[i16; 2]], side: usize) {
-        if self.step > 1 {
+        if self.sample_rate != RATE {
             self.take_averaged(frames, side);
             return;
         }
-        let mut frames = if self.step == 1 { frames } else { &[] };
+        let mut frames = frames;
         while !frames.is_empty() {
             let (now, later) = frames.split_at((BLOCK - self.held).min(frames.len()));
             for (sample, frame) in self.block.iter_mut().skip(self.held).zip(now) {
@@ -141,18 +138,27 @@ impl Tones {
 
     fn take_averaged(&mut self, frames: &[[i16; 2]], side: usize) {
         for frame in frames {
-            self.sum += i32::from(frame[side & 1]);
-            self.summed += 1;
-            if self.summed < self.step {
-                continue;
+            // A sample of the file lasts RATE, one of a block lasts `sample_rate`: a sample across the border belongs to both.
+            let mut left = RATE;
+            while left > 0 {
+                let part = left.min(self.sample_rate - self.summed);
+                self.sum += i64::from(frame[side & 1]) * i64::from(part);
+                self.summed += part;
+                left -= part;
+                if self.summed == self.sample_rate {
+                    self.end_sample();
+                }
             }
-            self.block[self.held] = i16::try_from(self.sum / i32::try_from(self.step).unwrap_or(1)).unwrap_or(0);
-            (self.sum, self.summed) = (0, 0);
-            self.held += 1;
-            if self.held == BLOCK {
-                self.end_block();
-                self.held = 0;
-            }
+        }
+    }
+
+    fn end_sample(&mut self) {
+        self.block[self.held] = i16::try_from(self.sum / i64::from(self.sample_rate)).unwrap_or(0);
+        (self.sum, self.summed) = (0, 0);
+        self.held += 1;
+        if self.held == BLOCK {
+            self.end_block();
+            self.held = 0;
         }
     }
 
@@ -284,7 +290,7 @@ mod tests {
 
     #[test]
     fn every_key_is_found_at_any_place_of_a_block() {
-        for rate in [8_000, 16_000, 48_000] {
+        for rate in [8_000, 16_000, 48_000, 44_100, 22_050, 11_025, 96_000, 12_000, 6_000] {
             for (row, keys) in KEYS.iter().enumerate() {
                 for (column, &digit) in keys.iter().enumerate() {
                     let lead = (row * 37 + column * 11) as u32;

@@ -68,6 +68,8 @@ pub(super) struct G729 {
     energies: [i32; 4],
     seed: u16,
     postfilter: Postfilter,
+    /// Without the postfilter.
+    is_plain: bool,
     noise: Noise,
 }
 
@@ -105,6 +107,7 @@ impl Default for G729 {
             energies: [LEAST_ENERGY; 4],
             seed: FIRST_SEED,
             postfilter: Postfilter::default(),
+            is_plain: false,
             noise: Noise { goes_on: false, sent: 0, level: 0, seed: NOISE_SEED },
         }
     }
@@ -121,6 +124,11 @@ pub(super) fn ends_in_noise(payload: &[u8]) -> bool {
 }
 
 impl G729 {
+    /// Without the postfilter.
+    pub(super) fn plain() -> Self {
+        Self { is_plain: true, ..Self::default() }
+    }
+
     /// Appends 80 samples a frame; what is no whole frame is left out.
     pub(super) fn decode(&mut self, payload: &[u8], out: &mut Vec<i16>) {
         let (speech, rest) = payload.as_chunks::<FRAME_BYTES>();
@@ -220,7 +228,11 @@ impl G729 {
             speech = synthesize(&now(&self.excitation), a, &mut memory).0;
         }
         self.speech = memory;
-        out.extend(self.postfilter.run(&speech, a, self.delay));
+        if self.is_plain {
+            out.extend(self.postfilter.pass(&speech));
+        } else {
+            out.extend(self.postfilter.run(&speech, a, self.delay));
+        }
     }
 
     /// 3.8: four pulses, repeated in the pitch; Q13.

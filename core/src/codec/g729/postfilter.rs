@@ -70,6 +70,11 @@ impl Postfilter {
         self.level(speech, &filtered).map(|sample| self.high_pass(sample))
     }
 
+    /// The high-pass filter alone.
+    pub(super) fn pass(&mut self, speech: &[i32; SUBFRAME]) -> [i16; SUBFRAME] {
+        speech.map(|sample| self.high_pass(sample.into()))
+    }
+
     /// A.4.2.1: adds what the residual was a pitch period ago, where they are alike.
     fn long_term(&self, delay: usize) -> [i32; SUBFRAME] {
         let now = &self.residual[MAX_DELAY..];

@@ -60,7 +60,9 @@ fn peak(samples: &[i16]) -> u16 {
 
 #[test]
 fn what_remembers_is_decoded_in_order_however_it_arrives() {
-    for (pt, name, octets, ticks) in [(9, "G722", 160, 160), (3, "GSM", 33, 160), (18, "G729", 20, 160)] {
+    for (pt, name, octets, ticks) in
+        [(9, "G722", 160, 160), (3, "GSM", 33, 160), (18, "G729", 20, 160), (97, "iLBC", 38, 160)]
+    {
         let leg = Leg { payload_type: pt, ..Leg::new(0) };
         let in_order = packets(&leg, 0, 400, octets, ticks);
         let mut mixed_up = in_order.clone();
