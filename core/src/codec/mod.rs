@@ -101,9 +101,10 @@ impl Coding {
         if !CLOCK_RATES.contains(&format.clock_rate) {
             return Self::Unknown;
         }
-        let scheme = match scheme {
-            Scheme::Ilbc(_) => Scheme::Ilbc(ilbc::Mode::announced(format.fmtp.as_deref())),
-            other => other,
+        let scheme = if matches!(scheme, Scheme::Ilbc(_)) {
+            Scheme::Ilbc(ilbc::Mode::announced(format.fmtp.as_deref()))
+        } else {
+            scheme
         };
         Self::Audio(Decoder { scheme, clock_rate: format.clock_rate, channels: format.channels.max(1) })
     }
