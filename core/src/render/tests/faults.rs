@@ -135,7 +135,7 @@ fn what_the_kernel_dropped_is_an_overflow_of_that_stream_alone() {
 #[test]
 fn silence_has_its_reason_in_words() {
     let mut call = Call::new();
-    call.event(-MS, Event::Stream(Stream { formats: [format(96, "iLBC", 8_000)].into(), ..stream(1) }));
+    call.event(-MS, Event::Stream(Stream { formats: [format(96, "AMR", 8_000)].into(), ..stream(1) }));
     call.add(Leg { payload_type: 96, ..Leg::new(1) }.packets(0, 200));
     let done = call.render(4 * SECOND + 60 * MS);
     let sheet = &done.plan.sidecar;
@@ -143,7 +143,7 @@ fn silence_has_its_reason_in_words() {
         sheet.streams[0].why_not.as_deref(),
         Some("no packet ever arrived on 10000 (label 1): check the firewall between 192.0.2.9 and here")
     );
-    assert_eq!(sheet.streams[1].why_not.as_deref(), Some("captured, not rendered: no decoder for iLBC/8000"));
+    assert_eq!(sheet.streams[1].why_not.as_deref(), Some("captured, not rendered: no decoder for AMR/8000"));
     assert_eq!((sheet.streams[1].rendered, sheet.proof.packets_received), (false, 200));
     assert_eq!(sheet.proof.findings.len(), 2);
     assert_eq!(sheet.proof.silences[0].cause, SilenceCause::NeverStarted);
