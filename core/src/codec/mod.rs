@@ -206,7 +206,7 @@ impl Decoder {
     pub(crate) fn is_cheap(&self) -> bool {
         match self.scheme {
             Scheme::ALaw | Scheme::MuLaw | Scheme::Linear16 | Scheme::G722 | Scheme::G729 | Scheme::Gsm => true,
-            Scheme::Comfort | Scheme::Opus => false,
+            Scheme::Comfort | Scheme::Ilbc(_) | Scheme::Opus => false,
         }
     }
 
