@@ -12,7 +12,7 @@ use std::convert::Infallible;
 use std::time::Instant;
 
 use siprec_core::codec::{Coding, Decoder};
-use siprec_core::entry::{EndCause, Entry, Event, Kind, PortIndex, Stream};
+use siprec_core::entry::{Digits, EndCause, Entry, Event, Kind, PortIndex, Stream};
 use siprec_core::render::{self, Rendition};
 use siprec_core::sdp::Format;
 use siprec_core::seed::RecordingId;
@@ -156,6 +156,7 @@ fn read(format: &Format, payloads: &[Vec<u8>], take: &mut dyn FnMut(&Entry<'_>))
             local_rtcp: ([192, 0, 2, 1], 10_001).into(),
             remote: None,
             paused: None,
+            digits: Digits::Keep,
         }),
     );
     event(0, Event::RecordingStarted { recording: RECORDING, communication_session: None });
