@@ -420,12 +420,15 @@ impl<'a> Fold<'a> {
                 if members().all(|id| described.contains(id)) { elements().collect() } else { members().collect() };
             let all = first.into_iter().chain(elements()).chain(members()).chain(on_streams.clone());
             let mut seen = BTreeSet::new();
-            all.chain(unbound.iter().map(String::as_str)).filter(|id| seen.insert(*id)).map(String::from).collect()
+            all.chain(unbound.iter().map(String::as_str)).filter(|id| seen.insert(*id)).collect()
         });
     }
 
     /// Who was in a session that is over has left it, and its streams carry nothing.
     fn end_sessions(&mut self) {
+        if self.snapshot.sessions.iter().all(Session::is_active) {
+            return;
+        }
         let over = self.snapshot.sessions.iter().filter(|s| !s.is_active());
         let over: BTreeSet<String> = over.map(|s| s.id.clone()).collect();
         let at = self.at;
@@ -459,6 +462,9 @@ impl<'a> Fold<'a> {
     fn extensions(&mut self) {
         let document = self.document;
         let snapshot = &mut *self.snapshot;
+        if document.extensions.is_empty() && snapshot.extensions.is_empty() {
+            return;
+        }
         let (sessions, at) = (&snapshot.sessions, self.at);
         let was_over = |s: &Session| !s.is_active() && s.intervals.last().is_some_and(|last| last.to < Some(at));
         let is_past = |parent: &str| sessions.iter().any(|s| s.id == parent && was_over(s));

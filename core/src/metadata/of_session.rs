@@ -51,20 +51,20 @@ impl Snapshot {
     }
 
     /// Notes who of `named` is in which session: in this order, after those who were there before.
-    pub(super) fn note_people(&mut self, named: impl Fn(&str) -> Vec<String>) {
+    pub(super) fn note_people<'d>(&mut self, named: impl Fn(&str) -> Vec<&'d str>) {
         let active = self.active_ids();
         let mut news: Vec<Vec<String>> = Vec::new();
         for session in &self.sessions {
             let known: BTreeSet<&str> = session.people.iter().map(String::as_str).collect();
-            let is_new = |id: &String| {
+            let is_new = |id: &&str| {
                 let participant = self.participant(id);
-                !known.contains(id.as_str())
+                !known.contains(id)
                     && participant.is_some_and(|participant| {
                         participant.memberships.iter().any(|m| m.session == session.id)
                             || self.is_present_in(participant, &session.id, &active)
                     })
             };
-            news.push(named(&session.id).into_iter().filter(is_new).collect());
+            news.push(named(&session.id).into_iter().filter(is_new).map(String::from).collect());
         }
         for (session, new) in self.sessions.iter_mut().zip(news) {
             session.people.extend(new);

@@ -35,35 +35,6 @@ pub(super) const TOP_LEVEL: &[&str] = &[
     "group",
     "datamode",
 ];
-/// Elements of the schema and of its drafts, as they are spelt there.
-const SPELT: &[&str] = &[
-    "recording",
-    "datamode",
-    "group",
-    "session",
-    "participant",
-    "stream",
-    "sessionrecordingassoc",
-    "participantsessionassoc",
-    "participantstreamassoc",
-    "nameID",
-    "name",
-    "aor",
-    "send",
-    "recv",
-    "label",
-    "mode",
-    "id",
-    "sipSessionID",
-    "reason",
-    "group-ref",
-    "param",
-    "associate-time",
-    "disassociate-time",
-    "start-time",
-    "stop-time",
-    "end-time",
-];
 /// The namespace of RFC 7865 5.1.1.
 const NAMESPACE: &str = "urn:ietf:params:xml:ns:recording:1";
 /// What namespaces of recording metadata begin with, drafts included.
@@ -225,10 +196,7 @@ impl<'a> Reader<'a, '_> {
     /// Tells of the first element of ours that is not spelt as the schema has it.
     fn spelling(&mut self) {
         let tree = self.tree;
-        let is_misspelt = |node: &&'a Node<'a>| {
-            let is_exact = SPELT.contains(&node.name());
-            !is_exact && !node.is("datamode") && SPELT.iter().any(|name| node.is(name)) && self.is_ours(node)
-        };
+        let is_misspelt = |node: &&'a Node<'a>| node.is_misspelt() && !node.is("datamode") && self.is_ours(node);
         if let Some(node) = tree.all().iter().find(is_misspelt) {
             let told = format_args!("<{}>", quote(node.name()));
             self.deviations.add(&codes::ELEMENT_SPELLING, told);
@@ -241,7 +209,7 @@ impl<'a> Reader<'a, '_> {
             || namespace.is_empty()
             || namespace == self.document.dialect.namespace
             || FAMILY.iter().any(|known| namespace.starts_with(known))
-            || ((self.every_namespace || node.is_undeclared()) && SPELT.iter().any(|name| node.is(name)))
+            || (node.is_known() && (self.every_namespace || node.is_undeclared()))
     }
 
     pub(super) fn data_mode(&mut self, node: &Node<'a>) {

@@ -24,34 +24,38 @@ pub(super) fn repair(document: &mut Document, deviations: &mut Deviations) {
     }
 }
 
-fn has_twins<'i>(ids: impl Iterator<Item = &'i str>) -> bool {
+/// Elements of one kind up to which they are compared one by one, without a list of their own.
+const FEW: usize = 8;
+
+fn has_twins<'i>(ids: impl Iterator<Item = &'i str> + Clone) -> bool {
+    let mut rest = ids.clone();
+    if ids.clone().nth(FEW).is_none() {
+        return { ids }.any(|id| {
+            rest.next();
+            rest.clone().any(|other| other == id)
+        });
+    }
     let mut sorted: Vec<&str> = ids.collect();
     sorted.sort_unstable();
     sorted.array_windows::<2>().any(|[one, other]| one == other)
 }
 
-/// Whether anything refers to what the document does not define.
+/// Whether anything refers to what the document does not define, or may: many ids are not looked at here.
 fn dangles(document: &Document) -> bool {
-    fn sorted<'i>(ids: impl Iterator<Item = &'i String>) -> Vec<&'i str> {
-        let mut sorted: Vec<&str> = ids.map(String::as_str).collect();
-        sorted.sort_unstable();
-        sorted
+    let counts = [document.participants.len(), document.sessions.len(), document.streams.len(), document.groups.len()];
+    if counts.iter().any(|count| *count > FEW) {
+        return true;
     }
-    fn lacks(ids: &[&str], id: &str) -> bool {
-        !id.is_empty() && ids.binary_search(&id).is_err()
-    }
-    let participants = sorted(document.participants.iter().map(|p| &p.id));
-    let sessions = sorted(document.sessions.iter().map(|s| &s.id));
-    let streams = sorted(document.streams.iter().map(|s| &s.id));
-    let groups = sorted(document.groups.iter().map(|g| &g.id));
-    let mut on_streams = document.participant_streams.iter();
-    let mut in_sessions = document.participant_sessions.iter();
-    on_streams
-        .any(|a| lacks(&participants, &a.participant) || a.send.iter().chain(&a.recv).any(|id| lacks(&streams, id)))
-        || in_sessions.any(|a| lacks(&participants, &a.participant) || lacks(&sessions, &a.session))
-        || document.session_recordings.iter().any(|a| lacks(&sessions, &a.session))
-        || document.streams.iter().filter_map(|s| s.session.as_ref()).any(|id| lacks(&sessions, id))
-        || document.sessions.iter().filter_map(|s| s.group.as_ref()).any(|id| lacks(&groups, id))
+    let person = |id: &String| id.is_empty() || document.participants.iter().any(|p| p.id == *id);
+    let session = |id: &String| id.is_empty() || document.sessions.iter().any(|s| s.id == *id);
+    let stream = |id: &String| id.is_empty() || document.streams.iter().any(|s| s.id == *id);
+    let group = |id: &String| id.is_empty() || document.groups.iter().any(|g| g.id == *id);
+    let (mut on_streams, mut in_sessions) = (document.participant_streams.iter(), document.participant_sessions.iter());
+    !(on_streams.all(|a| person(&a.participant) && a.send.iter().chain(&a.recv).all(stream))
+        && in_sessions.all(|a| person(&a.participant) && session(&a.session))
+        && document.session_recordings.iter().all(|a| session(&a.session))
+        && document.streams.iter().filter_map(|s| s.session.as_ref()).all(session)
+        && document.sessions.iter().filter_map(|s| s.group.as_ref()).all(group))
 }
 
 impl Document {

@@ -73,6 +73,8 @@ pub(super) struct Node<'a> {
     qualified: &'a str,
     /// Its name without prefix.
     local: &'a str,
+    /// The schema's name for it, if it has one.
+    known: Option<&'static str>,
     /// Resolved; empty where there is none.
     pub(super) namespace: Rc<str>,
     attributes: Range<usize>,
@@ -106,7 +108,17 @@ impl<'a> Node<'a> {
 
     /// Whether its local name is `name`; case is forgiven, and so are `-` and `_`.
     pub(super) fn is(&self, name: &str) -> bool {
-        is_same_name(self.name(), name)
+        self.known.map_or_else(|| is_same_name(self.name(), name), |known| known == name)
+    }
+
+    /// Whether the schema or its drafts have an element of this name.
+    pub(super) fn is_known(&self) -> bool {
+        self.known.is_some()
+    }
+
+    /// Whether they spell it otherwise.
+    pub(super) fn is_misspelt(&self) -> bool {
+        self.known.is_some_and(|known| known != self.local)
     }
 
     /// Whether it has a prefix that nobody declared.
@@ -338,7 +350,16 @@ impl<'a> Builder<'a> {
         let index = self.tree.nodes.len();
         self.push(Child::Element(index));
         let end = raw.end;
-        self.tree.nodes.push(Node { qualified, local, namespace, attributes, children: None, start_tag: raw, end });
+        self.tree.nodes.push(Node {
+            qualified,
+            local,
+            known: schema_name(local),
+            namespace,
+            attributes,
+            children: None,
+            start_tag: raw,
+            end,
+        });
         if empty {
             self.scopes.retain(|(.., declared)| *declared < depth);
         } else {
@@ -398,6 +419,42 @@ impl<'a> Builder<'a> {
         }
         parent.children = Some((first, content.map_or(own, |(_, last)| last)));
     }
+}
+
+/// Elements of the schema and of its drafts, as they are spelt there; the most frequent first.
+const SCHEMA: &[&str] = &[
+    "participant",
+    "nameID",
+    "name",
+    "send",
+    "recv",
+    "stream",
+    "label",
+    "associate-time",
+    "participantstreamassoc",
+    "participantsessionassoc",
+    "session",
+    "sessionrecordingassoc",
+    "group",
+    "recording",
+    "datamode",
+    "aor",
+    "id",
+    "mode",
+    "sipSessionID",
+    "group-ref",
+    "start-time",
+    "disassociate-time",
+    "stop-time",
+    "end-time",
+    "reason",
+    "param",
+];
+
+/// The schema's name of an element that is called `local`.
+fn schema_name(local: &str) -> Option<&'static str> {
+    let exact = SCHEMA.iter().find(|name| **name == local);
+    exact.or_else(|| SCHEMA.iter().find(|name| is_same_name(name, local))).copied()
 }
 
 /// Whether two names are one but for case, `-` and `_`.
