@@ -237,8 +237,8 @@ const LOSSY: &[Lossy] = &[
     ),
     // XML without its tags: the audio is recorded.
     (22, &[("<datamode>", ""), ("<session session_id=\"s\"/>", "<<<>><"), ("</recording>", "")], 200, &BOTH),
-    // A boundary that is not named, or not as the body has it.
-    (23, &[(";boundary=b", "")], 200, &BOTH),
+    // A boundary that is not named is asked for (RFC 2046 5.1.1); one that is not as the body has it is found.
+    (23, &[(";boundary=b", "")], 400, &[]),
     (23, &[(";boundary=b", ";boundary='B'")], 200, &BOTH),
     (23, &[(";boundary=b", ";boundary=c")], 200, &BOTH),
     // An option that must be known and is not.
