@@ -108,7 +108,11 @@ impl Journal {
             disk.create_new(&path)?
         };
         let length = file.length()?;
-        let good = if same_boot { length } else { first.offset.min(length) };
+        // What marks vouch for is durable, whatever logs are left: of those that were removed any may have come back.
+        let good = match same_boot {
+            true => length,
+            false => first.offset.min(length).max(live::vouched(&*file, length)?),
+        };
         Ok(Some(Self { path, file, same_boot, good, whole: true, changed: false }))
     }
 

@@ -159,6 +159,29 @@ fn a_journal_that_is_gone_or_put_away_is_not_made_anew() {
 }
 
 #[test]
+fn a_log_that_was_removed_and_came_back_cuts_nothing() {
+    let (fake, disk) = disk(7);
+    let mut log = log(&disk);
+    let bytes = begun().bytes;
+    log.push(SESSION, 1, 0, &bytes);
+    log.write().unwrap();
+    // The journal went on, with a mark, and the logs of that time are gone.
+    let mut journal_now = [bytes.as_slice(), &bytes].concat();
+    let mark = siprec_core::journal::Mark { from: 0, crc: crc32fast::hash(&journal_now), checkpoint: None, synced: 0 };
+    siprec_core::journal::encoder::mark(&mut journal_now, Wall(AT), &mark);
+    fake.create_dir(&session_folder(Path::new(DATA), SESSION)).unwrap();
+    let file = fake.create_new(&session_folder(Path::new(DATA), SESSION).join(segment_name(1))).unwrap();
+    file.write_at(0, &journal_now).unwrap();
+    // A later log knows what follows, and there is none between the two.
+    log.close();
+    log.push(SESSION, 1, journal_now.len() as u64, &bytes);
+    log.write().unwrap();
+    catch_up(&fake, Path::new(DATA), "another").unwrap();
+    let expected = [journal_now.as_slice(), &bytes].concat();
+    assert_eq!(journal(&fake, 1)[..expected.len()], expected);
+}
+
+#[test]
 fn nothing_is_put_behind_a_hole() {
     let (fake, disk) = disk(4);
     let mut log = log(&disk);
