@@ -20,7 +20,7 @@ const SYNC: Duration = Duration::from_millis(4);
 const SESSION: SessionId = SessionId(0xa);
 const DATA: &str = "/data";
 
-fn header(session: SessionId, segment: u32, boot: &str) -> SegmentHeader {
+pub(super) fn header(session: SessionId, segment: u32, boot: &str) -> SegmentHeader {
     SegmentHeader {
         version: "test".into(),
         format: FORMAT_VERSION,

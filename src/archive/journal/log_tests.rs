@@ -1,15 +1,14 @@
 //! The log by itself: what it says of journals that went on, moved or are gone, and when it goes.
 
 use super::catch_up::catch_up;
+use super::faults::header;
 use super::log::{Log, LogReader, logs};
 use super::*;
 use crate::archive::disk::{Disk, FakeDisk, Loss, read_range};
 use crate::archive::scribe::{Blocks, Scribe};
-use siprec_core::entry::{Event, SegmentHeader};
-use siprec_core::journal::FORMAT_VERSION;
-use siprec_core::seed::Seed;
+use siprec_core::entry::Event;
 use siprec_core::session::Kept;
-use siprec_core::time::{Monotonic, Wall};
+use siprec_core::time::Wall;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,17 +51,7 @@ fn journal(disk: &dyn Disk, segment: u32) -> Vec<u8> {
 /// The first blocks of a session's journal.
 fn begun() -> Blocks {
     let mut scribe = Scribe::default();
-    let header = SegmentHeader {
-        version: "test".into(),
-        format: FORMAT_VERSION,
-        session: SESSION,
-        segment: 1,
-        seed: Seed([0; 32]),
-        anchor: (Monotonic(0), Wall(AT)),
-        boot: "this".into(),
-        config: std::sync::Arc::default(),
-    };
-    scribe.begin(Wall(AT), &header, &[]);
+    scribe.begin(Wall(AT), &header(SESSION, 1, "this"), &[]);
     scribe.keep(SESSION, Wall(AT), &Kept::Event(Event::Answered));
     scribe.take().remove(0)
 }

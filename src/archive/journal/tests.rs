@@ -1,33 +1,19 @@
 //! The writer on a real folder, and on a disk that forgets.
 
+use super::faults::header;
 use super::*;
 use crate::archive::disk::{Disk, FakeDisk, Loss, RealDisk};
 use crate::archive::scribe::Scribe;
-use siprec_core::entry::{Event, SegmentHeader};
-use siprec_core::journal::FORMAT_VERSION;
-use siprec_core::seed::Seed;
+use siprec_core::entry::Event;
 use siprec_core::session::Kept;
-use siprec_core::time::{Monotonic, Wall};
+use siprec_core::time::Wall;
 use std::sync::Arc;
 use std::time::Duration;
 
 const AT: i64 = 1_800_000_000_000_000_000;
 
-fn header(session: SessionId, segment: u32) -> SegmentHeader {
-    SegmentHeader {
-        version: "test".into(),
-        format: FORMAT_VERSION,
-        session,
-        segment,
-        seed: Seed([0; 32]),
-        anchor: (Monotonic(0), Wall(0)),
-        boot: "this".into(),
-        config: std::sync::Arc::default(),
-    }
-}
-
 fn begin(scribe: &mut Scribe, session: SessionId, segment: u32) {
-    scribe.begin(Wall(AT), &header(session, segment), &[]);
+    scribe.begin(Wall(AT), &header(session, segment, "this"), &[]);
     scribe.keep(session, Wall(AT + 1), &Kept::Checkpoint(format!("{{\"n\":{segment}}}").into_bytes()));
 }
 

@@ -328,11 +328,6 @@ impl Thread {
                     self.disk.create_dir(&folder)?;
                 }
                 new_names.push(live_folder(&self.data));
-                // A session of an earlier life: what that left may not be durable yet.
-                let left = folder.join(segment_name(segment.saturating_sub(1)));
-                if segment > 1 && self.disk.exists(&left)? {
-                    self.work.left_behind.push(Dirty::left_behind(self.disk.open_append(&left)?));
-                }
             }
         }
         let (file, number) = self.create(&folder, segment)?;
