@@ -16,6 +16,16 @@ pub(crate) fn split_once(text: &str, byte: u8) -> Option<(&str, &str)> {
     Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
+/// Whether `line` begins with `prefix`, in whatever case.
+pub(crate) fn starts_with(line: &[u8], prefix: &[u8]) -> bool {
+    line.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
+/// Where `needle` first stands in `line`, in whatever case.
+pub(crate) fn position(line: &[u8], needle: &[u8]) -> Option<usize> {
+    line.windows(needle.len()).position(|window| window.eq_ignore_ascii_case(needle))
+}
+
 /// Adds `number` in decimal digits.
 pub(crate) fn push_number(out: &mut String, number: u64) {
     // The largest has 20 digits.

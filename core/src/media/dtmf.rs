@@ -8,6 +8,7 @@ use core::ops::Range;
 
 use crate::rtp::event::TelephoneEvent;
 use crate::sip::lines::line_feed;
+use crate::text::{position, starts_with};
 
 /// Bodies of a message that are looked at.
 const MAX_BODIES: usize = 32;
@@ -173,7 +174,7 @@ impl Head {
     fn form(&self) -> Option<KeyForm> {
         let ends = |octet: &u8| *octet == b';' || octet.is_ascii_whitespace();
         let kind = self.content_type.split(ends).next().unwrap_or_default();
-        let holds = |word: &[u8]| kind.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word));
+        let holds = |word: &[u8]| position(kind, word).is_some();
         let form = match kind {
             kind if kind.eq_ignore_ascii_case(b"application/dtmf-relay") => KeyForm::Relay,
             kind if kind.eq_ignore_ascii_case(b"application/dtmf") => KeyForm::Bare,
@@ -191,10 +192,6 @@ impl Head {
 fn begins_signal(line: &[u8]) -> bool {
     let rest = line.trim_ascii_start();
     starts_with(rest, b"signal") && rest.get(6..).is_some_and(|rest| rest.trim_ascii_start().starts_with(b"="))
-}
-
-fn starts_with(line: &[u8], prefix: &[u8]) -> bool {
-    line.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 #[cfg(test)]

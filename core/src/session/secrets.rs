@@ -7,6 +7,7 @@ use crate::media::Digits;
 use crate::media::dtmf::{KeyBody, KeyForm, key_bodies};
 use crate::rtp::event::MASKED;
 use crate::sip::lines::lines;
+use crate::text::{position, starts_with};
 
 /// What a secret's bytes become.
 const BLANK: u8 = b'x';
@@ -121,7 +122,7 @@ fn blank_proof(scheme: Scheme, value: &mut [u8]) {
     match scheme {
         Scheme::Other => blank(value),
         Scheme::Digest => {
-            let Some(at) = find(value, b"response=") else { return };
+            let Some(at) = position(value, b"response=") else { return };
             let proof = value.get_mut(at + b"response=".len()..).unwrap_or_default();
             let end = proof.iter().position(|byte| *byte == b',').unwrap_or(proof.len());
             blank(proof.get_mut(..end).unwrap_or_default());
@@ -132,7 +133,7 @@ fn blank_proof(scheme: Scheme, value: &mut [u8]) {
 /// Each key up to its lifetime (`|`), the next key (`;`) or the next parameter. Its padding stays: a replay must find a key
 /// of the same length there.
 fn inline_keys(mut line: &mut [u8]) {
-    while let Some(at) = find(line, b"inline:") {
+    while let Some(at) = position(line, b"inline:") {
         let rest = line.get_mut(at + b"inline:".len()..).unwrap_or_default();
         let end = rest.iter().position(|byte| matches!(byte, b'|' | b';' | b' ' | b'\t' | b'\r')).unwrap_or(rest.len());
         let (key, rest) = rest.split_at_mut(end);
@@ -147,14 +148,6 @@ fn blank(bytes: &mut [u8]) {
     for byte in bytes.iter_mut().filter(|byte| !byte.is_ascii_whitespace() && **byte != b'"') {
         *byte = BLANK;
     }
-}
-
-fn starts_with(line: &[u8], prefix: &[u8]) -> bool {
-    line.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-}
-
-fn find(line: &[u8], needle: &[u8]) -> Option<usize> {
-    line.windows(needle.len()).position(|window| window.eq_ignore_ascii_case(needle))
 }
 
 #[cfg(test)]

@@ -33,6 +33,13 @@ pub(super) struct Slot {
     pub(super) is_changed: bool,
 }
 
+impl Slot {
+    /// One of its sockets.
+    pub(super) fn socket(&self, is_rtcp: bool) -> &Socket {
+        if is_rtcp { &self.rtcp } else { &self.rtp }
+    }
+}
+
 impl Socket {
     pub(super) fn new(socket: UdpSocket, patience: u8) -> Self {
         let is_ipv4 = socket.local_addr().is_ok_and(|address| address.is_ipv4());

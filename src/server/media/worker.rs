@@ -414,8 +414,7 @@ impl Worker {
     fn send_handshake(&self, from: Component, to: SocketAddr, datagram: &[u8]) {
         let slot = self.find(from.session, from.port).and_then(|index| self.slots.get(index)?.as_ref());
         let Some(slot) = slot else { return };
-        let socket = if from.is_rtcp { &slot.rtcp } else { &slot.rtp };
-        if let Err(error) = socket.socket.send_to(datagram, to) {
+        if let Err(error) = slot.socket(from.is_rtcp).socket.send_to(datagram, to) {
             tracing::debug!(%to, %error, "a datagram of DTLS was not sent");
         }
     }
@@ -467,8 +466,7 @@ impl Worker {
 
     fn arm(&self, token: Token) -> Result<(), Errno> {
         let Some(Some(slot)) = self.slots.get(token.slot()) else { return Ok(()) };
-        let socket = if token.is_rtcp() { &slot.rtcp } else { &slot.rtp };
-        self.epoll.modify(&socket.socket, &mut token.event())
+        self.epoll.modify(&slot.socket(token.is_rtcp()).socket, &mut token.event())
     }
 
     /// Fetches all that has arrived on a port.

@@ -21,9 +21,8 @@ fn stranger(n: usize) -> SocketAddr {
 }
 
 fn connect(bench: &mut Bench, id: u64, remote: SocketAddr) -> bool {
-    let (id, local, before) = (ConnectionId(id), SRS.parse().unwrap(), bench.closed_streams.len());
-    let transport = Transport::Tcp;
-    bench.input(Input::ConnectionOpened { id, transport, local, remote, certificate: None, accepted: true });
+    let before = bench.closed_streams.len();
+    bench.connect(ConnectionId(id), remote, true);
     bench.closed_streams.len() == before
 }
 

@@ -169,15 +169,7 @@ fn tcp_is_framed_answered_on_its_stream_and_a_ping_gets_its_pong() {
     let (headers, body) = multipart(&sdp("sendonly"), &metadata("s1"));
     let invite = Call::new("a").request("INVITE", &headers, &body).replace("SIP/2.0/UDP", "SIP/2.0/TCP");
     let id = ConnectionId(7);
-    let (local, remote) = (SRS.parse().unwrap(), SRC.parse().unwrap());
-    bench.input(Input::ConnectionOpened {
-        id,
-        transport: Transport::Tcp,
-        local,
-        remote,
-        certificate: None,
-        accepted: false,
-    });
+    bench.connect(id, SRC.parse().unwrap(), false);
     let bytes = [b"\r\n\r\n", invite.as_bytes()].concat();
     for chunk in bytes.chunks(7) {
         bench.srs.handle_input(bench.now, Input::Bytes { connection: id, bytes: chunk });

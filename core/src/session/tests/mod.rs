@@ -176,6 +176,12 @@ impl Bench {
         self.srs.handle_input(self.now, input);
     }
 
+    /// A TCP stream of ours (`accepted`: of theirs) to `remote`.
+    pub(super) fn connect(&mut self, id: ConnectionId, remote: SocketAddr, accepted: bool) {
+        let (transport, local) = (Transport::Tcp, SRS.parse().unwrap());
+        self.input(Input::ConnectionOpened { id, transport, local, remote, certificate: None, accepted });
+    }
+
     pub(super) fn heard(&mut self, session: SessionId, port: u16) {
         let statistics = self.statistics(port);
         self.input(Input::Media(&MediaReport { session, event: None, statistics }));

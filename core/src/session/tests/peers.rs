@@ -277,15 +277,7 @@ fn strangers_and_scanners_get_what_is_set() {
         assert_eq!(statuses(&bench.send(&scan)), [200], "a peer may call itself as it likes");
     }
     let mut bench = with(Manner::Silent, Manner::Silent);
-    let connected = Input::ConnectionOpened {
-        id: ConnectionId(1),
-        transport: Transport::Tcp,
-        local: SRS.parse().unwrap(),
-        remote: "192.0.2.66:4000".parse().unwrap(),
-        certificate: None,
-        accepted: true,
-    };
-    bench.input(connected);
+    bench.connect(ConnectionId(1), "192.0.2.66:4000".parse().unwrap(), true);
     assert!(bench.input(Input::Bytes { connection: ConnectionId(1), bytes: options.as_bytes() }).is_empty());
     let guard = Guard {
         allowed: [Network { address: "192.0.2.0".parse().unwrap(), prefix: 24 }].to_vec(),

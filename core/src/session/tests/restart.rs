@@ -94,15 +94,8 @@ fn streams_of_before_are_not_taken_for_new_ones() {
     let (headers, body) = multipart(&sdp("sendonly"), &metadata("s1"));
     let invite = Call::new("a").request("INVITE", &headers, &body).replace("SIP/2.0/UDP", "SIP/2.0/TCP");
     let id = ConnectionId(7);
-    let (local, remote) = (SRS.parse().unwrap(), "127.0.0.2:49152".parse().unwrap());
-    bench.input(Input::ConnectionOpened {
-        id,
-        transport: Transport::Tcp,
-        local,
-        remote,
-        certificate: None,
-        accepted: false,
-    });
+    let remote = "127.0.0.2:49152".parse().unwrap();
+    bench.connect(id, remote, false);
     bench.input(Input::Bytes { connection: id, bytes: invite.as_bytes() });
     let session = bench.session();
     let mut next = successor(&bench, Duration::from_millis(300), false);
