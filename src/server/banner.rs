@@ -64,8 +64,13 @@ pub(super) fn print(
 /// What the ports are enough for. One that was used rests before it is used again, so short calls want more of them.
 fn carried(range: PortRange) -> String {
     let (sessions, rest) = (range.two_leg_sessions(), QUARANTINE.as_secs());
-    let a_second = u64::from(sessions).checked_div(rest).unwrap_or_default();
-    format!("{sessions} two-leg sessions, at most {a_second} new ones a second: ports rest {rest} s between calls")
+    let within = |seconds: u64| (u64::from(sessions) * seconds).checked_div(rest).unwrap_or_default();
+    let rate = if within(1) > 0 {
+        format!("{} new ones a second", within(1))
+    } else {
+        format!("{} new ones a minute", within(60))
+    };
+    format!("{sessions} two-leg sessions, at most {rate}: ports rest {rest} s between calls")
 }
 
 /// An address that an SBC can reach, as far as it can be known from here.
@@ -111,6 +116,8 @@ mod tests {
     fn it_is_told_how_many_calls_a_second_the_ports_are_enough_for() {
         let told = carried("10000-20000".parse().unwrap());
         assert_eq!(told, "2500 two-leg sessions, at most 83 new ones a second: ports rest 30 s between calls");
+        let told = carried("10000-10100".parse().unwrap());
+        assert_eq!(told, "25 two-leg sessions, at most 50 new ones a minute: ports rest 30 s between calls");
     }
 
     #[test]
