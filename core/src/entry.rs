@@ -88,9 +88,14 @@ pub enum Protected {
         /// Its index: the rollover counter above the sequence number, 48 bits.
         index: u64,
     },
-    /// No key that was known had made it: it is kept as it came. If a later key did, it stands in the journal once more,
-    /// plain and with the time at which it came.
+    /// No key that was known had made it: it is kept as it came. If a later key did, and came within seconds, it stands in
+    /// the journal once more, plain and with the time at which it came.
     Sealed,
+    /// It was kept sealed when it came, and a later key made it plain ([`crate::render::Opening`]). In a journal there is none.
+    Opened {
+        /// Its index, as of one that was authentic.
+        index: u64,
+    },
 }
 
 /// SRTP packets that were not made plain, by what was wrong with them.
@@ -120,6 +125,18 @@ impl SrtpRefusals {
             wrong_key: self.wrong_key.saturating_add(more.wrong_key),
             expired: self.expired.saturating_add(more.expired),
             forged: self.forged.saturating_add(more.forged),
+        }
+    }
+
+    /// Without so many that a key opened in the end. Which of them they were is not known, but only a key that is over opens
+    /// nothing any more.
+    #[must_use]
+    pub fn without_opened(self, opened: u64) -> Self {
+        let rest = opened.saturating_sub(self.without_key);
+        Self {
+            without_key: self.without_key.saturating_sub(opened),
+            wrong_key: self.wrong_key.saturating_sub(rest),
+            ..self
         }
     }
 

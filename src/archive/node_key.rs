@@ -1,7 +1,7 @@
 //! `node.key`: the key that wraps all others of a data directory. Made at the first start, readable by its owner alone.
 //!
 //! Without it nothing of what is recorded is lost, but for two things: a session of before a restart cannot be decrypted
-//! further, and packets that were kept sealed stay sealed. A copy of it belongs where other keys of the house are kept.
+//! further, and packets that are sealed in a journal stay sealed when it is rendered. A copy of it belongs where other keys of the house are kept.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -24,9 +24,17 @@ const OTHERS: u32 = 0o077;
 /// # Errors
 /// One that is there and cannot be used: it is never replaced, since what it wraps would be lost.
 pub fn load(data: &Path) -> anyhow::Result<NodeKey> {
+    open(data)?.map_or_else(|| make(data), Ok)
+}
+
+/// The key of the directory `data`, if there is one.
+///
+/// # Errors
+/// One that is there and cannot be used.
+pub fn open(data: &Path) -> anyhow::Result<Option<NodeKey>> {
     let path = data.join(FILE);
     let file = match File::open(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return make(data),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         opened => opened.with_context(|| format!("cannot read {}", path.display()))?,
     };
     let mode = file.metadata()?.mode();
@@ -40,7 +48,7 @@ pub fn load(data: &Path) -> anyhow::Result<NodeKey> {
             path.display()
         )
     })?;
-    Ok(NodeKey::new(key))
+    Ok(Some(NodeKey::new(key)))
 }
 
 fn make(data: &Path) -> anyhow::Result<NodeKey> {
@@ -68,6 +76,7 @@ mod tests {
     fn it_is_made_once_for_its_owner_alone_and_never_replaced() {
         let data = tempfile::tempdir().unwrap();
         let path = data.path().join(FILE);
+        assert!(open(data.path()).unwrap().is_none() && !path.exists(), "who only reads makes none");
         let wrapped = load(data.path()).unwrap().wrap(b"x", b"secret");
         assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600);
         assert_eq!(load(data.path()).unwrap().open(b"x", &wrapped).unwrap().as_slice(), b"secret");

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 
+use siprec_core::node_key::NodeKey;
 use siprec_core::render::Detail;
 
 use super::copy::{Outcome, day};
@@ -13,7 +14,13 @@ use crate::archive::finish::{Form, render_again};
 use crate::archive::recordings;
 
 /// Renders the recording of `row` below `to`; not again where a sheet there tells of the same.
-pub(super) fn render(data: &Path, to: &Path, row: &Row, form: Form, leave_out: &[Detail]) -> Result<Outcome> {
+pub(super) fn render(
+    (data, node_key): (&Path, Option<&NodeKey>),
+    to: &Path,
+    row: &Row,
+    form: Form,
+    leave_out: &[Detail],
+) -> Result<Outcome> {
     let folder = day(&row.path)?;
     let sheet_name = format!("{}.json", row.id);
     let source = recordings::folder(data).join(&folder).join(&sheet_name);
@@ -33,7 +40,7 @@ pub(super) fn render(data: &Path, to: &Path, row: &Row, form: Form, leave_out: &
         "{} is the archive itself: give --to another folder",
         to.display()
     );
-    render_again(&RealDisk, data, &sidecar, form, leave_out, &target)
+    render_again(&RealDisk, (data, node_key), &sidecar, form, leave_out, &target)
         .with_context(|| format!("cannot render to {}", target.display()))?;
     Ok(Outcome::Copied)
 }

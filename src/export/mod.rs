@@ -16,12 +16,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use siprec_core::node_key::NodeKey;
 use siprec_core::render::Detail;
 
 use crate::archive::catalog::{Catalog, CatalogError, Filter};
 use crate::archive::disk::RealDisk;
 use crate::archive::finish::Form;
-use crate::archive::recordings;
+use crate::archive::{node_key, recordings};
 use copy::{Copier, Outcome};
 use progress::Progress;
 
@@ -87,6 +88,17 @@ fn open(data: &Path, err: &mut dyn Write) -> anyhow::Result<Catalog> {
     }
 }
 
+/// What unwraps the journals' keys of SRTP. Who may not read it renders all the same: what is sealed stays so.
+fn node_key(data: &Path, err: &mut dyn Write) -> anyhow::Result<Option<NodeKey>> {
+    match node_key::open(data) {
+        Ok(key) => Ok(key),
+        Err(error) => {
+            writeln!(err, "siprec: {error:#}: packets that are sealed in journals are not opened")?;
+            Ok(None)
+        }
+    }
+}
+
 fn copy_all(
     options: &Options,
     catalog: &Catalog,
@@ -96,6 +108,10 @@ fn copy_all(
 ) -> anyhow::Result<()> {
     let mut progress = Progress::start(options.progress, catalog, &options.filter)?;
     let mut copier = Copier::new(&options.data, to)?;
+    let node_key = match options.form {
+        Some(_) => node_key(&options.data, err)?,
+        None => None,
+    };
     let (mut copied, mut present, mut failed) = (0_u64, 0_u64, 0_u64);
     for row in catalog.select(options.filter.clone()) {
         let row = row?;
@@ -103,7 +119,7 @@ fn copy_all(
             None => copier.copy(&row, &mut |bytes| progress.advance(bytes)),
             Some(form) => {
                 progress.advance(row.bytes);
-                again::render(&options.data, to, &row, form, &options.leave_out)
+                again::render((&options.data, node_key.as_ref()), to, &row, form, &options.leave_out)
             }
         };
         match &result {

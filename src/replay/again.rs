@@ -9,8 +9,9 @@ use std::net::SocketAddr;
 use anyhow::bail;
 use siprec_core::entry::{EndCause, Entry, Event, Kind, PauseCause, PortIndex, Protected, SegmentHeader, Stream};
 use siprec_core::journal::Reader;
+use siprec_core::node_key::NodeKey;
 use siprec_core::seed::SessionId;
-use siprec_core::session::{Checkpoint, Input, Order};
+use siprec_core::session::{Checkpoint, Input, Order, rewrap_keys};
 use siprec_core::sip::{ConnectionId, Flow, Message, Method, Transport};
 use siprec_core::time::Wall;
 
@@ -33,9 +34,19 @@ pub(super) fn session_of(file: &mut impl BufRead) -> std::io::Result<Option<Sess
     Ok(if let Some(Kind::Event(Event::Segment(header))) = first { Some(header.session) } else { None })
 }
 
+/// What keys of SRTP are wrapped with in a journal, and in the one that is written.
+pub(super) struct Keys {
+    /// None: not to be had.
+    pub(super) of_journal: Option<NodeKey>,
+    pub(super) ours: NodeKey,
+}
+
 /// A session that is recorded again.
 pub(super) struct Again {
     recorder: Offline,
+    /// As the journal names it.
+    original: SessionId,
+    keys: Keys,
     session: Option<SessionId>,
     streams: Vec<Stream>,
     /// The header of a segment that a restart began, until its gap is read.
@@ -55,9 +66,18 @@ struct Early {
 }
 
 impl Again {
-    pub(super) fn new(recorder: Offline) -> Self {
+    pub(super) fn new(recorder: Offline, original: SessionId, keys: Keys) -> Self {
         let recorder = recorder.of_a_journal();
-        Self { recorder, session: None, streams: Vec::new(), restarted: None, last: Wall::default(), early: Vec::new() }
+        Self {
+            recorder,
+            original,
+            keys,
+            session: None,
+            streams: Vec::new(),
+            restarted: None,
+            last: Wall::default(),
+            early: Vec::new(),
+        }
     }
 
     /// Feeds a segment's entries to the core.
@@ -111,7 +131,13 @@ impl Again {
                 self.packet(at, *port, *from, packet, Arrived { rtcp: true, judged: true, protected: None });
             }
             Kind::Rtcp { outbound: true, .. } => self.pass_on(entry),
-            Kind::Event(Event::SrtpKeys { .. } | Event::SrtcpReserved { .. } | Event::SrtpRefused { .. }) => {
+            Kind::Event(Event::SrtpKeys { port, suite, wrapped }) => {
+                self.recorder.wake(at);
+                let wrapped = self.rewrap(*port, wrapped).unwrap_or_else(|| wrapped.clone());
+                let event = Event::SrtpKeys { port: *port, suite: *suite, wrapped };
+                self.pass_on(&Entry { at, kind: Kind::Event(event) });
+            }
+            Kind::Event(Event::SrtcpReserved { .. } | Event::SrtpRefused { .. }) => {
                 self.recorder.wake(at);
                 self.pass_on(entry);
             }
@@ -162,6 +188,12 @@ impl Again {
         if let Some(session) = self.session {
             self.recorder.packet(at, (session, port), from, packet, arrived);
         }
+    }
+
+    /// So that the new journal's sealed packets can be opened where it lies.
+    fn rewrap(&self, port: PortIndex, wrapped: &str) -> Option<String> {
+        let from = (self.keys.of_journal.as_ref()?, self.original);
+        rewrap_keys(from, (&self.keys.ours, self.session?), port, wrapped)
     }
 
     /// What is taken over as it stands.

@@ -29,7 +29,7 @@ use siprec_core::node_key::NodeKey;
 use siprec_core::seed::SessionId;
 use siprec_core::session::Policy;
 
-use self::again::Again;
+use self::again::{Again, Keys};
 use self::calls::Calls;
 use self::capture::Capture;
 use self::offline::Offline;
@@ -55,16 +55,17 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let (catalog, _) = recordings::open_catalog(&*disk, &data)?;
     let catalog = Arc::new(catalog);
+    let node_key = node_key::load(&data)?;
     let details = details(&options.config.archive.leave_out);
     let finisher = Finisher::new(Arc::clone(&disk), data.clone(), catalog)
         .leaving_out(details)
+        .unwrapping(Some(node_key.clone()))
         .rendering(options.config.recording.rendition());
     let mut policy = policy(&options.config, &node::boot());
     policy.probes = false;
     policy.let_everybody_in();
     let files = segments_of_folders(&options.files)?;
     let mut report = Report::new(options.json, options.progress, total_bytes(&files));
-    let node_key = node_key::load(&data)?;
     let mut replay = Replay { disk, data, policy, node_key, finisher, journal: None, failures: Vec::new() };
     for path in &files {
         if let Err(error) = replay.file(path, &mut report) {
@@ -147,7 +148,8 @@ impl Replay {
         }
         if let Some(session) = session {
             if self.journal.is_none() {
-                self.journal = Some((session, Again::new(self.recorder_of_a_journal()?)));
+                let keys = Keys { of_journal: key_beside(path), ours: self.node_key.clone() };
+                self.journal = Some((session, Again::new(self.recorder_of_a_journal()?, session, keys)));
             }
             return self.journal.as_mut().map_or(Ok(()), |(_, again)| again.replay(file));
         }
@@ -167,6 +169,15 @@ impl Replay {
             self.failures.push(format!("journal {session}: {error:#}"));
         }
     }
+}
+
+/// The key of the data directory that a segment lies in, which its keys of SRTP are wrapped with. Without it they stay so, and
+/// what is sealed stays sealed.
+fn key_beside(segment: &Path) -> Option<NodeKey> {
+    let segment = std::path::absolute(segment).ok()?;
+    let data = segment.ancestors().skip(1).find(|folder| folder.ends_with("journals"))?.parent()?;
+    let key = node_key::open(data);
+    key.inspect_err(|error| tracing::warn!("{error:#}: what is sealed in its journals is not opened")).ok()?
 }
 
 fn replay_capture(file: impl Read, calls: &mut Calls) -> anyhow::Result<()> {

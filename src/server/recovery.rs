@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use siprec_core::entry::{EndCause, Event, SegmentHeader};
+use siprec_core::node_key::NodeKey;
 use siprec_core::seed::SessionId;
 use siprec_core::session::{Checkpoint, Kept, Srs};
 use siprec_core::time::Now;
@@ -131,12 +132,13 @@ pub(super) fn start(
     let identity = Identity::load(&data)?;
     let workers = Workers::start(usize::from(config.media.workers), clock, &sink, Arc::clone(&tell) as Tell)?;
     let dtls = handshakes(identity, &workers, tell)?;
-    let renderers = renderers(config, &disk, &data, Arc::clone(&catalog))?;
+    let node_key = node_key::load(&data)?;
+    let renderers = renderers(config, &disk, (&data, &node_key), Arc::clone(&catalog))?;
     let mut policy = policy(config, &boot);
     policy.answer.fingerprint = Some(dtls.fingerprint().clone());
     policy.show_framed = options.sip_trace.is_some();
     let mut srs = Srs::new(policy, node::fresh_seed()?);
-    srs.keep_keys_with(node_key::load(&data)?);
+    srs.keep_keys_with(node_key);
     let mut signalling = Signalling {
         srs,
         clock,
@@ -277,12 +279,13 @@ fn handshakes(identity: Identity, workers: &Workers, tell: Tell) -> anyhow::Resu
 fn renderers(
     config: &Config,
     disk: &Arc<dyn Disk>,
-    data: &std::path::Path,
+    (data, node_key): (&std::path::Path, &NodeKey),
     catalog: Arc<Catalog>,
 ) -> anyhow::Result<Renderers> {
     let details = details(&config.archive.leave_out);
     let finisher = Finisher::new(Arc::clone(disk), data.to_owned(), catalog)
         .leaving_out(details)
+        .unwrapping(Some(node_key.clone()))
         .rendering(config.recording.rendition());
     let report = Arc::new(|session: SessionId, finished: &Finished| {
         for sidecar in &finished.recordings {

@@ -232,7 +232,7 @@ impl Options {
             }
             Self::Protected(protected) => {
                 let (verdict, index) = match protected {
-                    Protected::Authentic { index } => (PROTECTED_AUTHENTIC, index),
+                    Protected::Authentic { index } | Protected::Opened { index } => (PROTECTED_AUTHENTIC, index),
                     Protected::Sealed => (PROTECTED_SEALED, 0),
                 };
                 put(0, &OPTION_CUSTOM_BINARY.to_le_bytes());

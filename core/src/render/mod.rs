@@ -32,13 +32,13 @@ mod queue;
 mod reports;
 mod resample;
 mod scope;
-mod sealed;
 mod sheet;
 mod signalling;
 mod swapped;
 mod text;
 mod tones;
 mod track;
+mod unseal;
 mod window;
 pub mod wav;
 
@@ -48,6 +48,7 @@ pub use levels::{ChannelLevels, Levels, Meter};
 pub use plan::{FilePlan, Plan, Planner};
 pub use sheet::*;
 pub use tones::Tone;
+pub use unseal::{Noted, Opening, Unsealer};
 
 use alloc::vec::Vec;
 

@@ -16,7 +16,6 @@ use super::layout::{FileCoding, Laid, Pair, Rendition, Take};
 use super::ports::PortRecord;
 use super::reports::Reports;
 use super::scope::Scope;
-use super::sealed::SealedPackets;
 use super::sheet::{AlarmSheet, ClockStep, DiskStall, Sidecar};
 use super::signalling::Signalling;
 use super::text::Text;
@@ -143,7 +142,9 @@ pub(super) struct Notes {
     pub(super) steps: Vec<(i64, i64)>,
     pub(super) stalls: Vec<(i64, u64)>,
     pub(super) deviations: Vec<Deviation>,
-    pub(super) sealed: SealedPackets,
+    /// Packets that are kept sealed, and packets that were and could be opened.
+    pub(super) sealed: u64,
+    pub(super) opened_late: u64,
 }
 
 impl Planner {
@@ -173,17 +174,16 @@ impl Planner {
     pub fn entry(&mut self, entry: &Entry<'_>) {
         let at = entry.at.0;
         match &entry.kind {
-            Kind::Rtp { port, packet, protected: Some(Protected::Sealed), .. } => {
-                if self.scope.is_open() {
-                    self.notes.sealed.take(*port, packet, Protected::Sealed);
-                }
+            Kind::Rtp { port, protected: Some(Protected::Sealed), .. } => {
+                self.notes.sealed += u64::from(self.scope.is_open());
                 if let Some(record) = self.ports.get_mut(port).filter(|_| self.scope.takes(*port)) {
                     record.sealed(at);
                 }
             }
             Kind::Rtp { port, from, packet, protected, .. } => {
-                if let Some(protected) = protected {
-                    self.notes.sealed.take(*port, packet, *protected);
+                if let (Some(Protected::Opened { .. }), Some(record)) = (protected, self.ports.get_mut(port)) {
+                    record.opened_late += 1;
+                    self.notes.opened_late += u64::from(self.scope.takes(*port));
                 }
                 if let Some(heard) = self.tracker.packet(at, *port, *from, packet) {
                     self.packet(at, *port, &heard);

@@ -32,6 +32,8 @@ pub(super) struct PortRecord {
     pub(super) packets: u64,
     /// What SRTP refused of it.
     pub(super) refused: SrtpRefusals,
+    /// Packets that were refused at first, and opened by a key that came later.
+    pub(super) opened_late: u64,
     /// Stretches of packets that are kept sealed: from, to, packets.
     pub(super) sealed: Vec<(i64, i64, u64)>,
     /// Packets by the tracker's format; the last one counts those of no known format.
@@ -51,6 +53,7 @@ impl PortRecord {
             pauses: Vec::new(),
             packets: 0,
             refused: SrtpRefusals::default(),
+            opened_late: 0,
             sealed: Vec::new(),
             by_format: Vec::new(),
             without_format: 0,

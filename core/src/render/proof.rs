@@ -8,6 +8,7 @@ use super::account::{Account, Hole, MIN_BURST};
 use super::epochs::PLAYOUT_NS;
 use super::finish::{Findings, Line};
 use super::layout::Laid;
+use super::plan::Notes;
 use super::ports::PortRecord;
 use super::sheet::{ChannelName, Gap, GapCause, Pause, Proof, Silence, SilenceCause};
 use super::swapped;
@@ -35,6 +36,7 @@ pub(super) fn proof(findings: &Findings<'_>, laid: &Laid) -> Proof {
         pauses: pauses(findings),
         silences: silences(findings),
         alarms: planner.notes.alarm_sheets(|at| findings.ms(at), label),
+        opened_late: planner.notes.opened_late,
         dropped: planner.notes.drops.iter().map(|drops| drops.packets).sum(),
         clock_steps: planner.notes.step_sheets(|at| findings.ms(at)),
         disk_stalls: planner.notes.stall_sheets(|at| findings.ms(at)),
@@ -85,14 +87,24 @@ pub(super) fn why_not(findings: &Findings<'_>, line: &Line<'_>) -> String {
 /// What SRTP refused of a line, in words.
 fn refused(record: &PortRecord) -> Vec<String> {
     let line = record.words();
+    let refused = record.refused.without_opened(record.opened_late);
     let mut words: Vec<String> =
-        record.refused.words().map(|(packets, why)| format!("{packets} SRTP packets on {line}: {why}")).collect();
+        refused.words().map(|(packets, why)| format!("{packets} SRTP packets on {line}: {why}")).collect();
     // Nobody lived to tell of them.
     let sealed = record.sealed_packets();
     if words.is_empty() && record.packets == 0 && sealed > 0 {
         words.push(format!("{sealed} SRTP packets on {line}: under none of the keys that were agreed on"));
     }
     words
+}
+
+/// What became of packets that were kept sealed, in words.
+fn sealed(notes: &Notes) -> impl Iterator<Item = String> {
+    let told = [
+        (notes.opened_late, "SRTP packets came before their key and were opened when it was known: they are heard"),
+        (notes.sealed, "SRTP packets were under no key that was agreed on: they are kept sealed and cannot be heard"),
+    ];
+    told.into_iter().filter(|(packets, _)| *packets > 0).map(|(packets, words)| format!("{packets} {words}"))
 }
 
 fn pause_words(cause: PauseCause) -> &'static str {
@@ -238,7 +250,7 @@ fn words(findings: &Findings<'_>, laid: &Laid) -> Vec<String> {
     for drops in &planner.notes.drops {
         words.push(format!("{} packets arrived and could not be kept: {}", drops.packets, drops.cause));
     }
-    words.extend(planner.notes.sealed.words());
+    words.extend(sealed(&planner.notes));
     words.extend(untold_keys(findings));
     if planner.tracker.unattributed > 0 {
         let count = planner.tracker.unattributed;

@@ -350,6 +350,9 @@ pub struct Proof {
     pub silences: Vec<Silence>,
     /// What was raised for the operator.
     pub alarms: Vec<AlarmSheet>,
+    /// SRTP packets, among those received, whose key came after them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub opened_late: u64,
     /// Packets that reached us and could not be kept.
     pub dropped: u64,
     /// Steps of the machine's clock.
@@ -361,6 +364,11 @@ pub struct Proof {
     pub deviations: Vec<Deviation>,
     /// What an operator should know, in words.
     pub findings: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Why a stretch that was sent is missing.

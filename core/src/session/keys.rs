@@ -177,10 +177,14 @@ impl Open {
     }
 
     fn unwrap(wrapped: &str, port: PortIndex, keyring: &Keyring<'_>) -> Option<Self> {
-        let text = keyring.node.open(&purpose(keyring.session, port), wrapped)?;
-        let mut open = Self { resumed: true, ..Self::default() };
+        let open = Self::parse(&keyring.node.open(&purpose(keyring.session, port), wrapped)?)?;
+        Some(Self { resumed: true, ..open })
+    }
+
+    fn parse(text: &[u8]) -> Option<Self> {
+        let mut open = Self::default();
         let (mut report_theirs, mut report_ours) = (None, None);
-        for line in core::str::from_utf8(&text).ok()?.lines() {
+        for line in core::str::from_utf8(text).ok()?.lines() {
             match line.split_once(' ')? {
                 ("t", line) => open.theirs = Crypto::parse(line).ok(),
                 ("rt", line) => report_theirs = Crypto::parse(line).ok(),
@@ -191,6 +195,23 @@ impl Open {
         open.reports = report_theirs.zip(report_ours);
         Some(open)
     }
+}
+
+/// The SRC's keys of an [`Event::SrtpKeys`]; none where another node wrapped them, or they are not known yet.
+pub(crate) fn unwrap_keys(node: &NodeKey, session: SessionId, port: PortIndex, wrapped: &str) -> Option<Crypto> {
+    Open::parse(&node.open(&purpose(session, port), wrapped)?)?.theirs
+}
+
+/// The keys of an [`Event::SrtpKeys`] of session `from`, wrapped anew for the journal of session `to` of another node.
+/// `None` where `from`'s node did not wrap them.
+pub fn rewrap_keys(
+    from: (&NodeKey, SessionId),
+    to: (&NodeKey, SessionId),
+    port: PortIndex,
+    wrapped: &str,
+) -> Option<String> {
+    let text = from.0.open(&purpose(from.1, port), wrapped)?;
+    Some(to.0.wrap(&purpose(to.1, port), &text))
 }
 
 fn purpose(session: SessionId, port: PortIndex) -> Vec<u8> {

@@ -46,6 +46,8 @@ mod watch;
 
 pub use admission::{Guard, KeptOut, Manner, Reason, site};
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use keys::rewrap_keys;
+pub(crate) use keys::unwrap_keys;
 pub use legacy::{Bridge, End as BridgeEnd};
 pub use limits::*;
 pub use peers::{Asker, DigestUsers, Network, Pattern, Peer, Refusal, Rules, Who};

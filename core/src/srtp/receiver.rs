@@ -229,9 +229,33 @@ impl Receiver {
     /// The packet and the receiver are as they were.
     pub fn unprotect_within(&mut self, packet: &mut [u8], trials: u32) -> Result<Plain, SrtpError> {
         let head = Head::read(packet).ok_or(SrtpError::Malformed)?;
+        let candidates = self.candidates(&head)?;
+        self.unprotect_among(packet, head, &candidates, trials)
+    }
+
+    /// The same under one of these rollover counters and no other, where something else than the stream tells them.
+    ///
+    /// # Errors
+    /// The packet and the receiver are as they were.
+    pub fn unprotect_under(&mut self, packet: &mut [u8], rollovers: Range<u32>) -> Result<Plain, SrtpError> {
+        let head = Head::read(packet).ok_or(SrtpError::Malformed)?;
+        if self.sources.get(head.ssrc).is_none() && !self.sources.has_room() {
+            return Err(SrtpError::TooManySources);
+        }
+        let rollovers = u64::from(rollovers.start)..u64::from(rollovers.end);
+        let candidates = Candidates { foreseen: None, rollovers: [rollovers, 0..0], searched: 0..0 };
+        self.unprotect_among(packet, head, &candidates, u32::MAX)
+    }
+
+    fn unprotect_among(
+        &mut self,
+        packet: &mut [u8],
+        head: Head,
+        candidates: &Candidates,
+        trials: u32,
+    ) -> Result<Plain, SrtpError> {
         let layout = self.layout(packet, Protocol::Srtp)?;
         let clear_end = if self.is_aead() && !self.encryption.srtp { layout.body_end } else { head.payload_at };
-        let candidates = self.candidates(&head)?;
         let key = self.keys.get_mut(layout.key).ok_or(SrtpError::UnknownMki)?;
         key.check_lifetime()?;
         let body = packet.get_mut(..layout.body_end).ok_or(SrtpError::Malformed)?;

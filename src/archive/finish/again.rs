@@ -8,7 +8,8 @@ use std::sync::atomic::AtomicBool;
 
 use siprec_core::entry::{Entry, Event, Kind, PortIndex, Protected, SegmentHeader};
 use siprec_core::journal::encoder;
-use siprec_core::render::{self, Detail, Rendition, Sidecar};
+use siprec_core::node_key::NodeKey;
+use siprec_core::render::{self, Detail, Noted, Rendition, Sidecar, Unsealer};
 use siprec_core::seed::Seed;
 use siprec_core::time::Wall;
 
@@ -33,14 +34,14 @@ pub enum Form {
 }
 
 /// Writes the recording of `sidecar` once more, to `folder`, from the journal it was made from, its sheet without what is to
-/// be left out (the packets have all of it). Returns the sheet of what
-/// is there now. The same journal gives the same octets; nothing below `data` is changed.
+/// be left out (the packets have all of it), opening what is sealed in the journal by keys that `node_key` unwraps. Returns
+/// the sheet of what is there now. The same journal gives the same octets; nothing below `data` is changed.
 ///
 /// # Errors
 /// [`FinishError::JournalGone`] where it was not kept; else what the journal's or the target's disk says.
 pub fn render_again(
     disk: &dyn Disk,
-    data: &Path,
+    (data, node_key): (&Path, Option<&NodeKey>),
     sidecar: &Sidecar,
     form: Form,
     leave_out: &[Detail],
@@ -56,7 +57,13 @@ pub fn render_again(
         Some(journal) => journal,
         None => kept()?.ok_or_else(gone)?,
     };
-    let entries = |take: &mut dyn FnMut(&Entry<'_>)| journal.read(take).map_err(failure);
+    let mut noted = Noted::default();
+    journal.read(&mut |entry| noted.entry(entry)).map_err(failure)?;
+    let unsealer = Unsealer::new(noted, node_key, |take| journal.read(take)).map_err(failure)?;
+    let entries = |take: &mut dyn FnMut(&Entry<'_>)| {
+        let mut opening = unsealer.opening();
+        journal.read(&mut |entry| opening.entry(entry, take)).map_err(failure)
+    };
     let files = Files { disk, folder, stop: &AtomicBool::new(false) };
     let rendition = match form {
         Form::Audio(rendition) => rendition,
@@ -82,7 +89,8 @@ pub fn render_again(
             journal.read(&mut |entry| note_label(entry, &mut labels)).map_err(failure)?;
             files.write_alone(&format!("{}.pcapng", sidecar.id), |file| {
                 let mut out = Packets { file, waiting: Vec::new(), written: 0, labels, begun: false, failed: None };
-                journal.read(&mut |entry| out.take(entry, &scope))?;
+                let mut opening = unsealer.opening();
+                journal.read(&mut |entry| opening.entry(entry, &mut |entry| out.take(entry, &scope)))?;
                 out.flush();
                 out.failed.map_or(Ok(()), Err)
             })?;

@@ -22,7 +22,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use siprec_core::entry::{Entry, Event, Kind};
-use siprec_core::render::{self, Detail, Rendition, Sidecar};
+use siprec_core::node_key::NodeKey;
+use siprec_core::render::{self, Detail, Noted, Rendition, Sidecar, Unsealer};
 use siprec_core::seed::{RecordingId, SessionId};
 
 use super::catalog::{Catalog, CatalogError, Record};
@@ -112,6 +113,8 @@ pub struct Finisher {
     stop: Arc<AtomicBool>,
     /// What no sheet tells.
     leave_out: Vec<Detail>,
+    /// What unwraps the journals' keys of SRTP.
+    node_key: Option<NodeKey>,
 }
 
 /// What remains to be done for a recording that has ended, by the table of what a crash may leave. (`.part` files say
@@ -126,7 +129,7 @@ impl Finisher {
     /// One that reads and writes below `data`.
     pub fn new(disk: Arc<dyn Disk>, data: PathBuf, catalog: Arc<Catalog>) -> Self {
         let (stop, rendition) = (Arc::new(AtomicBool::new(false)), Rendition::default());
-        Self { disk, data, catalog, rendition, stop, leave_out: Vec::new() }
+        Self { disk, data, catalog, rendition, stop, leave_out: Vec::new(), node_key: None }
     }
 
     /// The same with another layout and format.
@@ -139,6 +142,12 @@ impl Finisher {
     #[must_use]
     pub fn leaving_out(self, details: Vec<Detail>) -> Self {
         Self { leave_out: details, ..self }
+    }
+
+    /// The same, opening what is sealed in journals by keys that `node_key` unwraps.
+    #[must_use]
+    pub fn unwrapping(self, node_key: Option<NodeKey>) -> Self {
+        Self { node_key, ..self }
     }
 
     /// Makes whatever is being rendered, in any thread, end soon with [`FinishError::Stopped`].
@@ -165,13 +174,22 @@ impl Finisher {
         let failure = |source| FinishError::Journal { session, source };
         let Some(journal) = Journal::open(&*self.disk, &self.data, session).map_err(failure)? else { return Ok(()) };
         let mut contents = Contents::default();
-        journal.read(&mut |entry| contents.take(entry)).map_err(failure)?;
+        let mut noted = Noted::default();
+        journal
+            .read(&mut |entry| {
+                contents.take(entry);
+                noted.entry(entry);
+            })
+            .map_err(failure)?;
+        let is_due = contents.recordings.iter().any(|(_, ended)| *ended || contents.over);
+        let node_key = self.node_key.as_ref().filter(|_| is_due);
+        let unsealer = Unsealer::new(noted, node_key, |take| journal.read(take)).map_err(failure)?;
         for (recording, ended) in &contents.recordings {
             if !ended && !contents.over {
                 finished.running += 1;
                 continue;
             }
-            match self.finish_recording(&journal, *recording) {
+            match self.finish_recording(&journal, &unsealer, *recording) {
                 Ok(Some(sidecar)) => finished.recordings.push(sidecar),
                 Ok(None) => finished.present += 1,
                 Err(error) => finished.failed.push((Some(*recording), error)),
@@ -185,7 +203,12 @@ impl Finisher {
     }
 
     /// Returns the sidecar, if anything had to be done.
-    fn finish_recording(&self, journal: &Journal<'_>, recording: RecordingId) -> Result<Option<Sidecar>, FinishError> {
+    fn finish_recording(
+        &self,
+        journal: &Journal<'_>,
+        unsealer: &Unsealer,
+        recording: RecordingId,
+    ) -> Result<Option<Sidecar>, FinishError> {
         let row = self.catalog.find(recording)?;
         if let Some((day, _)) = row.as_ref().and_then(|row| row.path.rsplit_once('/'))
             && step(self.whole(day, recording).is_some(), true) == ForRecording::Leave
@@ -194,10 +217,11 @@ impl Finisher {
         }
         let failure = |source| FinishError::Journal { session: journal.session(), source };
         let entries = |take: &mut dyn FnMut(&Entry<'_>)| {
+            let mut opening = unsealer.opening();
             journal
                 .read(&mut |entry| {
                     if !self.is_stopped() {
-                        take(entry)
+                        opening.entry(entry, take);
                     }
                 })
                 .map_err(failure)

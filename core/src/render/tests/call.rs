@@ -6,7 +6,8 @@ use core::convert::Infallible;
 use core::net::SocketAddr;
 
 use crate::entry::{EndCause, Entry, Event, Kind, PauseCause, PortIndex, Stream};
-use crate::render::{self, Plan, Rendition};
+use crate::node_key::NodeKey;
+use crate::render::{self, Noted, Plan, Rendition, Unsealer};
 use crate::sdp::Format;
 use crate::seed::{Random, RecordingId, Seed};
 use crate::time::Wall;
@@ -48,6 +49,12 @@ pub(super) enum Item {
         port: u16,
         bytes: Vec<u8>,
     },
+    /// One that was made plain when it came.
+    Authentic {
+        port: u16,
+        bytes: Vec<u8>,
+        index: u64,
+    },
     /// RTCP that came.
     Report {
         port: u16,
@@ -59,7 +66,10 @@ impl Item {
     /// Changes a packet's octets.
     pub(super) fn edit(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
         match self {
-            Self::Packet { bytes, .. } | Self::Sealed { bytes, .. } | Self::Report { bytes, .. } => change(bytes),
+            Self::Packet { bytes, .. }
+            | Self::Sealed { bytes, .. }
+            | Self::Authentic { bytes, .. }
+            | Self::Report { bytes, .. } => change(bytes),
             Self::Event(_) => {}
         }
     }
@@ -129,6 +139,8 @@ pub(super) struct Call {
     pub(super) items: Vec<(i64, Item)>,
     /// Each line is sent from the address of the other.
     pub(super) crossed: bool,
+    /// What unwraps its keys.
+    pub(super) node_key: Option<NodeKey>,
 }
 
 impl Call {
@@ -169,18 +181,20 @@ impl Call {
 
     pub(super) fn render_as(mut self, rendition: Rendition) -> Rendered {
         self.items.sort_by_key(|(at, _)| *at);
-        let plan = render::plan(RECORDING, rendition, |take| self.read(take)).unwrap_or_else(|never| match never {});
+        let mut noted = Noted::default();
+        let Ok(()) = self.read(&mut |entry| noted.entry(entry));
+        let Ok(unsealer) = Unsealer::new(noted, self.node_key.as_ref(), |take| self.read(take));
+        let read = |take: &mut dyn FnMut(&Entry<'_>)| {
+            let mut opening = unsealer.opening();
+            self.read(&mut |entry| opening.entry(entry, take))
+        };
+        let plan = render::plan(RECORDING, rendition, read).unwrap_or_else(|never| match never {});
         let mut files = alloc::vec![Vec::new(); plan.files.len()];
         for pass in 0..plan.passes() {
-            let mixed = render::mix(
-                &plan,
-                pass,
-                |take| self.read(take),
-                |file, block| {
-                    files[file].extend_from_slice(block);
-                    Ok(())
-                },
-            );
+            let mixed = render::mix(&plan, pass, read, |file, block| {
+                files[file].extend_from_slice(block);
+                Ok(())
+            });
             mixed.unwrap_or_else(|never| match never {});
         }
         for (file, samples) in plan.files.iter().zip(&files) {
@@ -200,6 +214,10 @@ impl Call {
                 }
                 Item::Sealed { port, bytes } => {
                     let protected = Some(crate::entry::Protected::Sealed);
+                    Kind::Rtp { port: PortIndex(*port), from: from(*port), to, packet: bytes, protected }
+                }
+                Item::Authentic { port, bytes, index } => {
+                    let protected = Some(crate::entry::Protected::Authentic { index: *index });
                     Kind::Rtp { port: PortIndex(*port), from: from(*port), to, packet: bytes, protected }
                 }
                 Item::Report { port, bytes } => {

@@ -224,7 +224,7 @@ fn what_befell_the_machine_stands_in_the_sheet() {
 fn sealed(packets: Vec<(i64, Item)>) -> Vec<(i64, Item)> {
     let seal = |(at, item)| match item {
         Item::Packet { port, bytes } => (at, Item::Sealed { port, bytes }),
-        other @ (Item::Sealed { .. } | Item::Report { .. } | Item::Event(_)) => (at, other),
+        other @ (Item::Sealed { .. } | Item::Authentic { .. } | Item::Report { .. } | Item::Event(_)) => (at, other),
     };
     packets.into_iter().map(seal).collect()
 }

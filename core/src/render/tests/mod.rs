@@ -5,6 +5,7 @@ mod clean;
 mod codecs;
 mod disorder;
 mod faults;
+mod late_keys;
 mod people;
 mod several;
 mod signalling;
