@@ -281,3 +281,82 @@ fn with_rtcp_mux_reports_go_both_ways_on_the_port_of_rtp() {
     assert!(told.clone().all(|datagram| datagram.payload[20..24] == 4_711_u32.to_be_bytes()), "made plain");
     assert_eq!(told.count(), 1, "our sender report");
 }
+
+/// More waits for its key than a port tries again: the rest is opened when the recording is made, exported, or replayed.
+#[test]
+fn a_key_that_comes_after_more_than_a_port_remembers_loses_nothing() {
+    const LATE: u32 = 600;
+    let server = Setup::default().set("media.sdes_over_clear=true").start();
+    let call = Call::with_legs(&Src::udp(server.sip), 0, 1);
+    let keys = [Key::new(0, 1), Key::new(4, 2)];
+    let ours = set_up(&call, &keys[..1]);
+    let said = speech(3, 50 + LATE as usize + 40);
+    let mut leg = Leg::new(&call, 0, &keys[0]);
+    leg.say(&server, 0, &said[..50 * PACKET]);
+    leg.under(&keys[1]);
+    for (place, payload) in (50..).zip(said[50 * PACKET..].chunks(PACKET)).take(LATE as usize) {
+        leg.send(&server, place, payload);
+        // No more than 500 a second are kept sealed.
+        pause(Duration::from_millis(4));
+    }
+    let again = rekey(&call, &keys[1..]);
+    leg.say(&server, 50 + LATE, &said[(50 + LATE as usize) * PACKET..]);
+    call.bye().unwrap();
+    let recording = recordings::wait(&server.data, call.call_id(), RENDERED_WITHIN);
+
+    let opened_by_port = plain_in(&recording.segments()).len();
+    assert!(opened_by_port < 50 + 500 + 40, "{opened_by_port}: the port opened all of it, which shows nothing");
+    let source = recording.sources().into_iter().next().unwrap().1;
+    assert_eq!((recording.sources().len(), source.packets, source.lost), (1, 690, 0));
+    assert_eq!(recording.number("/proof/opened_late"), Some(i64::from(LATE)));
+    assert_eq!(recording.list("/proof/gaps"), &[] as &[serde_json::Value]);
+    assert!(!recording.sheet.to_string().contains("under no"), "{}", recording.sheet);
+
+    // A capture of it has every packet, plain.
+    let siprec = |arguments: &[&str], files: &[PathBuf]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_siprec")).args(arguments).args(files).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let (data, capture) = (server.data.to_str().unwrap(), server.scratch().join("capture"));
+    siprec(&["export", "--data-dir", data, "--as", "pcap", "--to", capture.to_str().unwrap()], &[]);
+    let captured: Vec<PathBuf> =
+        files_below(&capture).into_iter().filter(|file| file.extension().is_some_and(|e| e == "pcapng")).collect();
+    assert!(plain_in(&captured).into_values().flatten().eq(said.iter().copied()), "the capture");
+
+    // A replay makes the same bytes, and its journal can be rendered where it lies.
+    let replay = server.scratch().join("again");
+    siprec(&["replay", "--data-dir", replay.to_str().unwrap()], &recording.segments());
+    let replayed = recordings::all(&replay);
+    let digests = |recording: &Recording| -> Vec<String> {
+        recording.list("/files").iter().map(|file| file["sha256"].to_string()).collect()
+    };
+    assert_eq!(replayed.len(), 1);
+    assert_eq!(digests(&replayed[0]), digests(&recording), "the same bytes");
+    let sheets = server.scratch().join("sheets");
+    siprec(&["export", "--data-dir", replay.to_str().unwrap(), "--as", "json", "--to", sheets.to_str().unwrap()], &[]);
+    let sheet = files_below(&sheets).into_iter().find(|file| file.extension().is_some_and(|e| e == "json")).unwrap();
+    let sheet: serde_json::Value = serde_json::from_slice(&std::fs::read(sheet).unwrap()).unwrap();
+    assert_eq!(sheet["proof"]["opened_late"], LATE);
+    // Where the node's key is lost, what the port did not open stays sealed, and the sheet says so.
+    std::fs::remove_file(server.data.join("node.key")).unwrap();
+    let lost = server.scratch().join("lost");
+    siprec(&["export", "--data-dir", data, "--as", "json", "--to", lost.to_str().unwrap()], &[]);
+    let sheet = files_below(&lost).into_iter().find(|file| file.extension().is_some_and(|e| e == "json")).unwrap();
+    let sheet: serde_json::Value = serde_json::from_slice(&std::fs::read(sheet).unwrap()).unwrap();
+    assert_eq!(sheet["proof"]["packets_lost"], 690 - opened_by_port);
+    assert_eq!(sheet["proof"]["gaps"][0]["cause"], "sealed");
+    assert_secret(&server, &[], &[&keys[..], &ours, &again].concat());
+    server.assert_never_panicked();
+}
+
+/// Payloads of the call's packets that have the length of plain ones, by their place.
+fn plain_in(files: &[PathBuf]) -> BTreeMap<u16, Vec<u8>> {
+    let mut packets = BTreeMap::new();
+    for datagram in files.iter().flat_map(|file| pcap::read(file).unwrap()) {
+        let plain = datagram.payload.len() == 12 + PACKET && datagram.interface.starts_with("rtp");
+        if let Some((_, sequence)) = datagram.rtp().filter(|_| plain) {
+            packets.insert(sequence.wrapping_sub(FIRST), datagram.payload[12..].to_vec());
+        }
+    }
+    packets
+}

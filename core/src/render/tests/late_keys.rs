@@ -153,7 +153,7 @@ fn plain(packets: i64, seconds: i64) -> Rendered {
 
 /// All but the names of what was done.
 fn assert_whole(done: &Rendered, packets: i64, seconds: i64) {
-    assert_eq!(done.files, plain(packets, seconds).files, "the audio");
+    assert!(done.files == plain(packets, seconds).files, "the audio is another");
     let (proof, packets) = (&done.plan.sidecar.proof, u64::try_from(packets).unwrap());
     assert_eq!((proof.packets_received, proof.packets_lost), (packets, 0));
     assert_eq!(proof.gaps, []);
@@ -292,7 +292,7 @@ fn a_flood_of_forged_packets_keeps_nothing_sealed() {
     }
     recorder.key(18 * SECOND + LEAD, &line(2));
     let done = recorder.render(20);
-    assert_eq!(done.files, plain(900, 20).files);
+    assert!(done.files == plain(900, 20).files, "the audio is another");
     let proof = &done.plan.sidecar.proof;
     assert_eq!((proof.packets_received, proof.packets_lost, proof.opened_late), (900, 0, 700));
     assert!(done.findings().contains("5600 SRTP packets were under no key"), "{}", done.findings());
