@@ -1,6 +1,7 @@
 //! Rendering: the entries of a recording session become the audio and the proof sheet of a recording.
 //!
 //! ```text
+//! before   Entry -> Noted -> Unsealer: in each pass, what was kept sealed is plain where a key came later
 //! pass 1   Entry -> Planner -> Plan { sidecar, files: [FilePlan], clock maps, lanes }
 //! pass 2   Entry -> Mixer(plan, pair) -> blocks of two channels -> laid out -> files' samples
 //! ```
