@@ -22,6 +22,7 @@ mod renew;
 mod repair;
 mod request;
 mod snapshot;
+mod takers;
 mod text;
 mod time;
 mod tree;

@@ -210,7 +210,12 @@ fn sidecar(findings: &Findings<'_>, laid: &Laid) -> Sidecar {
         .filter_map(|line| Some((line.record.stream.label.as_deref()?, line.record.senders.as_slice())))
         .collect();
     let ended_by = planner.scope.ended().map(|(_, cause)| cause);
-    let ended_at = planner.scope.ended().map(|(at, _)| at).or(planner.last_at).unwrap_or(findings.zero);
+    let ended = planner.scope.ended().map(|(at, _)| at).or(planner.last_at).unwrap_or(findings.zero);
+    // The last words of a communication session come after the metadata of its end.
+    let ended_at = match ended_by {
+        Some(EndCause::CommunicationSessionEnded) => ended.max(findings.end),
+        Some(_) | None => ended,
+    };
     Sidecar {
         format: SIDECAR_FORMAT,
         siprec: env!("CARGO_PKG_VERSION").into(),

@@ -316,7 +316,9 @@ impl Planner {
                 self.ports.values_mut().for_each(PortRecord::forget_senders);
                 self.look();
             }
-            Event::RecordingStarted { .. } if !over => self.signalling.another_begins(self.scope.is_open()),
+            Event::RecordingStarted { .. } if !over || self.scope.is_open() => {
+                self.signalling.another_begins(self.scope.is_open());
+            }
             Event::Gap { from, to, rebooted } if self.scope.is_open() => {
                 list(&mut self.notes.gaps, (from.0, to.0, *rebooted));
             }

@@ -27,7 +27,8 @@ pub const MAX_BREAKS: u8 = 3;
 pub const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
 /// A new segment of the journal is begun this often.
 pub const SEGMENT_LENGTH: Duration = Duration::from_secs(15 * 60);
-/// RTP that still comes this long after the last recording ended begins one of its own: no audio without a recording.
+/// RTP that comes so long after its communication session's end is still of it; what comes later, and is no other's,
+/// begins a recording of its own: no audio without a recording.
 pub const ORPHAN_AUDIO: Duration = Duration::from_secs(2);
 /// Snapshots are asked for no more often, an order apart (RFC 7866 9.2).
 pub const SNAPSHOT_REQUEST_INTERVAL: Duration = Duration::from_secs(30);

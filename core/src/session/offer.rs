@@ -197,8 +197,7 @@ impl RecordingSession {
         let answered = self.state.answered.take();
         self.take_metadata(&bodies.metadata, ctx);
         self.state.answered = answered;
-        let events = self.state.recordings.begin(&self.state.snapshot, ctx.now.wall, &mut self.random);
-        self.keep_recordings(events, ctx);
+        self.follow_recordings(true, ctx);
     }
 
     /// The operator's log hears of a session that begins. `message` is the SRC's: its INVITE, or its 2xx to ours.

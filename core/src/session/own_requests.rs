@@ -90,14 +90,15 @@ impl OwnRequests {
 }
 
 impl RecordingSession {
-    /// When [`RecordingSession::due`] is to be called.
-    pub(super) fn deadline(&self) -> Option<Wall> {
+    /// When [`RecordingSession::due`] is to be called; what `asks` nothing of the SRC waits for nothing to be asked.
+    pub(super) fn deadline(&self, asks: bool) -> Option<Wall> {
         if !self.has_begun() {
             return self.calling.as_deref().and_then(Calling::deadline);
         }
         let timer = self.state.timer.as_ref().and_then(SessionTimer::deadline);
         let snapshot = self.own.snapshot.due().filter(|_| !self.own.unacknowledged);
-        [timer, self.own.not_before, snapshot].into_iter().flatten().min()
+        let requests = [timer, self.own.not_before, snapshot].into_iter().flatten().filter(|_| asks);
+        requests.chain(self.state.recordings.deadline()).min()
     }
 
     /// Does what is due; an end cause if the session is over by it.
@@ -107,6 +108,7 @@ impl RecordingSession {
             self.call(ctx);
             return None;
         }
+        self.close_recordings(ctx);
         if !ctx.policy.probes {
             return None;
         }

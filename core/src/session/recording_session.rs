@@ -14,6 +14,7 @@ use super::legacy::TRANSLATED;
 use super::offer::Pending;
 use super::own_address;
 use super::own_requests::OwnRequests;
+use super::recordings::Known;
 use super::swapped;
 use super::talk;
 use super::watch::{self, Watch};
@@ -265,8 +266,28 @@ impl RecordingSession {
             keep(self.id(), ctx.now.wall, event, ctx.out);
         }
         if self.state.answered.is_some() && !parts.is_empty() {
-            let events = self.state.recordings.follow(&self.state.snapshot, ctx.now.wall, &mut self.random);
+            self.follow_recordings(false, ctx);
+        }
+    }
+
+    /// Recordings begin and end as the metadata says; one begins in any case, where this is the session's `first` word.
+    pub(super) fn follow_recordings(&mut self, first: bool, ctx: &mut Context<'_>) {
+        let labels = self.state.streams.labels();
+        let known = Known { snapshot: &self.state.snapshot, labels: &labels };
+        let (recordings, now) = (&mut self.state.recordings, ctx.now.wall);
+        let events = match first {
+            true => recordings.begin(known, now, &mut self.random),
+            false => recordings.follow(known, now, &mut self.random),
+        };
+        self.keep_recordings(events, ctx);
+    }
+
+    /// Recordings whose communication session is over end when their lines have been quiet for long enough.
+    pub(super) fn close_recordings(&mut self, ctx: &mut Context<'_>) {
+        let events = self.state.recordings.due(ctx.now.wall);
+        if !events.is_empty() {
             self.keep_recordings(events, ctx);
+            journalling::checkpoint(&self.state, ctx.now, ctx.out);
         }
     }
 
@@ -319,10 +340,18 @@ impl RecordingSession {
         if watch::heard(&mut self.state.streams, port, last) {
             self.alarm(Alarm::NoRtp, Some(port), false, ctx);
         }
-        if let Some(event) = self.state.recordings.heard(last, &mut self.random) {
+        if let Some(event) = self.heard(port, last) {
             keep(id, last, event, ctx.out);
             journalling::checkpoint(&self.state, ctx.now, ctx.out);
         }
+    }
+
+    /// No audio without a recording.
+    fn heard(&mut self, port: PortIndex, at: Wall) -> Option<Event> {
+        let line = self.state.streams.live().position(|live| live.port() == port)?;
+        let labels = self.state.streams.labels();
+        let known = Known { snapshot: &self.state.snapshot, labels: &labels };
+        self.state.recordings.heard(known, line, at, &mut self.random)
     }
 
     fn srtp(&mut self, port: PortIndex, told: &SrtpStatistics, ctx: &mut Context<'_>) {

@@ -293,7 +293,7 @@ impl Srs {
     /// Sets the session's own deadline.
     fn arm(&mut self, now: Now, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        let deadline = session.deadline();
+        let deadline = session.deadline(self.policy.probes);
         if core::mem::replace(&mut session.armed, deadline) == deadline {
             return;
         }

@@ -377,6 +377,11 @@ impl Streams {
         self.lines.iter().flatten()
     }
 
+    /// Their labels.
+    pub(super) fn labels(&self) -> Vec<Option<&str>> {
+        self.live().map(|live| live.stream().label.as_deref()).collect()
+    }
+
     pub(super) fn live_mut(&mut self) -> impl Iterator<Item = &mut Live> {
         self.lines.iter_mut().flatten()
     }

@@ -10,5 +10,6 @@ mod people;
 mod several;
 mod signalling;
 mod sound;
+mod tails;
 mod timeline;
 mod untold;

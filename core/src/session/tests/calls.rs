@@ -229,23 +229,52 @@ fn an_src_that_answers_with_anything_but_481_is_there() {
     }
 }
 
+/// The session `id` as over, in an UPDATE.
+fn stop(call: &mut Call, id: &str) -> String {
+    let going_on = format!("<session session_id=\"{id}\"/>");
+    let over = format!("<session session_id=\"{id}\"><stop-time>2026-11-23T00:00:00Z</stop-time></session>");
+    call.request("UPDATE", "Content-Type: application/rs-metadata+xml\r\n", &metadata(id).replace(&going_on, &over))
+}
+
+fn started(bench: &Bench) -> usize {
+    bench.events().iter().filter(|e| matches!(e, Event::RecordingStarted { .. })).count()
+}
+
 #[test]
 fn rtp_after_the_last_recording_begins_a_recording_of_its_own() {
     let mut bench = Bench::new();
     let mut call = Call::set_up(&mut bench, "a");
     let session = bench.session();
-    let stop = metadata("s1").replace(
-        "<session session_id=\"s1\"/>",
-        "<session session_id=\"s1\"><stop-time>2026-11-23T00:00:00Z</stop-time></session>",
-    );
-    let update = call.request("UPDATE", "Content-Type: application/rs-metadata+xml\r\n", &stop);
-    bench.send(&update);
-    assert_eq!(bench.ended_recordings.len(), 1);
+    bench.send(&stop(&mut call, "s1"));
     bench.pass(Duration::from_secs(1));
     bench.heard(session, 0);
-    let started = |b: &Bench| b.events().iter().filter(|e| matches!(e, Event::RecordingStarted { .. })).count();
-    assert_eq!(started(&bench), 1, "the tail of a call is no call");
+    assert_eq!((started(&bench), bench.ended_recordings.len()), (1, 0), "the tail of a call is of it");
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(bench.ended_recordings.len(), 1);
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(started(&bench), 1);
+    bench.heard(session, 0);
+    bench.heard(session, 1);
+    assert_eq!(started(&bench), 2);
+    // A call that begins is what was heard.
+    let next = metadata("s2");
+    bench.send(&call.request("UPDATE", "Content-Type: application/rs-metadata+xml\r\n", &next));
+    assert!(bench.events().iter().any(|e| matches!(e, Event::RecordingBound { .. })));
+    assert_eq!(started(&bench), 2);
+}
+
+#[test]
+fn a_call_that_takes_over_the_lines_ends_the_one_before_at_once() {
+    let mut bench = Bench::new();
+    let mut call = Call::set_up(&mut bench, "a");
+    let session = bench.session();
+    bench.send(&stop(&mut call, "s1"));
+    bench.pass(Duration::from_millis(500));
+    assert!(bench.ended_recordings.is_empty());
+    bench.send(&call.request("UPDATE", "Content-Type: application/rs-metadata+xml\r\n", &metadata("s2")));
+    assert_eq!((started(&bench), bench.ended_recordings.len()), (2, 1));
+    bench.heard(session, 0);
     bench.pass(Duration::from_secs(5));
     bench.heard(session, 0);
-    assert_eq!(started(&bench), 2);
+    assert_eq!((started(&bench), bench.ended_recordings.len()), (2, 1));
 }
