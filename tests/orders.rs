@@ -10,11 +10,28 @@ mod story;
 use std::time::Duration;
 use story::{HEARD_WITHIN, assert_replays, bye, packets, recordings_of, row, session, speak};
 use support::embedded::Embedded;
-use support::recordings;
+use support::recordings::{self, Recording};
 use support::src::{Call, Src, Transport};
 use support::studio::Plan;
 use support::tls::{Ca, Wanted};
 use support::{TempDir, becomes_true, pause};
+
+/// The sheet knows who called whom, and who is heard on which line and channel.
+fn assert_who(recording: &Recording, call: &Call) {
+    let people = &call.metadata.people;
+    assert_eq!(recording.text("/caller/aor"), people[0].aor);
+    assert_eq!(recording.text("/callee/aor"), people[1].aor);
+    let row = row(recording);
+    let aors = [&row.caller, &row.callee].map(|end| end.as_ref().and_then(|end| end.aor.as_deref()));
+    assert_eq!(aors, [0, 1].map(|place| Some(people[place].aor.as_str())));
+    let streams = recording.list("/streams");
+    for (place, channel) in ["left", "right"].into_iter().enumerate() {
+        let label = (place + 1).to_string();
+        let stream = streams.iter().find(|stream| stream["label"] == label.as_str()).unwrap();
+        assert_eq!(stream["participants"], serde_json::json!([people[place].id]), "label {label}");
+        assert_eq!(stream["channel"], channel, "label {label}");
+    }
+}
 
 /// RFC 7245 3.2.3: pause, resume and stop by the SRS.
 #[test]
@@ -43,6 +60,7 @@ fn the_srs_pauses_resumes_and_stops() {
         call.hush();
         let recording = recordings_of(&server.data, &call, 1).remove(0);
         assert_eq!(recording.text("/ended_by"), "operator");
+        assert_who(&recording, &call);
         let pauses = recording.list("/proof/pauses");
         assert!(!pauses.is_empty() && pauses.iter().all(|p| p["cause"] == "operator"), "{pauses:?}");
         let sent: usize = call.transcript().legs.iter().map(|leg| leg.packets.len()).sum();
@@ -51,6 +69,40 @@ fn the_srs_pauses_resumes_and_stops() {
         assert_replays(&recording);
         let acks = src.asked().iter().filter(|m| m.method() == "ACK").count();
         assert_eq!(acks, 2, "each of our re-INVITEs has its ACK");
+    }
+}
+
+/// RFC 3261 18.1.1: an offer too large for a datagram goes over TCP to an SRC that takes streams on its port, and as a
+/// datagram to one that does not.
+#[test]
+fn a_large_offer_goes_over_tcp_where_the_src_takes_that() {
+    for takes_streams in [true, false] {
+        let server = Embedded::start();
+        let src = if takes_streams { Src::udp_and_tcp(server.sip) } else { Src::udp(server.sip) };
+        let call = Call::with_legs(&src, 18, 14);
+        call.must_invite();
+        let session = server.session();
+        let offers = |direction: &str| {
+            let asked = src.asked().into_iter();
+            asked.filter(|m| m.method() == "INVITE" && m.text().contains(direction)).collect::<Vec<_>>()
+        };
+        for (paused, direction) in [(true, "a=inactive"), (false, "a=recvonly")] {
+            if paused {
+                server.orders.pause(session, true)
+            } else {
+                server.orders.resume(session)
+            }
+            assert!(becomes_true(HEARD_WITHIN, || !offers(direction).is_empty()), "{direction} was not offered");
+            let offer = offers(direction).remove(0);
+            assert!(offer.body.len() > 1300, "{} octets: a datagram could carry it", offer.body.len());
+            let transport = if takes_streams { "SIP/2.0/TCP " } else { "SIP/2.0/UDP " };
+            assert!(offer.header("Via").unwrap().starts_with(transport), "{:?}", offer.header("Via"));
+            let acks = || src.asked().iter().filter(|m| m.method() == "ACK").count();
+            assert!(becomes_true(HEARD_WITHIN, || acks() > usize::from(!paused)), "the answer was not acknowledged");
+        }
+        assert_eq!(src.accepted() > 0, takes_streams);
+        bye(&call);
+        assert_eq!(recordings_of(&server.data, &call, 1).remove(0).list("/streams").len(), 14);
     }
 }
 
@@ -80,6 +132,7 @@ fn the_srs_holds_off_and_takes_a_stream_back() {
     let recording = recordings_of(&server.data, &call, 1).remove(0);
     let kept = usize::try_from(packets(&recording)).unwrap();
     assert!((150..290).contains(&kept), "{kept}: one stream whole, the other until it was taken back");
+    assert_who(&recording, &call);
     assert_replays(&recording);
 }
 
@@ -134,7 +187,7 @@ fn the_srs_begins_a_recording_session() {
         }
         let recording = recordings_of(&server.data, &call, 1).remove(0);
         assert_eq!(session(&recording), call.metadata.session);
-        assert_eq!(recording.text("/caller/aor"), call.metadata.people[0].aor);
+        assert_who(&recording, &call);
         assert_eq!(packets(&recording), 200);
         assert_eq!(row(&recording).group.as_deref(), Some(call.metadata.group.as_str()));
         assert_replays(&recording);

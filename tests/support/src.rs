@@ -83,7 +83,12 @@ pub(crate) struct Inner {
 impl Src {
     /// An SRC on the server's own loopback address.
     pub fn new(server: SocketAddr, transport: Transport) -> Self {
-        Self::make(server, transport, None)
+        Self::make(|me| Link::new(server, transport, None, me))
+    }
+
+    /// Over UDP; requests of the server's that are too large for a datagram may come by streams (RFC 3261 18.1.1).
+    pub fn udp_and_tcp(server: SocketAddr) -> Self {
+        Self::make(|me| Link::udp_and_tcp(server, me))
     }
 
     /// Over TLS, to the server's port for it.
@@ -93,12 +98,12 @@ impl Src {
 
     /// [`Src::tls`] by these ends.
     pub fn tls_by(server: SocketAddr, ends: Ends) -> Self {
-        Self::make(server, Transport::Tls, Some(ends))
+        Self::make(|me| Link::new(server, Transport::Tls, Some(ends), me))
     }
 
-    fn make(server: SocketAddr, transport: Transport, tls: Option<Ends>) -> Self {
+    fn make(link: impl FnOnce(Weak<Inner>) -> Link) -> Self {
         let inner = Arc::new_cyclic(|me: &Weak<Inner>| Inner {
-            link: Link::new(server, transport, tls, me.clone()),
+            link: link(me.clone()),
             waiting: Mutex::default(),
             acks: Mutex::default(),
             calls: Mutex::default(),

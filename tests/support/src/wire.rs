@@ -18,6 +18,8 @@ pub(crate) struct Link {
     pub(crate) server: SocketAddr,
     socket: Socket,
     tls: Option<Ends>,
+    /// Where a UDP SRC takes streams as well: RFC 3261 18.1.1 has both on one port.
+    beside: Option<TcpListener>,
     /// Connections that the server made.
     pub(crate) accepted: Arc<AtomicU64>,
     owner: Weak<Inner>,
@@ -39,7 +41,18 @@ impl Link {
                 generation: Arc::default(),
             },
         };
-        Self { transport, server, socket, tls, accepted: Arc::default(), owner }
+        Self { transport, server, socket, tls, beside: None, accepted: Arc::default(), owner }
+    }
+
+    /// Over UDP, and takes streams on the same port.
+    pub(crate) fn udp_and_tcp(server: SocketAddr, owner: Weak<Inner>) -> Self {
+        loop {
+            let link = Self::new(server, Transport::Udp, None, owner.clone());
+            // The other protocol's port may be somebody else's.
+            if let Ok(listener) = TcpListener::bind(link.contact()) {
+                return Self { beside: Some(listener), ..link };
+            }
+        }
     }
 
     /// Starts the readers.
@@ -50,32 +63,38 @@ impl Link {
                 let socket = socket.try_clone().unwrap();
                 spawn("src-udp", move || read_datagrams(&socket, &owner));
             }
-            Socket::Tcp { listener, .. } => {
-                let listener = listener.try_clone().unwrap();
-                listener.set_nonblocking(true).unwrap();
-                let (tls, accepted) = (self.tls.clone(), self.accepted.clone());
-                spawn("src-listen", move || {
-                    while owner.strong_count() > 0 {
-                        if let Ok((stream, _)) = listener.accept() {
-                            stream.set_nonblocking(false).unwrap();
-                            accepted.fetch_add(1, Ordering::SeqCst);
-                            let (owner, tls) = (owner.clone(), tls.clone());
-                            spawn("src-accepted", move || {
-                                let pipe = match &tls {
-                                    Some(ends) => Pipe::server(stream, ends),
-                                    None => Ok(Pipe::Plain(stream)),
-                                };
-                                if let Ok(pipe) = pipe {
-                                    read_stream(pipe, &owner);
-                                }
-                            });
-                        } else {
-                            crate::pause(LOOK);
-                        }
-                    }
-                });
-            }
+            Socket::Tcp { listener, .. } => self.accept(listener),
         }
+        if let Some(listener) = &self.beside {
+            self.accept(listener);
+        }
+    }
+
+    fn accept(&self, listener: &TcpListener) {
+        let owner = self.owner.clone();
+        let listener = listener.try_clone().unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let (tls, accepted) = (self.tls.clone(), self.accepted.clone());
+        spawn("src-listen", move || {
+            while owner.strong_count() > 0 {
+                if let Ok((stream, _)) = listener.accept() {
+                    stream.set_nonblocking(false).unwrap();
+                    accepted.fetch_add(1, Ordering::SeqCst);
+                    let (owner, tls) = (owner.clone(), tls.clone());
+                    spawn("src-accepted", move || {
+                        let pipe = match &tls {
+                            Some(ends) => Pipe::server(stream, ends),
+                            None => Ok(Pipe::Plain(stream)),
+                        };
+                        if let Ok(pipe) = pipe {
+                            read_stream(pipe, &owner);
+                        }
+                    });
+                } else {
+                    crate::pause(LOOK);
+                }
+            }
+        });
     }
 
     /// The address requests leave from, for Via.
