@@ -106,17 +106,28 @@ pcap\t'Signalling and packets, for Wireshark'"
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l layout -d 'How voices are laid out in files that are rendered again; as recording.layout has it where it is not given' -r -f -a "stereo\t'Caller left, callee right'
 mono\t'Everybody in one channel'
 separate\t'A file a participant'"
-complete -c siprec -n "__fish_siprec_using_subcommand export" -l since -d 'Started then or later: 2026-11-23T09:30:00Z, 2026-11-23, yesterday (days are UTC), or how long ago: 2h, 7d' -r
-complete -c siprec -n "__fish_siprec_using_subcommand export" -l until -d 'Started before then; a day is included as a whole' -r
-complete -c siprec -n "__fish_siprec_using_subcommand export" -l caller -d 'Part of the caller\'s address, name or number, however it is written' -r
-complete -c siprec -n "__fish_siprec_using_subcommand export" -l call -d 'An id of the call as any vendor writes it (UCID, Cisco-Guid, Session-ID, group ...): all recordings that have it' -r
-complete -c siprec -n "__fish_siprec_using_subcommand export" -l id -d 'The recording of this id; repeatable' -r
-complete -c siprec -n "__fish_siprec_using_subcommand export" -l limit -d 'At most so many, the latest' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -s c -l config -d 'Read this configuration file (YAML)' -r -F
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l since -d 'Started then or later: 2026-11-23T09:30:00Z, 2026-11-23, yesterday (days are UTC), or how long ago: 2h, 7d' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l until -d 'Started before then; a day is included as a whole' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l caller -d 'Part of the caller\'s address, name or number, however it is written' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l callee -d 'The same of who was called' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l participant -d 'The same of anybody who took part' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l number-ends -d 'The last digits of the number of anybody who took part' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l call -d 'An id of the call as any vendor writes it (UCID, Cisco-Guid, Session-ID, group ...): all recordings that have it' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l label -d 'With a stream of this label' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l vendor -d 'By an SRC of this vendor (oracle, cisco ...), or with this in its product\'s name' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l state -d 'How it ended: all of it is there, or it was cut short' -r -f -a "complete\t''
+interrupted\t''"
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l min-duration -d 'At least so long: 10s, 5m, 1h' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l max-duration -d 'At most so long' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l min-loss -d 'With at least so much of its packets lost on the way: 5, 0.5%' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l id -d 'The recording of this id; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l limit -d 'At most so many, the latest' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l dry-run -d 'Only list what matches'
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l json -d 'Print one JSON object a recording'
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l faulty -d 'Whose proof sheet shows a fault'
 complete -c siprec -n "__fish_siprec_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c siprec -n "__fish_siprec_using_subcommand config; and not __fish_seen_subcommand_from check show example help" -s h -l help -d 'Print help'
 complete -c siprec -n "__fish_siprec_using_subcommand config; and not __fish_seen_subcommand_from check show example help" -f -a "check" -d 'Read the configuration as serve does, and say what is wrong with it'

@@ -55,6 +55,19 @@ fn each_filter_chooses_and_filters_combine() {
     assert_eq!(house.ids("--caller 030/0007"), [7]);
     assert_eq!(house.ids("--caller nobody"), [0; 0]);
     assert_eq!(house.ids("--limit 3"), [47, 46, 45]);
+    assert_eq!(house.ids("--callee help@ --limit 1"), [47]);
+    assert_eq!(house.ids("--participant 4930.0012"), [12]);
+    assert_eq!(house.ids("--label 1 --state complete --min-duration 1s --max-duration 1s --limit 2"), [47, 46]);
+    for none in ["--label 2", "--state interrupted", "--min-duration 2s", "--min-loss 1%", "--faulty", "--vendor cisco"]
+    {
+        assert_eq!(house.ids(none), [0; 0], "{none}");
+    }
+    for (wrong, remedy) in
+        [("--number-ends 7", "two digits or more"), ("--min-loss lots", "2.5%"), ("--state odd", "complete")]
+    {
+        let asked = house.export(&format!("--dry-run {wrong}"));
+        assert!(asked.err.contains(remedy), "{wrong}: {}", asked.err);
+    }
     let (a, b) = (RecordingId(5), RecordingId(40));
     assert_eq!(house.ids(&format!("--id {a} --id {b} --until 2026-11-20")), [5]);
     assert!(house.ids("--since 1h").is_empty());

@@ -4,6 +4,7 @@ mod config;
 mod export;
 mod replay;
 mod replay_to;
+mod search;
 mod serve;
 mod settings;
 
@@ -28,7 +29,7 @@ enum Command {
     /// Run captures (pcap, pcapng) through the recorder, offline and faster than life
     Replay(Box<replay::Args>),
     /// Find recordings and copy them, verified
-    Export(export::Args),
+    Export(Box<export::Args>),
     /// Check, show or print the configuration
     Config(config::Args),
 }
@@ -60,7 +61,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         None => serve::run(cli.serve),
         Some(Command::Serve(args)) => serve::run(args),
         Some(Command::Replay(args)) => replay::run(*args),
-        Some(Command::Export(args)) => export::run(args),
+        Some(Command::Export(args)) => export::run(*args),
         Some(Command::Config(args)) => config::run(args),
     }
 }

@@ -3,6 +3,7 @@
 //! It is derived: whatever stands in it was taken from sidecars, and [`Catalog::rebuild`] takes it from them again.
 //! There is one writer (who holds the data directory's lock) and any number of readers, in any process (WAL).
 
+mod filter;
 mod number;
 mod row;
 mod schema;
@@ -19,9 +20,10 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 use siprec_core::seed::{RecordingId, SessionId};
 
+pub use filter::{Filter, LastDigits, PerTenThousand};
 pub use number::number_of;
 pub use row::{BadSidecar, Person, Quality, Record, Row, StreamRow};
-pub use select::{Filter, Selection};
+pub use select::Selection;
 
 /// The catalog's file in the data directory.
 pub const FILE: &str = "catalog.sqlite";

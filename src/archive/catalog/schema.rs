@@ -10,7 +10,7 @@ use super::CatalogError;
 const APPLICATION_ID: i32 = 0x7369_7072;
 
 /// What leads from version n to version n + 1, from the empty file on.
-const MIGRATIONS: &[&str] = &[include_str!("0001.sql"), include_str!("0002.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("0001.sql"), include_str!("0002.sql"), include_str!("0003.sql")];
 
 /// The version that this siprec writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;

@@ -139,7 +139,7 @@ fn a_newer_a_foreign_and_a_damaged_file_are_refused_and_left_alone() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     for result in [Catalog::open(folder.path()), Catalog::read_only(folder.path())] {
         let error = result.unwrap_err();
-        assert!(matches!(error, CatalogError::Newer { found: 99, known: 2 }), "{error}");
+        assert!(matches!(error, CatalogError::Newer { found: 99, known: 3 }), "{error}");
         assert!(error.to_string().contains("move the file away"));
     }
 
@@ -172,7 +172,7 @@ fn an_older_catalog_is_brought_up_by_the_writer_and_left_to_it_by_readers() {
         old.execute(row, [&id]).unwrap();
         old.execute("INSERT INTO sip_session_id VALUES (?1, 'ab30')", [&id]).unwrap();
     }
-    assert!(matches!(Catalog::read_only(folder.path()), Err(CatalogError::Older { found: 1, known: 2 })));
+    assert!(matches!(Catalog::read_only(folder.path()), Err(CatalogError::Older { found: 1, known: 3 })));
     let catalog = Catalog::open(folder.path()).unwrap();
     assert_eq!(catalog.find(RecordingId(1)).unwrap().unwrap().vendor, None);
     catalog.put(&record(2)).unwrap();
@@ -197,6 +197,84 @@ fn a_search_by_call_uses_the_index() {
         statement.query_map([], |row| row.get(3)).unwrap().collect::<Result<_, _>>().unwrap()
     };
     assert!(plan.iter().any(|step| step.contains("correlation_by_search")), "{plan:?}");
+}
+
+#[test]
+fn every_field_that_is_searched_finds_and_leaves_out() {
+    let catalog = Catalog::temporary().unwrap();
+    for n in 1..=3 {
+        let mut record = record(n);
+        let person =
+            |aor: &str, name: Option<&str>| Person { aor: Some(aor.to_owned()), name: name.map(str::to_owned) };
+        let called =
+            person(&format!("tel:+49171000{n}"), Some(["Eve", "Çelik", "Bob"][usize::try_from(n).unwrap() - 1]));
+        record.row.callee = Some(called.clone());
+        record.participants = vec![("b".to_owned(), called)];
+        record.row.duration_ms = u64::try_from(n).unwrap() * 1_000;
+        record.row.quality =
+            Quality { packets_expected: 1_000, packets_lost: u64::try_from(n).unwrap(), ..Quality::default() };
+        if n == 2 {
+            record.participants.push(("c".to_owned(), person("sip:+4930555001@x", Some("Supervisor"))));
+            record.streams[0].label = Some("9".to_owned());
+            record.row.state = "interrupted".to_owned();
+            record.row.vendor = Some("cisco".to_owned());
+            record.row.product = Some("Unified Border Element".to_owned());
+            record.row.quality.faults = 1;
+        }
+        catalog.put(&record).unwrap();
+    }
+    let digits = |text: &str| Some(text.parse::<LastDigits>().unwrap());
+    let second = |count| Some(Duration::from_secs(count));
+    let text = |text: &str| Some(text.to_owned());
+    let all_of = Filter::default;
+    let cases: &[(&[u128], Filter)] = &[
+        (&[2], Filter { callee: text("çELIK"), ..all_of() }),
+        (&[3], Filter { callee: text("0171 0003"), ..all_of() }),
+        (&[], Filter { callee: text("alice"), ..all_of() }),
+        (&[2], Filter { participant: text("supervisor"), ..all_of() }),
+        (&[2], Filter { participant: text("030/555001"), ..all_of() }),
+        (&[3, 2, 1], Filter { participant: text("alice"), ..all_of() }),
+        (&[2], Filter { number_ends: digits("555-001"), ..all_of() }),
+        (&[2, 1], Filter { number_ends: digits("01"), limit: Some(2), ..all_of() }),
+        (&[3], Filter { number_ends: digits("0003"), ..all_of() }),
+        (&[], Filter { number_ends: digits("171"), ..all_of() }),
+        (&[2], Filter { label: text("9"), ..all_of() }),
+        (&[2], Filter { state: Some("interrupted"), ..all_of() }),
+        (&[2], Filter { vendor: text("Cisco"), ..all_of() }),
+        (&[2], Filter { vendor: text("border"), ..all_of() }),
+        (&[3, 2], Filter { min_duration: second(2), ..all_of() }),
+        (&[2, 1], Filter { max_duration: second(2), ..all_of() }),
+        (&[3, 2], Filter { min_loss: Some("0.2%".parse().unwrap()), ..all_of() }),
+        (&[2], Filter { faulty: true, ..all_of() }),
+        (&[], Filter { faulty: true, callee: text("bob"), ..all_of() }),
+        (&[2], Filter { faulty: true, participant: text("supervisor"), min_duration: second(1), ..all_of() }),
+    ];
+    for (wanted, filter) in cases {
+        let found: Vec<u128> = all(&catalog, filter.clone()).iter().map(|row| row.id.0).collect();
+        assert_eq!(found, *wanted, "{filter:?}");
+    }
+    for bad in ["", "7", "12a"] {
+        assert!(bad.parse::<LastDigits>().is_err(), "{bad}");
+    }
+    for bad in ["", "x", "-1", "100.1", "NaN"] {
+        assert!(bad.parse::<PerTenThousand>().is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn the_last_digits_of_a_number_are_found_by_the_index() {
+    let catalog = Catalog::temporary().unwrap();
+    let filter = Filter { number_ends: Some("555001".parse().unwrap()), ..Filter::default() };
+    let (condition, values) = filter.conditions(None);
+    let connection = catalog.connection();
+    let mut statement =
+        connection.prepare(&format!("EXPLAIN QUERY PLAN SELECT id FROM recording WHERE {condition}")).unwrap();
+    let plan: Vec<String> = statement
+        .query_map(rusqlite::params_from_iter(values), |row| row.get(3))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert!(plan.iter().any(|step| step.contains("participant_by_last_digits")), "{plan:?}");
 }
 
 fn all(catalog: &Catalog, filter: Filter) -> Vec<Row> {
