@@ -290,7 +290,7 @@ _siprec() {
             return 0
             ;;
         siprec__subcmd__export)
-            opts="-c -h --to --as --layout --dry-run --json --config --set --data-dir --since --until --caller --callee --participant --number-ends --call --label --vendor --state --min-duration --max-duration --min-loss --faulty --id --limit --help"
+            opts="-c -h --to --as --layout --dry-run --verify --public-key --json --config --set --data-dir --since --until --caller --callee --participant --number-ends --call --label --vendor --state --min-duration --max-duration --min-loss --faulty --id --limit --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -306,6 +306,14 @@ _siprec() {
                     ;;
                 --layout)
                     COMPREPLY=($(compgen -W "stereo mono separate" -- "${cur}"))
+                    return 0
+                    ;;
+                --verify)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --public-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --config)

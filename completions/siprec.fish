@@ -106,6 +106,8 @@ pcap\t'Signalling and packets, for Wireshark'"
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l layout -d 'How voices are laid out in files that are rendered again; as recording.layout has it where it is not given' -r -f -a "stereo\t'Caller left, callee right'
 mono\t'Everybody in one channel'
 separate\t'A file a participant'"
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l verify -d 'Tell whether recordings are what their server signed: below a folder, of a sheet, or of a file; needs no server. Repeatable' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l public-key -d 'The server\'s siprec-proof.pub, from a place that you trust; repeatable. Without it, keys beside the recordings count, which only tell that all belongs together' -r -F
 complete -c siprec -n "__fish_siprec_using_subcommand export" -s c -l config -d 'Read this configuration file (YAML)' -r -F
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r

@@ -4,9 +4,11 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::ops::Range;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 use support::recordings::{self, Recording};
-use support::server::{Server, Setup};
+use support::server::{Server, Setup, binary};
 use support::src::{Call, Direction, Src, Transport};
 use support::studio::{LegLog, Plan, Sent, Transcript};
 use support::wav::{self, Allow, Tones};
@@ -72,6 +74,20 @@ fn side_by_side(server: &Server, calls: &[(Call, Plan, Allow)]) -> Vec<String> {
     })
 }
 
+/// OpenSSL is the judge of the signature, and `export --verify` of all the data directory.
+fn assert_signed(data: &Path, recording: &Recording) {
+    let sheet = recording.path.with_extension("json");
+    let signature = sheet.with_extension("json.sig");
+    let judged = Command::new("openssl")
+        .args(["pkeyutl", "-verify", "-pubin", "-rawin", "-inkey"])
+        .args([&data.join("siprec-proof.pub"), Path::new("-in"), &sheet, Path::new("-sigfile"), &signature])
+        .output()
+        .expect("openssl, which `make peers` installs");
+    assert!(judged.status.success(), "{}", String::from_utf8_lossy(&judged.stderr));
+    let verified = Command::new(binary()).args(["export", "--verify"]).arg(data).output().unwrap();
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+}
+
 #[test]
 fn one_call() {
     let server = Server::start();
@@ -98,6 +114,7 @@ fn one_call() {
     assert_eq!(recording.number("/streams/0/sources/0/quality/mos_hundredths"), Some(441));
     assert!(recording.list("/proof/findings").is_empty(), "{:?}", recording.list("/proof/findings"));
     assert_eq!(recordings::all(&server.data).len(), 1);
+    assert_signed(&server.data, &recording);
     let reports: usize = call.legs().iter().map(|l| l.rtcp_received().len()).sum();
     assert!(reports > 0, "no receiver report in 6 s (RFC 3550 6.2)");
     server.assert_never_panicked();

@@ -284,6 +284,71 @@ fn a_target_that_cannot_be_made_is_said() {
     assert!(said.err.contains("cannot make file/below"), "{}", said.err);
 }
 
+#[test]
+fn what_is_exported_verifies_without_the_server_and_no_octet_can_change() {
+    let house = House::new();
+    for n in 1..=3 {
+        house.record(n, FRIDAY, "sip:a@b", None);
+        house.sign(n);
+    }
+    assert_eq!(house.export("--to out").code, 0);
+    let trusted = house.path("trusted.pub");
+    fs::rename(house.path("data").join("siprec-proof.pub"), &trusted).unwrap();
+    fs::remove_dir_all(house.path("data")).unwrap();
+    let said = house.run(&["export", "--verify", "out"]);
+    assert_eq!((said.code, said.err.as_str()), (0, ""), "by the key that was exported with them");
+    assert!(said.out.ends_with("3 verified, 0 at fault\n"), "{}", said.out);
+    let id = RecordingId(1);
+    let folder = house.path("out/2026/11/20");
+    let verify = |path: &str| house.run(&["export", "--verify", path, "--public-key", "trusted.pub", "--json"]);
+    for name in [format!("{id}.wav"), format!("{id}.json")] {
+        let said = verify(&format!("out/2026/11/20/{name}"));
+        assert_eq!((said.code, said.out.lines().count()), (0, 1), "{name}: {}{}", said.out, said.err);
+    }
+    for name in [format!("{id}.wav"), format!("{id}.json"), format!("{id}.json.sig")] {
+        let path = folder.join(&name);
+        let whole = fs::read(&path).unwrap();
+        for at in (0..whole.len()).step_by(whole.len() / 16) {
+            let mut changed = whole.clone();
+            changed[at] ^= 1 << (at % 8);
+            fs::write(&path, &changed).unwrap();
+            let said = verify("out");
+            assert_eq!(said.code, 1, "octet {at} of {name}: {}", said.out);
+            let faulty = |line: &&str| line.contains(&id.to_string()) && line.contains("\"ok\":false");
+            assert_eq!((said.out.lines().filter(faulty).count(), said.out.lines().count()), (1, 3), "{}", said.out);
+        }
+        fs::remove_file(&path).unwrap();
+        let lone = verify("out");
+        let is_sheet = name.ends_with(".json");
+        assert_eq!(lone.code, i32::from(!is_sheet), "without {name}: {}", lone.out);
+        fs::write(&path, &whole).unwrap();
+    }
+    assert_eq!(verify("out").code, 0);
+}
+
+#[test]
+fn what_cannot_be_verified_is_told_with_its_remedy() {
+    let house = House::new();
+    house.record(1, FRIDAY, "sip:a@b", None);
+    let verify = |more: &str| house.run(&format!("export --verify data{more}").split(' ').collect::<Vec<_>>());
+    assert!(verify("").err.contains("--public-key"), "{}", verify("").err);
+    house.sign(2);
+    let said = verify("");
+    assert_eq!(said.code, 1);
+    assert!(said.out.contains("it was not signed"), "{}", said.out);
+    assert!(said.err.contains("1 of 1 recordings do not verify"), "{}", said.err);
+    house.sign(1);
+    assert_eq!(verify("").code, 0);
+    // Another server's key tells nothing of these.
+    siprec::archive::proof_key::ProofKey::load(&house.path("")).unwrap();
+    let said = verify(" --public-key siprec-proof.pub");
+    assert!(said.out.contains("by any of the keys"), "{}", said.out);
+    assert!(house.run(&["export", "--verify", "none"]).err.contains("none"));
+    fs::create_dir(house.path("empty")).unwrap();
+    assert!(house.run(&["export", "--verify", "empty"]).err.contains("no recording's sheet"));
+    assert_eq!(house.run(&["export", "--verify", "data", "--to", "x"]).code, 2);
+}
+
 /// A folder with a data directory, and the binary beside it.
 struct House {
     folder: tempfile::TempDir,
@@ -323,6 +388,15 @@ impl House {
         let record = Record::of(sidecar, &day).unwrap();
         self.catalog().put(&record).unwrap();
         record
+    }
+
+    /// Signs the sheet of recording `n` of Friday, as the server does; of none, only makes the key.
+    fn sign(&self, n: u128) {
+        let key = siprec::archive::proof_key::ProofKey::load(&self.path("data")).unwrap();
+        let sheet = self.path("data").join(day_folder(Wall(FRIDAY))).join(format!("{}.json", RecordingId(n)));
+        if let Ok(text) = fs::read(&sheet) {
+            fs::write(sheet.with_extension("json.sig"), key.sign(&text).unwrap()).unwrap();
+        }
     }
 
     /// Only rows, many.

@@ -8,6 +8,7 @@ pub mod journal;
 pub mod lock;
 pub mod node;
 pub mod node_key;
+pub mod proof_key;
 pub mod recordings;
 pub mod recovery;
 pub mod renderers;

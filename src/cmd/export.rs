@@ -12,7 +12,7 @@ use crate::export;
 use crate::policy::details;
 
 #[derive(Debug, clap::Args)]
-#[command(group = ArgGroup::new("what").args(["to", "dry_run"]).required(true).multiple(true))]
+#[command(group = ArgGroup::new("what").args(["to", "dry_run", "verify"]).required(true).multiple(true))]
 pub(super) struct Args {
     /// Copy recordings and their sidecars here, verified, keeping YYYY/MM/DD
     #[arg(long, value_name = "DIR")]
@@ -26,6 +26,14 @@ pub(super) struct Args {
     /// Only list what matches
     #[arg(long)]
     dry_run: bool,
+    /// Tell whether recordings are what their server signed: below a folder, of a sheet, or of a file; needs no server.
+    /// Repeatable
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["to", "dry_run"])]
+    verify: Vec<PathBuf>,
+    /// The server's siprec-proof.pub, from a place that you trust; repeatable. Without it, keys beside the recordings count,
+    /// which only tell that all belongs together
+    #[arg(long = "public-key", value_name = "FILE", requires = "verify")]
+    public_keys: Vec<PathBuf>,
     /// Print one JSON object a recording
     #[arg(long)]
     json: bool,
@@ -89,6 +97,9 @@ impl From<Voices> for Layout {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
+    if !args.verify.is_empty() {
+        return export::verify(&export::Check { paths: args.verify, public_keys: args.public_keys, json: args.json });
+    }
     let config = args.settings.sources(Vec::new()).load()?.config;
     export::run(&export::Options {
         data: config.archive.data_dir,

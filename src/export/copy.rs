@@ -11,6 +11,7 @@ use siprec_core::render::{FileSheet, Sidecar};
 
 use crate::archive::catalog::Row;
 use crate::archive::disk::RealDisk;
+use crate::archive::proof_key::{PUBLIC_FILE, SIGNATURE};
 use crate::archive::recordings;
 
 /// Bytes read at a time.
@@ -37,7 +38,9 @@ impl Copier {
     /// Makes the folder `to`, if it is not there.
     pub(super) fn new(data: &Path, to: &Path) -> Result<Self> {
         fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
-        Ok(Self { data: data.to_owned(), to: to.to_owned(), block: vec![0; BLOCK] })
+        let copier = Self { data: data.to_owned(), to: to.to_owned(), block: vec![0; BLOCK] };
+        copier.copy_public_key()?;
+        Ok(copier)
     }
 
     /// Copies the recording of `row`, telling `done` of bytes as they are dealt with.
@@ -61,14 +64,38 @@ impl Copier {
             self.copy_file(&source, &target, file, done)?;
             outcome = Outcome::Copied;
         }
-        if fs::read(target.join(&sheet_name)).ok().as_deref() != Some(text.as_slice()) {
-            place(&target, &sheet_name, |out| out.write_all(&text))?;
-            let written = fs::read(temporary(&target, &sheet_name))?;
-            ensure!(written == text, "{sheet_name} reads back otherwise than it was written");
-            rename(&target, &sheet_name)?;
+        let signature_name = format!("{sheet_name}{SIGNATURE}");
+        if let Ok(signature) = fs::read(source.join(&signature_name))
+            && self.copy_small(&target, &signature_name, &signature)?
+        {
+            outcome = Outcome::Copied;
+        }
+        if self.copy_small(&target, &sheet_name, &text)? {
             outcome = Outcome::Copied;
         }
         Ok(outcome)
+    }
+
+    /// What tells that the sheets are this server's; beside the key of another server whose recordings lie there, too.
+    fn copy_public_key(&self) -> Result<()> {
+        let Ok(key) = fs::read(self.data.join(PUBLIC_FILE)) else { return Ok(()) };
+        let digest = recordings::hexadecimal(&Sha256::digest(&key));
+        let other = format!("siprec-proof-{}.pub", digest.get(..16).unwrap_or_default());
+        let free = |name: &&str| fs::read(self.to.join(name)).ok().is_none_or(|found| found == key);
+        let name = [PUBLIC_FILE, &other].into_iter().find(free).unwrap_or(&other);
+        self.copy_small(&self.to, name, &key).map(|_| ())
+    }
+
+    /// A file that fits into memory; whether it was not there yet.
+    fn copy_small(&self, target: &Path, name: &str, octets: &[u8]) -> Result<bool> {
+        if fs::read(target.join(name)).ok().as_deref() == Some(octets) {
+            return Ok(false);
+        }
+        place(target, name, |out| out.write_all(octets))?;
+        let written = fs::read(temporary(target, name))?;
+        ensure!(written == octets, "{name} reads back otherwise than it was written");
+        rename(target, name)?;
+        Ok(true)
     }
 
     fn copy_file(&mut self, source: &Path, target: &Path, file: &FileSheet, done: &mut dyn FnMut(u64)) -> Result<()> {
@@ -158,7 +185,7 @@ fn check_against(row: &Row, sidecar: &Sidecar) -> Result<()> {
     Ok(())
 }
 
-fn is_plain_name(name: &str) -> bool {
+pub(super) fn is_plain_name(name: &str) -> bool {
     let mut parts = Path::new(name).components();
     matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None))
 }

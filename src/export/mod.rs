@@ -11,6 +11,7 @@ mod again;
 mod copy;
 mod listing;
 mod progress;
+mod verify;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -25,6 +26,8 @@ use crate::archive::finish::Form;
 use crate::archive::{node_key, recordings};
 use copy::{Copier, Outcome};
 use progress::Progress;
+
+pub use verify::{Check, verify};
 
 /// What to do.
 #[derive(Debug, Clone)]

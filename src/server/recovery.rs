@@ -35,6 +35,7 @@ use crate::archive::journal::{self, Found, Live, Writer};
 use crate::archive::lock::DirectoryLock;
 use crate::archive::node::{self, Node};
 use crate::archive::node_key;
+use crate::archive::proof_key::ProofKey;
 use crate::archive::recordings;
 use crate::archive::recovery::{Files, ForSession, Journal, Row, action};
 use crate::archive::renderers::Renderers;
@@ -286,6 +287,7 @@ fn renderers(
     let finisher = Finisher::new(Arc::clone(disk), data.to_owned(), catalog)
         .leaving_out(details)
         .unwrapping(Some(node_key.clone()))
+        .signing(ProofKey::load(data)?)
         .rendering(config.recording.rendition());
     let report = Arc::new(|session: SessionId, finished: &Finished| {
         for sidecar in &finished.recordings {

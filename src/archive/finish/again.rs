@@ -64,7 +64,7 @@ pub fn render_again(
         let mut opening = unsealer.opening();
         journal.read(&mut |entry| opening.entry(entry, take)).map_err(failure)
     };
-    let files = Files { disk, folder, stop: &AtomicBool::new(false) };
+    let files = Files { disk, folder, stop: &AtomicBool::new(false), proof_key: None };
     let rendition = match form {
         Form::Audio(rendition) => rendition,
         Form::Sheet | Form::Packets => sidecar.rendition,

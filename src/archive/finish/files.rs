@@ -13,6 +13,7 @@ use siprec_core::render::{self, FilePlan, Levels, Plan, Sidecar};
 use super::FinishError;
 use crate::archive::disk::{Disk, DiskFile};
 use crate::archive::encode::Encoder;
+use crate::archive::proof_key::{ProofKey, SIGNATURE};
 use crate::archive::recordings;
 
 /// Bytes of samples handed to the disk at a time.
@@ -30,6 +31,8 @@ pub(super) struct Files<'f> {
     pub(super) folder: &'f Path,
     /// Set when the server stops.
     pub(super) stop: &'f AtomicBool,
+    /// What the sheet is signed with, if it is.
+    pub(super) proof_key: Option<&'f ProofKey>,
 }
 
 impl Files<'_> {
@@ -49,11 +52,18 @@ impl Files<'_> {
     fn put(&self, plan: Plan) -> Result<Sidecar, FinishError> {
         let sidecar = plan.sidecar;
         let sheet_name = format!("{}.json", sidecar.id);
-        self.write_sheet(&sheet_name, &sheet(&sidecar)?)?;
+        let text = sheet(&sidecar)?;
+        self.write_whole(&sheet_name, &text)?;
         for file in &plan.files {
             self.rename(&file.name)?;
         }
-        // The audio's name has to be on the disk before the sidecar's can be.
+        if let Some(key) = self.proof_key {
+            let name = format!("{sheet_name}{SIGNATURE}");
+            let signature = key.sign(&text).map_err(|source| self.failure(&name, source))?;
+            self.write_whole(&name, &signature)?;
+            self.rename(&name)?;
+        }
+        // The names of audio and signature have to be on the disk before the sidecar's can be.
         self.sync_folder()?;
         self.rename(&sheet_name)?;
         self.sync_folder()?;
@@ -94,7 +104,7 @@ impl Files<'_> {
         Ok(levels)
     }
 
-    fn write_sheet(&self, name: &str, text: &[u8]) -> Result<(), FinishError> {
+    fn write_whole(&self, name: &str, text: &[u8]) -> Result<(), FinishError> {
         let write = || {
             let file = self.create(name)?;
             file.write_at(0, text)?;

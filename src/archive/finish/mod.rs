@@ -1,7 +1,8 @@
 //! Finishing: a session's journal becomes its recordings.
 //!
 //! ```text
-//! journal -> plan -> mix -> encode -> <id>.wav.part -> <id>.json.part -> rename wav, sync folder, rename json, sync folder
+//! journal -> plan -> mix -> encode -> <id>.wav.part -> <id>.json.part, .json.sig.part
+//!         -> rename wav and sig, sync folder, rename json, sync folder
 //!                                                           -> catalog row -> (session over) journal put away
 //! ```
 //!
@@ -29,6 +30,7 @@ use siprec_core::seed::{RecordingId, SessionId};
 use super::catalog::{Catalog, CatalogError, Record};
 use super::disk::Disk;
 use super::journal::put_away_path;
+use super::proof_key::ProofKey;
 use super::recordings;
 use super::recovery::{self, ForRecording};
 use super::selection::date_time;
@@ -115,6 +117,8 @@ pub struct Finisher {
     leave_out: Vec<Detail>,
     /// What unwraps the journals' keys of SRTP.
     node_key: Option<NodeKey>,
+    /// What sheets are signed with.
+    proof_key: Option<Arc<ProofKey>>,
 }
 
 /// What remains to be done for a recording that has ended, by the table of what a crash may leave. (`.part` files say
@@ -129,7 +133,7 @@ impl Finisher {
     /// One that reads and writes below `data`.
     pub fn new(disk: Arc<dyn Disk>, data: PathBuf, catalog: Arc<Catalog>) -> Self {
         let (stop, rendition) = (Arc::new(AtomicBool::new(false)), Rendition::default());
-        Self { disk, data, catalog, rendition, stop, leave_out: Vec::new(), node_key: None }
+        Self { disk, data, catalog, rendition, stop, leave_out: Vec::new(), node_key: None, proof_key: None }
     }
 
     /// The same with another layout and format.
@@ -148,6 +152,12 @@ impl Finisher {
     #[must_use]
     pub fn unwrapping(self, node_key: Option<NodeKey>) -> Self {
         Self { node_key, ..self }
+    }
+
+    /// The same, signing its sheets.
+    #[must_use]
+    pub fn signing(self, proof_key: ProofKey) -> Self {
+        Self { proof_key: Some(Arc::new(proof_key)), ..self }
     }
 
     /// Makes whatever is being rendered, in any thread, end soon with [`FinishError::Stopped`].
@@ -243,7 +253,8 @@ impl Finisher {
                 plan.sidecar.journal.bytes = journal.bytes();
                 plan.sidecar.leave_out(&self.leave_out);
                 let folder = self.data.join(&day);
-                let files = Files { disk: &*self.disk, folder: &folder, stop: &self.stop };
+                let proof_key = self.proof_key.as_deref();
+                let files = Files { disk: &*self.disk, folder: &folder, stop: &self.stop, proof_key };
                 files.write(plan, &entries)?
             }
         };

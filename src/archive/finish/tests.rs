@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::LazyLock;
 
 use siprec_core::entry::{EndCause, PortIndex, SegmentHeader, SourceChange, Stream};
 use siprec_core::journal::{FORMAT_VERSION, encoder};
@@ -12,6 +13,7 @@ use siprec_core::time::{Monotonic, Wall};
 
 use super::*;
 use crate::archive::disk::{FakeDisk, Loss, read_range};
+use crate::archive::proof_key::{PUBLIC_FILE, PublicKey, SIGNATURE};
 use crate::archive::renderers::{Renderers, Report};
 
 /// Made when it began.
@@ -204,6 +206,13 @@ enum Ended {
     Session,
 }
 
+/// Where the key is that all worlds sign with.
+static KEYS: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    ProofKey::load(folder.path()).unwrap();
+    folder
+});
+
 /// A disk, a catalog, and what finishes sessions on them.
 struct World {
     disk: FakeDisk,
@@ -216,7 +225,8 @@ impl World {
     }
 
     fn finisher(&self) -> Finisher {
-        Finisher::new(Arc::new(self.disk.clone()), "/data".into(), Arc::clone(&self.catalog))
+        let proof_key = ProofKey::load(KEYS.path()).unwrap();
+        Finisher::new(Arc::new(self.disk.clone()), "/data".into(), Arc::clone(&self.catalog)).signing(proof_key)
     }
 
     fn finish(&self) -> Finished {
@@ -236,11 +246,14 @@ impl World {
     /// What must hold at any time: a file under its final name is whole, a sidecar has its files, a row has both.
     fn check(&self) {
         let all: BTreeMap<String, Vec<u8>> = self.everything("recordings");
+        let public = PublicKey::read(&KEYS.path().join(PUBLIC_FILE)).unwrap();
         for (path, bytes) in &all {
             let (folder, name) = path.rsplit_once('/').unwrap();
             if let Some(id) = name.strip_suffix(".json") {
                 let sidecar: Sidecar = serde_json::from_slice(bytes).unwrap();
                 assert_eq!(sidecar.id.to_string(), id);
+                let signature = all.get(&format!("{path}.sig")).expect("a signature beside its sheet");
+                assert!(public.verifies(bytes, signature), "{path}");
                 for file in &sidecar.files {
                     let audio = all.get(&format!("{folder}/{}", file.name)).expect("a file beside its sidecar");
                     assert_eq!(audio.len() as u64, file.bytes);
@@ -256,6 +269,8 @@ impl World {
                 // Pages, of which the last says so.
                 let last = bytes.windows(5).rposition(|window| window == *b"OggS\0").unwrap();
                 assert!(bytes[last + 5] & 4 != 0, "{name} is whole");
+            } else if name.ends_with(SIGNATURE) {
+                assert_eq!(bytes.len(), 64, "{name} is whole");
             } else {
                 assert!(name.ends_with(".part"), "{name}");
             }
