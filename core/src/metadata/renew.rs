@@ -94,3 +94,7 @@ pub(super) fn merge_extensions(known: &mut Vec<Extension>, new: &[Extension], co
         append(known, extension.clone());
     }
 }
+
+#[cfg(test)]
+#[path = "renew_tests.rs"]
+mod tests;

@@ -87,6 +87,10 @@ mod tests {
         let both = Feedback { fir: true, pli: true, round_trip: false };
         assert_eq!(offered("m=video 4000 RTP/AVPF 96"), both);
         assert_eq!(offered("m=video 4000 UDP/TLS/RTP/SAVPF 96"), both);
+        for (fir, pli) in [(true, true), (true, false), (false, true), (false, false)] {
+            let feedback = Feedback { fir, pli, round_trip: true };
+            assert_eq!(feedback.asks_for_pictures(), fir || pli, "{feedback:?}");
+        }
         assert!(offered("m=video 4000 RTP/AVP 96").is_none());
         assert!(offered("m=audio 4000 RTP/AVPF 96").is_none());
         let text = "v=0\r\nm=video 1 RTP/AVPF 96\r\na=rtcp-fb:96 nack\r\na=rtcp-fb\r\na=rtcp-fb:96 ccm tmmbr\r\n";

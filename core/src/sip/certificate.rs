@@ -54,6 +54,7 @@ mod tests {
         let certificate = named(&["sbc-a.example.com", "192.0.2.7"]);
         assert!(certificate.is_for("SBC-A.example.com") && certificate.is_for("sip:sbc-a.example.com"));
         assert!(certificate.is_for("192.0.2.7"));
+        assert!(!certificate.is_for("tel:sbc-a.example.com"), "a URI of another kind names no domain");
         assert!(!certificate.is_for("example.com") && !certificate.is_for("b.sbc-a.example.com"));
     }
 

@@ -233,6 +233,11 @@ mod tests {
         };
         assert!(matches!(frames(fill(MAX_MESSAGE).as_bytes(), 4096).as_slice(), [Frame::Message(_)]));
         assert!(matches!(frames(fill(MAX_MESSAGE + 1).as_bytes(), 4096)[0], Frame::Broken(_)));
+        // Behind another message, its own head says who is refused.
+        let found = frames((options("") + &fill(MAX_MESSAGE + 1)).as_bytes(), 2 * MAX_MESSAGE);
+        let [Frame::Message(_), Frame::Broken(ParseError { answerable: Some(_), .. })] = found.as_slice() else {
+            panic!("{found:?}")
+        };
         let endless = [b'a'; MAX_MESSAGE + 1];
         assert_eq!(frames(&endless[..MAX_MESSAGE], MAX_MESSAGE), []);
         assert_eq!(frames(&endless, MAX_MESSAGE + 1).len(), 1);
