@@ -308,7 +308,9 @@ fn a_key_that_comes_after_more_than_a_port_remembers_loses_nothing() {
     assert!(opened_by_port < 50 + 500 + 40, "{opened_by_port}: the port opened all of it, which shows nothing");
     let source = recording.sources().into_iter().next().unwrap().1;
     assert_eq!((recording.sources().len(), source.packets, source.lost), (1, 690, 0));
-    assert_eq!(recording.number("/proof/opened_late"), Some(i64::from(LATE)));
+    // On a busy machine the first packets under the new key overtake it on its way to the worker.
+    let opened_late = recording.number("/proof/opened_late").unwrap();
+    assert!((i64::from(LATE)..=690 - 50).contains(&opened_late), "{opened_late}");
     assert_eq!(recording.list("/proof/gaps"), &[] as &[serde_json::Value]);
     assert!(!recording.sheet.to_string().contains("under no"), "{}", recording.sheet);
 

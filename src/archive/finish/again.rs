@@ -41,6 +41,23 @@ pub enum Form {
 /// [`FinishError::JournalGone`] where it was not kept; else what the journal's or the target's disk says.
 pub fn render_again(
     disk: &dyn Disk,
+    keys: (&Path, Option<&NodeKey>),
+    sidecar: &Sidecar,
+    form: Form,
+    leave_out: &[Detail],
+    folder: &Path,
+) -> Result<Sidecar, FinishError> {
+    match render_from(disk, keys, sidecar, form, leave_out, folder) {
+        // A server put it away meanwhile: it is found in its day's folder.
+        Err(FinishError::Journal { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            render_from(disk, keys, sidecar, form, leave_out, folder)
+        }
+        result => result,
+    }
+}
+
+fn render_from(
+    disk: &dyn Disk,
     (data, node_key): (&Path, Option<&NodeKey>),
     sidecar: &Sidecar,
     form: Form,
