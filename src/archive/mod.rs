@@ -5,6 +5,7 @@ pub mod disk;
 mod encode;
 pub mod finish;
 pub mod journal;
+pub mod key_file;
 pub mod lock;
 pub mod node;
 pub mod node_key;

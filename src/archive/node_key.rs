@@ -3,21 +3,18 @@
 //! Without it nothing of what is recorded is lost, but for two things: a session of before a restart cannot be decrypted
 //! further, and packets that are sealed in a journal stay sealed when it is rendered. A copy of it belongs where other keys of the house are kept.
 
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use siprec_core::node_key::{LENGTH, NodeKey};
 use zeroize::Zeroizing;
 
+use super::key_file::{SECRET, open_secret, place};
 use super::node::fresh_seed;
 
 /// The file's name in the data directory.
 pub const FILE: &str = "node.key";
-/// What others than its owner must not be allowed.
-const OTHERS: u32 = 0o077;
 
 /// The key of the directory `data`, made if there is none.
 ///
@@ -33,12 +30,7 @@ pub fn load(data: &Path) -> anyhow::Result<NodeKey> {
 /// One that is there and cannot be used.
 pub fn open(data: &Path) -> anyhow::Result<Option<NodeKey>> {
     let path = data.join(FILE);
-    let file = match File::open(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        opened => opened.with_context(|| format!("cannot read {}", path.display()))?,
-    };
-    let mode = file.metadata()?.mode();
-    ensure!(mode & OTHERS == 0, "{}: others than its owner may read it: chmod 600", path.display());
+    let Some(file) = open_secret(&path)? else { return Ok(None) };
     let mut octets = Zeroizing::new(Vec::with_capacity(LENGTH + 1));
     file.take(LENGTH as u64 + 1).read_to_end(&mut octets)?;
     let key: Option<&[u8; LENGTH]> = octets.as_slice().try_into().ok();
@@ -52,25 +44,15 @@ pub fn open(data: &Path) -> anyhow::Result<Option<NodeKey>> {
 }
 
 fn make(data: &Path) -> anyhow::Result<NodeKey> {
-    let path = data.join(FILE);
-    let temporary = data.join(format!("{FILE}.new"));
     let octets = Zeroizing::new(fresh_seed()?.0);
-    let _ = std::fs::remove_file(&temporary);
-    let written = || -> std::io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-        file.write_all(&*octets)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, &path)?;
-        File::open(data)?.sync_all()
-    };
-    written().with_context(|| format!("cannot write {}", path.display()))?;
+    place(data, FILE, SECRET, &*octets).with_context(|| format!("cannot write {}", data.join(FILE).display()))?;
     Ok(NodeKey::new(&octets))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     #[test]
     fn it_is_made_once_for_its_owner_alone_and_never_replaced() {

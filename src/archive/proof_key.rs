@@ -4,17 +4,17 @@
 //! A signature is the 64 octets of `<id>.json.sig`, over the octets of `<id>.json`, which names the SHA-256 of each file of
 //! the recording. Whoever has the public key from a place that he trusts needs neither the server nor the catalog.
 
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use rcgen::{KeyPair, PKCS_ED25519, SigningKey};
 use ring::signature::{ED25519, UnparsedPublicKey};
 use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::pki_types::pem::PemObject;
 use zeroize::Zeroizing;
+
+use super::key_file::{PUBLIC, SECRET, open_secret, place};
 
 /// The private key's file in the data directory.
 pub const FILE: &str = "siprec-proof.key";
@@ -23,8 +23,6 @@ pub const PUBLIC_FILE: &str = "siprec-proof.pub";
 /// What a sidecar's name is followed by in its signature's.
 pub const SIGNATURE: &str = ".sig";
 
-/// What others than its owner must not be allowed.
-const OTHERS: u32 = 0o077;
 /// Larger than any such key.
 const MAX_PEM: u64 = 4096;
 /// An Ed25519 SubjectPublicKeyInfo up to its key (RFC 8410 4).
@@ -51,18 +49,14 @@ impl ProofKey {
         };
         let (path, public) = (data.join(PUBLIC_FILE), key.0.public_key_pem());
         if std::fs::read_to_string(&path).ok().as_deref() != Some(&public) {
-            place(data, PUBLIC_FILE, 0o644, public.as_bytes())?;
+            place(data, PUBLIC_FILE, PUBLIC, public.as_bytes())
+                .with_context(|| format!("cannot write {}", path.display()))?;
         }
         Ok(key)
     }
 
     fn open(path: &Path) -> anyhow::Result<Option<Self>> {
-        let file = match File::open(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            opened => opened.with_context(|| format!("cannot read {}", path.display()))?,
-        };
-        let mode = file.metadata()?.mode();
-        ensure!(mode & OTHERS == 0, "{}: others than its owner may read it: chmod 600", path.display());
+        let Some(file) = open_secret(path)? else { return Ok(None) };
         let mut pem = Zeroizing::new(String::new());
         let read = file.take(MAX_PEM).read_to_string(&mut pem);
         let key = read.ok().and_then(|_| KeyPair::from_pem(&pem).ok()).filter(|key| key.is_compatible(&PKCS_ED25519));
@@ -77,7 +71,8 @@ impl ProofKey {
 
     fn make(data: &Path) -> anyhow::Result<Self> {
         let key = KeyPair::generate_for(&PKCS_ED25519).context("no key to sign proof sheets with")?;
-        place(data, FILE, 0o600, Zeroizing::new(key.serialize_pem()).as_bytes())?;
+        place(data, FILE, SECRET, Zeroizing::new(key.serialize_pem()).as_bytes())
+            .with_context(|| format!("cannot write {}", data.join(FILE).display()))?;
         Ok(Self(key))
     }
 
@@ -88,19 +83,6 @@ impl ProofKey {
     pub fn sign(&self, sheet: &[u8]) -> std::io::Result<Vec<u8>> {
         self.0.sign(sheet).map_err(std::io::Error::other)
     }
-}
-
-fn place(data: &Path, name: &str, mode: u32, octets: &[u8]) -> anyhow::Result<()> {
-    let (path, temporary) = (data.join(name), data.join(format!("{name}.new")));
-    let _ = std::fs::remove_file(&temporary);
-    let written = || -> std::io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
-        file.write_all(octets)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, &path)?;
-        File::open(data)?.sync_all()
-    };
-    written().with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Tells whether a sheet was signed by the server that has the other half.
@@ -128,7 +110,7 @@ impl PublicKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     #[test]
     fn it_is_made_once_and_its_public_half_tells_every_bit() {

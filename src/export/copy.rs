@@ -9,13 +9,11 @@ use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 use siprec_core::render::{FileSheet, Sidecar};
 
+use super::digest::{BLOCK, Digested, digest};
 use crate::archive::catalog::Row;
 use crate::archive::disk::RealDisk;
 use crate::archive::proof_key::{PUBLIC_FILE, SIGNATURE};
 use crate::archive::recordings;
-
-/// Bytes read at a time.
-const BLOCK: usize = 256 * 1024;
 
 /// What became of a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,31 +139,7 @@ impl Copier {
     }
 
     fn digest(&mut self, path: &Path) -> Result<(u64, String)> {
-        let mut input = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let mut digested = Digested::default();
-        loop {
-            let count = input.read(&mut self.block).with_context(|| format!("cannot read {}", path.display()))?;
-            let Some(bytes) = self.block.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
-            digested.take(bytes);
-        }
-        Ok(digested.finish())
-    }
-}
-
-#[derive(Default)]
-struct Digested {
-    bytes: u64,
-    hash: Sha256,
-}
-
-impl Digested {
-    fn take(&mut self, bytes: &[u8]) {
-        self.bytes += bytes.len() as u64;
-        self.hash.update(bytes);
-    }
-
-    fn finish(self) -> (u64, String) {
-        (self.bytes, recordings::hexadecimal(&self.hash.finalize()))
+        digest(path, &mut self.block).with_context(|| format!("cannot read {}", path.display()))
     }
 }
 

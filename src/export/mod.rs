@@ -9,6 +9,7 @@
 
 mod again;
 mod copy;
+mod digest;
 mod listing;
 mod progress;
 mod verify;

@@ -1,21 +1,19 @@
 //! `siprec export --verify`: whether recordings are what their server signed, told without server, catalog or journal.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
-use sha2::{Digest, Sha256};
 use siprec_core::render::{FileSheet, Sidecar};
 use siprec_core::seed::RecordingId;
 
 use super::copy::is_plain_name;
+use super::digest::{BLOCK, digest};
 use crate::archive::disk::RealDisk;
 use crate::archive::proof_key::{PublicKey, SIGNATURE};
 use crate::archive::recordings;
 
-/// Bytes read at a time.
-const BLOCK: usize = 256 * 1024;
 /// Public keys are looked for so many folders up: `YYYY/MM/DD`, `recordings`, the data directory.
 const FOLDERS_UP: usize = 6;
 
@@ -46,9 +44,9 @@ fn verify_to(check: &Check, out: &mut dyn Write) -> anyhow::Result<()> {
         ensure!(sheets.len() > known, "{}: there is no recording's sheet (ID.json) here", path.display());
     }
     let keys = keys(check)?;
-    let (mut sound, mut at_fault) = (0_u64, 0_u64);
+    let (mut sound, mut at_fault, mut block) = (0_u64, 0_u64, vec![0; BLOCK]);
     for path in &sheets {
-        let faults = faults(path, &keys);
+        let faults = faults(path, &keys, &mut block);
         match faults.is_empty() {
             true => sound += 1,
             false => at_fault += 1,
@@ -139,7 +137,7 @@ fn keys(check: &Check) -> anyhow::Result<Vec<PublicKey>> {
 }
 
 /// What is wrong with the recording of a sheet; nothing, if it is what was signed.
-fn faults(path: &Path, keys: &[PublicKey]) -> Vec<String> {
+fn faults(path: &Path, keys: &[PublicKey], block: &mut [u8]) -> Vec<String> {
     let (text, sidecar): (Vec<u8>, Sidecar) = match recordings::read_sidecar(&RealDisk, path) {
         Ok(read) => read,
         Err(error) => return vec![error.to_string()],
@@ -154,15 +152,15 @@ fn faults(path: &Path, keys: &[PublicKey]) -> Vec<String> {
         }
         Err(error) => vec![format!("its signature cannot be read: {error}")],
     };
-    faults.extend(sidecar.files.iter().filter_map(|file| fault_of(folder_of(path), file)));
+    faults.extend(sidecar.files.iter().filter_map(|file| fault_of(folder_of(path), file, block)));
     faults
 }
 
-fn fault_of(folder: &Path, file: &FileSheet) -> Option<String> {
+fn fault_of(folder: &Path, file: &FileSheet, block: &mut [u8]) -> Option<String> {
     if !is_plain_name(&file.name) {
         return Some(format!("it names a file \"{}\" in another folder", file.name));
     }
-    match digest(&folder.join(&file.name)) {
+    match digest(&folder.join(&file.name), block) {
         Ok((bytes, sha256)) if bytes == file.bytes && sha256.eq_ignore_ascii_case(&file.sha256) => None,
         Ok((bytes, _)) if bytes != file.bytes => {
             Some(format!("{} has {bytes} bytes, its sheet says {}", file.name, file.bytes))
@@ -171,16 +169,4 @@ fn fault_of(folder: &Path, file: &FileSheet) -> Option<String> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Some(format!("{} is gone", file.name)),
         Err(error) => Some(format!("{} cannot be read: {error}", file.name)),
     }
-}
-
-fn digest(path: &Path) -> io::Result<(u64, String)> {
-    let mut input = File::open(path)?;
-    let (mut block, mut hash, mut bytes) = (vec![0; BLOCK], Sha256::new(), 0);
-    loop {
-        let count = input.read(&mut block)?;
-        let Some(read) = block.get(..count).filter(|read| !read.is_empty()) else { break };
-        hash.update(read);
-        bytes += count as u64;
-    }
-    Ok((bytes, recordings::hexadecimal(&hash.finalize())))
 }

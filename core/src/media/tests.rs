@@ -16,7 +16,7 @@ pub(super) fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
-pub(super) fn settings() -> PortSettings {
+pub(crate) fn settings() -> PortSettings {
     let stream = Stream {
         port: PortIndex(0),
         m_line: 0,

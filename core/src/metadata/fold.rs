@@ -510,4 +510,4 @@ fn is_same_stream(element: &StreamElement, stream: &Stream) -> bool {
 
 #[cfg(test)]
 #[path = "fold_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const HEAD: &str = "<recording xmlns='urn:ietf:params:xml:ns:recording:1'><datamode>";
 
-fn document(mode: &str, elements: &str) -> Document {
+/// A document of these elements, in the mode `complete` or `partial`.
+pub(crate) fn document(mode: &str, elements: &str) -> Document {
     let text = format!("{HEAD}{mode}</datamode>{elements}</recording>");
     parse("application/rs-metadata+xml", text.as_bytes()).document.unwrap()
 }

@@ -46,4 +46,6 @@ pub use write::write_document;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+pub(crate) use fold::tests::document;
+#[cfg(test)]
 mod hostile_tests;

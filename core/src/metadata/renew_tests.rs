@@ -3,16 +3,9 @@
 use alloc::format;
 use alloc::vec::Vec;
 
+use crate::metadata::document;
 use crate::metadata::snapshot::Snapshot;
-use crate::metadata::{Document, parse};
 use crate::time::Wall;
-
-fn document(mode: &str, elements: &str) -> Document {
-    let text = format!(
-        "<recording xmlns='urn:ietf:params:xml:ns:recording:1'><datamode>{mode}</datamode>{elements}</recording>"
-    );
-    parse("application/rs-metadata+xml", text.as_bytes()).document.unwrap()
-}
 
 /// Bob, who sends on one of two streams.
 fn call() -> Snapshot {

@@ -258,6 +258,11 @@ impl Snapshot {
         self.sessions.iter().find(|s| s.id == id)
     }
 
+    /// Whether a session is known, and has ended.
+    pub fn is_over(&self, session: &str) -> bool {
+        self.session(session).is_some_and(|session| !session.is_active())
+    }
+
     /// A participant by its id.
     pub fn participant(&self, id: &str) -> Option<&Participant> {
         self.participants.iter().find(|p| p.id == id)

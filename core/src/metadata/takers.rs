@@ -27,14 +27,13 @@ impl Snapshot {
         let streams = self.streams_of_lines(labels);
         let owners: Vec<Owner<'_>> =
             streams.iter().zip(labels).map(|(stream, label)| self.owner(*stream, *label)).collect();
-        let goes_on = |id: &str| self.session(id).is_none_or(|session| session.is_active());
         let has_line = |id: &str| owners.iter().any(|owner| matches!(owner, Owner::Sessions(all) if all.contains(&id)));
         let places = |is_meant: &dyn Fn(Option<&str>) -> bool| -> Vec<usize> {
             open.iter().enumerate().filter(|(_, session)| is_meant(**session)).map(|(place, _)| place).collect()
         };
-        let without_line = places(&|session| session.is_some_and(|id| goes_on(id) && !has_line(id)));
-        let going_on = places(&|session| session.is_some_and(goes_on));
-        let over = places(&|session| session.is_some_and(|id| !goes_on(id)));
+        let without_line = places(&|session| session.is_some_and(|id| !self.is_over(id) && !has_line(id)));
+        let going_on = places(&|session| session.is_some_and(|id| !self.is_over(id)));
+        let over = places(&|session| session.is_some_and(|id| self.is_over(id)));
         let own = places(&|session| session.is_none());
         let of = |owner: &Owner<'_>| {
             let first = match owner {
@@ -51,7 +50,7 @@ impl Snapshot {
 
     fn owner<'s>(&'s self, stream: Option<&'s Stream>, label: Option<&str>) -> Owner<'s> {
         if let Some(last) = self.last_session(stream, label)
-            && self.session(last).is_some_and(|session| !session.is_active())
+            && self.is_over(last)
         {
             return Owner::Over(last);
         }
@@ -79,18 +78,14 @@ mod tests {
     use alloc::vec;
 
     use super::*;
-    use crate::metadata::parse;
+    use crate::metadata::document;
     use crate::time::Wall;
 
     /// Documents folded one after another.
     fn snapshot(documents: &[&str]) -> Snapshot {
         let mut snapshot = Snapshot::default();
         for (second, elements) in documents.iter().enumerate() {
-            let body = format!(
-                "<recording xmlns='urn:ietf:params:xml:ns:recording:1'><datamode>partial</datamode>{elements}</recording>"
-            );
-            let document = parse("application/rs-metadata+xml", body.as_bytes()).document.unwrap();
-            snapshot.apply(&document, Wall(second as i64 * 1_000_000_000));
+            snapshot.apply(&document("partial", elements), Wall(second as i64 * 1_000_000_000));
         }
         snapshot
     }

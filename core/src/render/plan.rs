@@ -263,8 +263,7 @@ impl Planner {
     /// Who sends on the recording's ports, by the metadata as it stands: people of its own communication session alone.
     fn look(&mut self) {
         let (snapshot, own) = (self.scope.snapshot(), self.scope.communication_session());
-        let goes_on = |id: &str| snapshot.session(id).is_none_or(|session| session.is_active());
-        if !self.scope.is_open() || !own.is_none_or(goes_on) {
+        if !self.scope.is_open() || own.is_some_and(|id| snapshot.is_over(id)) {
             return;
         }
         let open = self.signalling.lines.open();

@@ -156,8 +156,7 @@ impl Scope {
     /// Ends with the communication session, whose last packets may still come; goes on if that does.
     fn follow(&mut self, at: i64) {
         let own = self.communication_session();
-        let is_over = self.started.is_some()
-            && own.and_then(|id| self.current.session(id)).is_some_and(|session| !session.is_active());
+        let is_over = self.started.is_some() && own.is_some_and(|id| self.current.is_over(id));
         if !is_over || self.ended.is_none() {
             self.snapshot = Arc::clone(&self.current);
         }

@@ -348,6 +348,10 @@ impl RecordingSession {
 
     /// No audio without a recording.
     fn heard(&mut self, port: PortIndex, at: Wall) -> Option<Event> {
+        // Asked at each report: in nearly all sessions there is nothing to find out.
+        if self.state.recordings.take_all(&self.state.snapshot) {
+            return None;
+        }
         let line = self.state.streams.live().position(|live| live.port() == port)?;
         let labels = self.state.streams.labels();
         let known = Known { snapshot: &self.state.snapshot, labels: &labels };

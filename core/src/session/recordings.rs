@@ -55,8 +55,7 @@ impl Recordings {
         let (peopled, empty): (Vec<&str>, Vec<&str>) =
             active.iter().map(|session| session.id.as_str()).partition(|id| snapshot.is_peopled(id));
         for open in &mut self.open {
-            let session = open.communication_session.as_deref().and_then(|id| snapshot.session(id));
-            let is_over = session.is_some_and(|session| !session.is_active());
+            let is_over = open.communication_session.as_deref().is_some_and(|id| snapshot.is_over(id));
             open.over_since = is_over.then(|| open.over_since.unwrap_or(now));
         }
         let mut events = Vec::new();
@@ -80,6 +79,9 @@ impl Recordings {
                 events.push(self.start(Some(id.to_string()), now, random));
             }
         }
+        if self.open.iter().all(|open| open.over_since.is_none()) {
+            return events;
+        }
         let takers = self.takers(known);
         let heard = |place: usize| takers.iter().any(|line| line.contains(&place));
         let done = self.open.iter().enumerate().filter(|(place, open)| open.over_since.is_some() && !heard(*place));
@@ -88,11 +90,15 @@ impl Recordings {
         events
     }
 
+    /// Whether what is heard now is in a recording, whatever the line: as long as there is one session at most.
+    pub(super) fn take_all(&self, snapshot: &Snapshot) -> bool {
+        snapshot.sessions.len() < 2 && !self.open.is_empty()
+    }
+
     /// RTP was heard on a line (its place in `known.labels`): if no recording takes it, and none took it when it came, one
     /// begins.
     pub(super) fn heard(&mut self, known: Known<'_>, line: usize, at: Wall, random: &mut Random) -> Option<Event> {
-        let is_simple = known.snapshot.sessions.len() < 2 && !self.open.is_empty();
-        if is_simple || self.last_ended.is_some_and(|ended| at <= ended) || self.open.len() >= MAX_OPEN_RECORDINGS {
+        if self.last_ended.is_some_and(|ended| at <= ended) || self.open.len() >= MAX_OPEN_RECORDINGS {
             return None;
         }
         let is_taken = self.takers(known).get(line).is_none_or(|takers| !takers.is_empty());

@@ -168,7 +168,6 @@ impl Filter {
                 }
                 Some(_) | None => String::new(),
             };
-            // A number has no zeros at its front: digits that begin with one are the end of something longer.
             conditions.with(
                 &format!("recording.id IN (SELECT recording FROM participant WHERE {ends}number LIKE '%' || {{}})"),
                 digits.clone(),

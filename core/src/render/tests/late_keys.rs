@@ -8,10 +8,9 @@ use alloc::vec::Vec;
 use super::call::*;
 use crate::entry::{Digits, Event, Kind, PortIndex, Protected, SegmentHeader, Stream};
 use crate::journal::FORMAT_VERSION;
-use crate::media::{Port, PortSettings, Protection};
+use crate::media::{self, Port, PortSettings, Protection};
 use crate::node_key::NodeKey;
 use crate::render::{GapCause, Sidecar};
-use crate::sdp::Feedback;
 use crate::sdp::crypto::{Crypto, Encryption, InlineKey, MasterKey, Suite};
 use crate::seed::{Seed, SessionId};
 use crate::srtp::{Sender, SenderState};
@@ -58,18 +57,8 @@ impl Recorder {
         call.event(-3 * MS, Event::Segment(header));
         call.items.extend(Call::new().items);
         call.event(-2 * MS, Event::Stream(Stream { digits, ..stream(0) }));
-        let settings = PortSettings {
-            stream: Stream { digits, ..stream(0) },
-            ssrc: 1,
-            cname: "siprec@test".into(),
-            remote_rtcp: None,
-            rtcp_mux: false,
-            seed: 1,
-            srtp: None,
-            dtls: false,
-            feedback: Feedback::default(),
-        };
-        let settings = PortSettings { srtp: Some(protection(&[])), ..settings };
+        let stream = Stream { digits, ..stream(0) };
+        let settings = PortSettings { stream, srtp: Some(protection(&[])), ..media::tests::settings() };
         Self { call, port: Port::new(settings.clone(), now(ZERO)), settings }
     }
 

@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use super::call::{Call, Leg, SECOND, ZERO, stream};
 use crate::entry::{EndCause, Event};
-use crate::metadata::{Snapshot, parse};
+use crate::metadata::{Snapshot, document};
 use crate::render::{self, Rendition, Sidecar, StreamSheet};
 use crate::seed::RecordingId;
 use crate::time::Wall;
@@ -30,11 +30,7 @@ fn call(own: bool) -> Call {
     let mut call = Call::default();
     let mut snapshot = Snapshot::default();
     let mut tell = |call: &mut Call, at: i64, elements: String| {
-        let body = format!(
-            "<recording xmlns='urn:ietf:params:xml:ns:recording:1'><datamode>partial</datamode>{elements}</recording>"
-        );
-        let document = parse("application/rs-metadata+xml", body.as_bytes()).document.unwrap();
-        snapshot.apply(&document, Wall(ZERO + at));
+        snapshot.apply(&document("partial", &elements), Wall(ZERO + at));
         let deviations = [].into();
         call.event(at, Event::Metadata { snapshot: Arc::new(snapshot.clone()), deviations });
     };

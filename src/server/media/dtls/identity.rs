@@ -3,9 +3,8 @@
 //! Nobody trusts it by its issuer or name; its fingerprint in our answer is all that counts (RFC 5763 5). A peer that
 //! begins a handshake anew after a crash of ours compares it with the answer it got before, so the key must be the same.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -14,6 +13,8 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P2
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use siprec_core::sdp::fingerprint::{Fingerprint, HashFunction};
+
+use crate::archive::key_file::{SECRET, place};
 
 /// Its file in the data directory: certificate and private key, readable for the server's user alone.
 const FILE: &str = "dtls.pem";
@@ -41,7 +42,8 @@ impl Identity {
             }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let (identity, pem) = Self::make()?;
-                store(data, pem.as_bytes()).with_context(|| format!("{} cannot be written", path.display()))?;
+                place(data, FILE, SECRET, pem.as_bytes())
+                    .with_context(|| format!("{} cannot be written", path.display()))?;
                 Ok(identity)
             }
             Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
@@ -80,20 +82,6 @@ impl std::fmt::Debug for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Identity").field("fingerprint", &self.fingerprint).finish_non_exhaustive()
     }
-}
-
-/// Whole or not at all, and never readable for others.
-fn store(data: &Path, pem: &[u8]) -> io::Result<()> {
-    let temporary = data.join(format!("{FILE}.tmp"));
-    match fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-    file.write_all(pem)?;
-    file.sync_all()?;
-    fs::rename(&temporary, data.join(FILE))?;
-    File::open(data)?.sync_all()
 }
 
 #[cfg(test)]
