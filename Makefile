@@ -12,7 +12,7 @@ MUTANTS ?=
 CORPUS_RESULTS = $(or $(CARGO_TARGET_DIR),target)/corpus-results.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench soak build install install-systemd completions compiler peers
+.PHONY: help run test check bench soak build install install-systemd completions openapi compiler peers
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,9 +20,10 @@ help: ## This list
 run: compiler ## Build and serve: SIP on :5060, recordings in ./siprec-data (ARGS="--config F" ...)
 	$(CARGO) run --release --locked -- $(ARGS)
 
-test: compiler peers ## All tests that end in minutes; installs the peers they need (SIPp, tshark ...)
+test: compiler ## All tests that end in minutes; installs the peers they need (SIPp, tshark, object stores ...)
 	@rm -f "$(CORPUS_RESULTS)"
-	$(CARGO) test --workspace --locked $(ARGS); status=$$?; cat "$(CORPUS_RESULTS)" 2>/dev/null; exit $$status
+	@$(MAKE) --no-print-directory peers & $(CARGO) test --workspace --locked --no-run; built=$$?; wait $$! && exit $$built
+	.ci/tests --locked $(ARGS); status=$$?; cat "$(CORPUS_RESULTS)" 2>/dev/null; exit $$status
 
 check: compiler ## Formatting, lints, documentation, licences and advisories of dependencies
 	$(CARGO) fmt --all --check
@@ -36,6 +37,7 @@ bench: compiler peers ## Benchmarks
 
 soak: compiler peers ## The tests that take hours
 	SIPREC_SOAK=1 $(CARGO) test --release --locked --test crash --test robustness $(ARGS) -- --nocapture --test-threads=1
+	SIPREC_SOAK=1 $(CARGO) test --release --locked --lib archive::
 	$(CARGO) test --release --locked --test soak -- --ignored --nocapture --test-threads=1
 	.ci/mutants $(MUTANTS)
 
@@ -52,6 +54,9 @@ install: build ## Install to PREFIX (/usr/local): binary, completions, sample co
 install-systemd: install ## As root: install, and a systemd service with its user, /etc/siprec and /var/lib/siprec
 	packaging/install-systemd "$(DESTDIR)" "$(PREFIX)"
 
+openapi: ## Write docs/openapi.json anew after the API has changed
+	UPDATE_OPENAPI=1 $(CARGO) test --locked --test api_document the_copy
+
 completions: ## Write completions/ anew after the command line has changed
 	UPDATE_COMPLETIONS=1 $(CARGO) test --locked --test cli completions
 
@@ -59,6 +64,12 @@ compiler:
 	@command -v $(CARGO) >/dev/null || { echo "siprec is built with Rust 1.95 or newer: https://rustup.rs" >&2; exit 1; }
 	@.ci/need cc=gcc
 
+# Debian puts PostgreSQL's server where no PATH leads.
+INITDB = $(or $(firstword $(wildcard /usr/lib/postgresql/*/bin/initdb)),initdb)
+
 peers:
-	@.ci/need sipp=sip-tester tshark=tshark tcpdump=tcpdump sox=sox flac=flac opusinfo=opus-tools python3=python3 sipsak=sipsak ip=iproute2 openssl=openssl \
-		ffmpeg=ffmpeg gst-launch-1.0=gstreamer1.0-tools,gstreamer1.0-plugins-base,gstreamer1.0-plugins-good,gstreamer1.0-plugins-bad
+	@.ci/need sipp=sip-tester tshark=tshark tcpdump=tcpdump sox=sox flac=flac opusinfo=opus-tools python3=python3 sipsak=sipsak ip=iproute2 openssl=openssl chromium=chromium \
+		"$(INITDB)=postgresql" ffmpeg=ffmpeg gst-launch-1.0=gstreamer1.0-tools,gstreamer1.0-plugins-base,gstreamer1.0-plugins-good,gstreamer1.0-plugins-bad
+	@.ci/storage/install
+	@.ci/schemathesis/install
+	@.ci/issuer/install

@@ -1,10 +1,11 @@
 //! What a journal costs: to encode and read a packet, to write 2,000 sessions, to make them durable, to find them
-//! again.
+//! again; and what it costs to seal them.
 //!
 //! ```text
 //! cargo bench --bench journal -- [SESSIONS] [FOLDER]
 //! ```
-//! Budgets: a packet of G.711 encoded in 100 ns; 2,000 sessions found in 300 ms, less what their ports take to bind.
+//! Budgets: a packet of G.711 encoded in 100 ns; 2,000 sessions found in 300 ms, less what their ports take to bind, and in 600
+//! where they are sealed; files sealed and opened at 1 GB/s.
 
 #![allow(clippy::print_stdout, reason = "a benchmark tells its figures")]
 
@@ -18,9 +19,11 @@ use nix::sys::time::TimeValLike;
 use siprec::archive::disk::{Disk, DiskFile, RealDisk};
 use siprec::archive::journal::{CaughtUp, Live, Writer, catch_up};
 use siprec::archive::scribe::{Blocks, Scribe};
+use siprec::archive::sealed::{MasterKeys, SealedDisk, named};
 use siprec_core::entry::{Entry, Kind, PortIndex, SegmentHeader};
 use siprec_core::journal::{FORMAT_VERSION, Reader, encoder};
-use siprec_core::seed::{Seed, SessionId};
+use siprec_core::sealed::{Aes256Gcm, Cipher, End, MasterKey, NONCE, append};
+use siprec_core::seed::{RecordingId, Seed, SessionId};
 use siprec_core::session::Kept;
 use siprec_core::time::{Monotonic, Wall};
 
@@ -35,9 +38,62 @@ fn main() -> anyhow::Result<()> {
     packets();
     let folder = folder.join(format!("siprec-bench-{}", std::process::id()));
     std::fs::create_dir(&folder)?;
-    let done = write(&folder, sessions).and_then(|()| find(&folder)).and_then(|()| sync(&folder, sessions));
+    let done = all(&folder, sessions);
     std::fs::remove_dir_all(&folder)?;
     done
+}
+
+fn all(folder: &Path, sessions: u128) -> anyhow::Result<()> {
+    let masters = MasterKeys::new(Some(MasterKey::new(&[1; 32])), Vec::new());
+    let disks: [(&str, Arc<dyn Disk>); 2] =
+        [("plain", Arc::new(RealDisk)), ("sealed", Arc::new(SealedDisk::new(Arc::new(RealDisk), masters, true)))];
+    for (name, disk) in &disks {
+        println!("{name}:");
+        let folder = folder.join(name);
+        std::fs::create_dir(&folder)?;
+        file(&**disk, &folder)?;
+        write(disk, &folder, sessions)?;
+        find(&**disk, &folder)?;
+    }
+    ciphers();
+    sync(folder, sessions)
+}
+
+/// A recording's file, written and read 128 KiB at a time.
+fn file(disk: &dyn Disk, folder: &Path) -> anyhow::Result<()> {
+    const BYTES: u64 = 512 << 20;
+    let block = vec![0x5a; 128 << 10];
+    let mut into = block.clone();
+    let path = folder.join(named(&format!("{}.wav", RecordingId(1)), disk.seals()));
+    let out = disk.create_new(&path)?;
+    let began = Instant::now();
+    for offset in (0..BYTES).step_by(block.len()) {
+        out.write_at(offset, &block)?;
+    }
+    out.end()?;
+    let written = began.elapsed();
+    let input = disk.open_read(&path)?;
+    let began = Instant::now();
+    for offset in (0..BYTES).step_by(block.len()) {
+        input.read_at(offset, &mut into)?;
+    }
+    let rate = |took: Duration| BYTES as f64 / took.as_secs_f64() / 1e9;
+    println!("a file: written at {:.2} GB/s, read at {:.2} GB/s", rate(written), rate(began.elapsed()));
+    disk.remove_file(&path)?;
+    Ok(())
+}
+
+/// The core's own cipher, beside which ring's stands above.
+fn ciphers() {
+    let cipher = Aes256Gcm::new(&[1; 32]);
+    let (block, mut out, began) = (vec![0x5a; 128 << 10], Vec::new(), Instant::now());
+    let (mut end, mut count) = (End::EMPTY, 0);
+    while began.elapsed() < Duration::from_secs(1) {
+        out.clear();
+        end = append(&cipher, end, &block, false, || Some([7; NONCE]), &mut out).unwrap_or(End::EMPTY);
+        count += block.len();
+    }
+    println!("the core's own cipher seals {:.2} GB/s", count as f64 / began.elapsed().as_secs_f64() / 1e9);
 }
 
 fn entry<'a>(packet: &'a [u8], from: &str, at: i64) -> Entry<'a> {
@@ -89,9 +145,8 @@ fn header(session: SessionId) -> SegmentHeader {
 }
 
 /// 12 s of two legs of G.711 each, at their own pace, through the writer; its CPU time.
-fn write(folder: &Path, sessions: u128) -> anyhow::Result<()> {
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let writer = Writer::with_log(disk, folder, "this", CaughtUp::default(), 512 << 20, Arc::new(|| ()))?;
+fn write(disk: &Arc<dyn Disk>, folder: &Path, sessions: u128) -> anyhow::Result<()> {
+    let writer = Writer::with_log(Arc::clone(disk), folder, "this", CaughtUp::default(), 512 << 20, Arc::new(|| ()))?;
     let mut scribe = Scribe::default();
     let checkpoint = Kept::Checkpoint(format!("{{\"dialog\":\"{}\"}}", "x".repeat(4_000)).into_bytes());
     for session in (0..sessions).map(SessionId) {
@@ -141,13 +196,13 @@ fn cpu() -> anyhow::Result<Duration> {
 }
 
 /// Phase 1 of a recovery, but for the ports.
-fn find(folder: &Path) -> anyhow::Result<()> {
+fn find(disk: &dyn Disk, folder: &Path) -> anyhow::Result<()> {
     for boot in ["this", "another"] {
         let began = Instant::now();
-        catch_up(&RealDisk, folder, boot)?;
-        let found = Live::scan(&RealDisk, folder, boot)?;
+        catch_up(disk, folder, boot)?;
+        let found = Live::scan(disk, folder, boot)?;
         let took = began.elapsed();
-        Live::tidy(&RealDisk, &found);
+        Live::tidy(disk, &found);
         let whole = found.iter().filter(|found| found.checkpoint.is_some() && found.header.is_some()).count();
         println!(
             "{whole} sessions of {boot} boot found in {} ms, tidied up in {} ms",

@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! cargo bench --bench media -- [SESSIONS] [SECONDS] [FOLDER]      500, 1,000 and 2,000 sessions where none are told
-//! this process -> sender -> receiver: floor | slabs | journal | srtp (a process each, one after the other)
+//! this process -> sender -> receiver: floor | slabs | journal | sealed | srtp | both (a process each, one after the other)
 //! ```
 //! - `floor`: an edge-triggered epoll loop that reads each datagram and forgets it.
 //! - `slabs`: the recorder's workers: kernel timestamps, latch, statistics, reports, journal blocks, which are counted and
 //!   forgotten.
 //! - `journal`: the same, and the journal's writer: its log and journals in FOLDER, made durable each second.
-//! - `srtp`: the same, of packets that are AES_CM_128_HMAC_SHA1_80.
+//! - `sealed`: the same, log and journals sealed.
+//! - `srtp`: as `journal`, of packets that are AES_CM_128_HMAC_SHA1_80; `both`: and sealed.
 //!
 //! Told are the CPU time of the receiving process, user and system, per packet, its ratio to the floor's, the whole
 //! machine's, the sender with it, what was lost, and the memory that sessions took. It fails where a ratio or the memory
@@ -26,9 +27,10 @@ use std::time::{Duration, Instant};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
 use nix::sys::time::TimeValLike;
-use siprec::archive::disk::RealDisk;
+use siprec::archive::disk::{Disk, RealDisk};
 use siprec::archive::journal::{CaughtUp, Writer};
 use siprec::archive::scribe::{Blocks, Scribe};
+use siprec::archive::sealed::{MasterKeys, SealedDisk};
 use siprec::server::clock::Clock;
 use siprec::server::media::ports::Ports;
 use siprec::server::media::{News, SlabSink, Workers};
@@ -48,9 +50,9 @@ const TAIL: Duration = Duration::from_millis(500);
 
 /// What is run where nothing is told.
 const SESSIONS: [usize; 3] = [500, 1_000, 2_000];
-const RECEIVERS: [&str; 4] = ["floor", "slabs", "journal", "srtp"];
-/// Times the floor, at most, with the journal and with SRTP too.
-const BUDGETS: [(&str, f64); 2] = [("journal", 1.5), ("srtp", 1.8)];
+const RECEIVERS: [&str; 6] = ["floor", "slabs", "journal", "sealed", "srtp", "both"];
+/// Times the floor, at most, with the journal, and with SRTP or sealing or both too.
+const BUDGETS: [(&str, f64); 4] = [("journal", 1.5), ("sealed", 1.8), ("srtp", 1.8), ("both", 1.8)];
 const MOST_KIB: u64 = 64;
 
 /// What a receiver tells of itself, on one line: packets, nanoseconds of CPU, KiB that sessions took.
@@ -70,7 +72,10 @@ fn main() -> ExitCode {
         Some("srtp-sender") => send(sessions, seconds, true),
         Some("floor") => floor(sessions, seconds),
         Some("slabs") => worker(sessions, seconds, None, false),
-        Some(role @ ("journal" | "srtp")) => worker(sessions, seconds, Some(&folder(3)), role == "srtp"),
+        Some(role @ ("journal" | "sealed" | "srtp" | "both")) => {
+            let sealed = matches!(role, "sealed" | "both");
+            worker(sessions, seconds, Some((&folder(3), sealed)), is_srtp(role));
+        }
         Some(_) | None => {
             let counts = arguments.first().and_then(|a| a.parse().ok()).map_or(SESSIONS.to_vec(), |one| vec![one]);
             let kept = counts.into_iter().map(|sessions| compare(sessions, number(1, 10), &folder(2)) == Some(true));
@@ -82,6 +87,10 @@ fn main() -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+fn is_srtp(role: &str) -> bool {
+    matches!(role, "srtp" | "both")
 }
 
 /// One receiver after the other, each with a sender of its own. Whether all budgets were kept.
@@ -98,7 +107,7 @@ fn compare(sessions: usize, seconds: usize, folder: &Path) -> Option<bool> {
         // The receiver binds first; it lasts as much longer as that takes.
         let receiver = child(role, seconds + 1).ok()?;
         std::thread::park_timeout(Duration::from_secs(1));
-        let sender = child(if role == "srtp" { "srtp-sender" } else { "sender" }, seconds).ok()?;
+        let sender = child(if is_srtp(role) { "srtp-sender" } else { "sender" }, seconds).ok()?;
         sender.wait_with_output().ok().filter(|output| output.status.success())?;
         let told = receiver.wait_with_output().ok().filter(|output| output.status.success())?;
         let figures = Figures::read(&String::from_utf8_lossy(&told.stdout))?;
@@ -190,11 +199,13 @@ fn floor(sessions: usize, seconds: usize) {
     Figures { packets, cpu_ns: (cpu() - before).as_nanos() as u64, memory_kib: 0 }.tell();
 }
 
-fn worker(sessions: usize, seconds: usize, folder: Option<&Path>, protected: bool) {
+/// `folder` is where journals go, and whether they are sealed.
+fn worker(sessions: usize, seconds: usize, folder: Option<(&Path, bool)>, protected: bool) {
     raise_limit();
     let clock = Clock::start();
-    let folder = folder.map(|folder| folder.join(format!("siprec-bench-{}", std::process::id())));
-    let journals = folder.as_deref().map(|folder| Arc::new(Journals::begin(folder, sessions)));
+    let sealed = folder.is_some_and(|(_, sealed)| sealed);
+    let folder = folder.map(|(folder, _)| folder.join(format!("siprec-bench-{}", std::process::id())));
+    let journals = folder.as_deref().map(|folder| Arc::new(Journals::begin(folder, sealed, sessions)));
     let sink: Arc<dyn SlabSink> = match &journals {
         Some(journals) => Arc::<Journals>::clone(journals),
         None => Arc::new(Counter::default()),
@@ -233,11 +244,12 @@ fn worker(sessions: usize, seconds: usize, folder: Option<&Path>, protected: boo
 struct Journals(Writer);
 
 impl Journals {
-    fn begin(folder: &Path, sessions: usize) -> Self {
+    fn begin(folder: &Path, sealed: bool, sessions: usize) -> Self {
         std::fs::create_dir(folder).expect("a folder");
+        let masters = MasterKeys::new(Some(siprec_core::sealed::MasterKey::new(&[1; 32])), Vec::new());
+        let disk: Arc<dyn Disk> = Arc::new(SealedDisk::new(Arc::new(RealDisk), masters, sealed));
         let writer =
-            Writer::with_log(Arc::new(RealDisk), folder, "bench", CaughtUp::default(), 768 << 20, Arc::new(|| ()))
-                .expect("a writer");
+            Writer::with_log(disk, folder, "bench", CaughtUp::default(), 768 << 20, Arc::new(|| ())).expect("a writer");
         let mut scribe = Scribe::default();
         let now = Clock::start().now();
         for session in (0..sessions).map(|n| SessionId(n as u128)) {

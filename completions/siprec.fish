@@ -36,15 +36,16 @@ trace\t''"
 complete -c siprec -n "__fish_siprec_needs_command" -l log-format -d 'Log lines as text or JSON (logging.format)' -r -f -a "text\t''
 json\t''"
 complete -c siprec -n "__fish_siprec_needs_command" -l sip-trace-file -d 'Write each SIP message to a capture that Wireshark opens, secrets blanked' -r -F
-complete -c siprec -n "__fish_siprec_needs_command" -l pprof-addr -r
+complete -c siprec -n "__fish_siprec_needs_command" -l pprof-addr -d 'Serve them on this loopback address; without an IP, as :6060, it is 127.0.0.1' -r
 complete -c siprec -n "__fish_siprec_needs_command" -l debug -d 'Log what an engineer wants to know (logging.level: debug)'
 complete -c siprec -n "__fish_siprec_needs_command" -l sip-trace -d 'Show each SIP message in the log, secrets blanked'
-complete -c siprec -n "__fish_siprec_needs_command" -l pprof
+complete -c siprec -n "__fish_siprec_needs_command" -l pprof -d 'Serve profiles to this machine: http://127.0.0.1:6060/debug/pprof/ (processor time, flame graph, heap)'
 complete -c siprec -n "__fish_siprec_needs_command" -s h -l help -d 'Print help'
 complete -c siprec -n "__fish_siprec_needs_command" -s V -l version -d 'Print version'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "serve" -d 'Record calls: SIP and RTP in, recordings out'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "replay" -d 'Run captures (pcap, pcapng) through the recorder, offline and faster than life'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "export" -d 'Find recordings and copy them, verified'
+complete -c siprec -n "__fish_siprec_needs_command" -f -a "archive" -d 'Look after a data directory: what is kept and erased, what waits for storage, what is damaged, the audit log, catalog, keys'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "config" -d 'Check, show or print the configuration'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c siprec -n "__fish_siprec_using_subcommand serve" -s c -l config -d 'Read this configuration file (YAML)' -r -F
@@ -59,10 +60,10 @@ trace\t''"
 complete -c siprec -n "__fish_siprec_using_subcommand serve" -l log-format -d 'Log lines as text or JSON (logging.format)' -r -f -a "text\t''
 json\t''"
 complete -c siprec -n "__fish_siprec_using_subcommand serve" -l sip-trace-file -d 'Write each SIP message to a capture that Wireshark opens, secrets blanked' -r -F
-complete -c siprec -n "__fish_siprec_using_subcommand serve" -l pprof-addr -r
+complete -c siprec -n "__fish_siprec_using_subcommand serve" -l pprof-addr -d 'Serve them on this loopback address; without an IP, as :6060, it is 127.0.0.1' -r
 complete -c siprec -n "__fish_siprec_using_subcommand serve" -l debug -d 'Log what an engineer wants to know (logging.level: debug)'
 complete -c siprec -n "__fish_siprec_using_subcommand serve" -l sip-trace -d 'Show each SIP message in the log, secrets blanked'
-complete -c siprec -n "__fish_siprec_using_subcommand serve" -l pprof
+complete -c siprec -n "__fish_siprec_using_subcommand serve" -l pprof -d 'Serve profiles to this machine: http://127.0.0.1:6060/debug/pprof/ (processor time, flame graph, heap)'
 complete -c siprec -n "__fish_siprec_using_subcommand serve" -s h -l help -d 'Print help'
 complete -c siprec -n "__fish_siprec_using_subcommand replay" -s c -l config -d 'Read this configuration file (YAML)' -r -F
 complete -c siprec -n "__fish_siprec_using_subcommand replay" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
@@ -96,18 +97,23 @@ complete -c siprec -n "__fish_siprec_using_subcommand replay" -l threads -d 'Thr
 complete -c siprec -n "__fish_siprec_using_subcommand replay" -l json -d 'Print JSON: an object a recording, or with --to one report'
 complete -c siprec -n "__fish_siprec_using_subcommand replay" -l tls-insecure -d 'Take any certificate: for tests only'
 complete -c siprec -n "__fish_siprec_using_subcommand replay" -s h -l help -d 'Print help'
-complete -c siprec -n "__fish_siprec_using_subcommand export" -l to -d 'Copy recordings and their sidecars here, verified, keeping YYYY/MM/DD' -r -F
-complete -c siprec -n "__fish_siprec_using_subcommand export" -l as -d 'Render again from the journal, in this form, instead of copying' -r -f -a "wav\t'16-bit samples in WAV'
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l to -d 'Copy recordings and their sidecars here, verified, keeping YYYY/MM/DD: a folder, s3://BUCKET/PREFIX, az://ACCOUNT/CONTAINER/PREFIX or gs://BUCKET/PREFIX (as storage has it), or - for the audio of one on standard output' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l as -d 'Not a copy, but this form: rendered again from the journal, or (vcon) audio and proof sheet in one file' -r -f -a "wav\t'16-bit samples in WAV'
 wav-g711\t'G.711 in WAV as it came, where all of a file is of one law'
 flac\t'FLAC'
 opus\t'Opus in Ogg'
 json\t'The proof sheet alone'
-pcap\t'Signalling and packets, for Wireshark'"
+pcap\t'Signalling and packets, for Wireshark'
+vcon\t'A vCon (draft-ietf-vcon-vcon-core): who spoke when, audio, metadata and proof sheet, in JSON'"
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l vcon-audio -d 'Where the audio of vCons is: inline, external (in files beside them, named and hashed), or the https:// URL that those files can be had under' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -s j -l jobs -d 'So many recordings at a time, up to 64; by default as many as there are processors, 8 at most. What is printed is in the catalog\'s order however many there are' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l layout -d 'How voices are laid out in files that are rendered again; as recording.layout has it where it is not given' -r -f -a "stereo\t'Caller left, callee right'
 mono\t'Everybody in one channel'
 separate\t'A file a participant'"
-complete -c siprec -n "__fish_siprec_using_subcommand export" -l verify -d 'Tell whether recordings are what their server signed: below a folder, of a sheet, or of a file; needs no server. Repeatable' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l verify -d 'Tell whether recordings are what their server signed: below a folder, of a sheet, of a file, or signed vCons; needs no server. Repeatable' -r -F
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l public-key -d 'The server\'s siprec-proof.pub, from a place that you trust; repeatable. Without it, keys beside the recordings count, which only tell that all belongs together' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l server -d 'From a running server, by its API, instead of the data directory: http://127.0.0.1:8080, https://srs.example.com' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l token -d 'What shows that server who asks: an API key, or a token of its issuer; SIPREC_TOKEN says the same, unseen by other users' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -s c -l config -d 'Read this configuration file (YAML)' -r -F
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
@@ -117,6 +123,7 @@ complete -c siprec -n "__fish_siprec_using_subcommand export" -l caller -d 'Part
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l callee -d 'The same of who was called' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l participant -d 'The same of anybody who took part' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l number-ends -d 'The last digits of the number of anybody who took part' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l text -d 'Words in names, addresses, ids and labels, in any order and case; `mül*` stands for all that begins so' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l call -d 'An id of the call as any vendor writes it (UCID, Cisco-Guid, Session-ID, group ...): all recordings that have it' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l label -d 'With a stream of this label' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l vendor -d 'By an SRC of this vendor (oracle, cisco ...), or with this in its product\'s name' -r
@@ -125,17 +132,218 @@ interrupted\t''"
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l min-duration -d 'At least so long: 10s, 5m, 1h' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l max-duration -d 'At most so long' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l min-loss -d 'With at least so much of its packets lost on the way: 5, 0.5%' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l tag -d 'With this tag (`siprec archive tag`)' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l id -d 'The recording of this id; repeatable' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l limit -d 'At most so many, the latest' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l sign -d 'Sign vCons with the server\'s proof key (JWS, Ed25519)'
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l dry-run -d 'Only list what matches'
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l json -d 'Print one JSON object a recording'
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l faulty -d 'Whose proof sheet shows a fault'
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l held -d 'Under a legal hold (`siprec archive hold`)'
 complete -c siprec -n "__fish_siprec_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c siprec -n "__fish_siprec_using_subcommand config; and not __fish_seen_subcommand_from check show example help" -s h -l help -d 'Print help'
-complete -c siprec -n "__fish_siprec_using_subcommand config; and not __fish_seen_subcommand_from check show example help" -f -a "check" -d 'Read the configuration as serve does, and say what is wrong with it'
-complete -c siprec -n "__fish_siprec_using_subcommand config; and not __fish_seen_subcommand_from check show example help" -f -a "show" -d 'Print each value in effect and where it comes from, secrets masked'
-complete -c siprec -n "__fish_siprec_using_subcommand config; and not __fish_seen_subcommand_from check show example help" -f -a "example" -d 'Print a file with every key at its default'
-complete -c siprec -n "__fish_siprec_using_subcommand config; and not __fish_seen_subcommand_from check show example help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and not __fish_seen_subcommand_from outbox unfinished hold release tag erase expire recompress new-key rewrap rebuild verify audit help" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and not __fish_seen_subcommand_from outbox unfinished hold release tag erase expire recompress new-key rewrap rebuild verify audit help" -f -a "outbox" -d 'What waits for storage targets, and why; beside a running server or without one'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and not __fish_seen_subcommand_from outbox unfinished hold release tag erase expire recompress new-key rewrap rebuild verify audit help" -f -a "unfinished" -d 'Recordings that could not be made, and why; beside a running server or without one'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and not __fish_seen_subcommand_from outbox unfinished hold release tag erase expire recompress new-key rewrap rebuild verify audit help" -f -a "hold" -d 'Keep recordings from being deleted, whatever rule or order there is; a server may run'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and not __fish_seen_subcommand_from outbox unfinished hold release tag erase expire recompress new-key rewrap rebuild verify audit help" -f -a "release" -d 'End holds'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and not __fish_seen_subcommand_from outbox unfinished hold release tag erase expire recompress new-key rewrap rebuild verify audit help" -f -a "tag" -d 'Put tags on recordings, or take them off; a server may run'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and not __fish_seen_subcommand_from outbox unfinished hold release tag erase expire recompress new-key rewrap rebuild verify audit help" -f -a "erase" -d 'Erase recordings for good: here, in their journals, in the catalog and in all storage targets, with a signed certificate for each; a server may run'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and not __fish_seen_subcommand_from outbox unfinished hold release tag erase expire recompress new-key rewrap rebuild verify audit help" -f -a "expire" -d 'Erase what is older than storage.retention_days and storage.retention say, as a server does by itself'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and not __fish_seen_subcommand_from outbox unfinished hold release tag erase expire recompress new-key rewrap rebuild verify audit help" -f -a "recompress" -d 'Replace WAV files that are old enough by FLAC or Opus, here and in all storage targets, with sheets that prove what they were made of; as a server does by itself with archive.recompress_after. A server may run'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and not __fish_seen_subcommand_from outbox unfinished hold release tag erase expire recompress new-key rewrap rebuild verify audit help" -f -a "new-key" -d 'Make a master key for archive.seal'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and not __fish_seen_subcommand_from outbox unfinished hold release tag erase expire recompress new-key rewrap rebuild verify audit help" -f -a "rewrap" -d 'After a change of the master key: wrap all keys by the new one. No audio is touched; a server may run'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and not __fish_seen_subcommand_from outbox unfinished hold release tag erase expire recompress new-key rewrap rebuild verify audit help" -f -a "rebuild" -d 'Make the catalog anew from the proof sheets in the data directory, whose server must not run'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and not __fish_seen_subcommand_from outbox unfinished hold release tag erase expire recompress new-key rewrap rebuild verify audit help" -f -a "verify" -d 'Whether all that is held is what it was: sheets, files, targets, catalog, journals, audit log; beside a running server or without one'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and not __fish_seen_subcommand_from outbox unfinished hold release tag erase expire recompress new-key rewrap rebuild verify audit help" -f -a "audit" -d 'Who did what to which recording: the audit log, listed or checked'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and not __fish_seen_subcommand_from outbox unfinished hold release tag erase expire recompress new-key rewrap rebuild verify audit help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from outbox" -s c -l config -d 'Read this configuration file (YAML)' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from outbox" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from outbox" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from outbox" -l retry -d 'Have what failed tried again now'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from outbox" -l json -d 'Print one JSON object a target, then one a recording that failed'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from outbox" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from unfinished" -s c -l config -d 'Read this configuration file (YAML)' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from unfinished" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from unfinished" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from unfinished" -l retry -d 'Have them tried again now'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from unfinished" -l json -d 'Print one JSON object a session'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from unfinished" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l reason -d 'The matter, in your words; a recording may be held for several' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -s c -l config -d 'Read this configuration file (YAML)' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l since -d 'Started then or later: 2026-11-23T09:30:00Z, 2026-11-23, yesterday (days are UTC), or how long ago: 2h, 7d' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l until -d 'Started before then; a day is included as a whole' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l caller -d 'Part of the caller\'s address, name or number, however it is written' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l callee -d 'The same of who was called' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l participant -d 'The same of anybody who took part' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l number-ends -d 'The last digits of the number of anybody who took part' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l text -d 'Words in names, addresses, ids and labels, in any order and case; `mül*` stands for all that begins so' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l call -d 'An id of the call as any vendor writes it (UCID, Cisco-Guid, Session-ID, group ...): all recordings that have it' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l label -d 'With a stream of this label' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l vendor -d 'By an SRC of this vendor (oracle, cisco ...), or with this in its product\'s name' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l state -d 'How it ended: all of it is there, or it was cut short' -r -f -a "complete\t''
+interrupted\t''"
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l min-duration -d 'At least so long: 10s, 5m, 1h' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l max-duration -d 'At most so long' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l min-loss -d 'With at least so much of its packets lost on the way: 5, 0.5%' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l tag -d 'With this tag (`siprec archive tag`)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l id -d 'The recording of this id; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l limit -d 'At most so many, the latest' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l json -d 'Print one JSON object a recording'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l faulty -d 'Whose proof sheet shows a fault'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l held -d 'Under a legal hold (`siprec archive hold`)'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l reason -d 'End the hold for this matter' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -s c -l config -d 'Read this configuration file (YAML)' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l since -d 'Started then or later: 2026-11-23T09:30:00Z, 2026-11-23, yesterday (days are UTC), or how long ago: 2h, 7d' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l until -d 'Started before then; a day is included as a whole' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l caller -d 'Part of the caller\'s address, name or number, however it is written' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l callee -d 'The same of who was called' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l participant -d 'The same of anybody who took part' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l number-ends -d 'The last digits of the number of anybody who took part' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l text -d 'Words in names, addresses, ids and labels, in any order and case; `mül*` stands for all that begins so' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l call -d 'An id of the call as any vendor writes it (UCID, Cisco-Guid, Session-ID, group ...): all recordings that have it' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l label -d 'With a stream of this label' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l vendor -d 'By an SRC of this vendor (oracle, cisco ...), or with this in its product\'s name' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l state -d 'How it ended: all of it is there, or it was cut short' -r -f -a "complete\t''
+interrupted\t''"
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l min-duration -d 'At least so long: 10s, 5m, 1h' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l max-duration -d 'At most so long' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l min-loss -d 'With at least so much of its packets lost on the way: 5, 0.5%' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l tag -d 'With this tag (`siprec archive tag`)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l id -d 'The recording of this id; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l limit -d 'At most so many, the latest' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l all -d 'End all holds'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l json -d 'Print one JSON object a recording'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l faulty -d 'Whose proof sheet shows a fault'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l held -d 'Under a legal hold (`siprec archive hold`)'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l add -d 'Put this tag on; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l remove -d 'Take this tag off; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -s c -l config -d 'Read this configuration file (YAML)' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l since -d 'Started then or later: 2026-11-23T09:30:00Z, 2026-11-23, yesterday (days are UTC), or how long ago: 2h, 7d' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l until -d 'Started before then; a day is included as a whole' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l caller -d 'Part of the caller\'s address, name or number, however it is written' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l callee -d 'The same of who was called' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l participant -d 'The same of anybody who took part' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l number-ends -d 'The last digits of the number of anybody who took part' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l text -d 'Words in names, addresses, ids and labels, in any order and case; `mül*` stands for all that begins so' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l call -d 'An id of the call as any vendor writes it (UCID, Cisco-Guid, Session-ID, group ...): all recordings that have it' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l label -d 'With a stream of this label' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l vendor -d 'By an SRC of this vendor (oracle, cisco ...), or with this in its product\'s name' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l state -d 'How it ended: all of it is there, or it was cut short' -r -f -a "complete\t''
+interrupted\t''"
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l min-duration -d 'At least so long: 10s, 5m, 1h' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l max-duration -d 'At most so long' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l min-loss -d 'With at least so much of its packets lost on the way: 5, 0.5%' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l tag -d 'With this tag (`siprec archive tag`)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l id -d 'The recording of this id; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l limit -d 'At most so many, the latest' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l json -d 'Print one JSON object a recording'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l faulty -d 'Whose proof sheet shows a fault'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l held -d 'Under a legal hold (`siprec archive hold`)'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l reason -d 'Why, in words that name nobody: they stand in the certificate' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -s c -l config -d 'Read this configuration file (YAML)' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l since -d 'Started then or later: 2026-11-23T09:30:00Z, 2026-11-23, yesterday (days are UTC), or how long ago: 2h, 7d' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l until -d 'Started before then; a day is included as a whole' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l caller -d 'Part of the caller\'s address, name or number, however it is written' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l callee -d 'The same of who was called' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l participant -d 'The same of anybody who took part' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l number-ends -d 'The last digits of the number of anybody who took part' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l text -d 'Words in names, addresses, ids and labels, in any order and case; `mül*` stands for all that begins so' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l call -d 'An id of the call as any vendor writes it (UCID, Cisco-Guid, Session-ID, group ...): all recordings that have it' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l label -d 'With a stream of this label' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l vendor -d 'By an SRC of this vendor (oracle, cisco ...), or with this in its product\'s name' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l state -d 'How it ended: all of it is there, or it was cut short' -r -f -a "complete\t''
+interrupted\t''"
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l min-duration -d 'At least so long: 10s, 5m, 1h' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l max-duration -d 'At most so long' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l min-loss -d 'With at least so much of its packets lost on the way: 5, 0.5%' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l tag -d 'With this tag (`siprec archive tag`)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l id -d 'The recording of this id; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l limit -d 'At most so many, the latest' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l dry-run -d 'Only say what would be erased'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -s y -l yes -d 'Do not ask'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l json -d 'Print one JSON object a recording'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l faulty -d 'Whose proof sheet shows a fault'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l held -d 'Under a legal hold (`siprec archive hold`)'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from expire" -s c -l config -d 'Read this configuration file (YAML)' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from expire" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from expire" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from expire" -l dry-run -d 'Only say what would be erased'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from expire" -s y -l yes -d 'Do not ask'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from expire" -l json -d 'Print one JSON object a recording'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from expire" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from recompress" -l older-than -d 'What ended so long ago or longer: 30d, 12h; as archive.recompress_after has it where it is not given' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from recompress" -l to -d 'flac (no sample changes) or opus (much smaller, and the samples are gone); as archive.recompress_to has it where it is not given' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from recompress" -s c -l config -d 'Read this configuration file (YAML)' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from recompress" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from recompress" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from recompress" -l dry-run -d 'Only say what would be recompressed, and what waits'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from recompress" -l json -d 'Print one JSON object a recording'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from recompress" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from new-key" -s c -l config -d 'Read this configuration file (YAML)' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from new-key" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from new-key" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from new-key" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from rewrap" -s c -l config -d 'Read this configuration file (YAML)' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from rewrap" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from rewrap" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from rewrap" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from rebuild" -s c -l config -d 'Read this configuration file (YAML)' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from rebuild" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from rebuild" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from rebuild" -l json -d 'Print one JSON object'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from rebuild" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from verify" -l since -d 'Only those that started then or later: 2026-11-23T09:30:00Z, 2026-11-23, yesterday (days are UTC), or how long ago: 2h, 7d' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from verify" -l public-key -d 'The server\'s siprec-proof.pub, from a place that you trust, instead of the one in the data directory' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from verify" -s c -l config -d 'Read this configuration file (YAML)' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from verify" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from verify" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from verify" -l deep -d 'Open what is sealed as well, and fetch what storage targets have instead of asking for its length and checksum'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from verify" -l mend -d 'Put right what can be: rows of the catalog, files that a target has, objects that a target lacks. Nothing is removed; a damaged file is kept as NAME.damaged'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from verify" -l json -d 'Print one JSON object for each thing that is wrong, and one with the sums'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from audit" -l since -d 'Entries of then or later: 2026-11-23T09:30:00Z, 2026-11-23, yesterday (days are UTC), or how long ago: 2h, 7d' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from audit" -l until -d 'Entries of before then; a day is included as a whole' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from audit" -l action -d 'Of this action (exported, erased, held ...); repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from audit" -l recording -d 'About the recording of this id; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from audit" -l public-key -d 'The server\'s siprec-proof.pub, from a place that you trust, instead of the one in the data directory' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from audit" -s c -l config -d 'Read this configuration file (YAML)' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from audit" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from audit" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from audit" -l verify -d 'Check that all of the log is as it was written and nothing is missing, instead of listing it'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from audit" -l json -d 'Print one JSON object an entry; with --verify one in all'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from audit" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from help" -f -a "outbox" -d 'What waits for storage targets, and why; beside a running server or without one'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from help" -f -a "unfinished" -d 'Recordings that could not be made, and why; beside a running server or without one'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from help" -f -a "hold" -d 'Keep recordings from being deleted, whatever rule or order there is; a server may run'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from help" -f -a "release" -d 'End holds'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from help" -f -a "tag" -d 'Put tags on recordings, or take them off; a server may run'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from help" -f -a "erase" -d 'Erase recordings for good: here, in their journals, in the catalog and in all storage targets, with a signed certificate for each; a server may run'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from help" -f -a "expire" -d 'Erase what is older than storage.retention_days and storage.retention say, as a server does by itself'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from help" -f -a "recompress" -d 'Replace WAV files that are old enough by FLAC or Opus, here and in all storage targets, with sheets that prove what they were made of; as a server does by itself with archive.recompress_after. A server may run'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from help" -f -a "new-key" -d 'Make a master key for archive.seal'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from help" -f -a "rewrap" -d 'After a change of the master key: wrap all keys by the new one. No audio is touched; a server may run'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from help" -f -a "rebuild" -d 'Make the catalog anew from the proof sheets in the data directory, whose server must not run'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Whether all that is held is what it was: sheets, files, targets, catalog, journals, audit log; beside a running server or without one'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from help" -f -a "audit" -d 'Who did what to which recording: the audit log, listed or checked'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c siprec -n "__fish_siprec_using_subcommand config; and not __fish_seen_subcommand_from check show example key help" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand config; and not __fish_seen_subcommand_from check show example key help" -f -a "check" -d 'Read the configuration as serve does, and say what is wrong with it'
+complete -c siprec -n "__fish_siprec_using_subcommand config; and not __fish_seen_subcommand_from check show example key help" -f -a "show" -d 'Print each value in effect and where it comes from, secrets masked'
+complete -c siprec -n "__fish_siprec_using_subcommand config; and not __fish_seen_subcommand_from check show example key help" -f -a "example" -d 'Print a file with every key at its default'
+complete -c siprec -n "__fish_siprec_using_subcommand config; and not __fish_seen_subcommand_from check show example key help" -f -a "key" -d 'Make keys for programs that use the API'
+complete -c siprec -n "__fish_siprec_using_subcommand config; and not __fish_seen_subcommand_from check show example key help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from check" -s c -l config -d 'Read this configuration file (YAML)' -r -F
 complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from check" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
 complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from check" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
@@ -146,15 +354,34 @@ complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_su
 complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from show" -l json -d 'As one JSON object'
 complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from example" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from key" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from key" -f -a "new" -d 'Make a key, and print it with its row of auth.api_keys'
+complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from key" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "check" -d 'Read the configuration as serve does, and say what is wrong with it'
 complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "show" -d 'Print each value in effect and where it comes from, secrets masked'
 complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "example" -d 'Print a file with every key at its default'
+complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "key" -d 'Make keys for programs that use the API'
 complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export config help" -f -a "serve" -d 'Record calls: SIP and RTP in, recordings out'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export config help" -f -a "replay" -d 'Run captures (pcap, pcapng) through the recorder, offline and faster than life'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export config help" -f -a "export" -d 'Find recordings and copy them, verified'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export config help" -f -a "config" -d 'Check, show or print the configuration'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export config help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export archive config help" -f -a "serve" -d 'Record calls: SIP and RTP in, recordings out'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export archive config help" -f -a "replay" -d 'Run captures (pcap, pcapng) through the recorder, offline and faster than life'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export archive config help" -f -a "export" -d 'Find recordings and copy them, verified'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export archive config help" -f -a "archive" -d 'Look after a data directory: what is kept and erased, what waits for storage, what is damaged, the audit log, catalog, keys'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export archive config help" -f -a "config" -d 'Check, show or print the configuration'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export archive config help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from archive" -f -a "outbox" -d 'What waits for storage targets, and why; beside a running server or without one'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from archive" -f -a "unfinished" -d 'Recordings that could not be made, and why; beside a running server or without one'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from archive" -f -a "hold" -d 'Keep recordings from being deleted, whatever rule or order there is; a server may run'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from archive" -f -a "release" -d 'End holds'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from archive" -f -a "tag" -d 'Put tags on recordings, or take them off; a server may run'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from archive" -f -a "erase" -d 'Erase recordings for good: here, in their journals, in the catalog and in all storage targets, with a signed certificate for each; a server may run'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from archive" -f -a "expire" -d 'Erase what is older than storage.retention_days and storage.retention say, as a server does by itself'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from archive" -f -a "recompress" -d 'Replace WAV files that are old enough by FLAC or Opus, here and in all storage targets, with sheets that prove what they were made of; as a server does by itself with archive.recompress_after. A server may run'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from archive" -f -a "new-key" -d 'Make a master key for archive.seal'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from archive" -f -a "rewrap" -d 'After a change of the master key: wrap all keys by the new one. No audio is touched; a server may run'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from archive" -f -a "rebuild" -d 'Make the catalog anew from the proof sheets in the data directory, whose server must not run'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from archive" -f -a "verify" -d 'Whether all that is held is what it was: sheets, files, targets, catalog, journals, audit log; beside a running server or without one'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from archive" -f -a "audit" -d 'Who did what to which recording: the audit log, listed or checked'
 complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "check" -d 'Read the configuration as serve does, and say what is wrong with it'
 complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "show" -d 'Print each value in effect and where it comes from, secrets masked'
 complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "example" -d 'Print a file with every key at its default'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "key" -d 'Make keys for programs that use the API'

@@ -13,15 +13,30 @@
 //! The shells (`server`, `replay` ...) use the archive and the core and never one another; only `cmd` calls shells. Tests
 //! read the sources and hold them to it.
 
+mod any_certificate;
 pub mod archive;
+pub mod beside;
 pub mod cmd;
 pub mod config;
+pub mod erasing;
 pub mod export;
+#[cfg(feature = "api")]
+mod https;
 pub mod logging;
+pub mod noting;
 pub mod policy;
+#[cfg(feature = "pprof")]
+pub mod profiling;
+pub mod recompressing;
 pub mod replay;
+pub mod sealing;
 pub mod server;
 pub mod sip_trace;
+pub mod targets;
+pub mod upkeep;
+mod wall;
 
 pub use config::Config;
-pub use server::{Live, LiveEvent, MAX_LISTENERS, Orders, Server, Sound, StreamSecond, Tap, Told, Watch, Watched};
+pub use server::{
+    Live, LiveEvent, MAX_LISTENERS, Orders, Server, ServerAlarm, Sound, StreamSecond, Tap, Told, Watch, Watched,
+};

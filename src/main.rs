@@ -2,7 +2,12 @@
 
 use std::process::ExitCode;
 
-/// Embedders choose their own.
+/// Embedders choose their own. Round mimalloc: without `--pprof` it costs the load of a flag.
+#[cfg(feature = "pprof")]
+#[global_allocator]
+static ALLOCATOR: siprec::profiling::Heap = siprec::profiling::Heap;
+
+#[cfg(not(feature = "pprof"))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

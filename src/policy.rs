@@ -6,13 +6,17 @@ use siprec_core::sdp::AnswerPolicy;
 use siprec_core::session::{self, DigestUsers, Guard, Health, Manner, Pattern, Policy, Rules, SessionTimers, Who};
 use siprec_core::sip::digest::{Algorithm, Password, Realm, User};
 
+use crate::archive::catalog::{Address, BadAddress};
 use crate::config::{
-    Config, DigestAlgorithm, Dtmf, Network, Peer, Refusal, Scanners, ServerConfig, SessionTimersConfig, SheetDetail,
-    SipAuthConfig, SipUser, Span, SrtpConfig, Strictness, Unknown,
+    CatalogKind, Config, DigestAlgorithm, Dtmf, Network, Peer, Refusal, Scanners, ServerConfig, SessionTimersConfig,
+    SheetDetail, SipAuthConfig, SipUser, Span, SrtpConfig, Strictness, Unknown,
 };
 
 /// This build, as it calls itself in SIP and in journals.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The address of the SRC that the server is itself, for sessions without SIP. It is nobody's (RFC 7600), and nothing is sent there.
+pub const OWN_ADDRESS: std::net::Ipv4Addr = std::net::Ipv4Addr::new(192, 0, 0, 8);
 
 /// The core's policy under `config`, on a machine whose boot is called `boot`.
 pub fn policy(config: &Config, boot: &str) -> Policy {
@@ -38,7 +42,7 @@ pub fn policy(config: &Config, boot: &str) -> Policy {
         advertised_signalling: advertised(config.server.address.port),
         advertised_tls: advertised(config.server.tls.address.port),
         rules: rules(config),
-        peers: config.peers.iter().map(|row| peer(row, config)).collect(),
+        peers: std::iter::once(own()).chain(config.peers.iter().map(|row| peer(row, config))).collect(),
         guard: guard(&config.server),
         realm: realm(&config.auth.sip),
         health: Health { draining: config.server.options_when_draining, full: config.server.options_when_full },
@@ -46,6 +50,16 @@ pub fn policy(config: &Config, boot: &str) -> Policy {
         probes: true,
         show_framed: false,
         adopt_foreign_tags: false,
+    }
+}
+
+/// Where PostgreSQL is, if it is to have the catalog.
+pub fn catalog_address(config: &Config) -> Result<Option<Address>, BadAddress> {
+    match config.metadata.kind {
+        CatalogKind::Sqlite => Ok(None),
+        CatalogKind::Postgresql => {
+            config.metadata.connection.as_ref().map_or("", |connection| connection.reveal()).parse().map(Some)
+        }
     }
 }
 
@@ -78,6 +92,12 @@ fn rules(config: &Config) -> Rules {
         max_sessions: None,
         requests_per_second: limit(server.rate_limit.peer),
     }
+}
+
+/// What holds for the SRC that the server is itself: who may begin a session is the API's affair.
+fn own() -> session::Peer {
+    let who = Who { networks: vec![session::Network { address: OWN_ADDRESS.into(), prefix: 32 }], ..Who::default() };
+    session::Peer { name: "api".to_owned(), who, rules: Rules::default() }
 }
 
 /// A row, with all that it leaves out.

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use siprec::archive::disk::RealDisk;
+use siprec::archive::disk::{Disk, RealDisk};
 use siprec::archive::journal::{CaughtUp, Writer};
 use siprec::archive::scribe::{Blocks, Scribe};
+use siprec::archive::sealed::{MasterKeys, SealedDisk};
 use siprec::server::clock::Clock;
 use siprec::server::media::ports::Ports;
 use siprec::server::media::{News, SlabSink, Workers};
@@ -129,13 +130,18 @@ impl SlabSink for ToJournal {
     }
 }
 
+/// The way to a sealed disk is that to a plain one, and more.
+fn sealed_disk() -> Arc<dyn Disk> {
+    let masters = MasterKeys::new(Some(siprec_core::sealed::MasterKey::new(&[1; 32])), Vec::new());
+    Arc::new(SealedDisk::new(Arc::new(RealDisk), masters, true))
+}
+
 #[test]
 fn a_packet_allocates_nothing_on_its_way_to_the_disk() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::start();
     let caught_up = CaughtUp::default();
-    let writer =
-        Writer::with_log(Arc::new(RealDisk), folder.path(), "this", caught_up, 256 << 20, Arc::new(|| ())).unwrap();
+    let writer = Writer::with_log(sealed_disk(), folder.path(), "this", caught_up, 256 << 20, Arc::new(|| ())).unwrap();
     begin_journals(&writer, clock);
     let sink = Arc::new(ToJournal(writer));
     let as_sink: Arc<dyn SlabSink> = Arc::<ToJournal>::clone(&sink);

@@ -9,10 +9,11 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+use support::sipp::{self, Called, Carrier};
 use support::tshark::{self, Capture};
-use support::{TempDir, becomes_true, sipp};
+use support::{TempDir, becomes_true};
 
-/// SIPp listens within.
+/// SIPp ends within.
 const SOON: Duration = Duration::from_secs(20);
 
 /// SIPp as a server for one call, and a socket for RTP beside it.
@@ -26,7 +27,7 @@ struct Srs {
 impl Srs {
     /// Plays `testdata/sipp/NAME.xml`, its keys filled in.
     fn start(name: &str, tcp: bool, keys: &[(&str, &str)], scratch: &Path) -> Self {
-        let at = free_address();
+        let at = Called::address();
         let sink = UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = sink.local_addr().unwrap().port().to_string();
         let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("testdata/sipp/{name}.xml"));
@@ -45,15 +46,9 @@ impl Srs {
         let screen = std::fs::File::create(scratch.join("screen")).unwrap();
         let sipp = command.current_dir(scratch).stdin(Stdio::null()).stdout(screen).stderr(Stdio::null()).spawn();
         let mut srs = Self { sipp: sipp.unwrap(), at, scratch: scratch.into(), sink };
-        assert!(becomes_true(SOON, || srs.listens(tcp)), "SIPp does not listen: {}", srs.told());
+        let carrier = if tcp { Carrier::Tcp } else { Carrier::Udp };
+        assert!(sipp::listens_soon(&mut srs.sipp, at, carrier), "SIPp does not listen: {}", srs.told());
         srs
-    }
-
-    /// Its port is taken: without a message, which it would take for a call.
-    fn listens(&mut self, tcp: bool) -> bool {
-        let table = std::fs::read_to_string(if tcp { "/proc/net/tcp" } else { "/proc/net/udp" }).unwrap();
-        let place = format!(":{:04X} ", self.at.port());
-        self.sipp.try_wait().unwrap().is_some() || table.lines().any(|line| line.contains(&place))
     }
 
     /// Runs `siprec replay --to` it: exit code and report; then SIPp must be content.
@@ -95,10 +90,6 @@ struct Heard {
     log: String,
     /// At the socket for RTP, as many as it holds.
     packets: usize,
-}
-
-fn free_address() -> SocketAddr {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// A call with a hold and a metadata update: 100 and 180 first, then all that the scenario asks for.

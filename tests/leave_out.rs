@@ -6,8 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 use support::recordings::{self, Recording};
 use support::server::Setup;
-use support::src::{Call, Src};
-use support::studio::Plan;
+use support::src::Call;
 use support::{TempDir, files_below};
 
 const RENDERED_WITHIN: Duration = Duration::from_secs(30);
@@ -23,13 +22,7 @@ struct Told {
 
 fn record(leave_out: &str) -> Told {
     let mut server = Setup::default().set(&format!("archive.leave_out={leave_out}")).start();
-    let src = Src::udp(server.sip);
-    let call = Call::new(&src, 3);
-    call.must_invite();
-    call.talk(&Plan::seconds(1.0));
-    call.wait();
-    assert_eq!(call.bye().unwrap().status(), 200);
-    let recording = recordings::wait(&server.data, call.call_id(), RENDERED_WITHIN);
+    let (call, recording) = recordings::of_a_second(&server, RENDERED_WITHIN);
     let listed = Command::new(env!("CARGO_BIN_EXE_siprec"))
         .args(["export", "--data-dir"])
         .arg(&server.data)

@@ -4,13 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use support::namespace::{Own, inside};
 use support::process::{prefer_this_thread, raise_file_limit};
 use support::raw::{Draft, Raw};
 use support::server::{Server, Setup};
-use support::src::{Call, Src, Transport};
+use support::src::{Call, Src, Transport, set_up};
 use support::studio::Plan;
 use support::{becomes_true, recordings};
 
@@ -21,27 +20,6 @@ const P99: Duration = Duration::from_millis(10);
 const RESTARTED: usize = 2_000;
 const PORTS_BOUND: u64 = 300;
 const DIALOGS_KNOWN: u64 = 1_000;
-
-/// Sets up calls from a few threads.
-fn set_up(src: &Src, count: usize) -> Vec<Call> {
-    let (next, calls) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= count {
-                        return;
-                    }
-                    let call = Call::new(src, number);
-                    call.must_invite();
-                    calls.lock().unwrap().push(call);
-                }
-            });
-        }
-    });
-    calls.into_inner().unwrap()
-}
 
 #[test]
 #[ignore = "a benchmark: make bench"]

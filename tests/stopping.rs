@@ -22,17 +22,20 @@ fn call(server: &Server) -> (Raw, Draft, Message) {
 }
 
 #[test]
-fn the_200_to_the_last_bye_of_a_drain_arrives_over_tcp() {
+fn the_200_to_the_last_bye_of_a_drain_arrives_over_tcp_and_what_it_ends_is_made() {
     for _ in 0..5 {
         let mut server = Setup::default().start();
         let (first, last) = (call(&server), call(&server));
         process::signal(server.pid(), SIGUSR1);
         server.must_say(&["draining: no new sessions"]);
-        for (raw, invite, answer) in [first, last] {
-            let bye = raw.ask(&invite.within(&raw, &answer, "BYE"));
+        for (raw, invite, answer) in [&first, &last] {
+            let bye = raw.ask(&invite.within(raw, answer, "BYE"));
             assert_eq!(bye.status(), 200);
         }
         assert!(becomes_true(SOON, || !server.lives()), "drained");
+        for (_, invite, _) in [&first, &last] {
+            assert_eq!(recordings::of_call(&server.data, &invite.call_id).len(), 1, "made before the process was gone");
+        }
     }
 }
 

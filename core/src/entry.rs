@@ -331,6 +331,8 @@ pub enum Alarm {
     /// Packets of a stream come unevenly: an interarrival jitter (RFC 3550 A.8) of 50 ms or more for 5 s; cleared after 5 s
     /// below 25 ms.
     Jitter,
+    /// Another address sends RTP to a stream's port beside its source: it is kept apart; cleared after 10 s without.
+    Stranger,
     /// The SRC does not answer, or says 481, while its RTP still flows.
     DialogLost,
     /// No ACK came for a 2xx.

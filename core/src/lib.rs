@@ -15,6 +15,7 @@ mod long_key;
 pub mod time;
 pub mod seed;
 pub mod node_key;
+pub mod sealed;
 pub mod deviation;
 pub mod sip;
 pub mod sdp;

@@ -5,6 +5,8 @@
 
 #[cfg(any(test, feature = "simulation"))]
 mod fake;
+#[cfg(test)]
+pub(in crate::archive) use fake::seeds;
 #[cfg(any(test, feature = "simulation"))]
 pub use fake::{FakeDisk, Loss};
 
@@ -39,6 +41,12 @@ pub trait Disk: fmt::Debug + Send + Sync {
     fn exists(&self, path: &Path) -> io::Result<bool>;
     /// Bytes that may still be written below `path`.
     fn free_space(&self, path: &Path) -> io::Result<u64>;
+    /// The same disk with all files as they lie there: what is sealed is not opened.
+    fn beneath(&self) -> &dyn Disk;
+    /// Whether journals and recordings get names under which they are sealed.
+    fn seals(&self) -> bool {
+        false
+    }
 
     /// Makes a folder and those above it, each made durable in its parent.
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
@@ -83,6 +91,15 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
     fn set_len(&self, length: u64) -> io::Result<()>;
     /// Its length.
     fn length(&self) -> io::Result<u64>;
+    /// Waits until no other handle, of this process or another, has the file locked; then this one has, until it is dropped.
+    /// Advice only: who does not ask is not held up.
+    fn lock(&self) -> io::Result<()> {
+        Ok(())
+    }
+    /// All of a file that is not a journal is written: from now on a reader notices what is cut off from it, where it is sealed.
+    fn end(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A file's bytes from `offset` on, at most `limit` of them.
@@ -137,6 +154,28 @@ impl io::Write for Appender {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Reads a file from its beginning, for who wants [`io::Read`].
+#[derive(Debug, Clone)]
+pub struct Reading {
+    file: Arc<dyn DiskFile>,
+    offset: u64,
+}
+
+impl Reading {
+    /// From its beginning.
+    pub fn of(file: Arc<dyn DiskFile>) -> Self {
+        Self { file, offset: 0 }
+    }
+}
+
+impl io::Read for Reading {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(self.offset, into)?;
+        self.offset += count as u64;
+        Ok(count)
     }
 }
 
@@ -202,6 +241,10 @@ impl Disk for RealDisk {
         let space = rustix::fs::statvfs(folder(path))?;
         Ok(space.f_bavail.saturating_mul(space.f_frsize))
     }
+
+    fn beneath(&self) -> &dyn Disk {
+        self
+    }
 }
 
 impl DiskFile for File {
@@ -232,5 +275,14 @@ impl DiskFile for File {
 
     fn length(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
+    }
+
+    fn lock(&self) -> io::Result<()> {
+        loop {
+            match Self::lock(self) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
     }
 }

@@ -62,6 +62,36 @@ impl DirectoryLock {
     }
 }
 
+/// Its file in the data directory.
+const CHANGES: &str = "changes.lock";
+
+/// Its file in the data directory.
+const RECOMPRESSIONS: &str = "recompress.lock";
+
+/// Whose turn it is to hold, release, tag or erase: servers and command lines take them one at a time. Waits.
+///
+/// # Errors
+/// It cannot be made or opened.
+pub fn change_lock(data: &Path) -> Result<File, LockError> {
+    wait_for(data, CHANGES)
+}
+
+/// Whose turn it is to recompress a recording: one at a time, whoever asked for it. Waits. It is taken before that of changes.
+///
+/// # Errors
+/// As [`change_lock`].
+pub fn recompress_lock(data: &Path) -> Result<File, LockError> {
+    wait_for(data, RECOMPRESSIONS)
+}
+
+fn wait_for(data: &Path, name: &str) -> Result<File, LockError> {
+    let io = |source| LockError::Io { data: data.to_owned(), source };
+    let mut options = OpenOptions::new();
+    let file = options.read(true).write(true).create(true).truncate(false).open(data.join(name)).map_err(io)?;
+    file.lock().map_err(io)?;
+    Ok(file)
+}
+
 fn read_pid(file: &mut File) -> Option<String> {
     let mut text = String::new();
     file.take(MAX_PID_TEXT).read_to_string(&mut text).ok()?;

@@ -1,19 +1,35 @@
 //! The archive: all that outlives a call.
 
+pub mod audit;
 pub mod catalog;
+pub(crate) mod decode;
+pub mod digest;
 pub mod disk;
-mod encode;
+pub(crate) mod encode;
+pub mod erase_order;
+pub mod erasure;
 pub mod finish;
 pub mod journal;
+pub(crate) mod json_file;
 pub mod key_file;
 pub mod lock;
 pub mod node;
+pub mod node_id;
 pub mod node_key;
+pub mod notes;
+pub mod outbox;
 pub mod proof_key;
+pub mod receipt;
+pub mod recompress;
 pub mod recordings;
 pub mod recovery;
 pub mod renderers;
 pub mod retention;
 pub mod scribe;
+pub mod sealed;
 pub mod selection;
+pub mod soundness;
 pub mod space;
+pub mod storage;
+pub mod unfinished;
+pub(crate) mod versioned;

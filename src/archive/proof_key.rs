@@ -5,10 +5,10 @@
 //! the recording. Whoever has the public key from a place that he trusts needs neither the server nor the catalog.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use rcgen::{KeyPair, PKCS_ED25519, SigningKey};
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ED25519, SigningKey};
 use ring::signature::{ED25519, UnparsedPublicKey};
 use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::pki_types::pem::PemObject;
@@ -22,6 +22,13 @@ pub const FILE: &str = "siprec-proof.key";
 pub const PUBLIC_FILE: &str = "siprec-proof.pub";
 /// What a sidecar's name is followed by in its signature's.
 pub const SIGNATURE: &str = ".sig";
+
+/// Where the signature of what lies at `path` lies.
+pub fn signature_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(SIGNATURE);
+    name.into()
+}
 
 /// Larger than any such key.
 const MAX_PEM: u64 = 4096;
@@ -43,7 +50,7 @@ impl ProofKey {
     /// # Errors
     /// One that is there and cannot be used: it is never replaced.
     pub fn load(data: &Path) -> anyhow::Result<Self> {
-        let key = match Self::open(&data.join(FILE))? {
+        let key = match Self::open(data)? {
             Some(key) => key,
             None => Self::make(data)?,
         };
@@ -55,7 +62,34 @@ impl ProofKey {
         Ok(key)
     }
 
-    fn open(path: &Path) -> anyhow::Result<Option<Self>> {
+    /// The key of the directory `data`, for who changes nothing there.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be used.
+    pub fn read(data: &Path) -> anyhow::Result<Self> {
+        let path = data.join(FILE);
+        let none = || format!("there is no {} to sign with: the server makes it at its first start", path.display());
+        Self::open(data)?.with_context(none)
+    }
+
+    /// A certificate (X.509, DER) of the public key by itself, for formats that have no other place for a key. It says nothing
+    /// that the key does not, holds without end, and is the same each time.
+    ///
+    /// # Errors
+    /// None by Ed25519 itself; the library's own.
+    pub fn certificate(&self) -> anyhow::Result<Vec<u8>> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, "siprec proof key");
+        Ok(params.self_signed(&self.0).context("no certificate of the proof key")?.der().to_vec())
+    }
+
+    /// The key of the directory `data`, if it has one.
+    ///
+    /// # Errors
+    /// One that is there and cannot be used.
+    pub fn open(data: &Path) -> anyhow::Result<Option<Self>> {
+        let path = &data.join(FILE);
         let Some(file) = open_secret(path)? else { return Ok(None) };
         let mut pem = Zeroizing::new(String::new());
         let read = file.take(MAX_PEM).read_to_string(&mut pem);
@@ -76,7 +110,13 @@ impl ProofKey {
         Ok(Self(key))
     }
 
-    /// The signature of a sidecar's octets.
+    /// What shows that it signed.
+    pub fn public(&self) -> PublicKey {
+        // An Ed25519 key of any other length is none that was loaded.
+        PublicKey(self.0.public_key_raw().try_into().unwrap_or_default())
+    }
+
+    /// The signature of a sidecar's octets, or of a line of the audit log.
     ///
     /// # Errors
     /// None by Ed25519 itself; the library's own.
@@ -96,9 +136,18 @@ impl PublicKey {
     /// One that cannot be read, or is no such key.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let der = SubjectPublicKeyInfoDer::from_pem_slice(&pem).ok();
-        let key = der.as_ref().and_then(|der| der.strip_prefix(&PREFIX)?.try_into().ok());
-        key.map(Self).with_context(|| format!("{}: no Ed25519 public key in PEM", path.display()))
+        Self::of_pem(&pem).with_context(|| format!("{}: no Ed25519 public key in PEM", path.display()))
+    }
+
+    fn of_pem(pem: &[u8]) -> Option<Self> {
+        let der = SubjectPublicKeyInfoDer::from_pem_slice(pem).ok()?;
+        der.strip_prefix(&PREFIX)?.try_into().ok().map(Self)
+    }
+
+    /// Whether a certificate (DER) holds this key.
+    pub fn is_in(&self, certificate: &[u8]) -> bool {
+        let info = [&PREFIX[..], &self.0].concat();
+        certificate.windows(info.len()).any(|part| part == info)
     }
 
     /// Whether `signature` is that of `sheet`.
@@ -129,6 +178,18 @@ mod tests {
         std::fs::remove_file(data.path().join(PUBLIC_FILE)).unwrap();
         assert_eq!(ProofKey::load(data.path()).unwrap().sign(b"sheet").unwrap(), signature, "the same key");
         assert_eq!(PublicKey::read(&data.path().join(PUBLIC_FILE)).unwrap(), public);
+    }
+
+    #[test]
+    fn its_certificate_is_the_same_each_time_and_holds_its_key() {
+        let (data, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        assert!(ProofKey::read(data.path()).unwrap_err().to_string().contains("at its first start"));
+        let key = ProofKey::load(data.path()).unwrap();
+        let certificate = key.certificate().unwrap();
+        let again = ProofKey::read(data.path()).unwrap();
+        assert_eq!(again.certificate().unwrap(), certificate);
+        assert!(again.public().is_in(&certificate));
+        assert!(!ProofKey::load(other.path()).unwrap().public().is_in(&certificate));
     }
 
     #[test]

@@ -33,6 +33,18 @@ const LAST_RETRY: Duration = Duration::from_secs(600);
 /// Told of each session that was worked on, in the worker's thread.
 pub type Report = Arc<dyn Fn(SessionId, &Finished) + Send + Sync>;
 
+/// Asks for sessions from any thread.
+#[derive(Debug, Clone)]
+pub struct Asker(Arc<Shared>);
+
+impl Asker {
+    /// As [`Renderers::submit`].
+    pub fn submit(&self, session: SessionId) {
+        self.0.lock().submit(session, true);
+        self.0.wake.notify_all();
+    }
+}
+
 /// The workers. They stop, in the middle of a recording if need be, when this is dropped.
 #[derive(Debug)]
 pub struct Renderers {
@@ -108,8 +120,12 @@ impl Renderers {
 
     /// Asks for a session of which a recording has ended, or all. Never waits for a worker or the disk.
     pub fn submit(&self, session: SessionId) {
-        self.shared.lock().submit(session, true);
-        self.shared.wake.notify_all();
+        self.asker().submit(session);
+    }
+
+    /// The same for another thread.
+    pub fn asker(&self) -> Asker {
+        Asker(Arc::clone(&self.shared))
     }
 
     /// Asks for every session in `journals/live` (at start, once recovery has said which of them go on).

@@ -147,6 +147,10 @@ mod tests {
             ("2h", Bound::Since, "2026-11-23T01:13:21.042Z"),
             ("1d12h", Bound::Until, "2026-11-21T15:13:21.042Z"),
             ("7d", Bound::Since, "2026-11-16T03:13:21.042Z"),
+            ("7d", Bound::Until, "2026-11-16T03:13:21.042Z"),
+            ("90m", Bound::Since, "2026-11-23T01:43:21.042Z"),
+            ("90m", Bound::Until, "2026-11-23T01:43:21.042Z"),
+            ("today", Bound::Until, "2026-11-24T00:00:00.000Z"),
             ("1969-12-31", Bound::Since, "1969-12-31T00:00:00.000Z"),
         ] {
             assert_eq!(moment(text, bound, NOW).map(Wall::rfc3339).as_deref(), Ok(expected), "{text}");

@@ -4,11 +4,21 @@
 /// that the next second refuses.
 const HYSTERESIS_PARTS: u64 = 10;
 
+/// So many times `min_free` is little already: the operator is warned while there is time.
+const LOW_TIMES: u64 = 2;
+
 /// Watches what is free.
 #[derive(Debug, Clone)]
 pub struct Space {
     min_free: u64,
-    short: bool,
+    level: Level,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    Short,
+    Low,
+    Enough,
 }
 
 /// What [`Space::update`] noticed.
@@ -16,6 +26,8 @@ pub struct Space {
 pub enum SpaceChange {
     /// Less than `archive.min_free` is left: refuse what is new.
     Short,
+    /// Less than twice that is left: warn.
+    Low,
     /// There is room again.
     Enough,
 }
@@ -23,7 +35,7 @@ pub enum SpaceChange {
 impl Space {
     /// Nothing is known yet, which counts as room.
     pub fn new(min_free: u64) -> Self {
-        Self { min_free, short: false }
+        Self { min_free, level: Level::Enough }
     }
 
     /// The configuration has changed.
@@ -31,20 +43,38 @@ impl Space {
         self.min_free = min_free;
     }
 
-    /// Takes what is free now, in bytes. Call about once a second; says when the answer of [`Space::is_short`] turns.
+    /// Whether less than twice `archive.min_free` is left.
+    pub fn is_low(&self) -> bool {
+        self.level <= Level::Low
+    }
+
+    /// Takes what is free now, in bytes. Call about once a second; says when it turns.
     pub fn update(&mut self, free: u64) -> Option<SpaceChange> {
-        let enough = self.min_free.saturating_add(self.min_free / HYSTERESIS_PARTS);
-        let short = if self.short { free < enough } else { free < self.min_free };
-        if short == self.short {
+        let low = self.min_free.saturating_mul(LOW_TIMES);
+        // Out of a level only with a margin.
+        let above = |bound: u64, level: Level| {
+            let margin = if self.level <= level { bound / HYSTERESIS_PARTS } else { 0 };
+            free >= bound.saturating_add(margin)
+        };
+        let level = match () {
+            () if !above(self.min_free, Level::Short) => Level::Short,
+            () if !above(low, Level::Low) => Level::Low,
+            () => Level::Enough,
+        };
+        if level == self.level {
             return None;
         }
-        self.short = short;
-        Some(if short { SpaceChange::Short } else { SpaceChange::Enough })
+        self.level = level;
+        Some(match level {
+            Level::Short => SpaceChange::Short,
+            Level::Low => SpaceChange::Low,
+            Level::Enough => SpaceChange::Enough,
+        })
     }
 
     /// Whether new calls are to be refused.
     pub fn is_short(&self) -> bool {
-        self.short
+        self.level == Level::Short
     }
 }
 
@@ -55,13 +85,19 @@ mod tests {
     #[test]
     fn room_comes_back_with_a_margin() {
         let mut space = Space::new(1000);
+        assert_eq!(space.update(2000), None);
+        assert_eq!(space.update(1999), Some(SpaceChange::Low));
+        assert_eq!(space.update(2199), None);
         assert_eq!(space.update(1000), None);
         assert_eq!(space.update(999), Some(SpaceChange::Short));
         assert_eq!(space.update(1099), None);
         assert!(space.is_short());
-        assert_eq!(space.update(1100), Some(SpaceChange::Enough));
-        assert_eq!(space.update(1000), None);
+        assert_eq!(space.update(1100), Some(SpaceChange::Low));
         assert!(!space.is_short());
+        assert_eq!(space.update(1000), None);
+        assert_eq!(space.update(2200), Some(SpaceChange::Enough));
+        assert_eq!(space.update(0), Some(SpaceChange::Short));
+        assert_eq!(space.update(u64::MAX), Some(SpaceChange::Enough));
     }
 
     #[test]

@@ -1,13 +1,14 @@
-//! `siprec config check|show|example`.
+//! `siprec config check|show|example|key`.
 
 use anyhow::bail;
 use clap::Subcommand;
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use super::key;
 use super::settings::Settings;
 use crate::config::{self, Severity};
-use crate::server;
+use crate::{sealing, server};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -35,6 +36,8 @@ enum Action {
     },
     /// Print a file with every key at its default
     Example,
+    /// Make keys for programs that use the API
+    Key(key::Args),
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
@@ -45,6 +48,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         }
         Action::Show { json, settings } => show(&settings, json),
         Action::Example => print(config::EXAMPLE),
+        Action::Key(args) => key::run(args),
     }
 }
 
@@ -56,7 +60,11 @@ fn check(settings: &Settings) -> anyhow::Result<()> {
         print(&format!("{notice}\n"))?;
     }
     let errors = notices.iter().filter(|notice| notice.severity == Severity::Error).count();
-    let files = if errors == 0 { server::check_tls(&loaded.config) } else { Ok(Vec::new()) };
+    let keys = || sealing::master_keys(&loaded.config.archive.seal);
+    let files = match errors {
+        0 => server::check_tls(&loaded.config).and_then(|told| keys().map(|_| told)),
+        _ => Ok(Vec::new()),
+    };
     let about_files = files.as_ref().map_or_else(|error| vec![format!("error: {error:#}")], Vec::clone);
     for text in &about_files {
         let severity = if files.is_ok() { "warning: " } else { "" };

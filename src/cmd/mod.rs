@@ -1,12 +1,18 @@
 //! The command line: one file a subcommand. Only this module knows clap, and only it calls the shells.
 
+mod archive;
+mod audit;
 mod config;
 mod export;
+mod keeping;
+mod key;
+mod rebuild;
 mod replay;
 mod replay_to;
 mod search;
 mod serve;
 mod settings;
+mod verify;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use std::io::Write as _;
@@ -30,6 +36,8 @@ enum Command {
     Replay(Box<replay::Args>),
     /// Find recordings and copy them, verified
     Export(Box<export::Args>),
+    /// Look after a data directory: what is kept and erased, what waits for storage, what is damaged, the audit log, catalog, keys
+    Archive(Box<archive::Args>),
     /// Check, show or print the configuration
     Config(config::Args),
 }
@@ -62,6 +70,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Serve(args)) => serve::run(args),
         Some(Command::Replay(args)) => replay::run(*args),
         Some(Command::Export(args)) => export::run(*args),
+        Some(Command::Archive(args)) => archive::run(*args),
         Some(Command::Config(args)) => config::run(args),
     }
 }

@@ -1,11 +1,12 @@
 //! `siprec serve`, and what `siprec` means without a subcommand.
 
-use anyhow::bail;
 use clap::ValueEnum;
 use std::path::PathBuf;
 
 use super::settings::{self, Settings, flag};
-use crate::config::Flag;
+use crate::config::{Flag, ListenAddress};
+#[cfg(feature = "pprof")]
+use crate::profiling;
 use crate::sip_trace::SipTrace;
 use crate::{logging, server};
 
@@ -28,11 +29,12 @@ pub(super) struct Args {
     /// Write each SIP message to a capture that Wireshark opens, secrets blanked
     #[arg(long, value_name = "FILE")]
     sip_trace_file: Option<PathBuf>,
-    // In the product's guide; said to be missing rather than unknown.
-    #[arg(long, hide = true)]
+    /// Serve profiles to this machine: http://127.0.0.1:6060/debug/pprof/ (processor time, flame graph, heap)
+    #[arg(long)]
     pprof: bool,
-    #[arg(long, hide = true, value_name = "ADDRESS")]
-    pprof_addr: Option<String>,
+    /// Serve them on this loopback address; without an IP, as :6060, it is 127.0.0.1
+    #[arg(long, value_name = "ADDRESS", requires = "pprof")]
+    pprof_addr: Option<ListenAddress>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -52,14 +54,27 @@ enum Format {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
-    if args.pprof || args.pprof_addr.is_some() {
-        bail!("--pprof: profiling is not available in this version: leave it out, and use `perf record -g -p PID`");
-    }
     let sources = args.settings.sources(args.logging_flags());
     let loaded = settings::load(&sources)?;
     let log = logging::start(&loaded.config.logging, args.sip_trace)?;
+    if args.pprof {
+        profiles(args.pprof_addr)?;
+    }
     let sip_trace = SipTrace::start(args.sip_trace, args.sip_trace_file.as_deref())?;
     server::run(server::Options { loaded, sources: Some(sources), log, sip_trace, desk: server::Desk::default() })
+}
+
+#[cfg(feature = "pprof")]
+fn profiles(address: Option<ListenAddress>) -> anyhow::Result<()> {
+    let address = address.map_or_else(|| profiling::ADDRESS.parse(), Ok)?;
+    let bound = profiling::start(address)?;
+    tracing::info!("profiles are at http://{bound}/debug/pprof/, for this machine alone");
+    Ok(())
+}
+
+#[cfg(not(feature = "pprof"))]
+fn profiles(_: Option<ListenAddress>) -> anyhow::Result<()> {
+    anyhow::bail!("--pprof: this build has no profiling: leave it out, or build with the feature pprof")
 }
 
 impl Args {

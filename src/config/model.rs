@@ -6,11 +6,19 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::archive::recompress::Compression;
+
+use super::alarms::AlarmsConfig;
+use super::api::ApiConfig;
+use super::auth::AuthConfig;
 use super::dscp::Dscp;
-use super::peers::{Peer, RateLimit, Refusal, Scanners, SipAuthConfig, Strictness, Unknown};
+use super::peers::{Peer, RateLimit, Refusal, Scanners, Strictness, Unknown};
+use super::seal::SealConfig;
 use super::srtp::SrtpConfig;
+use super::storage::StorageConfig;
 use super::tls::TlsConfig;
 use super::values::{ByteSize, Codec, ListenAddress, LogOutput, Network, PortRange, Secret, Span};
+use super::webhook::WebhookConfig;
 
 /// All of siprec's configuration.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -30,6 +38,12 @@ pub struct Config {
     pub recording: RecordingConfig,
     /// The log.
     pub logging: LoggingConfig,
+    /// REST and WebSocket.
+    pub api: ApiConfig,
+    /// Whom the server tells of what happens.
+    pub webhooks: Vec<WebhookConfig>,
+    /// From when on what is watched of the server is an alarm.
+    pub alarms: AlarmsConfig,
     /// Several machines as one.
     pub cluster: ClusterConfig,
     /// Who may use the API.
@@ -212,51 +226,6 @@ impl Default for MediaConfig {
     }
 }
 
-/// `storage`: where finished recordings go.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct StorageConfig {
-    /// The target.
-    #[serde(rename = "type")]
-    pub kind: StorageKind,
-    /// The bucket of `type: s3`.
-    pub s3: S3Config,
-    /// Days until a recording may be deleted.
-    pub retention_days: u32,
-}
-
-impl Default for StorageConfig {
-    fn default() -> Self {
-        Self { kind: StorageKind::Local, s3: S3Config::default(), retention_days: 90 }
-    }
-}
-
-/// Kinds of storage target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StorageKind {
-    /// The data directory.
-    Local,
-    /// An S3 bucket.
-    S3,
-    /// An Azure container.
-    Azure,
-    /// A Google Cloud Storage bucket.
-    Gcs,
-}
-
-/// `storage.s3`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct S3Config {
-    /// The bucket's name.
-    pub bucket: Option<String>,
-    /// Its region.
-    pub region: Option<String>,
-    /// Whether the bucket encrypts what it stores.
-    pub encryption: bool,
-}
-
 /// `metadata`: the catalog.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -294,10 +263,17 @@ pub struct ArchiveConfig {
     pub min_free: ByteSize,
     /// How long a journal is kept after its recordings are stored.
     pub keep_journal: Span,
+    /// How long after its end a recording's WAV files are replaced by smaller ones; none: never.
+    #[serde(deserialize_with = "optional_age")]
+    pub recompress_after: Option<Span>,
+    /// What they become.
+    pub recompress_to: Compression,
     /// The zone of dates made for people; paths and sheets are in UTC.
     pub time_zone: String,
     /// What of a call stands in no proof sheet and in no row of the catalog.
     pub leave_out: Vec<SheetDetail>,
+    /// Encryption at rest.
+    pub seal: SealConfig,
 }
 
 /// What can be left out of proof sheets.
@@ -320,8 +296,11 @@ impl Default for ArchiveConfig {
             data_dir: "./siprec-data".into(),
             min_free: ByteSize(1 << 30),
             keep_journal: Span(Duration::from_secs(7 * 86_400)),
+            recompress_after: None,
+            recompress_to: Compression::Flac,
             time_zone: "UTC".into(),
             leave_out: Vec::new(),
+            seal: SealConfig::default(),
         }
     }
 }
@@ -406,69 +385,6 @@ pub struct ClusterConfig {
     pub enabled: bool,
 }
 
-/// `auth`: who may use the API, and who may record.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AuthConfig {
-    /// Who says who a user is.
-    pub provider: AuthProvider,
-    /// For `provider: oauth2`.
-    pub oauth2: OAuth2Config,
-    /// What each role may do.
-    pub roles: Vec<Role>,
-    /// Whence the API may be used; empty: from anywhere.
-    pub ip_whitelist: Vec<Network>,
-    /// Credentials of SRCs.
-    pub sip: SipAuthConfig,
-}
-
-/// Kinds of identity provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AuthProvider {
-    /// None.
-    #[default]
-    None,
-    /// An OAuth 2.0 issuer of JWTs.
-    Oauth2,
-}
-
-/// `auth.oauth2`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct OAuth2Config {
-    /// Who issues the tokens.
-    pub issuer: Option<String>,
-    /// For whom they are issued.
-    pub audience: Option<String>,
-}
-
-/// One of `auth.roles`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Role {
-    /// Its name, as the token gives it.
-    pub name: String,
-    /// What it may do.
-    pub permissions: Vec<Permission>,
-}
-
-/// What a role may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Permission {
-    /// Find and hear recordings.
-    Read,
-    /// Start, pause and stop them.
-    Write,
-    /// Delete them.
-    Delete,
-    /// Copy them out.
-    Export,
-    /// Change the server.
-    Manage,
-}
-
 fn session_interval<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
     let span = Span::deserialize(deserializer)?;
     if span.0 >= Duration::from_secs(90) {
@@ -482,6 +398,25 @@ fn optional_session_interval<'de, D: serde::Deserializer<'de>>(deserializer: D) 
     #[derive(Deserialize)]
     struct Interval(#[serde(deserialize_with = "session_interval")] Span);
     Ok(Option::<Interval>::deserialize(deserializer)?.map(|Interval(span)| span))
+}
+
+/// A length of time; `never` is as good as nothing.
+pub(super) fn optional_age<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Span>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Age {
+        Never(Never),
+        After(Span),
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Never {
+        Never,
+    }
+    match Option::<Age>::deserialize(deserializer)? {
+        Some(Age::After(span)) => Ok(Some(span)),
+        Some(Age::Never(Never::Never)) | None => Ok(None),
+    }
 }
 
 fn health_status<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {

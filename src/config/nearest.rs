@@ -1,7 +1,7 @@
 //! The nearest known name to one that is not known.
 
 /// `: did you mean `x`?` for the nearest of `known`, or nothing where none is near.
-pub(super) fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     nearest(name, known).map_or_else(String::new, |near| format!(": did you mean `{near}`?"))
 }
 

@@ -3,8 +3,13 @@
 
 use std::fmt;
 
+use siprec_core::render::FileFormat;
+
+use crate::archive::catalog::Address;
+use crate::archive::recompress::Compression;
+
 use super::layers::Loaded;
-use super::model::{AuthProvider, CatalogKind, Config, Dtmf, StorageKind};
+use super::model::{CatalogKind, Config, Dtmf};
 use super::peers::{Peer, Unknown};
 use super::rules;
 use super::tls::ClientAuth;
@@ -41,6 +46,9 @@ impl fmt::Display for Notice {
 pub fn notices(loaded: &Loaded) -> Vec<Notice> {
     let config = &loaded.config;
     let mut found: Vec<Notice> = not_available_errors(config);
+    found.extend(catalog_error(config));
+    found.extend(config.webhook_faults().iter().map(|fault| error(fault)));
+    found.extend(config.storage.faults().iter().map(|fault| error(fault)));
     found.extend(tls_errors(config).into_iter().map(error));
     found.extend(tls_warnings(config).into_iter().map(|text| warning(text.into())));
     found.extend(loaded.near_variables.iter().cloned().map(warning));
@@ -48,6 +56,7 @@ pub fn notices(loaded: &Loaded) -> Vec<Notice> {
     contradictions.sort_by_key(|notice| notice.severity == Severity::Warning);
     found.extend(contradictions);
     found.extend(not_available_warnings(loaded));
+    found.extend(recompression(config));
     found.extend(sums(config));
     found.extend(nobody_named(config));
     found
@@ -82,35 +91,6 @@ fn not_available_warnings(loaded: &Loaded) -> Vec<Notice> {
             found.push(warning(text));
         }
     };
-    let data_dir = config.archive.data_dir.display();
-    let kind = match config.storage.kind {
-        StorageKind::Local => None,
-        StorageKind::S3 => Some("s3"),
-        StorageKind::Azure => Some("azure"),
-        StorageKind::Gcs => Some("gcs"),
-    };
-    if let Some(kind) = kind {
-        say(
-            true,
-            format!(
-                "storage.type: {kind} is not available in this version: recordings stay in {data_dir}; set storage.type: local"
-            ),
-        );
-    }
-    say(
-        config.metadata.kind == CatalogKind::Postgresql,
-        format!(
-            "metadata.type: postgresql is not available in this version: the catalog is SQLite in {data_dir}; set metadata.type: sqlite"
-        ),
-    );
-    say(
-        loaded.is_set("storage.retention_days"),
-        "storage.retention_days: nothing is deleted by age in this version: delete recordings yourself".into(),
-    );
-    let auth = config.auth.provider != AuthProvider::None
-        || !config.auth.roles.is_empty()
-        || !config.auth.ip_whitelist.is_empty();
-    say(auth, "auth: this version has no API to guard: the section has no effect".into());
     say(
         config.media.buffer_size != 160,
         "media.buffer_size: has no effect: each packet is written as it comes, and put in order when a recording is made; \
@@ -127,6 +107,14 @@ fn not_available_warnings(loaded: &Loaded) -> Vec<Notice> {
     );
     say(config.archive.time_zone != "UTC", "archive.time_zone: dates are in UTC in this version; leave it out".into());
     found
+}
+
+/// A catalog that could never be reached.
+fn catalog_error(config: &Config) -> Option<Notice> {
+    let connection = config.metadata.connection.as_ref().map_or("", |connection| connection.reveal());
+    let is_shared = config.metadata.kind == CatalogKind::Postgresql;
+    let why = connection.parse::<Address>().err().filter(|_| is_shared)?;
+    Some(error(&format!("metadata.connection: {why}")))
 }
 
 /// What of TLS would lock everybody out, or lacks a file.
@@ -185,6 +173,26 @@ fn tls_warnings(config: &Config) -> Vec<&'static str> {
         found.push("server.tls.allowed_names: a wildcard matches nothing (RFC 5922 7.2): write whole names");
     }
     found
+}
+
+/// What comes of `archive.recompress_after`.
+fn recompression(config: &Config) -> Option<Notice> {
+    let after = config.archive.recompress_after?;
+    let format = match config.recording.format {
+        FileFormat::Wav | FileFormat::WavG711 if config.archive.recompress_to == Compression::Opus => {
+            return Some(warning(format!(
+                "archive.recompress_to: opus is lossy: {after} after its end the samples of a recording are gone, and its proof \
+                 sheet says so; set it to flac to keep them"
+            )));
+        }
+        FileFormat::Wav | FileFormat::WavG711 => return None,
+        FileFormat::Flac => "flac",
+        FileFormat::Opus => "opus",
+    };
+    Some(warning(format!(
+        "archive.recompress_after: with recording.format: {format} there is nothing to do, but for recordings that were made as \
+         WAV: leave it out once those are done"
+    )))
 }
 
 /// What cannot add up.
@@ -255,6 +263,23 @@ mod tests {
     }
 
     #[test]
+    fn what_recompression_costs_or_has_to_do_is_said() {
+        let quiet = ("server.max_connections", "100");
+        let after = ("archive.recompress_after", "30d");
+        assert_eq!(said(&[quiet, after]), [""; 0]);
+        assert_eq!(said(&[quiet, ("archive.recompress_after", "never")]), [""; 0]);
+        let opus = said(&[quiet, after, ("archive.recompress_to", "opus")]);
+        assert!(
+            opus.len() == 1 && opus[0].starts_with("warning: archive.recompress_to: opus is lossy: 30d after"),
+            "{opus:?}"
+        );
+        assert_eq!(said(&[quiet, ("archive.recompress_to", "opus")]), [""; 0], "nothing is recompressed");
+        let flac = said(&[quiet, after, ("recording.format", "flac")]);
+        assert!(flac.len() == 1 && flac[0].contains("recording.format: flac there is nothing to do"), "{flac:?}");
+        assert_eq!(said(&[quiet, after, ("recording.format", "wav-g711")]), [""; 0]);
+    }
+
+    #[test]
     fn a_server_that_knows_nobody_is_told_what_that_means() {
         let open = [("server.max_connections", "100"), ("server.address", ":5060")];
         let lines = said(&open);
@@ -302,11 +327,9 @@ mod tests {
             ("server.require_tls", "true", "error"),
             ("server.tls.allowed_names", "*.example.com", "warning"),
             ("cluster.enabled", "true", "error"),
-            ("storage.type", "s3", "warning"),
-            ("metadata.type", "postgresql", "warning"),
-            ("storage.retention_days", "90", "warning"),
-            ("auth.provider", "oauth2", "warning"),
-            ("auth.ip_whitelist", "10.0.0.0/8", "warning"),
+            ("storage.type", "s3", "error"),
+            ("storage.uploads", "0", "error"),
+            ("metadata.type", "postgresql", "error"),
             ("media.buffer_size", "64", "warning"),
             ("archive.time_zone", "Europe/Berlin", "warning"),
         ] {

@@ -1,4 +1,5 @@
-//! What cannot be right about who may record, and how: contradictions among `peers`, `server`, `media` and `auth.sip`.
+//! What cannot be right about who may record, and how: contradictions among `peers`, `server`, `media` and `auth.sip`; and, by
+//! rules of their own, about sealing and about who may use the API.
 
 use super::model::Config;
 use super::notices::{Notice, error, warning};
@@ -10,6 +11,8 @@ pub(super) fn contradictions(config: &Config) -> Vec<Notice> {
     allow_list(config, &mut found);
     digest(config, &mut found);
     media(config, &mut found);
+    super::auth_rules::contradictions(config, &mut found);
+    super::seal::contradictions(config, &mut found);
     refusal("server.refusal", &config.server.refusal, &mut found);
     for (index, peer) in config.peers.iter().enumerate() {
         row(config, index, peer, &mut found);

@@ -1,6 +1,7 @@
 //! The configuration in effect, each value with its source. Secrets are masked by their type.
 
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 
 use super::layers::{Loaded, leaves};
@@ -25,6 +26,13 @@ pub fn show_json(loaded: &Loaded) -> Value {
         (key, json!({ "value": value, "source": source }))
     };
     Value::Object(leaves(&loaded.config).into_iter().map(entry).collect::<Map<_, _>>())
+}
+
+/// SHA-256 in hexadecimal of all values in effect, secrets masked: another one is another configuration. It is that of a line
+/// `key: value` a key, as [`show_text`] prints them, without their sources.
+pub fn digest(loaded: &Loaded) -> String {
+    let lines: String = leaves(&loaded.config).iter().map(|(key, value)| format!("{key}: {value}\n")).collect();
+    Sha256::digest(lines).iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! One recording, copied: each file under a temporary name, hashed on the way in, read back and hashed again,
 //! renamed, its folder synced. The sidecar goes last: where there is one, all its files are there.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::fs;
+use std::io::{self, Read as _, Write as _};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -10,8 +10,11 @@ use sha2::{Digest, Sha256};
 use siprec_core::render::{FileSheet, Sidecar};
 
 use super::digest::{BLOCK, Digested, digest};
+use super::place::place;
+use super::source::{Archive, Audio, Found};
+use super::stop::Stop;
 use crate::archive::catalog::Row;
-use crate::archive::disk::RealDisk;
+use crate::archive::disk::Disk;
 use crate::archive::proof_key::{PUBLIC_FILE, SIGNATURE};
 use crate::archive::recordings;
 
@@ -24,123 +27,137 @@ pub(super) enum Outcome {
     Present,
 }
 
+impl Outcome {
+    /// [`Outcome::Copied`] if either is.
+    pub(super) fn and(self, other: Self) -> Self {
+        if self == Self::Present { other } else { self }
+    }
+}
+
+/// Told of octets as they are dealt with.
+pub(super) type Done<'d> = &'d mut dyn FnMut(u64);
+
 /// Copies from a data directory to a folder.
 #[derive(Debug)]
 pub(super) struct Copier {
-    data: PathBuf,
+    archive: Archive,
     to: PathBuf,
+    stop: Stop,
     block: Vec<u8>,
 }
 
 impl Copier {
-    /// Makes the folder `to`, if it is not there.
-    pub(super) fn new(data: &Path, to: &Path) -> Result<Self> {
-        fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
-        let copier = Self { data: data.to_owned(), to: to.to_owned(), block: vec![0; BLOCK] };
-        copier.copy_public_key()?;
-        Ok(copier)
+    /// Copies to the folder `to`, which is there.
+    pub(super) fn new(archive: Archive, to: &Path, stop: Stop) -> Self {
+        Self { archive, to: to.to_owned(), stop, block: vec![0; BLOCK] }
     }
 
-    /// Copies the recording of `row`, telling `done` of bytes as they are dealt with.
-    pub(super) fn copy(&mut self, row: &Row, done: &mut dyn FnMut(u64)) -> Result<Outcome> {
-        let folder = day(&row.path)?;
-        let source = recordings::folder(&self.data).join(&folder);
-        let target = self.to.join(&folder);
-        let sheet_name = format!("{}.json", row.id);
-        let (text, sidecar) = recordings::read_sidecar(&RealDisk, &source.join(&sheet_name))?;
-        ensure!(sidecar.id == row.id, "{sheet_name} is of another recording, {}", sidecar.id);
-        check_against(row, &sidecar)?;
-        fs::create_dir_all(&target).with_context(|| format!("cannot make {}", target.display()))?;
+    /// Where to.
+    pub(super) fn to(&self) -> &Path {
+        &self.to
+    }
 
+    /// Copies a recording, telling `done` of bytes as they are dealt with.
+    pub(super) fn copy(&mut self, row: &Row, found: &Found, done: Done<'_>) -> Result<Outcome> {
+        check_against(row, &found.sidecar)?;
+        let target = self.to.join(&found.day);
+        let disk = self.disk();
+        disk.create_dir_all(&target).with_context(|| format!("cannot make {}", target.display()))?;
         let mut outcome = Outcome::Present;
-        for file in &sidecar.files {
-            ensure!(is_plain_name(&file.name), "{sheet_name} names a file \"{}\" in another folder", file.name);
-            if self.is_there(&target.join(&file.name), file)? {
-                done(file.bytes);
-                continue;
-            }
-            self.copy_file(&source, &target, file, done)?;
-            outcome = Outcome::Copied;
+        for file in &found.sidecar.files {
+            outcome = outcome.and(self.file(found, file, done)?);
         }
-        let signature_name = format!("{sheet_name}{SIGNATURE}");
-        if let Ok(signature) = fs::read(source.join(&signature_name))
-            && self.copy_small(&target, &signature_name, &signature)?
-        {
-            outcome = Outcome::Copied;
+        let sheet_name = format!("{}.json", row.id);
+        if let Some(signature) = &found.signature {
+            outcome = outcome.and(small(self.disk(), &target, &format!("{sheet_name}{SIGNATURE}"), signature)?);
         }
-        if self.copy_small(&target, &sheet_name, &text)? {
-            outcome = Outcome::Copied;
-        }
-        Ok(outcome)
+        Ok(outcome.and(small(self.disk(), &target, &sheet_name, &found.text)?))
     }
 
-    /// What tells that the sheets are this server's; beside the key of another server whose recordings lie there, too.
-    fn copy_public_key(&self) -> Result<()> {
-        let Ok(key) = fs::read(self.data.join(PUBLIC_FILE)) else { return Ok(()) };
-        let digest = recordings::hexadecimal(&Sha256::digest(&key));
-        let other = format!("siprec-proof-{}.pub", digest.get(..16).unwrap_or_default());
-        let free = |name: &&str| fs::read(self.to.join(name)).ok().is_none_or(|found| found == key);
-        let name = [PUBLIC_FILE, &other].into_iter().find(free).unwrap_or(&other);
-        self.copy_small(&self.to, name, &key).map(|_| ())
-    }
-
-    /// A file that fits into memory; whether it was not there yet.
-    fn copy_small(&self, target: &Path, name: &str, octets: &[u8]) -> Result<bool> {
-        if fs::read(target.join(name)).ok().as_deref() == Some(octets) {
-            return Ok(false);
+    /// Copies one file of a recording into the folder of its day, which is there.
+    pub(super) fn file(&mut self, found: &Found, file: &FileSheet, done: Done<'_>) -> Result<Outcome> {
+        let target = self.to.join(&found.day);
+        if self.is_there(&target.join(&file.name), file)? {
+            done(file.bytes);
+            return Ok(Outcome::Present);
         }
-        place(target, name, |out| out.write_all(octets))?;
-        let written = fs::read(temporary(target, name))?;
-        ensure!(written == octets, "{name} reads back otherwise than it was written");
-        rename(target, name)?;
-        Ok(true)
-    }
-
-    fn copy_file(&mut self, source: &Path, target: &Path, file: &FileSheet, done: &mut dyn FnMut(u64)) -> Result<()> {
-        let path = source.join(&file.name);
-        let mut input = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let block = &mut self.block;
-        let mut read = Digested::default();
-        place(target, &file.name, |out| {
-            loop {
-                let count = input.read(block)?;
-                let Some(bytes) = block.get(..count).filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
+        let mut audio = self.archive.open(found, file, &target, &self.stop)?;
+        let (block, stop) = (&mut self.block, &self.stop);
+        place(self.archive.disk.beneath(), &target, &file.name, |out| {
+            read_through(&mut audio, file, (block, stop), &mut |bytes| {
                 out.write_all(bytes)?;
-                read.take(bytes);
-                done(count as u64);
-            }
+                done(bytes.len() as u64);
+                Ok(())
+            })
         })?;
-        let read = read.finish();
-        let written = self.digest(&temporary(target, &file.name))?;
-        let expected = (file.bytes, file.sha256.to_ascii_lowercase());
-        if read != expected || written != read {
-            fs::remove_file(temporary(target, &file.name))?;
-        }
-        ensure!(
-            read == expected,
-            "{} is damaged: {} bytes with SHA-256 {}, its sheet says {} bytes with {}",
-            path.display(),
-            read.0,
-            read.1,
-            expected.0,
-            expected.1
-        );
-        ensure!(written == read, "{} reads back otherwise than it was written", target.join(&file.name).display());
-        rename(target, &file.name)
+        Ok(Outcome::Copied)
+    }
+
+    /// What copies are written to: nothing there is sealed.
+    fn disk(&self) -> &dyn Disk {
+        self.archive.disk.beneath()
     }
 
     fn is_there(&mut self, path: &Path, file: &FileSheet) -> Result<bool> {
-        match fs::metadata(path) {
-            Ok(found) if found.len() == file.bytes => Ok(self.digest(path)?.1.eq_ignore_ascii_case(&file.sha256)),
-            Ok(_) => Ok(false),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
-        }
+        let disk = self.archive.disk.beneath();
+        let length = disk.open_read(path).and_then(|found| found.length());
+        let is_there = match length {
+            Ok(bytes) if bytes == file.bytes => digest(disk, path, &mut self.block),
+            Ok(_) => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => Err(error),
+        };
+        let (_, sha256) = is_there.with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(sha256.eq_ignore_ascii_case(&file.sha256))
     }
+}
 
-    fn digest(&mut self, path: &Path) -> Result<(u64, String)> {
-        digest(path, &mut self.block).with_context(|| format!("cannot read {}", path.display()))
+/// Hands all of `audio` to `take`, a block at a time.
+///
+/// # Errors
+/// Those of reading, of `take`, that it was stopped, or that it is not what its sheet says.
+pub(super) fn read_through(
+    audio: &mut Audio,
+    file: &FileSheet,
+    (block, stop): (&mut [u8], &Stop),
+    take: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let mut read = Digested::default();
+    loop {
+        stop.check()?;
+        let count = audio.input.read(block)?;
+        let Some(bytes) = block.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
+        read.take(bytes);
+        take(bytes)?;
     }
+    let (bytes, sha256) = read.finish();
+    ensure!(
+        bytes == file.bytes && sha256.eq_ignore_ascii_case(&file.sha256),
+        "{} is damaged: {bytes} bytes with SHA-256 {sha256}, its sheet says {} bytes with {}",
+        audio.path.display(),
+        file.bytes,
+        file.sha256
+    );
+    Ok(())
+}
+
+/// Puts there what tells that the sheets are this server's; beside the key of another server whose recordings lie there, too.
+pub(super) fn public_key(archive: &Archive, to: &Path) -> Result<()> {
+    let Ok(key) = fs::read(archive.data.join(PUBLIC_FILE)) else { return Ok(()) };
+    let digest = recordings::hexadecimal(&Sha256::digest(&key));
+    let other = format!("siprec-proof-{}.pub", digest.get(..16).unwrap_or_default());
+    let free = |name: &&str| fs::read(to.join(name)).ok().is_none_or(|found| found == key);
+    let name = [PUBLIC_FILE, &other].into_iter().find(free).unwrap_or(&other);
+    small(archive.disk.beneath(), to, name, &key).map(|_| ())
+}
+
+/// A file that fits into memory.
+fn small(disk: &dyn Disk, target: &Path, name: &str, octets: &[u8]) -> Result<Outcome> {
+    if fs::read(target.join(name)).ok().as_deref() == Some(octets) {
+        return Ok(Outcome::Present);
+    }
+    place(disk, target, name, |out| Ok(out.write_all(octets)?))?;
+    Ok(Outcome::Copied)
 }
 
 /// `YYYY/MM/DD` of a row's path.
@@ -153,38 +170,15 @@ pub(super) fn day(path: &str) -> Result<PathBuf> {
     }
 }
 
-fn check_against(row: &Row, sidecar: &Sidecar) -> Result<()> {
+pub(super) fn check_against(row: &Row, sidecar: &Sidecar) -> Result<()> {
     let sheet = sidecar.files.first().map(|file| file.sha256.as_str()).unwrap_or_default();
-    ensure!(sheet == row.sha256, "its sheet and the catalog disagree about its SHA-256: {sheet} and {}", row.sha256);
+    // It may have been recompressed since the row was read.
+    let before = sidecar.recompressed.as_ref().and_then(|known| known.files.first());
+    let is_before = before.is_some_and(|before| before.sha256 == row.sha256);
+    ensure!(
+        sheet == row.sha256 || is_before,
+        "its sheet and the catalog disagree about its SHA-256: {sheet} and {}",
+        row.sha256
+    );
     Ok(())
-}
-
-pub(super) fn is_plain_name(name: &str) -> bool {
-    let mut parts = Path::new(name).components();
-    matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None))
-}
-
-fn temporary(folder: &Path, name: &str) -> PathBuf {
-    folder.join(format!(".{name}.part"))
-}
-
-/// Writes the temporary file of `name`, synced.
-fn place(folder: &Path, name: &str, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
-    let path = temporary(folder, name);
-    let result = File::create(&path).and_then(|mut out| {
-        write(&mut out)?;
-        out.sync_all()
-    });
-    if result.is_err() {
-        // What is left of it would only take room; a next run overwrites it in any case.
-        let _ = fs::remove_file(&path);
-    }
-    result.with_context(|| format!("cannot copy to {}", folder.join(name).display()))
-}
-
-fn rename(folder: &Path, name: &str) -> Result<()> {
-    let target = folder.join(name);
-    fs::rename(temporary(folder, name), &target)
-        .and_then(|()| File::open(folder)?.sync_all())
-        .with_context(|| format!("cannot rename to {}", target.display()))
 }

@@ -1,18 +1,18 @@
 //! Sizes and digests of files, a block at a time.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::archive::recordings;
+use crate::archive::disk::Disk;
+use crate::archive::{self, recordings};
 
 /// Bytes read at a time.
 pub(super) const BLOCK: usize = 256 * 1024;
 
 /// What has been read so far.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Digested {
     bytes: u64,
     hash: Sha256,
@@ -31,13 +31,7 @@ impl Digested {
 }
 
 /// A file's size and SHA-256, read by way of `block`.
-pub(super) fn digest(path: &Path, block: &mut [u8]) -> io::Result<(u64, String)> {
-    let mut input = File::open(path)?;
-    let mut digested = Digested::default();
-    loop {
-        let count = input.read(block)?;
-        let Some(bytes) = block.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
-        digested.take(bytes);
-    }
-    Ok(digested.finish())
+pub(super) fn digest(disk: &dyn Disk, path: &Path, block: &mut [u8]) -> io::Result<(u64, String)> {
+    let (bytes, hash) = archive::digest::digest(&*disk.open_read(path)?, block)?;
+    Ok((bytes, recordings::hexadecimal(&hash.finalize())))
 }

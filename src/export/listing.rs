@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::copy::Outcome;
-use crate::archive::catalog::{CatalogError, Person, Row};
+use crate::archive::catalog::{Person, Row};
 
 /// Rows that decide how wide the columns are; later ones are cut to fit, so that a million need no memory.
 const MEASURED: usize = 256;
@@ -17,14 +17,14 @@ const MAX_CELL: usize = 30;
 const HEADER: [&str; 7] = ["STARTED (UTC)", "LENGTH", "CALLER", "CALLEE", "STATE", "FAULTS", "ID"];
 
 /// Prints all `rows`.
-pub(super) fn list(
-    rows: impl Iterator<Item = Result<Row, CatalogError>>,
+pub(super) fn list<E: Into<anyhow::Error>>(
+    rows: impl Iterator<Item = Result<Row, E>>,
     json: bool,
     out: &mut dyn Write,
 ) -> Result<()> {
     if json {
         for row in rows {
-            serde_json::to_writer(&mut *out, &row?).map_err(io::Error::from)?;
+            serde_json::to_writer(&mut *out, &row.map_err(Into::into)?).map_err(io::Error::from)?;
             out.write_all(b"\n")?;
         }
         return Ok(());
@@ -32,8 +32,8 @@ pub(super) fn list(
     table(rows, out)
 }
 
-fn table(mut rows: impl Iterator<Item = Result<Row, CatalogError>>, out: &mut dyn Write) -> Result<()> {
-    let first: Vec<Row> = rows.by_ref().take(MEASURED).collect::<Result<_, _>>()?;
+fn table<E: Into<anyhow::Error>>(mut rows: impl Iterator<Item = Result<Row, E>>, out: &mut dyn Write) -> Result<()> {
+    let first: Vec<Row> = rows.by_ref().take(MEASURED).collect::<Result<_, E>>().map_err(Into::into)?;
     if first.is_empty() {
         writeln!(out, "no recording matches")?;
         return Ok(());
@@ -47,7 +47,7 @@ fn table(mut rows: impl Iterator<Item = Result<Row, CatalogError>>, out: &mut dy
     write_line(&HEADER.map(str::to_owned), &widths, out)?;
     let (mut count, mut length_ms) = (0_u64, 0_u64);
     for row in first.into_iter().map(Ok).chain(rows) {
-        let row = row?;
+        let row: Row = row.map_err(Into::into)?;
         count += 1;
         length_ms = length_ms.saturating_add(row.duration_ms);
         write_line(&cells(&row), &widths, out)?;

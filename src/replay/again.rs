@@ -265,7 +265,7 @@ impl Again {
         self.streams.push(stream.clone());
         let by_operator = |paused: Option<PauseCause>| paused == Some(PauseCause::Operator);
         match (by_operator(before.flatten()), by_operator(stream.paused)) {
-            (false, true) => self.order(at, |session| Order::Pause { session, tell_src: false }),
+            (false, true) => self.order(at, |session| Order::Pause { session, tell_src: false, at_most: None }),
             (true, false) => self.order(at, Order::Resume),
             (true, true) | (false, false) => {}
         }

@@ -35,12 +35,16 @@ use self::capture::Capture;
 use self::offline::Offline;
 use self::packets::Decoder;
 use self::report::Report;
-use crate::archive::disk::{Disk, RealDisk};
+use crate::archive::catalog::Catalog;
+use crate::archive::disk::{Disk, Reading};
 use crate::archive::finish::Finisher;
 use crate::archive::journal::Writer;
 use crate::archive::lock::DirectoryLock;
-use crate::archive::{node, node_key, recordings};
-use crate::policy::{details, policy};
+use crate::archive::sealed::is_sealed;
+use crate::archive::{node, node_id, node_key, recordings};
+use crate::config::Config;
+use crate::policy::{catalog_address, details, policy};
+use crate::sealing;
 
 /// Bytes read from a file at a time.
 const READ_BYTES: usize = 1 << 20;
@@ -52,9 +56,8 @@ const READ_BYTES: usize = 1 << 20;
 pub fn run(options: Options) -> anyhow::Result<()> {
     let data = options.config.archive.data_dir.clone();
     let _lock = DirectoryLock::take(&data).context("give the replay a folder of its own with --data-dir")?;
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let (catalog, _) = recordings::open_catalog(&*disk, &data)?;
-    let catalog = Arc::new(catalog);
+    let disk: Arc<dyn Disk> = sealing::disk(&options.config, &data)?;
+    let catalog = Arc::new(open_catalog(&options.config, &*disk, &data)?);
     let node_key = node_key::load(&data)?;
     let details = details(&options.config.archive.leave_out);
     let finisher = Finisher::new(Arc::clone(&disk), data.clone(), catalog)
@@ -80,6 +83,14 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The catalog of the data directory, wherever it is.
+fn open_catalog(config: &Config, disk: &dyn Disk, data: &Path) -> anyhow::Result<Catalog> {
+    let Some(address) = catalog_address(config)? else { return Ok(recordings::open_catalog(disk, data)?.0) };
+    let catalog = Catalog::shared(address, &node_id::load(disk, data)?);
+    recordings::refill(disk, data, &catalog)?;
+    Ok(catalog)
+}
+
 /// Folders stand for the captures and segments in them, by name: a journal is a folder.
 fn segments_of_folders(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
@@ -90,7 +101,10 @@ fn segments_of_folders(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
         }
         let listed = std::fs::read_dir(path).with_context(|| path.display().to_string())?;
         let mut inside: Vec<PathBuf> = listed.filter_map(|entry| Some(entry.ok()?.path())).collect();
-        inside.retain(|file| file.extension().is_some_and(|e| e == "pcap" || e == "pcapng"));
+        let is_capture = |file: &Path| file.extension().is_some_and(|e| e == "pcap" || e == "pcapng");
+        inside.retain(|file| {
+            is_capture(file) || is_sealed(file) && is_capture(Path::new(file.file_stem().unwrap_or_default()))
+        });
         inside.sort();
         if inside.is_empty() {
             bail!("{}: no .pcap or .pcapng in this folder", path.display());
@@ -138,6 +152,8 @@ impl Replay {
     fn file(&mut self, path: &Path, report: &mut Report) -> anyhow::Result<()> {
         let file: Box<dyn Read> = if path == Path::new("-") {
             Box::new(io::stdin())
+        } else if is_sealed(path) {
+            Box::new(Reading::of(self.disk.open_read(path)?))
         } else {
             Box::new(File::open(path).context("cannot be opened")?)
         };

@@ -8,7 +8,7 @@ use super::limits::{Descriptors, StallMemory};
 use super::media::ports::QUARANTINE;
 use super::recovery::Recovered;
 use super::serve::Addresses;
-use crate::config::{Config, PortRange};
+use crate::config::{ArchiveConfig, Config, PortRange, StorageConfig};
 use crate::policy::VERSION;
 
 /// Prints it to standard output, at once whatever standard output is; its last line is `ready`.
@@ -34,8 +34,13 @@ pub(super) fn print(
     if let Some(certificate) = &addresses.certificate {
         writeln!(out, "  TLS      {certificate}")?;
     }
+    if let Some(api) = addresses.api.first() {
+        let scheme = if config.api.tls.enabled { "https" } else { "http" };
+        writeln!(out, "  API      {scheme}://{api}")?;
+    }
     writeln!(out, "  RTP      ports {}-{} ({})", range.first, range.last, carried(range))?;
     writeln!(out, "  data     {} ({free})", data.display())?;
+    writeln!(out, "  keeps    {}{}", kept(&config.storage), recompressed(&config.archive))?;
     writeln!(out, "  recovery {}", recovered.words())?;
     if let Some(sessions) = descriptors.sessions_if_short() {
         writeln!(
@@ -59,6 +64,30 @@ pub(super) fn print(
     tracing::debug!(?took, "started");
     writeln!(out, "ready")?;
     out.flush()
+}
+
+/// How long recordings are kept, and where.
+fn kept(storage: &StorageConfig) -> String {
+    let days = match storage.retention_days {
+        0 => "recordings for ever (storage.retention_days: 0)".to_owned(),
+        days => format!("recordings {days} days, then DELETES them (storage.retention_days; 0: never)"),
+    };
+    let rules = match storage.retention.len() {
+        0 => String::new(),
+        1 => ", some by a rule of storage.retention".to_owned(),
+        rules => format!(", some by {rules} rules of storage.retention"),
+    };
+    let targets: Vec<String> = storage.all_targets().iter().map(|target| target.called()).collect();
+    let stored = if targets.is_empty() { String::new() } else { format!("; stored in {}", targets.join(", ")) };
+    format!("{days}{rules}{stored}")
+}
+
+/// What becomes of files as they grow old.
+fn recompressed(archive: &ArchiveConfig) -> String {
+    let to = archive.recompress_to;
+    let after =
+        archive.recompress_after.map(|after| format!("; WAV becomes {to} after {after} (archive.recompress_after)"));
+    after.unwrap_or_default()
 }
 
 /// What the ports are enough for. One that was used rests before it is used again, so short calls want more of them.

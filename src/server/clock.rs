@@ -98,6 +98,11 @@ impl StepWatch {
         Self { offset: clock.offset().nanos }
     }
 
+    /// How far the machine's clock is ahead of ours, nanoseconds, as far as is known.
+    pub fn offset(&self) -> i64 {
+        self.offset
+    }
+
     /// Call about once a second: the step since the last call, new minus old in nanoseconds, if there was one.
     pub fn check(&mut self, clock: &Clock) -> Option<i64> {
         self.compare(clock.offset())

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use siprec_core::seed::SessionId;
 
 use super::media::Workers;
+use super::turn::Turn;
 use crate::archive::journal::Writer;
 use crate::archive::renderers::Renderers;
 
@@ -17,6 +18,7 @@ use crate::archive::renderers::Renderers;
 pub(super) struct Finishing {
     renderers: Renderers,
     sessions: HashMap<SessionId, Stage>,
+    asked_again: Turn,
 }
 
 /// How far one has come.
@@ -32,7 +34,7 @@ enum Stage {
 
 impl Finishing {
     pub(super) fn new(renderers: Renderers) -> Self {
-        Self { renderers, sessions: HashMap::new() }
+        Self { renderers, sessions: HashMap::new(), asked_again: Turn::default() }
     }
 
     /// A recording has ended, or with `over` the whole session.
@@ -78,6 +80,16 @@ impl Finishing {
             }
             !is_complete
         });
+    }
+
+    /// Whether all that has ended is made, but for what failed and is tried again.
+    pub(super) fn is_idle(&self) -> bool {
+        self.sessions.is_empty() && self.renderers.backlog().0 == 0
+    }
+
+    /// The turn of looking for what is to be made again.
+    pub(super) fn asked_again(&self) -> &Turn {
+        &self.asked_again
     }
 
     /// The renderers, for what recovery found.

@@ -7,19 +7,23 @@
 //! Nobody is ever waited for, and where nobody watches or listens nothing is made.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use siprec_core::codec::listen::Listener;
-use siprec_core::entry::{Alarm, EndCause, PortIndex, Stream};
+use siprec_core::entry::{Alarm, EndCause, Event, PauseCause, PortIndex, Stream};
 use siprec_core::media::{MediaReport, PortStatistics, Second};
-use siprec_core::seed::SessionId;
-use siprec_core::session::Tell;
+use siprec_core::seed::{RecordingId, SessionId};
+use siprec_core::session::{Kept, Tell};
 use siprec_core::time::Wall;
 use tokio::sync::{broadcast, mpsc as asynchronous};
 
+use super::alarms::{Alarms, Of, ServerAlarm};
 use super::media::Overheard;
+use super::meters::{Meters, Seen};
 use super::orders::{Orders, Wish};
+use crate::archive::audit::Origin;
+use crate::wall;
 
 /// Events that a watcher may be behind.
 const EVENTS: usize = 256;
@@ -74,6 +78,71 @@ pub enum LiveEvent {
         /// `false`: it is over.
         raised: bool,
     },
+    /// Nothing of a stream is kept any more, or it is kept again.
+    StreamPaused {
+        /// The session.
+        session: SessionId,
+        /// The stream.
+        port: PortIndex,
+        /// Its label.
+        label: Option<String>,
+        /// Why nothing of it is kept; none: it is kept again.
+        cause: Option<PauseCause>,
+    },
+    /// A recording began.
+    RecordingStarted {
+        /// Its session.
+        session: SessionId,
+        /// Which.
+        recording: RecordingId,
+        /// Its communication session, where the metadata names one.
+        communication_session: Option<String>,
+    },
+    /// A recording was made, and can be found.
+    Recorded {
+        /// Its session.
+        session: SessionId,
+        /// Which.
+        recording: RecordingId,
+        /// How long it is.
+        duration_ms: u64,
+    },
+    /// A recording could not be made; it is tried again.
+    NotRecorded {
+        /// Its session.
+        session: SessionId,
+        /// Which, if it is known.
+        recording: Option<RecordingId>,
+        /// Why.
+        why: String,
+    },
+    /// A recording is stored in a storage target.
+    Stored {
+        /// Which.
+        recording: RecordingId,
+        /// Where.
+        target: String,
+    },
+    /// An alarm of the server itself was raised, or is over.
+    ServerAlarm {
+        /// Which.
+        alarm: ServerAlarm,
+        /// Of what, where there may be several: a storage target, a peer, a certificate.
+        subject: Option<String>,
+        /// What is wrong, and what to do.
+        detail: String,
+        /// `false`: it is over.
+        raised: bool,
+    },
+    /// Somebody has taken note of an alarm.
+    Acknowledged {
+        /// Its id.
+        alarm: String,
+        /// Who.
+        by: String,
+    },
+    /// The server takes no new sessions and stops after the last.
+    Draining,
     /// What a second brought on streams, of several sessions, a second in which nothing came too. Streams that are paused
     /// are left out.
     Quality(Arc<[StreamSecond]>),
@@ -96,34 +165,80 @@ pub struct StreamSecond {
 /// Watches a server, from any thread. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Live {
-    events: broadcast::Sender<Told>,
+    publisher: Arc<Publisher>,
     orders: Orders,
     listeners: Arc<AtomicUsize>,
 }
 
+/// Numbers events, and hands them to whoever watches.
+#[derive(Debug)]
+struct Publisher {
+    events: broadcast::Sender<Told>,
+    /// Of the last event; held while one is handed over, so that they come in their order.
+    number: Mutex<u64>,
+    /// Watchers who want to know of seconds: without one they are not made.
+    of_seconds: Arc<AtomicUsize>,
+}
+
+impl Publisher {
+    fn publish(&self, at: Wall, event: LiveEvent) {
+        let mut number = self.number.lock().unwrap_or_else(PoisonError::into_inner);
+        *number += 1;
+        let _ = self.events.send(Told { number: *number, at, event });
+    }
+}
+
 impl Live {
     pub(super) fn new(orders: Orders) -> Self {
-        Self { events: broadcast::channel(EVENTS).0, orders, listeners: Arc::default() }
+        let events = broadcast::channel(EVENTS).0;
+        let publisher = Arc::new(Publisher { events, number: Mutex::default(), of_seconds: Arc::default() });
+        Self { publisher, orders, listeners: Arc::default() }
     }
 
     /// Everything that happens from now on.
     pub fn watch(&self) -> Watch {
-        Watch(self.events.subscribe())
+        let of_seconds = Arc::clone(&self.publisher.of_seconds);
+        of_seconds.fetch_add(1, Ordering::Relaxed);
+        Watch { events: self.publisher.events.subscribe(), _of_seconds: Some(Counted(of_seconds)) }
+    }
+
+    /// The same, without the seconds of streams where nobody else wants them.
+    pub fn watch_changes(&self) -> Watch {
+        Watch { events: self.publisher.events.subscribe(), _of_seconds: None }
+    }
+
+    /// Seconds of streams are made as long as this is held.
+    #[cfg(feature = "api")]
+    pub(super) fn want_seconds(&self) -> Counted {
+        self.publisher.of_seconds.fetch_add(1, Ordering::Relaxed);
+        Counted(Arc::clone(&self.publisher.of_seconds))
+    }
+
+    /// Something happened that the core does not know of.
+    pub(super) fn publish(&self, event: LiveEvent) {
+        self.publisher.publish(wall::now(), event);
     }
 
     /// The audio of a session from now on, some 50 ms behind the wire. None while [`MAX_LISTENERS`] listen already. The tap
     /// of a session that is not there is over at once.
     pub fn listen(&self, session: SessionId) -> Option<Tap> {
+        self.listen_as(session, None)
+    }
+
+    /// The same, for somebody whom the audit log is to name.
+    pub(super) fn listen_as(&self, session: SessionId, origin: Option<Origin>) -> Option<Tap> {
         let seat = Seat::take(&self.listeners)?;
         let (wire, overheard) = mpsc::sync_channel(PACKETS);
         let (sounds, tap) = asynchronous::channel(SOUNDS);
+        let missed = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&missed);
         let decode = move || {
-            decode(&overheard, &sounds);
+            decode(&overheard, &sounds, &counted);
             drop(seat);
         };
         std::thread::Builder::new().name("listener".into()).spawn(decode).ok()?;
-        self.orders.wish(Wish::Listen { session, wire });
-        Some(Tap(tap))
+        self.orders.wish(Wish::Listen { session, wire, origin });
+        Some(Tap { sounds: tap, missed })
     }
 }
 
@@ -145,9 +260,22 @@ impl Drop for Seat {
     }
 }
 
+/// One of those who want seconds.
+#[derive(Debug)]
+pub(super) struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// What comes to a watcher.
 #[derive(Debug)]
-pub struct Watch(broadcast::Receiver<Told>);
+pub struct Watch {
+    events: broadcast::Receiver<Told>,
+    _of_seconds: Option<Counted>,
+}
 
 /// A watcher's next.
 #[derive(Debug, Clone, PartialEq)]
@@ -163,7 +291,7 @@ pub enum Watched {
 impl Watch {
     /// The next event.
     pub async fn next(&mut self) -> Watched {
-        match self.0.recv().await {
+        match self.events.recv().await {
             Ok(told) => Watched::Told(told),
             Err(broadcast::error::RecvError::Lagged(missed)) => Watched::Missed(missed),
             Err(broadcast::error::RecvError::Closed) => Watched::Over,
@@ -173,12 +301,20 @@ impl Watch {
 
 /// A session's audio as it comes. Dropped, it listens no more.
 #[derive(Debug)]
-pub struct Tap(asynchronous::Receiver<Sound>);
+pub struct Tap {
+    sounds: asynchronous::Receiver<Sound>,
+    missed: Arc<AtomicU64>,
+}
 
 impl Tap {
     /// The next packet's samples; none when the session is over.
     pub async fn next(&mut self) -> Option<Sound> {
-        self.0.recv().await
+        self.sounds.recv().await
+    }
+
+    /// Packets that were heard and not taken in time: they are lost to this listener.
+    pub fn missed(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
     }
 }
 
@@ -202,7 +338,7 @@ pub struct Sound {
 }
 
 /// A listener's thread: until the session is over, or nobody takes what it makes.
-fn decode(overheard: &mpsc::Receiver<Overheard>, sounds: &asynchronous::Sender<Sound>) {
+fn decode(overheard: &mpsc::Receiver<Overheard>, sounds: &asynchronous::Sender<Sound>, missed: &AtomicU64) {
     let mut streams: HashMap<PortIndex, (Option<String>, Listener)> = HashMap::new();
     while let Ok(heard) = overheard.recv() {
         match heard {
@@ -218,8 +354,12 @@ fn decode(overheard: &mpsc::Receiver<Overheard>, sounds: &asynchronous::Sender<S
                 let (ssrc, sample_rate, position) = (sound.ssrc, sound.sample_rate, sound.position);
                 let sound = Sound { port, label: label.clone(), ssrc, at, sample_rate, position, samples };
                 // A listener that does not keep up hears less: its positions tell.
-                if let Err(asynchronous::error::TrySendError::Closed(_)) = sounds.try_send(sound) {
-                    return;
+                match sounds.try_send(sound) {
+                    Ok(()) => {}
+                    Err(asynchronous::error::TrySendError::Full(_)) => {
+                        missed.fetch_add(1, Ordering::Relaxed);
+                    }
+                    Err(asynchronous::error::TrySendError::Closed(_)) => return,
                 }
             }
         }
@@ -232,9 +372,21 @@ fn decode(overheard: &mpsc::Receiver<Overheard>, sounds: &asynchronous::Sender<S
 /// The server's side: takes what happens, tells whoever watches.
 #[derive(Debug)]
 pub(super) struct Board {
-    events: broadcast::Sender<Told>,
-    number: u64,
+    publisher: Arc<Publisher>,
     streams: BTreeMap<(SessionId, PortIndex), Known>,
+    /// Who made the SRCs of sessions; none of those of before a restart.
+    vendors: BTreeMap<SessionId, String>,
+    alarms: Alarms,
+    meters: Meters,
+}
+
+/// What is known of a session beside the core: what it forgets, and its alarms, of which people take note.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Beside {
+    /// Who made the SRC; none after a restart, too.
+    pub(super) vendor: Option<String>,
+    /// Alarms that are raised, each with its stream and since when.
+    pub(super) alarms: Vec<(Alarm, Option<PortIndex>, Wall)>,
 }
 
 /// A stream, and its figures of before while somebody watches.
@@ -242,20 +394,36 @@ pub(super) struct Board {
 struct Known {
     stream: Stream,
     before: Option<PortStatistics>,
+    /// What the meters have of it.
+    seen: Option<Seen>,
     /// Whether somebody talked in its last second.
     talks: Option<bool>,
 }
 
 impl Board {
-    pub(super) fn new(live: &Live) -> Self {
-        Self { events: live.events.clone(), number: 0, streams: BTreeMap::new() }
+    pub(super) fn new(live: &Live, alarms: Alarms, meters: Meters) -> Self {
+        let (streams, vendors) = (BTreeMap::new(), BTreeMap::new());
+        Self { publisher: Arc::clone(&live.publisher), streams, vendors, alarms, meters }
     }
 
     /// A stream is there, or has changed.
-    pub(super) fn stream(&mut self, session: SessionId, stream: &Stream) {
+    pub(super) fn stream(&mut self, at: Wall, session: SessionId, stream: &Stream) {
         let known = self.streams.entry((session, stream.port));
-        let known = known.or_insert_with(|| Known { stream: stream.clone(), before: None, talks: None });
+        let known = known.or_insert_with(|| Known { stream: stream.clone(), before: None, seen: None, talks: None });
+        let was_paused = known.stream.paused;
         known.stream.clone_from(stream);
+        if was_paused != stream.paused {
+            let (port, label, cause) = (stream.port, stream.label.clone(), stream.paused);
+            self.publish(at, LiveEvent::StreamPaused { session, port, label, cause });
+        }
+    }
+
+    /// The stream is closed, and this is all that came on it.
+    pub(super) fn ended(&mut self, session: SessionId, whole: &PortStatistics) {
+        if let Some(known) = self.streams.remove(&(session, whole.port)) {
+            self.meters.stream(known.seen.as_ref(), whole);
+            self.meters.stream_ended(&Second::between(None, whole, &known.stream));
+        }
     }
 
     /// The stream is closed.
@@ -263,8 +431,22 @@ impl Board {
         self.streams.remove(&(session, port));
     }
 
+    /// Something was kept of a session: a recording that begins is news.
+    pub(super) fn kept(&self, at: Wall, session: SessionId, kept: &Kept) {
+        if let Kept::Event(Event::RecordingStarted { recording, communication_session, .. }) = kept {
+            let (recording, communication_session) = (*recording, communication_session.clone());
+            self.publish(at, LiveEvent::RecordingStarted { session, recording, communication_session });
+        }
+    }
+
+    /// What is known of a session.
+    pub(super) fn beside(&self, session: SessionId) -> Beside {
+        Beside { vendor: self.vendors.get(&session).cloned(), alarms: self.alarms.of_session(session) }
+    }
+
     /// The core tells something.
     pub(super) fn tell(&mut self, at: Wall, tell: &Tell) {
+        self.note(at, tell);
         let event = match tell {
             Tell::SessionStarted { session, remote, streams, shown } => LiveEvent::SessionStarted {
                 session: *session,
@@ -291,9 +473,40 @@ impl Board {
         self.publish(at, event);
     }
 
+    fn note(&mut self, at: Wall, tell: &Tell) {
+        match tell {
+            Tell::SessionStarted { session, shown, .. } => {
+                self.meters.sessions_started.inc();
+                self.vendors.extend(shown.vendor().map(|vendor| (*session, vendor.to_string())));
+            }
+            Tell::Alarm { session, alarm, port, raised } => {
+                self.alarms.session(at, Of::Session(*session, *alarm, *port), *raised);
+            }
+            Tell::SessionEnded { session, .. } => {
+                self.vendors.remove(session);
+                self.alarms.session_ended(*session);
+            }
+            Tell::DialogJoined { .. }
+            | Tell::DialogEnded { .. }
+            | Tell::KeysLost { .. }
+            | Tell::SrtpRefused { .. }
+            | Tell::Secured { .. }
+            | Tell::NotSecured { .. }
+            | Tell::Refused { .. }
+            | Tell::KeptOut { .. }
+            | Tell::NotEstablished { .. }
+            | Tell::Garbage { .. } => {}
+        }
+    }
+
     /// Figures of a worker's streams came, about once a second.
     pub(super) fn reports(&mut self, at: Wall, reports: &[MediaReport]) {
-        if self.events.receiver_count() == 0 {
+        for report in reports.iter().filter(|report| report.event.is_none()) {
+            if let Some(known) = self.streams.get_mut(&(report.session, report.statistics.port)) {
+                known.seen = Some(self.meters.stream(known.seen.as_ref(), &report.statistics));
+            }
+        }
+        if self.publisher.of_seconds.load(Ordering::Relaxed) == 0 {
             return;
         }
         let seconds: Arc<[StreamSecond]> = reports.iter().filter_map(|report| self.second(report)).collect();
@@ -323,8 +536,7 @@ impl Board {
         second.talks.map(|talks| talks && other_talks)
     }
 
-    fn publish(&mut self, at: Wall, event: LiveEvent) {
-        self.number += 1;
-        let _ = self.events.send(Told { number: self.number, at, event });
+    fn publish(&self, at: Wall, event: LiveEvent) {
+        self.publisher.publish(at, event);
     }
 }

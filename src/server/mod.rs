@@ -4,26 +4,49 @@
 //! SIP sockets -> arrivals -> signalling (one thread, one core) -> media workers -> journal writer -> renderers
 //! ```
 
+#[cfg(feature = "api")]
+mod api;
+#[cfg_attr(not(feature = "api"), expect(dead_code, reason = "only the API asks for it"))]
+mod alarms;
+mod answering;
 mod arrivals;
+mod auditing;
 mod banner;
 pub mod clock;
 mod datagrams;
 mod dscp;
+mod erasing;
 mod facade;
 mod finishing;
 mod housekeeping;
 mod limits;
 mod live;
+mod lookout;
 pub mod media;
+#[cfg_attr(not(feature = "api"), expect(dead_code, reason = "only the API asks for it"))]
+mod meters;
 mod options;
+#[cfg_attr(not(feature = "api"), expect(dead_code, reason = "only the API asks for it"))]
 mod orders;
+#[cfg_attr(not(feature = "api"), expect(dead_code, reason = "only the API asks for it"))]
+mod own_src;
+mod recompressing;
 mod recovery;
+mod rhythm;
 mod serve;
+mod shared_catalog;
+#[cfg_attr(not(feature = "api"), expect(dead_code, reason = "only the API asks for it"))]
+mod showing;
 mod signalling;
+mod storing;
 mod streams;
 mod tls;
 mod told;
+mod turn;
+#[cfg(feature = "api")]
+mod webhooks;
 
+pub use alarms::ServerAlarm;
 pub use facade::Server;
 pub use live::{Live, LiveEvent, MAX_LISTENERS, Sound, StreamSecond, Tap, Told, Watch, Watched};
 pub use options::Options;

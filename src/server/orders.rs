@@ -11,7 +11,11 @@ use tokio::sync::mpsc;
 
 use super::live::Live;
 use super::media::Wire;
+#[cfg(feature = "api")]
+use super::own_src::{Begin, Reply};
+use super::showing::Show;
 use super::signalling::Signalling;
+use crate::archive::audit::Origin;
 
 /// Gives orders to a server, from any thread. An order to a server that has stopped does nothing.
 #[derive(Debug, Clone)]
@@ -22,10 +26,18 @@ pub struct Orders(mpsc::UnboundedSender<Wish>);
 pub(super) enum Wish {
     /// As it is, for the core.
     Order(Order),
+    /// The same, by order of who is known to the API.
+    #[cfg(feature = "api")]
+    Ordered(Order, Origin),
     /// A recording session with the SRC of this address; its name is yet to be looked up.
     Record(String),
     /// A session's packets go to a listener as well.
-    Listen { session: SessionId, wire: Wire },
+    Listen { session: SessionId, wire: Wire, origin: Option<Origin> },
+    /// A session without SIP, by order of who is known to the API.
+    #[cfg(feature = "api")]
+    Begin(Box<(Begin, Origin)>, Reply),
+    /// Somebody wants to see how things are.
+    Show(Show),
     /// The server stops as it does at SIGTERM.
     ShutDown,
 }
@@ -39,7 +51,7 @@ impl Orders {
 
     /// Keeps nothing of a session's media from now on. With `tell_src` the SRC is asked to stop sending as well.
     pub fn pause(&self, session: SessionId, tell_src: bool) {
-        self.wish(Wish::Order(Order::Pause { session, tell_src }));
+        self.wish(Wish::Order(Order::Pause { session, tell_src, at_most: None }));
     }
 
     /// Keeps a paused session's media again.

@@ -20,12 +20,13 @@ use tokio::sync::{Notify, mpsc};
 use super::arrivals::{self, Arrival};
 use super::datagrams::Datagrams;
 use super::limits::{Descriptors, StallMemory};
+use super::live::LiveEvent;
 use super::media::News;
 use super::orders::Wish;
 use super::signalling::Signalling;
-use super::tls::{Tls, TlsThread};
-use super::{Options, banner, housekeeping, recovery, streams};
-use crate::config::{Config, ListenAddress};
+use super::tls::{Shown, Tls, TlsThread};
+use super::{Options, banner, housekeeping, lookout, recovery, streams};
+use crate::config::{Config, ListenAddress, Loaded};
 
 /// Disk space and the pool's state are looked at this often.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
@@ -33,6 +34,8 @@ const HOUSEKEEPING: Duration = Duration::from_secs(1);
 const KEPT_OUT: Duration = Duration::from_secs(60);
 /// Old journals are looked for this often.
 const PRUNING: Duration = Duration::from_secs(3600);
+/// What was ordered to be erased is looked for this often.
+const ERASING: Duration = Duration::from_secs(5);
 /// Arrivals that are taken in one go before deadlines are looked at.
 const BURST: usize = 64;
 
@@ -50,6 +53,20 @@ pub(super) struct Bound {
     pub(super) tls_listeners: Vec<StdListener>,
     pub(super) tls: Option<Tls>,
     tls_thread: Option<TlsThread>,
+    #[cfg(feature = "api")]
+    api: super::api::Bound,
+}
+
+impl Bound {
+    /// The certificates that are shown to who connects.
+    fn shown(&self) -> Vec<Shown> {
+        let of_sip = self.tls.as_ref().map(Tls::shown);
+        #[cfg(feature = "api")]
+        let of_api = self.api.shown();
+        #[cfg(not(feature = "api"))]
+        let of_api = None;
+        of_sip.into_iter().chain(of_api).collect()
+    }
 }
 
 /// Serves until SIGTERM or SIGINT; or, after SIGUSR1, until the last session has ended.
@@ -75,6 +92,7 @@ async fn serve(mut options: Options) -> anyhow::Result<()> {
         tokio::spawn(arrivals::receive(Arc::clone(socket), queue.clone()));
     }
     let addresses = Addresses::of(&bound);
+    signalling.lookout.watch_certificates(bound.shown());
     for listener in bound.listeners {
         tokio::spawn(arrivals::accept(TcpListener::from_std(listener)?, queue.clone()));
     }
@@ -83,12 +101,56 @@ async fn serve(mut options: Options) -> anyhow::Result<()> {
             tls.listen(listener, queue.clone());
         }
     }
+    #[cfg(feature = "api")]
+    let (api, configuration) = serve_api(bound.api, &signalling, &options)?;
+    #[cfg(feature = "api")]
+    let on_reload = |loaded: &Loaded| configuration.set(loaded);
+    #[cfg(not(feature = "api"))]
+    let on_reload = |_: &Loaded| {};
     banner::print(&config, &addresses, (descriptors, stall), &recovered, began.elapsed())?;
     signalling.finishing.renderers().submit_all();
-    let stopped = turn(&mut signalling, &mut wakers, &mut signals, &mut options).await;
-    signalling.stop().await;
+    let stopped = turn(&mut signalling, &mut wakers, &mut signals, &mut options, &on_reload).await;
+    #[cfg(feature = "api")]
+    drop(api);
+    signalling.stop(stopped.as_ref().copied().unwrap_or("an error")).await;
     drop(bound.tls_thread);
-    stopped
+    stopped.map(drop)
+}
+
+/// Serves the API. Dropped, it ends; a reload has to be told to what comes with it.
+#[cfg(feature = "api")]
+fn serve_api(
+    bound: super::api::Bound,
+    signalling: &Signalling,
+    options: &Options,
+) -> anyhow::Result<(super::api::Serving, super::api::Configuration)> {
+    let configuration = super::api::Configuration::new(&options.loaded);
+    let config = &options.loaded.config;
+    let webhooks = if config.webhooks.is_empty() {
+        None
+    } else {
+        let queue = super::webhooks::Queue::open(&signalling.data)?;
+        Some(super::webhooks::Webhooks::new(config, queue, Arc::clone(&signalling.catalog)))
+    };
+    let served = super::api::Served {
+        webhooks,
+        fetched: Arc::new(super::api::FetchedFiles::default()),
+        drawings: Arc::new(super::api::Drawings::default()),
+        makers: super::api::Makers::default(),
+        disk: Arc::clone(&signalling.disk),
+        data: signalling.data.clone(),
+        catalog: Arc::clone(&signalling.catalog),
+        erasing: Arc::clone(signalling.eraser.erasing()),
+        orders: options.desk.orders(),
+        live: options.desk.live().clone(),
+        auth: Arc::new(super::api::Auth::new(signalling.auditing.pen())),
+        pen: signalling.auditing.pen(),
+        alarms: signalling.alarms.clone(),
+        meters: signalling.meters.clone(),
+        events: Arc::new(super::api::EventLog::new()),
+        configuration: configuration.clone(),
+    };
+    Ok((super::api::serve(bound, served)?, configuration))
 }
 
 /// Where the server listens, for the banner.
@@ -96,6 +158,8 @@ pub(super) struct Addresses {
     pub(super) udp: Vec<SocketAddr>,
     pub(super) tcp: Vec<SocketAddr>,
     pub(super) tls: Vec<SocketAddr>,
+    /// The API.
+    pub(super) api: Vec<SocketAddr>,
     /// Whose certificate TLS shows.
     pub(super) certificate: Option<String>,
 }
@@ -106,6 +170,10 @@ impl Addresses {
             udp: bound.datagrams.iter().map(|socket| socket.bound()).collect(),
             tcp: bound.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect(),
             tls: bound.tls_listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect(),
+            #[cfg(feature = "api")]
+            api: bound.api.addresses(),
+            #[cfg(not(feature = "api"))]
+            api: Vec::new(),
             certificate: bound.tls.as_ref().map(Tls::words),
         }
     }
@@ -115,7 +183,15 @@ impl Addresses {
 fn bind(config: &Config) -> anyhow::Result<Bound> {
     let server = &config.server;
     let (tls, tls_thread) = Tls::start(config)?.unzip();
-    let mut bound = Bound { datagrams: Vec::new(), listeners: Vec::new(), tls_listeners: Vec::new(), tls, tls_thread };
+    let mut bound = Bound {
+        datagrams: Vec::new(),
+        listeners: Vec::new(),
+        tls_listeners: Vec::new(),
+        tls,
+        tls_thread,
+        #[cfg(feature = "api")]
+        api: super::api::bind(config)?,
+    };
     for address in all_of(server.address) {
         bound.datagrams.push(Arc::new(Datagrams::bind(address, server.dscp)?));
         bound.listeners.push(streams::listen(address, "server.address", server.dscp)?);
@@ -130,7 +206,7 @@ fn bind(config: &Config) -> anyhow::Result<Bound> {
 }
 
 /// An address without an IP is all local addresses of both families. A machine without IPv6 has IPv4 only.
-fn all_of(address: ListenAddress) -> Vec<SocketAddr> {
+pub(super) fn all_of(address: ListenAddress) -> Vec<SocketAddr> {
     let ips: Vec<IpAddr> = match address.ip {
         Some(ip) => vec![ip],
         None if has_ipv6() => vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)],
@@ -163,18 +239,21 @@ impl Signals {
     }
 }
 
-/// The loop: whatever comes first is taken in.
+/// The loop: whatever comes first is taken in. What ended it.
 async fn turn(
     signalling: &mut Signalling,
     wakers: &mut Wakers,
     signals: &mut Signals,
     options: &mut Options,
-) -> anyhow::Result<()> {
+    on_reload: &dyn Fn(&Loaded),
+) -> anyhow::Result<&'static str> {
     let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
     let mut pruning = tokio::time::interval(PRUNING);
+    let mut erasing = tokio::time::interval(ERASING);
     let mut kept_out = tokio::time::interval(KEPT_OUT);
     let mut draining = false;
     let mut desk = std::mem::take(&mut options.desk);
+    let live = desk.live().clone();
     loop {
         let wait = until(signalling);
         tokio::select! {
@@ -188,32 +267,48 @@ async fn turn(
                 }
                 signalling.wake();
             }
-            Some(wish) = desk.next() => match wish {
-                Wish::Order(order) => signalling.order(order),
-                Wish::Record(uri) => desk.look_up(signalling, uri),
-                Wish::Listen { session, wire } => signalling.workers.listen(session, wire),
-                Wish::ShutDown => return Ok(()),
-            },
+            Some(wish) = desk.next() => {
+                signalling.auditing.wished(&wish);
+                match wish {
+                    Wish::Order(order) => signalling.order(order),
+                    #[cfg(feature = "api")]
+                    Wish::Ordered(order, _) => signalling.order(order),
+                    Wish::Record(uri) => desk.look_up(signalling, uri),
+                    Wish::Listen { session, wire, .. } => signalling.workers.listen(session, wire),
+                    #[cfg(feature = "api")]
+                    Wish::Begin(begin, reply) => signalling.begin_own(&begin.0, reply),
+                    Wish::Show(show) => show.answer(signalling, draining),
+                    Wish::ShutDown => return Ok("order"),
+                }
+            }
             Some(news) = wakers.media.recv() => {
                 signalling.media_news(news);
                 signalling.wake();
             }
             () = tokio::time::sleep(wait) => signalling.wake(),
-            _ = pruning.tick() => housekeeping::prune(signalling, options),
-            _ = housekeeping.tick() => housekeeping::look(signalling),
+            _ = pruning.tick() => housekeeping::tidy(signalling, options, true),
+            _ = erasing.tick() => housekeeping::tidy(signalling, options, false),
+            _ = housekeeping.tick() => housekeeping::look(signalling, options),
             _ = kept_out.tick() => housekeeping::tell_kept_out(signalling),
-            _ = signals.terminate.recv() => return Ok(()),
-            _ = signals.interrupt.recv() => return Ok(()),
-            _ = signals.reload.recv() => housekeeping::reload(signalling, options),
+            _ = signals.terminate.recv() => return Ok("SIGTERM"),
+            _ = signals.interrupt.recv() => return Ok("SIGINT"),
+            _ = signals.reload.recv() => {
+                housekeeping::reload(signalling, options);
+                on_reload(&options.loaded);
+            }
             _ = signals.drain.recv() => {
                 draining = true;
-                tracing::info!(sessions = signalling.srs.sessions(), "draining: no new sessions; stops when the last has ended");
+                tracing::info!(sessions = signalling.srs.sessions(), "draining: no new sessions; stops when the last has ended and is made");
+                signalling.auditing.wished(&Wish::Order(Order::Drain(true)));
                 signalling.order(Order::Drain(true));
+                live.publish(LiveEvent::Draining);
             }
         }
-        if draining && signalling.srs.sessions() == 0 {
+        signalling.speak_with_itself();
+        // Who takes a machine away takes what was not made with it.
+        if draining && signalling.srs.sessions() == 0 && signalling.finishing.is_idle() {
             tracing::info!("drained");
-            return Ok(());
+            return Ok("drained");
         }
     }
 }
@@ -229,15 +324,18 @@ fn until(signalling: &mut Signalling) -> Duration {
 impl Signalling {
     /// Good manners before the end: what is known is written, what has arrived is kept, nobody is sent a BYE. The
     /// next start goes on.
-    async fn stop(mut self) {
+    async fn stop(mut self, why: &str) {
         const PATIENCE: Duration = Duration::from_secs(5);
         const WRITTEN_WITHIN: Duration = Duration::from_secs(1);
         self.input(Input::Order(Order::Checkpoint));
         // Nobody is left to send what waits a moment for the journal: the 200 to the last BYE of a drain.
         self.release(Monotonic(u64::MAX));
         self.streams.finish(WRITTEN_WITHIN).await;
+        let rhythm = self.lookout.save(&self.disk, &self.data);
         self.workers.stop();
         self.writer.stop(PATIENCE);
+        lookout::wait(&rhythm);
+        self.auditing.stop(why);
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use siprec_core::entry::PortIndex;
 use siprec_core::media::Digits;
@@ -18,21 +18,32 @@ use siprec_core::session::{DtlsKeys, Input, Order, Output, Secured, Srs, without
 use siprec_core::sip::{Flow, Transport};
 use siprec_core::srtp::SenderState;
 use siprec_core::time::{Monotonic, Now};
+use tokio::sync::oneshot;
 
+use super::alarms::Alarms;
+use super::answering::Answering;
 use super::arrivals::Arrival;
+use super::auditing::Auditing;
 use super::clock::{Clock, StepWatch};
 use super::datagrams::Datagrams;
+use super::erasing::Eraser;
 use super::finishing::Finishing;
 use super::live::Board;
+use super::lookout::Lookout;
 use super::media::dtls::{Act, Component, Dtls, Keys};
 use super::media::ports::{BoundPair, Ports};
 use super::media::{News, Workers};
+use super::meters::Meters;
+use super::own_src::OwnSrc;
+use super::recompressing::Job;
+use super::shared_catalog::Asking;
 use super::streams::{StreamEvent, Streams};
 use super::told;
 use crate::archive::catalog::Catalog;
 use crate::archive::disk::Disk;
 use crate::archive::journal::Writer;
 use crate::archive::lock::DirectoryLock;
+use crate::archive::outbox::Outbox;
 use crate::archive::scribe::Scribe;
 use crate::archive::space::Space;
 use crate::sip_trace::SipTrace;
@@ -53,7 +64,20 @@ pub(super) struct Signalling {
     pub(super) writer: Arc<Writer>,
     pub(super) scribe: Scribe,
     pub(super) finishing: Finishing,
+    /// What brings recordings to the storage targets, where there are any.
+    pub(super) storage: Option<Outbox>,
+    /// What is erased beside the calls.
+    pub(super) eraser: Eraser,
+    /// What is recompressed beside the calls.
+    pub(super) recompression: Job,
+    pub(super) auditing: Auditing,
     pub(super) board: Board,
+    pub(super) alarms: Alarms,
+    pub(super) meters: Meters,
+    pub(super) lookout: Lookout,
+    pub(super) answering: Answering,
+    /// The SRC of sessions without SIP.
+    pub(super) own_src: OwnSrc,
     pub(super) trace: Option<SipTrace>,
     /// What the trace shows of digits.
     pub(super) digits: Digits,
@@ -68,12 +92,16 @@ pub(super) struct Signalling {
     pub(super) answers: VecDeque<Answer>,
     /// Indices of SRTCP that may be used once this ticket is on the disk itself.
     pub(super) reservations: VecDeque<(u64, SessionId, PortIndex, SenderState)>,
+    /// Who is to be told once this ticket is written.
+    pub(super) confirmations: VecDeque<(u64, oneshot::Sender<()>)>,
     /// The newest ticket of the journal.
     pub(super) ticket: u64,
     pub(super) steps: StepWatch,
     pub(super) space: Space,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) catalog: Arc<Catalog>,
+    /// Asks PostgreSQL, where that has the catalog, until it answers.
+    pub(super) _asking: Option<Asking>,
     pub(super) data: PathBuf,
     pub(super) boot: String,
     /// Why new sessions are refused, as the core was told.
@@ -129,7 +157,11 @@ impl Signalling {
 
     /// A datagram arrived on a SIP socket.
     fn datagram(&mut self, local: SocketAddr, remote: SocketAddr, bytes: &[u8]) {
+        if OwnSrc::is_at(remote.ip()) {
+            return;
+        }
         self.show(false, Transport::Udp, remote, local, bytes);
+        self.answering.came(bytes, Instant::now());
         self.input(Input::Datagram { local, remote, bytes });
     }
 
@@ -139,7 +171,10 @@ impl Signalling {
             StreamEvent::Opened { id, transport, local, remote, certificate, accepted } => {
                 self.input(Input::ConnectionOpened { id, transport, local, remote, certificate, accepted });
             }
-            StreamEvent::Bytes(id, bytes) => self.input(Input::Bytes { connection: id, bytes: &bytes }),
+            StreamEvent::Bytes(id, bytes) => {
+                self.answering.came(&bytes, Instant::now());
+                self.input(Input::Bytes { connection: id, bytes: &bytes });
+            }
             StreamEvent::Closed(id) => {
                 self.streams.close(id);
                 self.input(Input::ConnectionClosed { id });
@@ -168,7 +203,7 @@ impl Signalling {
             News::Closed { report, rtp_port } => {
                 let now = self.now();
                 self.ports.release(rtp_port, now.monotonic);
-                self.board.closed(report.session, report.statistics.port);
+                self.board.ended(report.session, &report.statistics);
                 self.input(Input::Media(&report));
             }
             News::Dtls(act) => self.handshake(act),
@@ -269,7 +304,7 @@ impl Signalling {
             Output::UpdatePort { session, settings } => {
                 let port = settings.stream.port;
                 self.scribe.name_port(session, port, settings.stream.label.as_deref());
-                self.board.stream(session, &settings.stream);
+                self.board.stream(now.wall, session, &settings.stream);
                 // The port's name must be on its way to the journal before its packets are.
                 self.hand_over();
                 match self.bound.remove(&(session, port)) {
@@ -295,7 +330,10 @@ impl Signalling {
                 self.dtls.expect(Component { session, port, is_rtcp }, association, begin_with);
             }
             Output::Begin { at, header, ports } => self.scribe.begin(at, &header, &ports),
-            Output::Keep { session, at, kept } => self.scribe.keep(session, at, &kept),
+            Output::Keep { session, at, kept } => {
+                self.board.kept(at, session, &kept);
+                self.scribe.keep(session, at, &kept);
+            }
             Output::RecordingEnded { session, recording: _ } => self.finishing.note(session, false),
             Output::SessionEnded { session, cause: _ } => {
                 if self.scribe.knows(session) {
@@ -307,6 +345,7 @@ impl Signalling {
             Output::Tell(tell) => {
                 told::tell(&tell);
                 self.board.tell(now.wall, &tell);
+                self.note_for_lookout(now.wall, &tell);
             }
         }
     }
@@ -355,6 +394,16 @@ impl Signalling {
             self.send_now(&held.flow, held.bytes);
         }
         self.grant();
+        while let Some((_, to)) = self.confirmations.pop_front_if(|(ticket, _)| *ticket <= written) {
+            // Who has stopped waiting need not know.
+            let _ = to.send(());
+        }
+    }
+
+    /// Tells when all that was kept so far is written.
+    pub(super) fn tell_when_written(&mut self, to: oneshot::Sender<()>) {
+        self.confirmations.push_back((self.ticket, to));
+        self.release(self.now().monotonic);
     }
 
     /// Indices of SRTCP are used once no crash of the machine can make us forget it: no nonce ever comes twice.
@@ -370,7 +419,11 @@ impl Signalling {
     }
 
     fn send_now(&mut self, flow: &Flow, bytes: Vec<u8>) {
+        self.answering.leaves(&bytes, Instant::now(), &self.meters);
         self.show(true, flow.transport, flow.local, flow.remote, &bytes);
+        if OwnSrc::is_at(flow.remote.ip()) {
+            return self.tell_own_src(flow.local, &bytes);
+        }
         match (flow.transport, flow.connection) {
             (Transport::Udp, _) => self.send_datagram(flow, &bytes),
             (Transport::Tcp | Transport::Tls, Some(id)) if self.streams.is_open(id) => self.streams.send(id, bytes),

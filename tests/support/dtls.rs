@@ -295,8 +295,8 @@ pub fn openssl_client(relay: &Relay, own: &Certificate, profile: Profile) -> Ope
 
 /// GStreamer says a tone of `hertz` as PCMA, under DTLS-SRTP that it begins itself, through a relay to `server`.
 pub fn gstreamer(server: SocketAddr, own: &Certificate, hertz: u32) -> (Program, Relay) {
-    // What GStreamer receives on is told to it by number; another may take it in between, and then nothing comes back.
-    let listens = UdpSocket::bind((server.ip(), 0)).unwrap().local_addr().unwrap();
+    // What GStreamer receives on is told to it by number.
+    let listens = SocketAddr::new(server.ip(), super::ports::single());
     let relay = Relay::answering(server, listens);
     let front = relay.front();
     let (host, port) = (front.ip(), front.port());

@@ -41,6 +41,7 @@ impl Embedded {
         let mut config = Config::default();
         config.server.address = ListenAddress { ip: Some(ip), port: sip.port() };
         config.media.port_range = PortRange { first, last };
+        config.api.enabled = false;
         config.archive.data_dir = data.clone();
         config.archive.min_free = ByteSize(16 << 20);
         let tls = SocketAddr::new(ip, ports.tls());

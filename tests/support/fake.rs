@@ -4,7 +4,8 @@
 use super::src::message::Message;
 use super::src::{Direction, body, lock};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::spawn;
 use std::time::Duration;
@@ -25,9 +26,12 @@ pub struct Fake {
 }
 
 impl Fake {
-    /// Answers from now on; the first `deaf` messages are lost, and each 200 to an INVITE is sent `answers` times.
+    /// Answers from now on, at a loopback address that no other has; the first `deaf` messages are lost, and each 200 to an
+    /// INVITE is sent `answers` times.
     pub fn start(deaf: usize, answers: usize) -> Self {
-        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        static FAKES: AtomicU8 = AtomicU8::new(1);
+        let ip = Ipv4Addr::new(127, 77, std::process::id().to_le_bytes()[0], FAKES.fetch_add(1, Ordering::Relaxed));
+        let udp = UdpSocket::bind((ip, 0)).unwrap();
         let address = udp.local_addr().unwrap();
         let tcp = TcpListener::bind(address).unwrap();
         let heard: Arc<Mutex<Heard>> = Arc::default();
@@ -75,7 +79,7 @@ fn answer(raw: &[u8], address: SocketAddr, heard: &Arc<Mutex<Heard>>, answers: u
         "ACK" => Vec::new(),
         "INVITE" => {
             let legs = raw.windows(8).filter(|w| *w == b"m=audio ").count();
-            let ports: Vec<u16> = (0..legs).map(|_| listen(heard.clone())).collect();
+            let ports: Vec<u16> = (0..legs).map(|_| listen(address.ip(), heard.clone())).collect();
             let sdp = body::sdp(address.ip(), &ports, &vec![Direction::SendOnly; legs], 1);
             let length = sdp.len();
             let rest = format!(
@@ -87,8 +91,8 @@ fn answer(raw: &[u8], address: SocketAddr, heard: &Arc<Mutex<Heard>>, answers: u
     }
 }
 
-fn listen(heard: Arc<Mutex<Heard>>) -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+fn listen(ip: IpAddr, heard: Arc<Mutex<Heard>>) -> u16 {
+    let socket = UdpSocket::bind((ip, 0)).unwrap();
     let port = socket.local_addr().unwrap().port();
     spawn(move || {
         let mut buffer = [0; 2048];

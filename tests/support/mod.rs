@@ -7,15 +7,23 @@
 //!  recordings, journals --- recordings, pcapng, tshark ---> wav::judge -> faults
 //! ```
 
+pub mod browser;
+pub mod contact_centre;
 pub mod dtls;
 pub mod embedded;
+pub mod http;
+pub mod issuer;
 pub mod fake;
+pub mod made_up;
 pub mod namespace;
+pub mod objects;
 pub mod pcap;
 pub mod ports;
+pub mod postgres;
 pub mod process;
 pub mod raw;
 pub mod recordings;
+pub mod seeded;
 pub mod server;
 pub mod sipp;
 pub mod src;

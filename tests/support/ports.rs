@@ -3,6 +3,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 const FIRST_PORT: u16 = 11_000;
@@ -52,10 +53,27 @@ impl Ports {
         self.first + 1
     }
 
+    /// For the API.
+    pub fn api(&self) -> u16 {
+        self.first + 2
+    }
+
     /// First and last port for media, as `media.port_range` takes them.
     pub fn media(&self) -> (u16, u16) {
         (self.first + 10, self.first + self.count - 1)
     }
+}
+
+/// A port that no other test takes, for a peer of another make: below the ephemeral range, too, where no connection takes it
+/// between its being found free and its being listened on.
+pub fn single() -> u16 {
+    static TAKEN: Mutex<Option<(Ports, u16)>> = Mutex::new(None);
+    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let (ports, given) =
+        taken.take().filter(|(ports, given)| *given < ports.count).unwrap_or_else(|| (Ports::slots(1), 0));
+    let port = ports.first + given;
+    *taken = Some((ports, given + 1));
+    port
 }
 
 fn lock(slot: u16) -> Option<File> {

@@ -1,14 +1,19 @@
 //! The recordings a server left on disk: sidecars, WAV files, journals.
 
-use super::src::lock;
-use super::studio::{Sent, Transcript};
+use super::server::Server;
+use super::src::call::Call;
+use super::src::{Src, lock};
+use super::studio::{Plan, Sent, Transcript};
 use super::wav::{self, Allow, Audio};
 use super::{becomes_true, files_below, pcap, until};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use siprec::archive::disk::{Disk as _, Reading, RealDisk};
+use siprec::archive::sealed::{MasterKeys, SealedDisk, is_sealed, sealed_path};
+use siprec_core::sealed::MasterKey;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// One recording: its sidecar and where it lies.
@@ -25,6 +30,11 @@ pub struct Source {
     pub packets: usize,
     pub lost: usize,
     pub duplicates: usize,
+}
+
+/// SHA-256 in hexadecimal.
+pub fn sha256(octets: &[u8]) -> String {
+    Sha256::digest(octets).iter().fold(String::new(), |text, octet| text + &format!("{octet:02x}"))
 }
 
 /// All finished recordings below a data directory.
@@ -68,6 +78,19 @@ pub fn wait(data: &Path, call_id: &str, within: Duration) -> Recording {
         let there: Vec<_> = files_below(data).iter().map(|p| p.display().to_string()).collect();
         panic!("no recording of {call_id} within {within:?}; there is:\n  {}", there.join("\n  "))
     })
+}
+
+/// A call of a second, and its recording.
+#[track_caller]
+pub fn of_a_second(server: &Server, within: Duration) -> (Call, Recording) {
+    let src = Src::udp(server.sip);
+    let call = Call::new(&src, 3);
+    call.must_invite();
+    call.talk(&Plan::seconds(1.0));
+    call.wait();
+    assert_eq!(call.bye().unwrap().status(), 200);
+    let recording = wait(&server.data, call.call_id(), within);
+    (call, recording)
 }
 
 impl Recording {
@@ -118,7 +141,24 @@ impl Recording {
     }
 
     fn beside(&self, name: &str) -> PathBuf {
-        self.path.with_file_name(name)
+        self.opened(self.path.with_file_name(name))
+    }
+
+    /// The file, or a plain copy of it if it is sealed.
+    fn opened(&self, plain: PathBuf) -> PathBuf {
+        let sealed = sealed_path(&plain);
+        if plain.exists() || !sealed.exists() {
+            return plain;
+        }
+        let masters = MasterKeys::new(Some(MasterKey::new(&[0x5e; 32])), Vec::new());
+        let disk = SealedDisk::new(Arc::new(RealDisk), masters, false);
+        let copy = self.data.with_extension("opened").join(plain.strip_prefix(&self.data).unwrap());
+        std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        // A journal may be renamed meanwhile.
+        if let Ok(file) = disk.open_read(&sealed) {
+            std::io::copy(&mut Reading::of(file), &mut std::fs::File::create(&copy).unwrap()).unwrap();
+        }
+        copy
     }
 
     /// The journal's segments; it is moved to where the sheet says a moment after the sheet is there.
@@ -126,7 +166,8 @@ impl Recording {
         let path = self.data.join(self.text("/journal/path"));
         becomes_true(Duration::from_secs(10), || path.exists());
         let found = if path.is_dir() { files_below(&path) } else { vec![path] };
-        found.into_iter().filter(|p| p.extension().is_some_and(|e| e == "pcapng")).collect()
+        let plain = |p: PathBuf| if is_sealed(&p) { self.opened(p.with_extension("")) } else { p };
+        found.into_iter().map(plain).filter(|p| p.extension().is_some_and(|e| e == "pcapng")).collect()
     }
 
     /// Its files, its journal and its sidecar are gone.
@@ -151,7 +192,7 @@ impl Recording {
             if file["bytes"].as_u64() != u64::try_from(bytes.len()).ok() {
                 faults.push(format!("{name}: {} bytes, not {}", bytes.len(), file["bytes"]));
             }
-            let digest = Sha256::digest(&bytes).iter().fold(String::new(), |s, b| s + &format!("{b:02x}"));
+            let digest = sha256(&bytes);
             if !file["sha256"].as_str().is_some_and(|d| d.eq_ignore_ascii_case(&digest)) {
                 faults.push(format!("{name}: SHA-256 is {digest}, not {}", file["sha256"]));
             }

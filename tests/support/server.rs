@@ -5,7 +5,7 @@ use super::{TempDir, process, until};
 use std::io::{BufRead, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,37 @@ use std::time::{Duration, Instant};
 pub fn binary() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     test.ancestors().nth(2).unwrap().join(format!("siprec{}", std::env::consts::EXE_SUFFIX))
+}
+
+/// What sealed servers seal with.
+pub const MASTER_KEY: &str = "5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e";
+
+/// Runs it over a data directory with `--set` settings: `arguments` are parted by spaces.
+pub fn run(data: &Path, settings: &[String], arguments: &str) -> Output {
+    let mut command = Command::new(binary());
+    command.args(arguments.split(' ')).arg("--data-dir").arg(data);
+    for set in settings {
+        command.args(["--set", set]);
+    }
+    command.output().unwrap()
+}
+
+/// What it printed; a failure of it is one of the test's.
+#[track_caller]
+pub fn must_run(data: &Path, settings: &[String], arguments: &str) -> String {
+    let output = run(data, settings, arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A key of the API that `siprec config key new` makes, and its row of `auth.api_keys`.
+#[track_caller]
+pub fn new_key(arguments: &str) -> (String, String) {
+    let output = Command::new(binary()).args(["config", "key", "new"]).args(arguments.split(' ')).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (key, row) = text.trim_end().split_once('\n').unwrap();
+    (key.to_owned(), row.strip_prefix("- ").unwrap().to_owned())
 }
 
 /// How long a start may take on a busy machine.
@@ -30,6 +61,7 @@ pub struct Setup {
     sessions: u16,
     set: Vec<String>,
     args: Vec<String>,
+    environment: Vec<(String, String)>,
     data: Option<PathBuf>,
 }
 
@@ -40,6 +72,7 @@ impl Default for Setup {
             sessions: 70,
             set: vec!["archive.min_free=16MiB".into()],
             args: Vec::new(),
+            environment: Vec::new(),
             data: None,
         }
     }
@@ -66,10 +99,23 @@ impl Setup {
         self
     }
 
+    /// Journals and recordings are sealed.
+    #[must_use]
+    pub fn sealed(self) -> Self {
+        self.set("archive.seal.enabled=true").set(&format!("archive.seal.master_key={MASTER_KEY}"))
+    }
+
     /// One more argument.
     #[must_use]
     pub fn arg(mut self, arg: &str) -> Self {
         self.args.push(arg.into());
+        self
+    }
+
+    /// A variable of its environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.into(), value.into()));
         self
     }
 
@@ -87,6 +133,7 @@ impl Setup {
         let mut server = Server {
             sip: SocketAddr::new(self.ip, ports.sip()),
             tls: SocketAddr::new(self.ip, ports.tls()),
+            api: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), ports.api()),
             data: self.data.clone().unwrap_or_else(|| temp.path().join("data")),
             setup: self,
             ports,
@@ -112,6 +159,8 @@ pub struct Server {
     pub sip: SocketAddr,
     /// Where SIP over TLS is received, if it is.
     pub tls: SocketAddr,
+    /// Where the API is.
+    pub api: SocketAddr,
     pub data: PathBuf,
     setup: Setup,
     ports: Ports,
@@ -142,11 +191,13 @@ impl Server {
         command.args(["serve", "--data-dir"]).arg(&self.data);
         command.arg("--set").arg(format!("server.address={}", self.sip));
         command.arg("--set").arg(format!("server.tls.address={}", self.tls));
+        command.arg("--set").arg(format!("api.address={}", self.api));
         command.arg("--set").arg(format!("media.port_range={first}-{last}"));
         for set in &self.setup.set {
             command.args(["--set", set]);
         }
         command.args(&self.setup.args);
+        command.envs(self.setup.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -1,8 +1,8 @@
 //! SIPp as a second, foreign SRC: its scenario lies in `testdata/sipp`, its audio is made here.
 
-use super::ports::Ports;
+use super::ports;
 use super::voice::{PACKET, Voice};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -54,10 +54,8 @@ impl Carrier {
 /// Plays `testdata/sipp/NAME.xml` so many times; gives what SIPp said when a call failed.
 pub fn play(name: &str, server: SocketAddr, carrier: Carrier, calls: u32, scratch: &Path) -> Result<(), String> {
     write_media(scratch);
-    // Two SIPps that look for a free port at once may find the same.
-    let ports = Ports::for_sessions(0);
     let mut command = command(name, server.ip(), carrier, scratch);
-    command.arg(server.to_string()).args(["-p", &ports.sip().to_string(), "-m", &calls.to_string(), "-r", "1"]);
+    command.arg(server.to_string()).args(["-p", &ports::single().to_string(), "-m", &calls.to_string(), "-r", "1"]);
     run(command, scratch)
 }
 
@@ -78,14 +76,13 @@ pub fn record(server: SocketAddr, run_of: &Run, scratch: &Path) -> Result<(), St
 /// SIPp as the one that is called, for one call.
 pub struct Called {
     sipp: Child,
-    at: SocketAddr,
     scratch: PathBuf,
 }
 
 impl Called {
-    /// An address that is free for it.
+    /// An address for it.
     pub fn address() -> SocketAddr {
-        UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+        SocketAddr::from(([127, 0, 0, 1], ports::single()))
     }
 
     /// Plays `testdata/sipp/NAME.xml` at `at` to the first who calls; listens when this returns. Its Contact is `contact`,
@@ -97,17 +94,10 @@ impl Called {
         command.args(["-p", &at.port().to_string(), "-m", "1", "-key", "contact", contact]);
         let screen = std::fs::File::create(scratch.join("screen")).unwrap();
         let sipp = command.stdin(Stdio::null()).stdout(screen).stderr(Stdio::null()).spawn().unwrap();
-        let mut called = Self { sipp, at, scratch: scratch.into() };
-        assert!(super::becomes_true(SOON, || called.listens(carrier)), "SIPp does not listen: {}", told(scratch));
+        let mut called = Self { sipp, scratch: scratch.into() };
+        let listens = listens_soon(&mut called.sipp, at, carrier);
+        assert!(listens, "SIPp does not listen: {}", told(scratch));
         called
-    }
-
-    /// Its port is taken: asked without a message, which it would take for a call.
-    fn listens(&mut self, carrier: Carrier) -> bool {
-        let table = if carrier == Carrier::Udp { "/proc/net/udp" } else { "/proc/net/tcp" };
-        let place = format!(":{:04X} ", self.at.port());
-        self.sipp.try_wait().unwrap().is_some()
-            || std::fs::read_to_string(table).unwrap().lines().any(|line| line.contains(&place))
     }
 
     /// Waits for its end; what it said when it was not content.
@@ -115,6 +105,25 @@ impl Called {
         let ended = super::becomes_true(SOON, || self.sipp.try_wait().unwrap().is_some());
         if ended && self.sipp.wait().unwrap().success() { Ok(()) } else { Err(told(&self.scratch)) }
     }
+}
+
+/// Whether `sipp` comes to listen there: asked without a message, which it would take for a call.
+pub fn listens_soon(sipp: &mut Child, at: SocketAddr, carrier: Carrier) -> bool {
+    let mut ended = false;
+    super::becomes_true(SOON, || {
+        ended = sipp.try_wait().unwrap().is_some();
+        ended || is_listened_on(at, carrier)
+    }) && !ended
+}
+
+fn is_listened_on(at: SocketAddr, carrier: Carrier) -> bool {
+    // The kernel's number of a UDP socket that has no peer, and of a TCP socket that listens.
+    let (table, state) = if carrier == Carrier::Udp { ("udp", "07") } else { ("tcp", "0A") };
+    let port = format!(":{:04X}", at.port());
+    std::fs::read_to_string(Path::new("/proc/net").join(table)).unwrap().lines().any(|line| {
+        let fields: Vec<&str> = line.split_whitespace().take(4).collect();
+        matches!(fields[..], [_, own, _, now] if own.ends_with(&port) && now == state)
+    })
 }
 
 impl Drop for Called {

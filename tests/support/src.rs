@@ -14,7 +14,7 @@ pub use wire::next_message;
 use super::tls::{Ends, Identity};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
@@ -349,4 +349,25 @@ impl Drop for Src {
 
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Sets up calls from a few threads.
+pub fn set_up(src: &Src, count: usize) -> Vec<Call> {
+    let (next, calls) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count {
+                        return;
+                    }
+                    let call = Call::new(src, number);
+                    call.must_invite();
+                    calls.lock().unwrap().push(call);
+                }
+            });
+        }
+    });
+    calls.into_inner().unwrap()
 }

@@ -315,6 +315,13 @@ impl ServerCertVerifier for Credulous {
     }
 }
 
+/// The certificate that a server shows to `own`, as it is sent; nothing where they do not come to shake hands.
+pub fn certificate_of(server: SocketAddr, own: &Identity) -> Option<Vec<u8>> {
+    let pipe = Pipe::client(TcpStream::connect(server).ok()?, &Ends::with(own)).ok()?;
+    let Pipe::Tls { tls, .. } = pipe else { return None };
+    lock(&tls).peer_certificates()?.first().map(|certificate| certificate.to_vec())
+}
+
 /// `openssl s_client`: sends `request`, and gives all that it printed once it saw a response or was hung up on.
 pub fn openssl(server: SocketAddr, options: &[&str], request: &str) -> String {
     let mut child = Command::new("openssl")

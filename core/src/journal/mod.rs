@@ -70,6 +70,7 @@ pub mod encoder;
 mod format;
 mod merge;
 pub mod reader;
+pub mod redact;
 pub mod recover;
 
 pub use datagram::datagram;

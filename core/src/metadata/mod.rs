@@ -41,7 +41,7 @@ pub use parse::{Parsed, parse};
 pub use request::write_snapshot_request;
 pub use snapshot::{Binding, Contribution, Former, Interval, Membership, Participant, Session, Snapshot, Stream};
 pub use time::{TimeFlaw, parse_time};
-pub use write::write_document;
+pub use write::{escaped, write_document};
 
 #[cfg(test)]
 mod corpus;

@@ -4,30 +4,17 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::write::escaped;
+
 /// The body of an UPDATE that asks for a snapshot (type `application/rs-metadata`, disposition `recording-session`, no
 /// SDP beside it: RFC 7866 9.2); `reason` is for people.
 pub fn write_snapshot_request(reason: Option<&str>) -> Vec<u8> {
     let reason = reason.map_or_else(String::new, |reason| {
-        format!("  <requestreason xml:lang=\"en\">{}</requestreason>\r\n", escape(reason))
+        format!("  <requestreason xml:lang=\"en\">{}</requestreason>\r\n", escaped(reason))
     });
     let head = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n";
     format!("{head}<requestsnapshot xmlns=\"urn:ietf:params:xml:ns:recording:1\">\r\n{reason}</requestsnapshot>\r\n")
         .into_bytes()
-}
-
-/// Text as XML allows it.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            c if c.is_control() => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

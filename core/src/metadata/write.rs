@@ -69,6 +69,27 @@ fn stands_alone(xml: &str) -> bool {
     })
 }
 
+fn escape(text: &str, out: &mut String) {
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            // XML 1.0 has no other control characters.
+            c if c < ' ' && !matches!(c, '\t' | '\n' | '\r') => out.push(' '),
+            c => out.push(c),
+        }
+    }
+}
+
+/// Text as XML allows it, between tags and in quotation marks.
+pub fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    escape(text, &mut out);
+    out
+}
+
 struct Writer(String);
 
 impl Writer {
@@ -78,17 +99,7 @@ impl Writer {
     }
 
     fn escaped(&mut self, text: &str) -> &mut Self {
-        for c in text.chars() {
-            match c {
-                '&' => self.0.push_str("&amp;"),
-                '<' => self.0.push_str("&lt;"),
-                '>' => self.0.push_str("&gt;"),
-                '"' => self.0.push_str("&quot;"),
-                // XML 1.0 has no other control characters.
-                c if c < ' ' && !matches!(c, '\t' | '\n' | '\r') => self.0.push(' '),
-                c => self.0.push(c),
-            }
-        }
+        escape(text, &mut self.0);
         self
     }
 

@@ -241,6 +241,7 @@ fn sidecar(findings: &Findings<'_>, laid: &Laid) -> Sidecar {
         metadata: planner.signalling.metadata.clone(),
         rendition: laid.rendition,
         files: (0..laid.files.len()).filter_map(|file| file_sheet(findings, laid, file)).collect(),
+        recompressed: None,
         proof: proof::proof(findings, laid),
         journal: JournalSheet { segments: planner.segments, ..JournalSheet::default() },
     }
@@ -288,6 +289,7 @@ fn file_sheet(findings: &Findings<'_>, laid: &Laid, index: usize) -> Option<File
         frames: file.frames,
         voices: laid.voices(findings, index),
         levels: None,
+        sealed: None,
     })
 }
 

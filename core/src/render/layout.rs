@@ -89,6 +89,11 @@ impl FileCoding {
             Self::Opus => "opus",
         }
     }
+
+    /// Whether its encoder takes samples at this rate, Hz.
+    pub fn takes_rate(self, rate: u32) -> bool {
+        self != Self::Opus || OPUS_RATES.contains(&rate)
+    }
 }
 
 /// What of the pairs a file holds.

@@ -2,6 +2,7 @@
 //! how long the files are, and the proof sheet.
 
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::Deserialize;
@@ -16,7 +17,7 @@ use super::layout::{FileCoding, Laid, Pair, Rendition, Take};
 use super::ports::PortRecord;
 use super::reports::Reports;
 use super::scope::Scope;
-use super::sheet::{AlarmSheet, ClockStep, DiskStall, Sidecar};
+use super::sheet::{AlarmSheet, ClockStep, DiskStall, FileSheet, Sidecar};
 use super::signalling::Signalling;
 use super::text::Text;
 use super::track::{Heard, Tracker};
@@ -80,6 +81,19 @@ pub struct FilePlan {
 }
 
 impl FilePlan {
+    /// A file of the samples that are in the one of `sheet`, in another coding, under that file's name with another end.
+    pub fn recoded(sheet: &FileSheet, coding: FileCoding) -> Self {
+        let stem = sheet.name.rsplit_once('.').map_or(sheet.name.as_str(), |(stem, _)| stem);
+        Self {
+            name: format!("{stem}.{}", coding.format()),
+            sample_rate: sheet.sample_rate,
+            channels: sheet.channels,
+            frames: sheet.frames,
+            coding,
+            take: Take::Everything,
+        }
+    }
+
     /// What its WAV header says.
     pub fn wav(&self) -> WavFormat {
         let coding = match self.coding {

@@ -66,6 +66,9 @@ pub struct Sidecar {
     pub rendition: Rendition,
     /// The audio files.
     pub files: Vec<FileSheet>,
+    /// What they were made from, where they are not those that were rendered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recompressed: Option<Recompressed>,
     /// What was received, and what was not.
     pub proof: Proof,
     /// The journal it was made from.
@@ -320,6 +323,58 @@ pub struct FileSheet {
     /// What is heard in it, of a mono mix in the first two channels before they were added up; filled in by whoever writes the file.
     #[serde(default)]
     pub levels: Option<Levels>,
+    /// What lies on the disk in its place, where it is sealed; filled in by whoever writes the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<SealedSheet>,
+}
+
+/// A sealed file, as it lies on the disk: what anybody can check without its key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedSheet {
+    /// Its name beside the sidecar.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 in hexadecimal.
+    pub sha256: String,
+}
+
+/// That a recording's files were replaced by smaller ones, and what proves of which they were made. Whoever has a file or a
+/// sheet of before finds its SHA-256 here, under the signature of the sheet that says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recompressed {
+    /// When.
+    pub at: String,
+    /// Version of siprec that did it.
+    pub siprec: String,
+    /// Whether each sample is what it was: that was compared before anything was replaced.
+    pub lossless: bool,
+    /// The files of before, in the order of those that they became.
+    pub files: Vec<FileBefore>,
+    /// The sheet of before, to the octet.
+    pub sheet: String,
+    /// Its SHA-256 in hexadecimal.
+    pub sheet_sha256: String,
+    /// Its signature by the proof key, in hexadecimal.
+    pub signature: String,
+}
+
+/// A file that was replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileBefore {
+    /// Its name.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 in hexadecimal.
+    pub sha256: String,
+    /// What its octets were.
+    pub coding: FileCoding,
+    /// What lay on the disk in its place, where it was sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<SealedSheet>,
+    /// SHA-256 of its samples, as 16 bits each, the least octet first, channels interleaved: those of a lossless successor.
+    pub samples_sha256: String,
 }
 
 /// A voice in a file.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::guarded::Guarded;
 use super::legacy::Bridge;
 use super::peer::Abilities;
+use super::raised::RaisedAlarms;
 use super::recordings::Recordings;
 use super::session_timer::SessionTimer;
 use super::streams::Streams;
@@ -21,6 +22,7 @@ use crate::seed::SessionId;
 use crate::sip::Flow;
 use crate::sip::dialog::Dialog;
 use crate::time::Wall;
+use crate::vendor::CallIds;
 
 /// Version of the fields; a reader refuses what is newer.
 const VERSION: u32 = 1;
@@ -65,6 +67,15 @@ pub struct Checkpoint {
     /// The SRC was asked to stop sending.
     #[serde(default)]
     pub(super) pause_told: bool,
+    /// When an operator's pause ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) pause_ends: Option<Wall>,
+    /// Alarms that stand.
+    #[serde(default, skip_serializing_if = "RaisedAlarms::is_empty")]
+    pub(super) raised: RaisedAlarms,
+    /// What its first message and vendors call the call.
+    #[serde(default, skip_serializing_if = "CallIds::is_empty")]
+    pub(super) call: CallIds,
     /// Which dialog of a phone's bridge this is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) bridge: Option<Bridge>,
@@ -139,6 +150,9 @@ impl Checkpoint {
             peer: Abilities::default(),
             initiated: false,
             pause_told: false,
+            pause_ends: None,
+            raised: RaisedAlarms::default(),
+            call: CallIds::default(),
             bridge: None,
             joined: Vec::new(),
             ended_beside: Vec::new(),

@@ -14,10 +14,10 @@ pub mod client;
 mod calling;
 mod connections;
 mod crowd;
-mod dropping;
 mod dtls;
 mod joined;
 mod journalling;
+mod incidents;
 mod jittering;
 mod keys;
 mod guarded;
@@ -32,6 +32,8 @@ mod own_requests;
 mod peer;
 mod peers;
 mod policy;
+mod portrait;
+mod raised;
 mod reading;
 mod recording_session;
 mod recordings;
@@ -52,6 +54,7 @@ pub use legacy::{Bridge, End as BridgeEnd};
 pub use limits::*;
 pub use peers::{Asker, DigestUsers, Network, Pattern, Peer, Refusal, Rules, Who};
 pub use policy::{Health, Policy};
+pub use portrait::{Portrait, PortraitStream};
 pub use reading::{Bodies, is_siprec_invite};
 pub use secrets::{blank_secrets, without_digits};
 pub use session_timer::{SHORTEST_INTERVAL, SessionTimers};
@@ -63,6 +66,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
 
 use crate::entry::{Alarm, EndCause, Event, PortIndex, SegmentHeader, SrtpRefusals};
 use crate::media::{MediaReport, PortSettings};
@@ -231,6 +235,8 @@ pub enum Order {
         session: SessionId,
         /// Ask the SRC to stop sending, too: a re-INVITE with `a=inactive` (RFC 7245 3.2.3).
         tell_src: bool,
+        /// Keep it again by itself after so long, over a restart, too; none: not before it is ordered.
+        at_most: Option<Duration>,
     },
     /// Keep it again; an SRC that was asked to stop is asked to go on.
     Resume(SessionId),

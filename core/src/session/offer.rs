@@ -201,7 +201,8 @@ impl RecordingSession {
     }
 
     /// The operator's log hears of a session that begins. `message` is the SRC's: its INVITE, or its 2xx to ours.
-    pub(super) fn tell_started(&self, message: Message, ctx: &mut Context<'_>) {
+    pub(super) fn tell_started(&mut self, message: Message, ctx: &mut Context<'_>) {
+        self.state.call.message(&message);
         let (remote, streams) = (self.state.flow.remote, self.state.streams.live().count());
         if self.is_joined() {
             let session = self.id();

@@ -12,11 +12,12 @@ impl Srs {
         match order {
             Order::Stop(id) => self.of_each(*id, |srs, id| srs.end(now, id, EndCause::Operator, true)),
             Order::End(id, cause) => self.of_each(*id, |srs, id| srs.end(now, id, *cause, false)),
-            Order::Pause { session, tell_src } => self.of_each(*session, |srs, id| {
-                srs.with_session(now, id, |session, ctx| session.pause(true, *tell_src, ctx));
+            Order::Pause { session, tell_src, at_most } => self.of_each(*session, |srs, id| {
+                let ends = at_most.map(|length| now.wall.after(length));
+                srs.with_session(now, id, |session, ctx| session.pause(true, *tell_src, ends, ctx));
             }),
             Order::Resume(id) => self.of_each(*id, |srs, id| {
-                srs.with_session(now, id, |session, ctx| session.pause(false, false, ctx));
+                srs.with_session(now, id, |session, ctx| session.pause(false, false, None, ctx));
             }),
             Order::TakeBack { session, port } => {
                 let dialog = self.dialog_with(*session, *port);

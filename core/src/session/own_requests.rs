@@ -98,7 +98,7 @@ impl RecordingSession {
         let timer = self.state.timer.as_ref().and_then(SessionTimer::deadline);
         let snapshot = self.own.snapshot.due().filter(|_| !self.own.unacknowledged);
         let requests = [timer, self.own.not_before, snapshot].into_iter().flatten().filter(|_| asks);
-        requests.chain(self.state.recordings.deadline()).min()
+        requests.chain(self.state.recordings.deadline()).chain(self.state.pause_ends).min()
     }
 
     /// Does what is due; an end cause if the session is over by it.
@@ -109,6 +109,7 @@ impl RecordingSession {
             return None;
         }
         self.close_recordings(ctx);
+        self.end_pause(ctx);
         if !ctx.policy.probes {
             return None;
         }

@@ -225,6 +225,7 @@ impl RecordingSession {
 
     fn finish_restore(&mut self, ctx: &mut Context<'_>) {
         let Some(restoring) = self.restoring.take() else { return };
+        self.state.raised.restored();
         let (id, now) = (self.id(), ctx.now);
         if !restoring.beside {
             journalling::begin_segment(&self.state, now, ctx.out);
@@ -322,6 +323,8 @@ impl RecordingSession {
             self.dropped(Some(port), dropped, KERNEL_DROPPED.into(), ctx);
         }
         alarms.extend(dropping.map(|raised| (Alarm::Dropped, port, raised)));
+        let strange = watch::strangers(&mut self.state.streams, ctx.now.wall, &report.statistics);
+        alarms.extend(strange.map(|raised| (Alarm::Stranger, port, raised)));
         if let Some(raised) = self.state.streams.at_disk.judge(ctx.now.wall, 0) {
             self.alarm(Alarm::Dropped, None, raised, ctx);
         }
@@ -396,21 +399,31 @@ impl RecordingSession {
         }
     }
 
-    /// Pauses or resumes by order. What the SRC makes of being told changes nothing of what is kept.
-    pub(super) fn pause(&mut self, paused: bool, tell_src: bool, ctx: &mut Context<'_>) {
+    /// Pauses until it `ends`, or resumes, by order. What the SRC makes of being told changes nothing of what is kept.
+    pub(super) fn pause(&mut self, paused: bool, tell_src: bool, ends: Option<Wall>, ctx: &mut Context<'_>) {
         if !self.has_begun() {
             return;
         }
         let told = paused && (tell_src || self.state.pause_told);
-        if self.state.streams.paused_by_operator == paused && told == self.state.pause_told {
+        let is_same = self.state.streams.paused_by_operator == paused && told == self.state.pause_told;
+        if core::mem::replace(&mut self.state.pause_ends, ends) == ends && is_same {
             return;
         }
-        self.state.streams.pause(paused, ctx.now.wall);
-        self.state.streams.publish(self.id(), ctx.now.wall, ctx.out);
-        if core::mem::replace(&mut self.state.pause_told, told) != told {
-            self.offer_change(ctx);
+        if !is_same {
+            self.state.streams.pause(paused, ctx.now.wall);
+            self.state.streams.publish(self.id(), ctx.now.wall, ctx.out);
+            if core::mem::replace(&mut self.state.pause_told, told) != told {
+                self.offer_change(ctx);
+            }
         }
         journalling::checkpoint(&self.state, ctx.now, ctx.out);
+    }
+
+    /// Keeps what is paused again, if its time is over.
+    pub(super) fn end_pause(&mut self, ctx: &mut Context<'_>) {
+        if self.state.pause_ends.is_some_and(|ends| ends <= ctx.now.wall) {
+            self.pause(false, false, None, ctx);
+        }
     }
 
     /// Nothing more is wanted of a stream, and the SRC is told (RFC 7866 7.2: an offer with port 0).
@@ -430,8 +443,11 @@ impl RecordingSession {
 
     /// Looks at the media; asks the SRC whether it is there if nothing comes.
     pub(super) fn look(&mut self, ctx: &mut Context<'_>) {
-        for port in watch::silences(&mut self.state.streams, ctx.now.wall, ctx.policy.rtp_timeout) {
-            self.alarm(Alarm::NoRtp, Some(port), true, ctx);
+        self.clear_alarms_of_gone(ctx);
+        let silent = watch::silences(&mut self.state.streams, ctx.now.wall, ctx.policy.rtp_timeout);
+        if !silent.is_empty() {
+            silent.into_iter().for_each(|port| self.alarm(Alarm::NoRtp, Some(port), true, ctx));
+            journalling::checkpoint(&self.state, ctx.now, ctx.out);
         }
         if ctx.policy.probes && self.watch.should_probe(&self.state.streams, ctx.now, ctx.policy.rtp_timeout) {
             self.watch.probe_sent();
@@ -449,6 +465,7 @@ impl RecordingSession {
     /// Tells and keeps an alarm.
     pub(super) fn alarm(&mut self, alarm: Alarm, port: Option<PortIndex>, raised: bool, ctx: &mut Context<'_>) {
         let session = self.id();
+        self.state.raised.note(alarm, port, ctx.now.wall, raised);
         ctx.out.push_back(Output::Tell(Tell::Alarm { session, alarm, port, raised }));
         keep(session, ctx.now.wall, Event::Alarm { alarm, port, raised }, ctx.out);
     }

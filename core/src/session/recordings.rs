@@ -90,6 +90,11 @@ impl Recordings {
         events
     }
 
+    /// Those that have begun and not ended, each with its communication session's id.
+    pub(super) fn open(&self) -> impl Iterator<Item = (RecordingId, Option<&str>)> {
+        self.open.iter().map(|open| (open.id, open.communication_session.as_deref()))
+    }
+
     /// Whether what is heard now is in a recording, whatever the line: as long as there is one session at most.
     pub(super) fn take_all(&self, snapshot: &Snapshot) -> bool {
         snapshot.sessions.len() < 2 && !self.open.is_empty()

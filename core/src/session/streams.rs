@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
-use super::dropping::Dropping;
 use super::dtls::Dtls;
+use super::incidents::Incidents;
 use super::jittering::Jittering;
 use super::keys::StreamKeys;
 use super::limits::MAX_PORTS;
@@ -37,7 +37,7 @@ pub(super) struct Streams {
     pub(super) digits: Digits,
     /// What was dropped for want of a disk that keeps up.
     #[serde(default)]
-    pub(super) at_disk: Dropping,
+    pub(super) at_disk: Incidents,
     /// Ports that were asked for and not yet opened.
     #[serde(skip)]
     waiting: BTreeSet<PortIndex>,
@@ -61,7 +61,10 @@ pub(super) struct Live {
     pub(super) losing: Losing,
     /// What the kernel dropped of it.
     #[serde(default)]
-    pub(super) dropping: Dropping,
+    pub(super) dropping: Incidents,
+    /// What strangers sent to its port.
+    #[serde(default, skip_serializing_if = "Incidents::is_unknown")]
+    pub(super) strangers: Incidents,
     /// Who is heard on it.
     #[serde(default = "Talk::of_before", skip_serializing_if = "Talk::is_unalarmed")]
     pub(super) talk: Talk,
@@ -204,7 +207,8 @@ impl Streams {
             heard: now,
             alarmed: false,
             losing: Losing::default(),
-            dropping: Dropping::default(),
+            dropping: Incidents::default(),
+            strangers: Incidents::default(),
             talk: Talk::default(),
             jittering: Jittering::default(),
             seat: Seat::default(),
@@ -303,8 +307,8 @@ impl Streams {
     pub(super) fn reopen(&mut self, session: SessionId, now: Wall, out: &mut Outbox) {
         for live in self.lines.iter_mut().flatten() {
             let stream = &live.settings.stream;
+            // What was silent before is so until it is heard.
             live.heard = now;
-            live.alarmed = false;
             self.waiting.insert(stream.port);
             out.push_back(Output::OpenPort {
                 session,

@@ -82,6 +82,13 @@ pub(super) fn dropping(streams: &mut Streams, now: Wall, told: &PortStatistics) 
     (news, live.dropping.judge(now, news))
 }
 
+/// Figures of a port came: whether an alarm of strangers is raised or over with them.
+pub(super) fn strangers(streams: &mut Streams, now: Wall, told: &PortStatistics) -> Option<bool> {
+    let live = streams.live_mut().find(|live| live.port() == told.port)?;
+    let news = live.strangers.grown_to(told.strangers);
+    live.strangers.judge(now, news)
+}
+
 /// A second's figures of a port came: whether an alarm of jitter is raised or over with them.
 pub(super) fn jittering(streams: &mut Streams, told: &PortStatistics) -> Option<bool> {
     streams.live_mut().find(|live| live.port() == told.port)?.jittering.judge(told)

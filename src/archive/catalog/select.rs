@@ -2,14 +2,19 @@
 
 use std::collections::VecDeque;
 
-use rusqlite::types::Value;
-
 use super::filter::Filter;
-use super::row::{self, COLUMNS, Row, millis};
-use super::{Catalog, CatalogError};
+use super::{Catalog, CatalogError, Row};
 
 /// Rows read at a time.
 const PAGE: usize = 256;
+
+/// Rows that were read together.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    pub(super) rows: Vec<Row>,
+    /// The key of the last row: the next page begins after it.
+    pub(super) last: Option<i64>,
+}
 
 /// The matching rows, latest first. A row that comes in while this is read may or may not be seen; none is seen twice.
 #[derive(Debug)]
@@ -17,8 +22,7 @@ pub struct Selection<'c> {
     catalog: &'c Catalog,
     filter: Filter,
     page: VecDeque<Row>,
-    /// Start (milliseconds) and id of the last row read: the next page begins after it.
-    after: Option<(i64, String)>,
+    after: Option<i64>,
     left: u64,
     done: bool,
 }
@@ -34,21 +38,10 @@ impl Catalog {
 impl Selection<'_> {
     fn turn_page(&mut self) -> Result<(), CatalogError> {
         let want = PAGE.min(usize::try_from(self.left).unwrap_or(PAGE));
-        let (condition, mut values) = self.filter.conditions(self.after.as_ref());
-        values.push(Value::Integer(i64::try_from(want).unwrap_or(i64::MAX)));
-        let sql = format!(
-            "SELECT {COLUMNS} FROM recording WHERE {condition} ORDER BY started_at DESC, id DESC LIMIT ?{}",
-            values.len()
-        );
-        let connection = self.catalog.connection();
-        let mut statement = connection.prepare_cached(&sql)?;
-        for row in statement.query_map(rusqlite::params_from_iter(values), row::read)? {
-            self.page.push_back(row?);
-        }
-        self.done = self.page.len() < want;
-        if let Some(last) = self.page.back() {
-            self.after = Some((millis(last.started_at), last.id.to_string()));
-        }
+        let page = self.catalog.engine.page(&self.filter, self.after, want)?;
+        self.done = page.rows.len() < want;
+        self.after = page.last.or(self.after);
+        self.page = page.rows.into();
         Ok(())
     }
 }

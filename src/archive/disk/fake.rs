@@ -23,6 +23,12 @@ use siprec_core::seed::{Random, Seed};
 use self::tree::{Change, Inode, NameChange, ROOT, State};
 use super::{Disk, DiskFile, Listed};
 
+/// The seeds that a test tries: each of the first `all` where there is time (`make soak`), else one in `step` of them.
+#[cfg(test)]
+pub(in crate::archive) fn seeds(all: u64, step: usize) -> impl Iterator<Item = u64> {
+    (0..all).step_by(if std::env::var_os("SIPREC_SOAK").is_some() { 1 } else { step })
+}
+
 /// What a restart costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loss {
@@ -78,6 +84,7 @@ impl FakeDisk {
             capacity: None,
             failing: None,
             stalled: false,
+            held_up: false,
         };
         Self { shared: Arc::new(Shared { state: Mutex::new(state), released: Condvar::new() }) }
     }
@@ -128,9 +135,16 @@ impl FakeDisk {
         self.shared.lock().failing = kind;
     }
 
+    /// Whether a write has met the stall.
+    pub fn holds_up_a_write(&self) -> bool {
+        self.shared.lock().held_up
+    }
+
     /// From now on writes and syncs hang, until it is called with `false`.
     pub fn stall(&self, stalled: bool) {
-        self.shared.lock().stalled = stalled;
+        let mut state = self.shared.lock();
+        (state.stalled, state.held_up) = (stalled, false);
+        drop(state);
         self.shared.released.notify_all();
     }
 }
@@ -255,6 +269,10 @@ impl Disk for FakeDisk {
         state.alive()?;
         Ok(state.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(state.used())))
     }
+
+    fn beneath(&self) -> &dyn Disk {
+        self
+    }
 }
 
 impl Handle {
@@ -275,6 +293,10 @@ impl Handle {
 
 impl DiskFile for Handle {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        {
+            let mut state = self.shared.lock();
+            state.held_up |= state.stalled;
+        }
         let (mut state, done) = self.enter(true)?;
         let room = state.capacity.map_or(usize::MAX, |capacity| {
             usize::try_from(capacity.saturating_sub(state.used())).unwrap_or(usize::MAX)

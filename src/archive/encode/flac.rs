@@ -164,15 +164,25 @@ fn subframe(bits: &mut BitWriter, plane: &[i32], depth: u32) {
         bits.put_signed(first, depth);
         return;
     }
-    let (order, _) = best_order(plane);
-    let residual = differences(plane, order);
+    // What was G.711 has zeros in its last bits: 3 of A-law's, 2 of mu-law's.
+    let wasted = plane.iter().fold(0, |all, sample| all | sample).trailing_zeros();
+    let plane: Vec<i32> = plane.iter().map(|sample| sample >> wasted).collect();
+    let depth = depth.saturating_sub(wasted);
+    let head = |bits: &mut BitWriter, kind: u64| {
+        bits.put(kind << 1 | u64::from(wasted > 0), 8);
+        if wasted > 0 {
+            bits.put_unary(wasted - 1);
+        }
+    };
+    let (order, _) = best_order(&plane);
+    let residual = differences(&plane, order);
     let coded = Rice::choose(&residual, plane.len(), order);
     if coded.bits >= plane.len() as u64 * u64::from(depth) {
-        bits.put(0b10, 8);
+        head(bits, 1);
         plane.iter().for_each(|&sample| bits.put_signed(sample, depth));
         return;
     }
-    bits.put(((0b1000 | order as u64) << 1) & 0xff, 8);
+    head(bits, 0b1000 | order as u64);
     plane.iter().take(order).for_each(|&sample| bits.put_signed(sample, depth));
     coded.write(bits, &residual, plane.len(), order);
 }
@@ -328,14 +338,14 @@ impl BitWriter {
 }
 
 /// Polynomial x^8 + x^2 + x + 1.
-fn crc8(bytes: &[u8]) -> u8 {
+pub(in crate::archive) fn crc8(bytes: &[u8]) -> u8 {
     bytes.iter().fold(0_u8, |crc, byte| {
         (0..8).fold(crc ^ byte, |crc, _| if crc & 0x80 == 0 { crc << 1 } else { crc << 1 ^ 0x07 })
     })
 }
 
 /// Polynomial x^16 + x^15 + x^2 + 1.
-fn crc16(bytes: &[u8]) -> u16 {
+pub(in crate::archive) fn crc16(bytes: &[u8]) -> u16 {
     const TABLE: [u16; 256] = {
         let mut table = [0; 256];
         let mut index = 0;
@@ -385,5 +395,22 @@ mod tests {
         assert_eq!(best_order(&line), (2, 0));
         assert_eq!(differences(&line, 2), vec![0; 98]);
         assert_eq!([0, -1, 1, -2].map(fold), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn zeros_in_the_last_bits_cost_nothing() {
+        let mut state = 1_u32;
+        let mut noise = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 16) as u16 as i16
+        };
+        for (wasted, depth) in [(0, 16), (2, 14), (3, 13), (15, 1)] {
+            let plane: Vec<i32> = (0..BLOCK).map(|_| i32::from(noise()) >> wasted << wasted).collect();
+            let mut bits = BitWriter::default();
+            subframe(&mut bits, &plane, BITS);
+            bits.align();
+            let most = BLOCK * depth / 8 + 4;
+            assert!(bits.bytes.len() <= most, "{wasted}: {} octets, at most {most}", bits.bytes.len());
+        }
     }
 }

@@ -7,16 +7,16 @@ use siprec_core::codec::{ALAW, MULAW};
 
 /// The octet of each sample.
 #[derive(Debug)]
-pub(super) struct Law {
+pub(crate) struct Law {
     octets: Vec<u8>,
 }
 
 impl Law {
-    pub(super) fn a() -> Self {
+    pub(crate) fn a() -> Self {
         Self::of(&ALAW)
     }
 
-    pub(super) fn mu() -> Self {
+    pub(crate) fn mu() -> Self {
         Self::of(&MULAW)
     }
 
@@ -44,7 +44,7 @@ impl Law {
     }
 
     /// Appends an octet a sample.
-    pub(super) fn append(&self, samples: &[i16], out: &mut Vec<u8>) {
+    pub(crate) fn append(&self, samples: &[i16], out: &mut Vec<u8>) {
         let octet = |sample: &i16| usize::try_from(i32::from(*sample) - i32::from(i16::MIN)).unwrap_or(0);
         out.extend(samples.iter().map(|sample| self.octets[octet(sample)]));
     }

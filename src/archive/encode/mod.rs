@@ -14,8 +14,10 @@ mod opus;
 use siprec_core::render::{FileCoding, FilePlan, wav};
 
 use self::flac::Flac;
-use self::g711::Law;
+pub(crate) use self::g711::Law;
 use self::opus::Opus;
+
+pub(super) use self::flac::{crc8, crc16};
 
 /// Text that stands in a file beside its audio, where the format has a place for it: name and value, as in Vorbis comments.
 pub(crate) type Tags = [(&'static str, String)];

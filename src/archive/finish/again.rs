@@ -38,19 +38,20 @@ pub enum Form {
 /// the sheet of what is there now. The same journal gives the same octets; nothing below `data` is changed.
 ///
 /// # Errors
-/// [`FinishError::JournalGone`] where it was not kept; else what the journal's or the target's disk says.
+/// [`FinishError::JournalGone`] where it was not kept, [`FinishError::Stopped`] soon after `stop` is set while there is audio
+/// to mix; else what the journal's or the target's disk says.
 pub fn render_again(
     disk: &dyn Disk,
     keys: (&Path, Option<&NodeKey>),
     sidecar: &Sidecar,
     form: Form,
     leave_out: &[Detail],
-    folder: &Path,
+    (folder, stop): (&Path, &AtomicBool),
 ) -> Result<Sidecar, FinishError> {
-    match render_from(disk, keys, sidecar, form, leave_out, folder) {
+    match render_from(disk, keys, sidecar, form, leave_out, (folder, stop)) {
         // A server put it away meanwhile: it is found in its day's folder.
         Err(FinishError::Journal { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            render_from(disk, keys, sidecar, form, leave_out, folder)
+            render_from(disk, keys, sidecar, form, leave_out, (folder, stop))
         }
         result => result,
     }
@@ -62,7 +63,7 @@ fn render_from(
     sidecar: &Sidecar,
     form: Form,
     leave_out: &[Detail],
-    folder: &Path,
+    (folder, stop): (&Path, &AtomicBool),
 ) -> Result<Sidecar, FinishError> {
     let gone = || FinishError::JournalGone { path: data.join(&sidecar.journal.path) };
     let session = sidecar.recording_session.id.ok_or_else(gone)?;
@@ -81,7 +82,7 @@ fn render_from(
         let mut opening = unsealer.opening();
         journal.read(&mut |entry| opening.entry(entry, take)).map_err(failure)
     };
-    let files = Files { disk, folder, stop: &AtomicBool::new(false), proof_key: None };
+    let files = Files { disk, folder, stop, proof_key: None };
     let rendition = match form {
         Form::Audio(rendition) => rendition,
         Form::Sheet | Form::Packets => sidecar.rendition,

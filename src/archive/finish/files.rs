@@ -8,13 +8,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest, Sha256};
 use siprec_core::entry::Entry;
-use siprec_core::render::{self, FilePlan, Levels, Plan, Sidecar};
+use siprec_core::render::{self, FilePlan, FileSheet, Levels, Plan, SealedSheet, Sidecar};
 
 use super::FinishError;
+use crate::archive::digest::digest;
 use crate::archive::disk::{Disk, DiskFile};
 use crate::archive::encode::Encoder;
 use crate::archive::proof_key::{ProofKey, SIGNATURE};
 use crate::archive::recordings;
+use crate::archive::sealed::{named, sealed_path};
 
 /// Bytes of samples handed to the disk at a time.
 const WRITE_BLOCK: usize = 128 * 1024;
@@ -55,7 +57,8 @@ impl Files<'_> {
         let text = sheet(&sidecar)?;
         self.write_whole(&sheet_name, &text)?;
         for file in &plan.files {
-            self.rename(&file.name)?;
+            self.rename(&self.named(&file.name))?;
+            self.remove_other(&file.name)?;
         }
         if let Some(key) = self.proof_key {
             let name = format!("{sheet_name}{SIGNATURE}");
@@ -81,7 +84,7 @@ impl Files<'_> {
         let mut sinks = Vec::new();
         for index in plan.files_of(pass) {
             let Some(file) = plan.files.get(index) else { continue };
-            let out = self.create(&file.name).map_err(|source| self.failure(&file.name, source))?;
+            let out = self.create(&self.named(&file.name)).map_err(|source| self.failure(&file.name, source))?;
             sinks.push(Sink::new(index, file, out, &tags(&plan.sidecar)));
         }
         let levels = render::mix(plan, pass, entries, |index, samples| {
@@ -99,9 +102,39 @@ impl Files<'_> {
             let (bytes, sha256) = sink.finish().map_err(|source| self.failure(&name, source))?;
             if let Some(sheet) = plan.sidecar.files.get_mut(index) {
                 (sheet.bytes, sheet.sha256) = (bytes, sha256);
+                self.tell_sealed(sheet).map_err(|source| self.failure(&name, source))?;
             }
         }
         Ok(levels)
+    }
+
+    /// The name under which an audio file lies on this disk.
+    fn named(&self, name: &str) -> String {
+        named(name, self.disk.seals())
+    }
+
+    /// What anybody can check of a sealed file: its octets as they lie on the disk.
+    fn tell_sealed(&self, sheet: &mut FileSheet) -> io::Result<()> {
+        if !self.disk.seals() {
+            return Ok(());
+        }
+        let name = self.named(&sheet.name);
+        let file = self.disk.beneath().open_read(&self.part(&name))?;
+        let sha256 = recordings::hexadecimal(&digest(&*file, &mut vec![0; WRITE_BLOCK])?.1.finalize());
+        sheet.sealed = Some(SealedSheet { name, bytes: file.length()?, sha256 });
+        Ok(())
+    }
+
+    /// A rendering of before `archive.seal` was switched on or off must not stay beside this one.
+    fn remove_other(&self, name: &str) -> Result<(), FinishError> {
+        let plain = self.folder.join(name);
+        let other = if self.disk.seals() { plain } else { sealed_path(&plain) };
+        // Nor what a crash has left of one.
+        for other in [other.with_added_extension("part"), other] {
+            let remove = || if self.disk.exists(&other)? { self.disk.remove_file(&other) } else { Ok(()) };
+            remove().map_err(|source| FinishError::Disk { path: other.clone(), source })?;
+        }
+        Ok(())
     }
 
     fn write_whole(&self, name: &str, text: &[u8]) -> Result<(), FinishError> {
@@ -157,7 +190,7 @@ impl Files<'_> {
 }
 
 /// A sidecar's text.
-pub(super) fn sheet(sidecar: &Sidecar) -> Result<Vec<u8>, FinishError> {
+pub(in crate::archive) fn sheet(sidecar: &Sidecar) -> Result<Vec<u8>, FinishError> {
     let failure = |why: serde_json::Error| FinishError::Sheet { recording: sidecar.id, why: why.to_string() };
     let mut text = serde_json::to_vec_pretty(sidecar).map_err(failure)?;
     text.push(b'\n');
@@ -165,7 +198,7 @@ pub(super) fn sheet(sidecar: &Sidecar) -> Result<Vec<u8>, FinishError> {
 }
 
 /// What stands in a file beside its audio: which recording it is, and its times.
-fn tags(sidecar: &Sidecar) -> Vec<(&'static str, String)> {
+pub(in crate::archive) fn tags(sidecar: &Sidecar) -> Vec<(&'static str, String)> {
     vec![
         ("RECORDING", sidecar.id.to_string()),
         ("DATE", sidecar.started_at.clone()),
@@ -174,7 +207,7 @@ fn tags(sidecar: &Sidecar) -> Vec<(&'static str, String)> {
 }
 
 /// A file that is hashed as it is written.
-struct Sink {
+pub(in crate::archive) struct Sink {
     index: usize,
     name: String,
     file: Arc<dyn DiskFile>,
@@ -188,7 +221,12 @@ struct Sink {
 }
 
 impl Sink {
-    fn new(index: usize, plan: &FilePlan, file: Arc<dyn DiskFile>, tags: &[(&'static str, String)]) -> Self {
+    pub(in crate::archive) fn new(
+        index: usize,
+        plan: &FilePlan,
+        file: Arc<dyn DiskFile>,
+        tags: &[(&'static str, String)],
+    ) -> Self {
         let (mut encoder, mut waiting) = (Encoder::new(plan, tags), Vec::new());
         encoder.begin(&mut waiting);
         let planned = plan.frames * u64::from(plan.channels);
@@ -205,7 +243,7 @@ impl Sink {
         }
     }
 
-    fn take(&mut self, samples: &[i16]) -> io::Result<()> {
+    pub(in crate::archive) fn take(&mut self, samples: &[i16]) -> io::Result<()> {
         self.samples += samples.len() as u64;
         if let Some(encoder) = &mut self.encoder {
             encoder.take(samples, &mut self.waiting);
@@ -222,26 +260,16 @@ impl Sink {
     }
 
     /// The file's size and SHA-256; all of it is on the disk.
-    fn finish(mut self) -> io::Result<(u64, String)> {
+    pub(in crate::archive) fn finish(mut self) -> io::Result<(u64, String)> {
         let patch = self.encoder.take().and_then(|encoder| encoder.finish(&mut self.waiting));
         self.flush()?;
         if let Some(patch) = patch {
             self.file.write_at(patch.offset, &patch.bytes)?;
-            self.hash = self.read_again()?;
+            // Its beginning has changed.
+            (_, self.hash) = digest(&*self.file, &mut vec![0; WRITE_BLOCK])?;
         }
+        self.file.end()?;
         self.file.sync_data()?;
         Ok((self.written, recordings::hexadecimal(&self.hash.finalize())))
-    }
-
-    /// The digest of what was written, where its beginning changed afterwards.
-    fn read_again(&self) -> io::Result<Sha256> {
-        let mut hash = Sha256::new();
-        let (mut block, mut offset) = (vec![0; WRITE_BLOCK], 0);
-        loop {
-            let count = self.file.read_at(offset, &mut block)?;
-            let Some(bytes) = block.get(..count).filter(|bytes| !bytes.is_empty()) else { return Ok(hash) };
-            hash.update(bytes);
-            offset += count as u64;
-        }
     }
 }

@@ -7,8 +7,8 @@ use siprec_core::entry::Entry;
 use siprec_core::journal::{Merge, Reader};
 use siprec_core::seed::SessionId;
 
-use crate::archive::disk::Disk;
-use crate::archive::journal::{LIVE, put_away_path};
+use crate::archive::disk::{Disk, DiskFile};
+use crate::archive::journal::{LIVE, is_segment, put_away_path};
 
 /// Bytes read at a time.
 const BLOCK: usize = 256 * 1024;
@@ -49,7 +49,7 @@ impl<'d> Journal<'d> {
             return Ok(None);
         }
         let mut segments = Vec::new();
-        for entry in disk.list(&folder)?.iter().filter(|entry| !entry.is_dir && entry.name.ends_with(".pcapng")) {
+        for entry in disk.list(&folder)?.iter().filter(|entry| !entry.is_dir && is_segment(&entry.name)) {
             let path = folder.join(&entry.name);
             let length = disk.open_read(&path)?.length()?;
             segments.push((path, length));
@@ -70,33 +70,34 @@ impl<'d> Journal<'d> {
     /// All entries that it held when it was opened, in the order of their time.
     pub(super) fn read(&self, take: &mut dyn FnMut(&Entry<'_>)) -> io::Result<()> {
         let mut merge = Merge::new();
-        let mut block = vec![0; BLOCK];
         for (path, length) in &self.segments {
-            let file = self.disk.open_read(path)?;
-            let mut reader = Reader::new();
-            let mut offset = 0;
-            loop {
-                let want = usize::try_from(length - offset).unwrap_or(BLOCK).min(BLOCK);
-                let count = file.read_at(offset, block.get_mut(..want).unwrap_or_default())?;
-                reader.push(block.get(..count).unwrap_or_default());
-                offset += count as u64;
-                if count == 0 || offset >= *length {
-                    reader.finish();
-                }
+            read_segment(&*self.disk.open_read(path)?, *length, &mut |reader| {
                 while let Some(entry) = reader.next() {
                     merge.push(entry);
                     while let Some(entry) = merge.pop() {
                         take(&entry);
                     }
                 }
-                if count == 0 || offset >= *length {
-                    break;
-                }
-            }
+                Ok(())
+            })?;
         }
         merge.finish();
         while let Some(entry) = merge.pop() {
             take(&entry);
+        }
+        Ok(())
+    }
+
+    /// What each of its segments holds: the segment's name, and each of its entries as they lie there.
+    pub(super) fn read_segments(&self, take: &mut dyn FnMut(&str, &Entry<'_>) -> io::Result<()>) -> io::Result<()> {
+        for (path, length) in &self.segments {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            read_segment(&*self.disk.open_read(path)?, *length, &mut |reader| {
+                while let Some(entry) = reader.next() {
+                    take(name, &entry)?;
+                }
+                Ok(())
+            })?;
         }
         Ok(())
     }
@@ -111,5 +112,28 @@ impl<'d> Journal<'d> {
         self.disk.rename(&self.folder, &target)?;
         self.disk.sync_dir(day)?;
         self.disk.sync_dir(self.folder.parent().unwrap_or(self.data))
+    }
+}
+
+/// A segment of that length, a block at a time: `drain` takes out what can be read so far.
+fn read_segment(
+    file: &dyn DiskFile,
+    length: u64,
+    drain: &mut dyn FnMut(&mut Reader) -> io::Result<()>,
+) -> io::Result<()> {
+    let (mut reader, mut block, mut offset) = (Reader::new(), vec![0; BLOCK], 0);
+    loop {
+        let want = usize::try_from(length - offset).unwrap_or(BLOCK).min(BLOCK);
+        let count = file.read_at(offset, block.get_mut(..want).unwrap_or_default())?;
+        reader.push(block.get(..count).unwrap_or_default());
+        offset += count as u64;
+        let is_last = count == 0 || offset >= length;
+        if is_last {
+            reader.finish();
+        }
+        drain(&mut reader)?;
+        if is_last {
+            return Ok(());
+        }
     }
 }

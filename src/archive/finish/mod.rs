@@ -3,7 +3,7 @@
 //! ```text
 //! journal -> plan -> mix -> encode -> <id>.wav.part -> <id>.json.part, .json.sig.part
 //!         -> rename wav and sig, sync folder, rename json, sync folder
-//!                                                           -> catalog row -> (session over) journal put away
+//!                                                -> outbox -> catalog row -> (session over) journal put away
 //! ```
 //!
 //! Each step looks at the disk, not at what was done before, so a crash anywhere is mended by doing it all again:
@@ -13,7 +13,9 @@
 mod again;
 mod files;
 mod journals;
+mod messages;
 mod plain;
+mod redacted;
 #[cfg(test)]
 mod tests;
 
@@ -29,7 +31,10 @@ use siprec_core::seed::{RecordingId, SessionId};
 
 use super::catalog::{Catalog, CatalogError, Record};
 use super::disk::Disk;
+use super::erase_order;
 use super::journal::put_away_path;
+use super::notes::Notes;
+use super::outbox::{Intake, QueueError};
 use super::proof_key::ProofKey;
 use super::recordings;
 use super::recovery::{self, ForRecording};
@@ -38,6 +43,9 @@ use files::Files;
 use journals::Journal;
 
 pub use again::{Form, render_again};
+pub(in crate::archive) use files::{Sink, sheet as sheet_text, tags};
+pub use messages::{SipMessage, messages};
+pub use redacted::{InJournal, recordings_in, take_out};
 
 /// Why a recording is not finished.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +69,9 @@ pub enum FinishError {
     /// The row cannot be written.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    /// It cannot be queued for the storage targets.
+    #[error(transparent)]
+    Outbox(#[from] QueueError),
     /// The sheet cannot be written down: our fault.
     #[error("the sheet of recording {recording}: {why}")]
     Sheet {
@@ -119,6 +130,8 @@ pub struct Finisher {
     node_key: Option<NodeKey>,
     /// What sheets are signed with.
     proof_key: Option<Arc<ProofKey>>,
+    /// Whence recordings go to storage targets.
+    intake: Option<Intake>,
 }
 
 /// What remains to be done for a recording that has ended, by the table of what a crash may leave. (`.part` files say
@@ -133,7 +146,17 @@ impl Finisher {
     /// One that reads and writes below `data`.
     pub fn new(disk: Arc<dyn Disk>, data: PathBuf, catalog: Arc<Catalog>) -> Self {
         let (stop, rendition) = (Arc::new(AtomicBool::new(false)), Rendition::default());
-        Self { disk, data, catalog, rendition, stop, leave_out: Vec::new(), node_key: None, proof_key: None }
+        Self {
+            disk,
+            data,
+            catalog,
+            rendition,
+            stop,
+            leave_out: Vec::new(),
+            node_key: None,
+            proof_key: None,
+            intake: None,
+        }
     }
 
     /// The same with another layout and format.
@@ -158,6 +181,12 @@ impl Finisher {
     #[must_use]
     pub fn signing(self, proof_key: ProofKey) -> Self {
         Self { proof_key: Some(Arc::new(proof_key)), ..self }
+    }
+
+    /// The same, handing what it has made to the outbox.
+    #[must_use]
+    pub fn storing(self, intake: Option<Intake>) -> Self {
+        Self { intake, ..self }
     }
 
     /// Makes whatever is being rendered, in any thread, end soon with [`FinishError::Stopped`].
@@ -219,9 +248,14 @@ impl Finisher {
         unsealer: &Unsealer,
         recording: RecordingId,
     ) -> Result<Option<Sidecar>, FinishError> {
-        let row = self.catalog.find(recording)?;
-        if let Some((day, _)) = row.as_ref().and_then(|row| row.path.rsplit_once('/'))
-            && step(self.whole(day, recording).is_some(), true) == ForRecording::Leave
+        let disk = |source| FinishError::Disk { path: self.data.clone(), source };
+        if erase_order::is_ordered(&*self.disk, &self.data, recording).map_err(disk)? {
+            return Ok(None);
+        }
+        // A catalog that cannot be asked keeps nobody from rendering: its row is put in when it can.
+        let row = self.catalog.find(recording).unwrap_or_default();
+        if let Some(row) = &row
+            && step(self.whole(row.folder(), recording).is_some(), true) == ForRecording::Leave
         {
             return Ok(None);
         }
@@ -258,14 +292,19 @@ impl Finisher {
                 files.write(plan, &entries)?
             }
         };
-        let record = Record::of(&sidecar, &day).map_err(|why| sheet(why.to_string()))?;
+        let path = recordings::sheet(&self.data.join(&day), recording);
+        let notes = Notes::or_held(&*self.disk, &path, recording);
+        let record = Record::of(&sidecar, &day).map_err(|why| sheet(why.to_string()))?.noted(&notes);
+        if let Some(intake) = &self.intake {
+            intake.add(recording, Some(journal.session()), &day)?;
+        }
         self.catalog.put(&record)?;
         Ok(Some(sidecar))
     }
 
     /// The sidecar of a recording in a day's folder, if it and its files are there.
     fn whole(&self, day: &str, recording: RecordingId) -> Option<Sidecar> {
-        let path = self.data.join(day).join(format!("{recording}.json"));
+        let path = recordings::sheet(&self.data.join(day), recording);
         // Whatever is wrong with it: it is made again.
         recordings::whole(&*self.disk, &path).ok().filter(|sidecar| sidecar.id == recording)
     }

@@ -1,5 +1,8 @@
 //! Sessions finished on a disk that crashes, forgets and fills up.
 
+mod erased;
+mod sealed;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::LazyLock;
@@ -12,14 +15,14 @@ use siprec_core::seed::Seed;
 use siprec_core::time::{Monotonic, Wall};
 
 use super::*;
-use crate::archive::disk::{FakeDisk, Loss, read_range};
+use crate::archive::disk::{FakeDisk, Loss, read_range, seeds};
 use crate::archive::proof_key::{PUBLIC_FILE, PublicKey, SIGNATURE};
 use crate::archive::renderers::{Renderers, Report};
 
 /// Made when it began.
 const SESSION: SessionId = SessionId(((BEGAN / 1_000_000) as u128) << 80 | 0x51);
-const RECORDING: RecordingId = RecordingId(0xa1);
-const SECOND_RECORDING: RecordingId = RecordingId(0xa2);
+const RECORDING: RecordingId = RecordingId(SESSION.0 + 0x50);
+const SECOND_RECORDING: RecordingId = RecordingId(SESSION.0 + 0x51);
 /// 2026-11-20T23:59:59Z: the recordings of a session may lie in two days.
 const BEGAN: i64 = 1_795_219_199_000_000_000;
 /// For a thread that has nothing else to do.
@@ -94,7 +97,7 @@ fn a_crash_at_any_operation_leaves_nothing_half_and_is_mended_to_the_byte() {
     };
     assert!(operations > 20, "{operations}");
     for n in 1..=operations {
-        for (seed, loss) in (0..32).map(|seed| (seed, if seed == 0 { Loss::Process } else { Loss::Power })) {
+        for (seed, loss) in seeds(32, 3).map(|seed| (seed, if seed == 0 { Loss::Process } else { Loss::Power })) {
             let world = World::new(seed);
             world.write_journal(&[Ended::Recordings, Ended::Session]);
             world.disk.crash_at(world.disk.operations() + n);

@@ -5,7 +5,7 @@
 //! on the log's bytes are put over whatever is there, and what follows them is cut.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ pub fn catch_up(disk: &dyn Disk, data: &Path, boot: &str) -> io::Result<CaughtUp
     let mut journals: HashMap<(SessionId, u32), Option<Journal>> = HashMap::new();
     let mut caught_up = CaughtUp::default();
     for (_, path) in logs(disk, data)? {
-        if let Some(mut reader) = LogReader::open(disk.open_read(&path)?)? {
+        if let Some(mut reader) = open_log(disk, &path)? {
             let same_boot = reader.boot == boot;
             while let Some(batch) = reader.next()? {
                 for (logged, place) in &batch {
@@ -66,6 +66,39 @@ pub fn catch_up(disk: &dyn Disk, data: &Path, boot: &str) -> io::Result<CaughtUp
     Ok(caught_up)
 }
 
+/// Whether a log still has something of `session`: for some seconds after it was written there it would come back from it.
+///
+/// # Errors
+/// The disk's.
+pub fn is_logged(disk: &dyn Disk, data: &Path, session: SessionId) -> io::Result<bool> {
+    for (_, path) in logs(disk, data)? {
+        let mut reader = match open_log(disk, &path) {
+            Ok(Some(reader)) => reader,
+            Ok(None) => continue,
+            // It went meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        while let Some(batch) = reader.next()? {
+            if batch.iter().any(|(logged, _)| logged.session == session) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// A log that can be read. What is sealed is on the disk only if its key is: one without was not on the disk yet either.
+fn open_log(disk: &dyn Disk, path: &Path) -> io::Result<Option<LogReader>> {
+    match disk.open_read(path) {
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            tracing::error!(%error, "a log cannot be read and is passed over");
+            Ok(None)
+        }
+        file => LogReader::open(file?),
+    }
+}
+
 /// What fails of one journal is told.
 fn told<T>(logged: &Logged, done: io::Result<T>) -> Option<T> {
     done.inspect_err(|error| {
@@ -91,13 +124,23 @@ struct Journal {
 impl Journal {
     /// Opens the segment where it is, or makes it if the end of the machine took it. None of a session that is gone.
     fn find(disk: &dyn Disk, data: &Path, first: &Logged, same_boot: bool) -> io::Result<Option<Self>> {
-        let name = segment_name(first.segment);
         let live = session_folder(data, first.session);
         let put_away = data.join(put_away_path(first.session));
         let folder = if disk.exists(&live)? || !disk.exists(&put_away)? { live } else { put_away };
-        let path = folder.join(name);
+        let named = |seals| folder.join(segment_name(first.segment, seals));
+        let mut path = named(disk.seals());
+        if !disk.exists(&path)? && disk.exists(&named(!disk.seals()))? {
+            path = named(!disk.seals());
+        }
         let file = if disk.exists(&path)? {
-            disk.open_append(&path)?
+            match disk.open_append(&path) {
+                // The end of the machine took its key, so nothing of it was made durable: the log has all of it.
+                Err(error) if error.kind() == ErrorKind::InvalidData && first.offset == 0 => {
+                    disk.remove_file(&path)?;
+                    disk.create_new(&path)?
+                }
+                file => file?,
+            }
         } else if same_boot || first.offset > 0 {
             // Files are made before they are logged: this one was there, and was removed.
             return Ok(None);

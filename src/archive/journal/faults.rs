@@ -5,10 +5,12 @@
 
 use super::log::Log;
 use super::*;
-use crate::archive::disk::{Disk, FakeDisk, Loss, read_range};
+use crate::archive::disk::{Disk, FakeDisk, Loss, read_range, seeds};
 use crate::archive::scribe::{Blocks, Scribe};
+use crate::archive::sealed::{MasterKeys, SealedDisk};
 use siprec_core::entry::{Entry, Event, Kind, PortIndex, SegmentHeader};
 use siprec_core::journal::{Damage, FORMAT_VERSION, Reader, encoder};
+use siprec_core::sealed::MasterKey;
 use siprec_core::seed::Seed;
 use siprec_core::session::Kept;
 use siprec_core::time::{Monotonic, Wall};
@@ -56,6 +58,12 @@ fn disk(seed: u64) -> (FakeDisk, Arc<dyn Disk>) {
     let fake = FakeDisk::new(seed);
     fake.create_dir_all(&live_folder(Path::new(DATA))).unwrap();
     (fake.clone(), Arc::new(fake))
+}
+
+/// The same disk, which seals what is written to it.
+fn sealed(fake: &FakeDisk) -> Arc<dyn Disk> {
+    let masters = MasterKeys::new(Some(MasterKey::new(&[1; 32])), Vec::new());
+    Arc::new(SealedDisk::new(Arc::new(fake.clone()), masters, true))
 }
 
 /// With a log in front, as a server has it.
@@ -155,18 +163,18 @@ fn live(fake: &FakeDisk, disk: &Arc<dyn Disk>, logged: bool) -> Life {
 }
 
 /// What the next life finds, and what is left after it has tidied up.
-fn recover(fake: &FakeDisk, boot: &str) -> Vec<Found> {
-    catch_up(fake, Path::new(DATA), boot).unwrap();
-    let found = Live::scan(fake, Path::new(DATA), boot).unwrap();
-    Live::tidy(fake, &found);
+fn recover(disk: &dyn Disk, boot: &str) -> Vec<Found> {
+    catch_up(disk, Path::new(DATA), boot).unwrap();
+    let found = Live::scan(disk, Path::new(DATA), boot).unwrap();
+    Live::tidy(disk, &found);
     found
 }
 
 #[test]
 fn killed_at_any_operation_nothing_that_was_written_is_lost() {
-    for logged in [true, false] {
+    for (logged, sealed) in [(true, false), (false, false), (true, true), (false, true)] {
         let mut operation = 0;
-        while killed_at(operation + 1, logged) {
+        while killed_at(operation + 1, logged, sealed) {
             operation += 1;
         }
         assert!(operation > 40, "{operation} operations: the test sees too little");
@@ -174,15 +182,16 @@ fn killed_at_any_operation_nothing_that_was_written_is_lost() {
 }
 
 /// Whether the life lasted until then.
-fn killed_at(operation: u64, logged: bool) -> bool {
-    let (fake, disk) = disk(operation);
+fn killed_at(operation: u64, logged: bool, is_sealed: bool) -> bool {
+    let (fake, plain) = disk(operation);
+    let disk = if is_sealed { sealed(&fake) } else { plain };
     fake.crash_at(fake.operations() + operation);
     let life = live(&fake, &disk, logged);
     let crashed = fake.is_crashed();
     fake.restart(Loss::Process);
-    let what = format!("killed at operation {operation}, logged: {logged}, {life:?}");
-    let found = recover(&fake, "this");
-    let held = held(&fake, SESSION);
+    let what = format!("killed at operation {operation}, logged: {logged}, sealed: {is_sealed}, {life:?}");
+    let found = recover(&*disk, "this");
+    let held = held(&*disk, SESSION);
     assert_first(&held.numbers, life.written, &what);
     assert_eq!((held.dropped, held.damage), (0, Damage::default()), "{what}");
     if life.written > 0 {
@@ -194,16 +203,18 @@ fn killed_at(operation: u64, logged: bool) -> bool {
 
 #[test]
 fn after_a_power_loss_at_any_operation_nothing_that_was_durable_is_lost_or_misread() {
-    for seed in 0..600 {
-        let logged = seed % 3 > 0;
-        let (fake, disk) = disk(seed);
+    // One in two still crashes each operation, sealed and plain.
+    for seed in seeds(1_200, 2) {
+        let (logged, is_sealed) = (seed % 3 > 0, seed >= 600);
+        let (fake, plain) = disk(seed);
+        let disk = if is_sealed { sealed(&fake) } else { plain };
         fake.crash_at(fake.operations() + 1 + (seed / 3) % if logged { 150 } else { 70 });
         let life = live(&fake, &disk, logged);
         fake.crash();
         fake.restart(Loss::Power);
-        let found = recover(&fake, "another");
-        let what = format!("seed {seed}, logged: {logged}, {life:?}");
-        let held = held(&fake, SESSION);
+        let found = recover(&*disk, "another");
+        let what = format!("seed {seed}, logged: {logged}, sealed: {is_sealed}, {life:?}");
+        let held = held(&*disk, SESSION);
         if life.durable > 0 {
             assert!(found[0].checkpoint.is_some(), "{what}");
             assert!(found[0].rebooted && found[0].last_entry >= Wall(AT + i64::from(life.durable) - 1), "{what}");
@@ -211,9 +222,38 @@ fn after_a_power_loss_at_any_operation_nothing_that_was_durable_is_lost_or_misre
         assert_first(&held.numbers, life.durable, &what);
         assert_eq!((held.dropped, held.damage), (0, Damage::default()), "{what}");
         // A second restart finds the same.
-        let again = recover(&fake, "a third");
+        let again = recover(&*disk, "a third");
         let checkpoint = |found: &[Found]| found.first().and_then(|found| found.checkpoint.clone());
         assert_eq!(checkpoint(&again), checkpoint(&found), "{what}");
+    }
+}
+
+#[test]
+fn a_journal_that_was_begun_in_clear_goes_on_sealed_and_the_other_way() {
+    for sealed_first in [true, false] {
+        let (fake, plain) = disk(7);
+        let disks = [sealed(&fake), plain];
+        for segment in 1..=2 {
+            let disk = &disks[usize::from((segment == 1) != sealed_first)];
+            let writer = writer(disk, 1 << 20).unwrap();
+            begun(SESSION, segment).into_iter().for_each(|blocks| {
+                writer.hand_over(blocks);
+            });
+            (15 * (segment - 1)..15 * segment).for_each(|number| {
+                writer.hand_over(packet(SESSION, number));
+            });
+            writer.wait_written();
+            fake.crash();
+            drop(writer);
+            fake.restart(Loss::Process);
+            // The next life finds what the last has left, however it will go on itself.
+            let found = recover(&*disks[0], "this");
+            assert_eq!(found[0].next_segment, segment + 1);
+            assert_eq!(found[0].checkpoint.as_deref(), Some(format!("{{\"n\":{segment}}}").as_bytes()));
+        }
+        let held = held(&*disks[0], SESSION);
+        assert_first(&held.numbers, 30, "kept");
+        assert_eq!((held.numbers.len(), held.damage), (30, Damage::default()));
     }
 }
 
@@ -225,8 +265,12 @@ fn a_stalled_disk_loses_nothing_until_nothing_more_fits_and_then_counts() {
     let ticket = begun(SESSION, 1).into_iter().map(|blocks| writer.hand_over(blocks)).last().unwrap();
     until("the beginning", || writer.written() >= ticket);
     fake.stall(true);
+    // The writer takes what there is: one packet, and is held up with it, so that all others wait in the queue.
+    writer.hand_over_quietly(packet(SESSION, 0));
+    writer.wake();
+    until("the writer to be held up", || fake.holds_up_a_write());
     let mut pressed_at = None;
-    for number in 0..1_000 {
+    for number in 1..1_000 {
         writer.hand_over_quietly(packet(SESSION, number));
         if writer.is_under_pressure() {
             pressed_at.get_or_insert(number);
@@ -344,7 +388,7 @@ fn a_tail_of_this_boot_is_trusted_for_good_and_one_of_another_only_as_far_as_its
     fake.crash();
     drop(writer);
     fake.restart(Loss::Process);
-    let path = session_folder(Path::new(DATA), SESSION).join(segment_name(1));
+    let path = session_folder(Path::new(DATA), SESSION).join(segment_name(1, false));
     let file = fake.open_append(&path).unwrap();
     let whole = file.length().unwrap();
     let torn = packet(SESSION, 50).bytes;

@@ -14,6 +14,7 @@ use siprec_core::time::Wall;
 
 use super::{live_folder, segment_number};
 use crate::archive::disk::{Disk, DiskFile, read_range};
+use crate::archive::sealed::{is_sealed, sealed_path};
 
 /// Read first of a segment's end: with a mark a second, more than a second of a two-leg session of G.711.
 const TAIL_BYTES: usize = 32 << 10;
@@ -124,7 +125,7 @@ impl Repair {
         if self.length == 0 {
             // Nothing of it can be relied on: less than a second, or not even a header. No reader shall take it for
             // more.
-            return disk.rename(&self.path, &self.path.with_extension(UNRELIABLE));
+            return disk.rename(&self.path, &unreliable(&self.path));
         }
         let file = disk.open_append(&self.path)?;
         if file.length()? > self.length {
@@ -135,6 +136,14 @@ impl Repair {
             encoder::mark(&mut bytes, *at, mark);
         }
         file.write_at(self.length, &bytes)
+    }
+}
+
+/// The name of a segment that has nothing to rely on; one that is sealed is so still.
+fn unreliable(segment: &Path) -> PathBuf {
+    match is_sealed(segment) {
+        true => sealed_path(&segment.with_extension("").with_extension(UNRELIABLE)),
+        false => segment.with_extension(UNRELIABLE),
     }
 }
 
@@ -186,7 +195,15 @@ fn look(disk: &dyn Disk, folder: &Path, session: SessionId, boot: &str) -> io::R
 impl Found {
     /// Reads a segment, each older than the one before. `true`: the older ones have no more to tell.
     fn look_into(&mut self, disk: &dyn Disk, path: PathBuf, boot: &str) -> io::Result<bool> {
-        let file = disk.open_read(&path)?;
+        let file = match disk.open_read(&path) {
+            // The end of the machine took its key, and what was sealed under it: its key is the first that is made durable.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                tracing::error!(%error, "a segment cannot be read and is passed over");
+                self.repairs.push(Repair { path, length: 0, mark: None });
+                return Ok(false);
+            }
+            file => file?,
+        };
         let length = file.length()?;
         let header = header(&*file)?;
         // A segment that does not even name its boot is not trusted.

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use siprec_core::seed::SessionId;
 
 use crate::archive::disk::{Disk, DiskFile, read_range};
+use crate::archive::sealed::{SUFFIX, is_sealed, key_path, named};
 
 /// Where logs lie, from the data directory on.
 const LOGS: &str = "journals/log";
@@ -40,11 +41,21 @@ pub(super) fn logs(disk: &dyn Disk, data: &Path) -> io::Result<Vec<(u64, PathBuf
     if !disk.exists(&folder)? {
         return Ok(Vec::new());
     }
-    let number = |name: &str| name.strip_suffix(".log")?.parse().ok();
+    let number = |name: &str| name.strip_suffix(SUFFIX).unwrap_or(name).strip_suffix(".log")?.parse().ok();
     let mut found: Vec<_> =
         disk.list(&folder)?.iter().filter_map(|l| Some((number(&l.name)?, folder.join(&l.name)))).collect();
     found.sort();
     Ok(found)
+}
+
+/// Removes a log that nobody needs, and its key. One that is gone already is none of them.
+pub(super) fn remove(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    let gone = |removed: io::Result<()>| match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    };
+    gone(disk.remove_file(path))?;
+    if is_sealed(path) { gone(disk.remove_file(&key_path(path))) } else { Ok(()) }
 }
 
 /// Bytes that belong into a journal.
@@ -172,7 +183,7 @@ impl Log {
     }
 
     fn create(&mut self) -> io::Result<OpenLog> {
-        let path = self.folder.join(format!("{:08}.log", self.next));
+        let path = self.folder.join(named(&format!("{:08}.log", self.next), self.disk.seals()));
         let file = match self.disk.create_new(&path) {
             // Made by a try whose header could not be written.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.disk.open_append(&path)?,

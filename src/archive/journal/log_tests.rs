@@ -44,7 +44,7 @@ fn read(disk: &dyn Disk) -> Vec<(u64, Option<Vec<u8>>)> {
 }
 
 fn journal(disk: &dyn Disk, segment: u32) -> Vec<u8> {
-    let path = session_folder(Path::new(DATA), SESSION).join(segment_name(segment));
+    let path = session_folder(Path::new(DATA), SESSION).join(segment_name(segment, false));
     disk.open_read(&path).map_or(Vec::new(), |file| read_range(&*file, 0, 1 << 20).unwrap())
 }
 
@@ -114,7 +114,7 @@ fn what_the_end_of_the_machine_took_comes_back_and_what_the_log_does_not_know_is
         fake.sync_dir(&super::log::log_folder(Path::new(DATA))).unwrap();
         // The file itself was never made durable, and has something that the log never got.
         fake.create_dir(&session_folder(Path::new(DATA), SESSION)).unwrap();
-        let file = fake.create_new(&session_folder(Path::new(DATA), SESSION).join(segment_name(1))).unwrap();
+        let file = fake.create_new(&session_folder(Path::new(DATA), SESSION).join(segment_name(1, false))).unwrap();
         file.write_at(0, &[blocks.bytes.as_slice(), b"what nobody vouches for"].concat()).unwrap();
         fake.crash();
         fake.restart(Loss::Power);
@@ -140,7 +140,7 @@ fn a_journal_that_is_gone_or_put_away_is_not_made_anew() {
     // Put away, and the machine went down before its end was durable there.
     let put_away = Path::new(DATA).join(put_away_path(SESSION));
     fake.create_dir_all(&put_away).unwrap();
-    let file = fake.create_new(&put_away.join(segment_name(1))).unwrap();
+    let file = fake.create_new(&put_away.join(segment_name(1, false))).unwrap();
     file.write_at(0, &bytes[..9]).unwrap();
     catch_up(&fake, Path::new(DATA), "another").unwrap();
     assert!(!fake.exists(&session_folder(Path::new(DATA), SESSION)).unwrap());
@@ -159,7 +159,7 @@ fn a_log_that_was_removed_and_came_back_cuts_nothing() {
     let mark = siprec_core::journal::Mark { from: 0, crc: crc32fast::hash(&journal_now), checkpoint: None, synced: 0 };
     siprec_core::journal::encoder::mark(&mut journal_now, Wall(AT), &mark);
     fake.create_dir(&session_folder(Path::new(DATA), SESSION)).unwrap();
-    let file = fake.create_new(&session_folder(Path::new(DATA), SESSION).join(segment_name(1))).unwrap();
+    let file = fake.create_new(&session_folder(Path::new(DATA), SESSION).join(segment_name(1, false))).unwrap();
     file.write_at(0, &journal_now).unwrap();
     // A later log knows what follows, and there is none between the two.
     log.close();

@@ -19,6 +19,7 @@
 //! cuts torn ends and marks the rest; what is written next begins a new segment.
 
 mod catch_up;
+mod inspect;
 mod live;
 mod log;
 mod open;
@@ -34,7 +35,8 @@ mod log_tests;
 #[cfg(test)]
 mod tests;
 
-pub use catch_up::{CaughtUp, catch_up};
+pub use catch_up::{CaughtUp, catch_up, is_logged};
+pub use inspect::{Inspected, PutAway, inspect};
 pub use live::{Found, Live};
 pub use writer::{Figures, OnWritten, Stall, Writer};
 
@@ -42,11 +44,13 @@ use std::path::{Path, PathBuf};
 
 use siprec_core::seed::SessionId;
 
+use super::sealed::{self, SUFFIX};
+
 /// Where live journals lie, from the data directory on.
 pub const LIVE: &str = "journals/live";
 
 /// Where journals lie that were put away, by day.
-const FOLDER: &str = "journals";
+pub(super) const FOLDER: &str = "journals";
 
 /// Where the journal of a session lies in the end, from the data directory on.
 pub fn put_away_path(session: SessionId) -> String {
@@ -62,10 +66,15 @@ fn session_folder(data: &Path, session: SessionId) -> PathBuf {
     live_folder(data).join(session.to_string())
 }
 
-fn segment_name(segment: u32) -> String {
-    format!("{segment:06}.pcapng")
+fn segment_name(segment: u32, seals: bool) -> String {
+    sealed::named(&format!("{segment:06}.pcapng"), seals)
 }
 
 fn segment_number(name: &str) -> Option<u32> {
-    name.strip_suffix(".pcapng")?.parse().ok()
+    name.strip_suffix(SUFFIX).unwrap_or(name).strip_suffix(".pcapng")?.parse().ok()
+}
+
+/// Whether a file of this name in a journal's folder is a segment of it, sealed or plain.
+pub(super) fn is_segment(name: &str) -> bool {
+    segment_number(name).is_some()
 }

@@ -21,6 +21,8 @@ pub(super) const BUFFER_BYTES: usize = 4 << 10;
 /// Buffers that are there from the start, and that are kept.
 const FIRST_BUFFERS: usize = 1 << 10;
 const SPARE_BUFFERS: usize = 8 << 10;
+/// Jobs that fit a lane without its growing, which a media worker would have to wait for: a second of a thousand streams.
+const FIRST_JOBS: usize = 8 << 10;
 /// Lanes that grew beyond so many jobs, while the disk stalled, give their memory back.
 const LANE_JOBS: usize = 64 << 10;
 
@@ -77,7 +79,11 @@ impl Queue {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             capacity,
-            inner: Mutex::new(Inner { spare: (0..FIRST_BUFFERS).map(|_| new_buffer()).collect(), ..Inner::default() }),
+            inner: Mutex::new(Inner {
+                jobs: Jobs::with_capacity(FIRST_JOBS),
+                spare: (0..FIRST_BUFFERS).map(|_| new_buffer()).collect(),
+                ..Inner::default()
+            }),
             has_signalling: AtomicBool::new(false),
             filled: Condvar::new(),
             emptied: Condvar::new(),
@@ -145,6 +151,8 @@ impl Queue {
         if jobs.capacity() > LANE_JOBS {
             jobs.shrink_to(0);
         }
+        // It is the workers' next.
+        jobs.reserve(FIRST_JOBS);
         let is_empty = |inner: &mut Inner| inner.jobs.is_empty() && inner.signalling.is_empty();
         let waited = self.filled.wait_timeout_while(self.lock(), patience, is_empty);
         let (mut inner, _) = waited.unwrap_or_else(PoisonError::into_inner);

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
+use super::log;
 use super::open::Dirty;
 use super::thread::STALL;
 use super::writer::Progress;
@@ -98,13 +99,11 @@ impl Turns {
             if *since > all {
                 return true;
             }
-            match disk.remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    tracing::warn!(%error, log = %path.display(), "a log that nobody needs cannot be removed");
-                    true
-                }
-                Ok(()) | Err(_) => false,
+            let removed = log::remove(disk, path);
+            if let Err(error) = &removed {
+                tracing::warn!(%error, log = %path.display(), "a log that nobody needs cannot be removed");
             }
+            removed.is_err()
         });
     }
 }

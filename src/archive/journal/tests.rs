@@ -67,7 +67,7 @@ fn after_a_power_loss_everything_that_was_synced_is_there_and_nothing_is_misread
         hand_over(&mut scribe, &writer);
         writer.stop(Duration::from_secs(5));
         // Not synced any more: the disk may keep or forget it.
-        let late = session_folder(data, a).join(segment_name(1));
+        let late = session_folder(data, a).join(segment_name(1, false));
         let file = disk.open_append(&late).unwrap();
         file.write_at(file.length().unwrap(), b"torn").unwrap();
         fake.crash();
@@ -132,7 +132,7 @@ fn when_nothing_fits_any_more_packets_are_counted_and_the_count_is_written() {
     scribe.keep(a, Wall(AT + 10), &Kept::Event(Event::Answered));
     hand_over(&mut scribe, &writer);
     writer.wait_written();
-    let text = std::fs::read(session_folder(data.path(), a).join(segment_name(1))).unwrap();
+    let text = std::fs::read(session_folder(data.path(), a).join(segment_name(1, false))).unwrap();
     let wanted = b"\"event\":\"dropped\",\"packets\":1";
     assert!(text.windows(wanted.len()).any(|w| w == wanted));
 }

@@ -341,14 +341,15 @@ impl Thread {
     fn create(&self, folder: &Path, segment: u32) -> io::Result<(Arc<dyn DiskFile>, u32)> {
         let mut number = segment;
         loop {
-            let path = folder.join(segment_name(number));
+            let path = folder.join(segment_name(number, self.disk.seals()));
             match self.disk.create_new(&path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    let file = self.disk.open_append(&path)?;
-                    if file.length()? == 0 {
-                        return Ok((file, number));
+                    match self.disk.open_append(&path) {
+                        Ok(file) if file.length()? == 0 => return Ok((file, number)),
+                        Err(error) if error.kind() != io::ErrorKind::InvalidData => return Err(error),
+                        // It holds something, or what a crash has made unreadable.
+                        Ok(_) | Err(_) => number += 1,
                     }
-                    number += 1;
                 }
                 made => return made.map(|file| (file, number)),
             }

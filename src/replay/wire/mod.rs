@@ -26,7 +26,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use siprec_core::seed::{Random, Seed};
 use siprec_core::sip::{Transport, Uri};
 
@@ -37,6 +37,7 @@ use super::again;
 use super::capture::Capture;
 use super::packets::Decoder;
 use crate::archive::node;
+use crate::archive::sealed::is_sealed;
 
 /// Bytes read from a file at a time.
 const READ_BYTES: usize = 1 << 20;
@@ -106,6 +107,7 @@ fn read(options: &Options, random: &mut Random) -> anyhow::Result<Vec<found::Fou
 }
 
 fn file(path: &Path, finder: &mut Finder) -> anyhow::Result<()> {
+    ensure!(!is_sealed(path), "is sealed: hand out its packets first, with siprec export --as pcap");
     let file: Box<dyn std::io::Read> = if path == Path::new("-") {
         Box::new(std::io::stdin())
     } else {

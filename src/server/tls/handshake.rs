@@ -156,14 +156,16 @@ pub(super) async fn accept(
             return Err("it hung up without a word (a health check of the port?)".to_owned());
         }
         let first = first.get(..length).unwrap_or_default();
-        if let Some(other) = reason::not_tls(first) {
+        if let Some(other) = material.section.not_tls(first) {
             return Err(other.to_owned());
         }
         let (config, judge) = material.for_client().map_err(|error| error.to_string())?;
         let shaken = TlsAcceptor::from(Arc::new(config)).accept(stream).await;
-        let stream = shaken.map_err(|error| match reason::too_old(first) {
-            Some(version) => reason::of_old(version, material.min_version),
-            None => reason::of(&error, judge.refused(), material.min_version),
+        let stream = shaken.map_err(|error| {
+            material.section.says(&match reason::too_old(first) {
+                Some(version) => reason::of_old(version, material.min_version),
+                None => reason::of(&error, judge.refused(), material.min_version),
+            })
         })?;
         Ok((TlsStream::from(stream), judge))
     };

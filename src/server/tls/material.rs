@@ -15,6 +15,7 @@ use siprec_core::time::Wall;
 use super::certificate::Certificate;
 use super::files;
 use super::judge::{Called, Judge, Rules};
+use super::section::Section;
 use crate::config::{ClientAuth, TlsConfig, TlsVersion};
 
 /// A certificate that ends sooner is worth a warning.
@@ -27,6 +28,7 @@ static NEW: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
 
 /// Everything that a handshake needs.
 pub(super) struct Material {
+    pub(super) section: Section,
     identity: Arc<SingleCertAndKey>,
     own: Option<Certificate>,
     rules: Arc<Rules>,
@@ -36,8 +38,12 @@ pub(super) struct Material {
 }
 
 impl Material {
-    /// Reads all files that `config` names.
-    pub(super) fn load(config: &TlsConfig) -> anyhow::Result<Self> {
+    /// Reads all files that `config`, of `section`, names.
+    pub(super) fn load(section: Section, config: &TlsConfig) -> anyhow::Result<Self> {
+        Self::read(section, config).map_err(|error| anyhow::anyhow!("{}", section.says(&format!("{error:#}"))))
+    }
+
+    fn read(section: Section, config: &TlsConfig) -> anyhow::Result<Self> {
         let provider = Arc::new(ring::default_provider());
         let cert =
             config.cert_file.as_ref().context("server.tls.cert_file: TLS needs a certificate: name its PEM file")?;
@@ -60,6 +66,7 @@ impl Material {
             lenient: !config.verify_peers,
         };
         Ok(Self {
+            section,
             identity: Arc::new(SingleCertAndKey::from(identity)),
             own,
             rules: Arc::new(rules),
@@ -72,7 +79,12 @@ impl Material {
     /// What is worth saying of it: its end, and who may read its key.
     pub(super) fn warnings(&self, now: Wall) -> Vec<String> {
         let expiry = self.own.as_ref().and_then(|own| about_expiry(own.not_before, own.not_after, now));
-        expiry.into_iter().chain(self.key_is_readable.clone()).collect()
+        expiry.into_iter().chain(self.key_is_readable.clone()).map(|text| self.section.says(&text)).collect()
+    }
+
+    /// When the certificate ends.
+    pub(super) fn ends(&self) -> Option<Wall> {
+        self.own.as_ref().map(|own| own.not_after)
     }
 
     /// For the banner: whose certificate, and until when.
@@ -95,6 +107,7 @@ impl Material {
         let mut config = builder.with_cert_resolver(Arc::clone(&self.identity) as _);
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
+        config.alpn_protocols = self.section.protocols.iter().map(|name| name.to_vec()).collect();
         Ok((config, judge))
     }
 

@@ -1,4 +1,5 @@
-//! SIP over TLS: handshakes on a thread of their own, streams that are ready handed to signalling.
+//! SIP over TLS: handshakes on a thread of their own, streams that are ready handed to signalling. The API's TLS is made of the
+//! same pieces (`door`), on a runtime of its own.
 //!
 //! ```text
 //! "tls" thread   listener -> Handshake (bounded, in time, judged) -> Secured -> arrivals -> Streams
@@ -8,19 +9,24 @@
 //! Signatures take a millisecond of a core: on the signalling thread a crowd of strangers would hold up those who call.
 
 mod certificate;
+#[cfg(feature = "api")]
+mod door;
 mod files;
 mod handshake;
 mod judge;
 mod material;
 mod reason;
+mod section;
 
+#[cfg(feature = "api")]
+pub(super) use door::Door;
 pub(super) use handshake::Secured;
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use siprec_core::time::Wall;
@@ -31,10 +37,12 @@ use tokio::sync::{mpsc, oneshot};
 use self::handshake::Handshakes;
 use self::judge::Called;
 use self::material::{Material, Stamps};
+use self::section::Section;
 use super::arrivals::Arrival;
 use super::streams;
 use crate::config::{Config, Dscp, TlsConfig};
 use crate::policy::known_networks;
+use crate::wall;
 
 /// The files are looked at this often.
 const LOOK: Duration = Duration::from_secs(10);
@@ -43,15 +51,18 @@ const MAX_NAMES: usize = 10_000;
 /// The certificate's end is looked at each so many looks: once a day.
 const LOOKS_A_DAY: u32 = 24 * 360;
 
-/// What is wrong, or soon will be, with what `server.tls` names; nothing where TLS is off.
+/// What is wrong, or soon will be, with what `server.tls` and `api.tls` name; nothing where TLS is off.
 ///
 /// # Errors
 /// What would keep the server from starting: one line that names key, file and remedy.
 pub fn check(config: &Config) -> anyhow::Result<Vec<String>> {
-    if !config.server.tls.enabled {
-        return Ok(Vec::new());
+    let mut warnings = Vec::new();
+    for (section, tls) in [(section::SIP, config.tls()), (section::API, config.api_tls())] {
+        if tls.enabled {
+            warnings.extend(Material::load(section, &tls)?.warnings(wall::now()));
+        }
     }
-    Ok(Material::load(&config.tls())?.warnings(wall()))
+    Ok(warnings)
 }
 
 /// TLS of a server. Clones are of the same.
@@ -63,6 +74,7 @@ pub(super) struct Tls {
 }
 
 struct Inner {
+    section: Section,
     config: Mutex<(TlsConfig, Stamps)>,
     material: RwLock<Arc<Material>>,
     handshakes: Handshakes,
@@ -94,8 +106,9 @@ impl Tls {
             return Ok(None);
         }
         let stamps = Stamps::of(config);
-        let material = Material::load(config)?;
+        let material = Material::load(section::SIP, config)?;
         let inner = Arc::new(Inner {
+            section: section::SIP,
             config: Mutex::new((config.clone(), stamps)),
             material: RwLock::new(Arc::new(material)),
             handshakes: Handshakes::default(),
@@ -161,6 +174,11 @@ impl Tls {
         &self.runtime
     }
 
+    /// The certificate, whichever is in force.
+    pub(super) fn shown(&self) -> Shown {
+        Shown(Arc::clone(&self.inner))
+    }
+
     /// For the banner.
     pub(super) fn words(&self) -> String {
         self.inner.material().words()
@@ -171,6 +189,22 @@ impl Tls {
         self.inner.handshakes.know(known_networks(config));
         self.inner.lock().0 = config.tls();
         self.inner.load_again();
+    }
+}
+
+/// The certificate that somebody who connects is shown. Clones are of the same.
+#[derive(Clone)]
+pub(super) struct Shown(Arc<Inner>);
+
+impl Shown {
+    /// Where it is configured: `server.tls` or `api.tls`.
+    pub(super) fn section(&self) -> &'static str {
+        self.0.section.name()
+    }
+
+    /// When it ends; none of one that cannot be read.
+    pub(super) fn ends(&self) -> Option<Wall> {
+        self.0.material().ends()
     }
 }
 
@@ -198,7 +232,7 @@ impl Inner {
         let mut held = self.lock();
         // Of before the reading: what changes meanwhile is seen at the next look.
         held.1 = Stamps::of(&held.0);
-        match Material::load(&held.0) {
+        match Material::load(self.section, &held.0) {
             Ok(material) => {
                 tracing::info!(now = material.words(), "TLS: certificate and key read again; new connections get them");
                 *self.material.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(material);
@@ -210,7 +244,7 @@ impl Inner {
     }
 
     fn warn(&self) {
-        for warning in self.material().warnings(wall()) {
+        for warning in self.material().warnings(wall::now()) {
             tracing::warn!("{warning}");
         }
     }
@@ -259,10 +293,4 @@ async fn watch(inner: Arc<Inner>, mut ended: oneshot::Receiver<()>) {
             inner.warn();
         }
     }
-}
-
-/// The machine's wall clock: certificates go by the calendar.
-fn wall() -> Wall {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Wall(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }

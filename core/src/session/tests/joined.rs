@@ -135,7 +135,7 @@ fn orders_are_for_both_ends() {
     let (mut bench, _, _) = both();
     let session = bench.session();
     bench.settings.clear();
-    bench.input(Input::Order(Order::Pause { session, tell_src: false }));
+    bench.input(Input::Order(Order::Pause { session, tell_src: false, at_most: None }));
     let paused: Vec<_> = bench.settings.iter().map(|s| (s.stream.port.0, s.stream.paused)).collect();
     assert_eq!(paused, [(0, Some(PauseCause::Operator)), (1, Some(PauseCause::Operator))]);
     bench.input(Input::ClockStep { by_ns: 5 });
@@ -202,4 +202,13 @@ fn an_end_that_cannot_be_recorded_leaves_the_other_alone() {
     assert_eq!(bench.settings.last().unwrap().stream.label.as_deref(), Some("2"));
     near.hang_up(&mut bench);
     assert!(bench.ended.is_empty());
+}
+
+#[test]
+fn both_dialogs_are_shown_as_one_session() {
+    let (bench, ..) = both();
+    let shown = bench.srs.portraits(None, 10);
+    assert_eq!(shown.len(), 1, "{shown:?}");
+    let labels: Vec<_> = shown[0].streams.iter().map(|line| line.stream.label.as_deref()).collect();
+    assert_eq!(labels, [Some("1"), Some("2")]);
 }

@@ -155,9 +155,9 @@ fn a_pause_is_told_to_the_src_where_the_order_says_so() {
     let call = Call::set_up(&mut bench, "a");
     let session = bench.session();
     let paused = |bench: &Bench| bench.settings.last().unwrap().stream.paused;
-    assert!(bench.input(Input::Order(Order::Pause { session, tell_src: false })).is_empty());
+    assert!(bench.input(Input::Order(Order::Pause { session, tell_src: false, at_most: None })).is_empty());
     assert_eq!(paused(&bench), Some(PauseCause::Operator));
-    let sent = bench.input(Input::Order(Order::Pause { session, tell_src: true }));
+    let sent = bench.input(Input::Order(Order::Pause { session, tell_src: true, at_most: None }));
     assert_eq!(methods(&sent), ["INVITE"]);
     assert_eq!(String::from_utf8_lossy(&sent[0].body).matches("a=inactive").count(), 2);
     // Resumed before the SRC has answered: one offer at a time.
@@ -178,7 +178,7 @@ fn a_paused_src_that_offers_meanwhile_is_answered_inactive() {
     let mut bench = Bench::new();
     let mut call = Call::set_up(&mut bench, "a");
     let session = bench.session();
-    let sent = bench.input(Input::Order(Order::Pause { session, tell_src: true }));
+    let sent = bench.input(Input::Order(Order::Pause { session, tell_src: true, at_most: None }));
     bench.send(&respond(&sent[0], 200, SDP, &sdp("inactive")));
     let offer = call.request("INVITE", SDP, &sdp("sendonly"));
     let answer = bench.send(&offer);
@@ -199,7 +199,7 @@ fn glare_is_waited_out_and_a_refused_pause_still_keeps_nothing() {
     let mut bench = Bench::new();
     Call::set_up(&mut bench, "a");
     let session = bench.session();
-    let sent = bench.input(Input::Order(Order::Pause { session, tell_src: true }));
+    let sent = bench.input(Input::Order(Order::Pause { session, tell_src: true, at_most: None }));
     assert_eq!(methods(&bench.send(&respond(&sent[0], 491, "", ""))), ["ACK"]);
     let again = bench.pass(Duration::from_millis(2_001));
     assert_eq!(methods(&again), ["INVITE"]);
@@ -280,7 +280,7 @@ fn a_large_offer_goes_over_tcp_and_as_a_datagram_to_who_takes_no_stream() {
     bench.send(&ack);
     let session = bench.session();
     let via = |message: &Message| message.header("Via").unwrap()[..12].to_string();
-    let over_tcp = bench.input(Input::Order(Order::Pause { session, tell_src: true }));
+    let over_tcp = bench.input(Input::Order(Order::Pause { session, tell_src: true, at_most: None }));
     assert_eq!((methods(&over_tcp), via(&over_tcp[0])), (["INVITE".to_string()].to_vec(), "SIP/2.0/TCP ".to_string()));
     let over_udp = bench.input(Input::NoStream { remote: SRC.parse().unwrap() });
     assert_eq!((methods(&over_udp), via(&over_udp[0])), (["INVITE".to_string()].to_vec(), "SIP/2.0/UDP ".to_string()));

@@ -161,7 +161,7 @@ fn an_offer_that_meets_ours_is_491_and_may_come_again() {
     let mut bench = Bench::new();
     let mut call = Call::set_up(&mut bench, "a");
     let session = bench.session();
-    let ours = bench.input(Input::Order(Order::Pause { session, tell_src: true }));
+    let ours = bench.input(Input::Order(Order::Pause { session, tell_src: true, at_most: None }));
     assert_eq!(methods(&ours), ["INVITE"]);
     let theirs = call.request("INVITE", SDP, &sdp("sendonly"));
     assert_eq!(statuses(&bench.send(&theirs)), [491], "RFC 3261 14.2");
@@ -183,7 +183,7 @@ fn our_offers_have_as_many_lines_as_theirs_and_a_higher_version() {
     let ack = call.request("ACK", "", "");
     bench.send(&ack);
     let session = bench.session();
-    let ours = bench.input(Input::Order(Order::Pause { session, tell_src: true }));
+    let ours = bench.input(Input::Order(Order::Pause { session, tell_src: true, at_most: None }));
     let text = String::from_utf8_lossy(&ours[0].body).into_owned();
     assert_eq!((text.matches("m=audio").count(), text.matches("m=audio 0 ").count()), (2, 1), "{text}");
     assert_eq!(version(&ours[0]), version(&answer) + 1);

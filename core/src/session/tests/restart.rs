@@ -4,7 +4,7 @@ use super::*;
 use crate::sip::Method;
 
 /// The successor of `bench`, with what its last checkpoint says.
-fn successor(bench: &Bench, gap: Duration, hold_ports: bool) -> Bench {
+pub(super) fn successor(bench: &Bench, gap: Duration, hold_ports: bool) -> Bench {
     let mut next = Bench::new();
     let last_entry = bench.now.wall;
     next.now = Now { monotonic: Monotonic(5), wall: last_entry.after(gap) };

@@ -89,7 +89,7 @@ fn an_ordinary_phone_system_is_not_asked_for_siprec() {
     let invite = plain(call.request("INVITE", "Content-Type: application/sdp\r\n", &sdp("sendrecv")));
     call.to_tag = bench.send(&invite)[0].to_tag().unwrap().to_string();
     bench.send(&plain(call.request("ACK", "", "")));
-    let sent = bench.input(Input::Order(Order::Pause { session: bench.session(), tell_src: true }));
+    let sent = bench.input(Input::Order(Order::Pause { session: bench.session(), tell_src: true, at_most: None }));
     assert_eq!((methods(&sent), sent[0].require().len()), (["INVITE".to_string()].to_vec(), 0));
 }
 

@@ -134,7 +134,7 @@ fn an_offer_that_is_refused_or_cancelled_leaves_the_keys() {
     bench.send(&cancel);
     bench.hold_ports = false;
     let session = bench.session();
-    bench.input(Input::Order(Order::Pause { session, tell_src: false }));
+    bench.input(Input::Order(Order::Pause { session, tell_src: false, at_most: None }));
     assert_eq!(settings(&bench, 0).srtp.unwrap().theirs[0].key.to_base64().as_str(), KEY_1);
 }
 
@@ -162,7 +162,7 @@ fn our_own_offer_has_a_line_a_suite_and_the_answer_chooses() {
     assert_eq!((agreed.theirs[0].key.to_base64().as_str(), &agreed.ours), (KEY_1, &Some(chosen.keys[0].clone())));
     // A refresh of ours repeats the one line that was agreed on.
     let session = bench.session();
-    let sent = bench.input(Input::Order(Order::Pause { session, tell_src: true }));
+    let sent = bench.input(Input::Order(Order::Pause { session, tell_src: true, at_most: None }));
     let again = sent.iter().find(|m| m.method() == Some(&crate::sip::Method::Invite)).unwrap();
     assert_eq!(lines(again)[0].keys, chosen.keys);
     bench.send(&respond(again, 200, SDP, &answer.replace("sendonly", "inactive")));

@@ -21,6 +21,8 @@ pub(super) struct State {
     pub(super) capacity: Option<u64>,
     pub(super) failing: Option<ErrorKind>,
     pub(super) stalled: bool,
+    /// A write has met the stall.
+    pub(super) held_up: bool,
 }
 
 pub(super) enum Inode {

@@ -1,0 +1,289 @@
+//! Recordings of a running server, by its API: whoever may read there needs no access to its disk. The server writes down what left.
+//!
+//! ```text
+//! pages of rows -> jobs, each: sheet, then its files, each against its SHA-256 -> folder, or storage target
+//! ```
+
+mod client;
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use siprec_core::render::{FileFormat, Sidecar};
+
+use self::client::Client;
+use super::copy::{Outcome, check_against, day};
+use super::jobs::{self, End, Work};
+use super::place::place;
+use super::progress::Progress;
+use super::remote::{Remote, Staging};
+use super::stop::Stop;
+use super::{Tally, To, What, listing};
+use crate::archive::catalog::{Filter, Row};
+use crate::archive::disk::{Disk as _, RealDisk};
+use crate::archive::finish::Form;
+use crate::archive::proof_key::SIGNATURE;
+use crate::archive::recordings::octets;
+use crate::archive::soundness::is_plain_name;
+
+/// What to do.
+#[derive(Debug)]
+pub struct ServedOptions {
+    /// The server's URL.
+    pub url: String,
+    /// What shows who asks.
+    pub token: Option<String>,
+    /// Which recordings.
+    pub filter: Filter,
+    /// Where to; none: only list.
+    pub to: Option<To>,
+    /// What becomes of them.
+    pub what: What,
+    /// So many recordings at a time, at least one.
+    pub jobs: usize,
+    /// One JSON object a recording instead of a table.
+    pub json: bool,
+    /// Whether somebody watches: a progress bar on standard error.
+    pub progress: bool,
+}
+
+/// Lists or copies what a server has; what failed is told on standard error.
+///
+/// # Errors
+/// The server's, or anything that could not be copied.
+pub fn run_served(options: &ServedOptions) -> Result<()> {
+    let stdout = std::io::stdout().lock();
+    let (out, err) = (&mut std::io::BufWriter::new(stdout), &mut std::io::stderr());
+    let stop = Stop::on_signals()?;
+    let client = Client::new(&options.url, options.token.clone(), stop.clone())?;
+    let form = As::of(&options.what)?;
+    match &options.to {
+        None => listing::list(Rows::of(&client, &options.filter), options.json, out)?,
+        Some(To::Stdout) => {
+            let rows: Vec<Row> = Rows::of(&client, &options.filter).take(2).collect::<Result<_>>()?;
+            let [row] = rows.as_slice() else {
+                let found = if rows.is_empty() { "no recording matches" } else { "more than one recording matches" };
+                bail!("{found}: --to - takes one; name it with --id");
+            };
+            let staging = Staging::new()?;
+            fetch((&client, form), row, staging.path(), &mut |_| {})?;
+            std::io::copy(&mut fs::File::open(staging.only_file(&options.what)?)?, out)?;
+        }
+        Some(to) => copy_all(options, (&client, form, &stop), to, out, err)?,
+    }
+    Ok(out.flush()?)
+}
+
+/// What can be had of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum As {
+    Copy,
+    Audio(&'static str),
+    Sheet,
+    Packets,
+}
+
+impl As {
+    fn of(what: &What) -> Result<Self> {
+        Ok(match what {
+            What::Copy => Self::Copy,
+            What::Render(Form::Sheet) => Self::Sheet,
+            What::Render(Form::Packets) => Self::Packets,
+            What::Render(Form::Audio(rendition)) => match rendition.format {
+                FileFormat::Wav => Self::Audio("wav"),
+                FileFormat::Flac => Self::Audio("flac"),
+                FileFormat::Opus => Self::Audio("opus"),
+                FileFormat::WavG711 => bail!("--as wav-g711: not over --server: run it beside the data directory"),
+            },
+            What::Vcon(_) => bail!("--as vcon: not over --server: run it beside the data directory"),
+        })
+    }
+}
+
+/// The rows that are meant, a page at a time.
+struct Rows<'c> {
+    client: &'c Client,
+    filter: &'c Filter,
+    page: VecDeque<Row>,
+    after: Option<String>,
+    is_last: bool,
+    left: u64,
+}
+
+impl<'c> Rows<'c> {
+    fn of(client: &'c Client, filter: &'c Filter) -> Self {
+        let left = filter.limit.unwrap_or(u64::MAX);
+        Self { client, filter, page: VecDeque::new(), after: None, is_last: false, left }
+    }
+}
+
+impl Iterator for Rows<'_> {
+    type Item = Result<Row>;
+
+    fn next(&mut self) -> Option<Result<Row>> {
+        while self.page.is_empty() && !self.is_last && self.left > 0 {
+            match self.client.page(self.filter, self.after.as_deref()) {
+                Ok((rows, next)) => {
+                    self.is_last = next.is_none();
+                    (self.page, self.after) = (rows.into(), next);
+                }
+                Err(error) => {
+                    self.is_last = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+        self.left = self.left.checked_sub(1)?;
+        self.page.pop_front().map(Ok)
+    }
+}
+
+fn copy_all(
+    options: &ServedOptions,
+    (client, form, stop): (&Client, As, &Stop),
+    to: &To,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<()> {
+    let remote = match to {
+        To::Target(target, prefix) => Some(Remote::new(target.clone(), prefix.clone(), stop.clone())?),
+        To::Folder(_) | To::Stdout => None,
+    };
+    let progress = Progress::of_some(options.progress);
+    let mut workers = Vec::new();
+    for _ in 0..options.jobs.max(1) {
+        let place = match (to, &remote) {
+            (To::Folder(folder), _) => {
+                fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+                Place::Folder(folder.clone())
+            }
+            (_, Some(remote)) => Place::Target(remote, Staging::new()?),
+            (To::Target(..) | To::Stdout, None) => bail!("there is no such place"),
+        };
+        workers.push(Worker { client, form, place, progress: progress.clone() });
+    }
+    let mut tally = Tally::default();
+    let end = jobs::run(Rows::of(client, &options.filter), workers, stop, &mut |row, result| {
+        tally.count(result);
+        progress.count(tally.all());
+        if let Err(error) = result {
+            progress.suspend(|| writeln!(err, "siprec: {}: {error:#}", row.id))?;
+        }
+        if options.json {
+            progress.suspend(|| listing::outcome(row, result, out).and_then(|()| out.flush()))?;
+        }
+        Ok(())
+    });
+    progress.finish();
+    let end = end?;
+    if !options.json {
+        writeln!(out, "{} copied, {} already there, {} failed", tally.copied, tally.present, tally.failed)?;
+    }
+    out.flush()?;
+    match end {
+        End::Early(error) => Err(error.context(format!("ended after {} recordings", tally.all()))),
+        End::Interrupted => bail!("interrupted after {} recordings; a next run goes on from there", tally.all()),
+        End::All if tally.failed > 0 => bail!("{} of {} recordings could not be copied", tally.failed, tally.all()),
+        End::All => Ok(()),
+    }
+}
+
+enum Place<'t> {
+    Folder(PathBuf),
+    Target(&'t Remote, Staging),
+}
+
+/// A thread's means.
+struct Worker<'t> {
+    client: &'t Client,
+    form: As,
+    place: Place<'t>,
+    progress: Progress,
+}
+
+impl Work for Worker<'_> {
+    fn work(&mut self, row: &Row) -> Result<Outcome> {
+        let progress = &self.progress;
+        let mut done = |octets| progress.advance(octets);
+        match &self.place {
+            Place::Folder(folder) => fetch((self.client, self.form), row, folder, &mut done),
+            Place::Target(remote, staging) => {
+                staging.clear()?;
+                fetch((self.client, self.form), row, staging.path(), &mut done)?;
+                remote.send(staging)
+            }
+        }
+    }
+}
+
+/// Fetches a recording to the folder of its day below `to`.
+fn fetch((client, form): (&Client, As), row: &Row, to: &Path, done: &mut dyn FnMut(u64)) -> Result<Outcome> {
+    let folder = to.join(day(&row.path)?);
+    RealDisk.create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let path = |what: &str| format!("recordings/{}/{what}", row.id);
+    match form {
+        As::Copy => copy(client, row, &folder, done),
+        As::Packets => alone((client, &folder), &format!("{}.pcapng", row.id), (&path("journal"), &[]), done),
+        As::Sheet => alone((client, &folder), &format!("{}.json", row.id), (&path("proof"), &[]), done),
+        As::Audio(format) => {
+            let sheet: Sidecar = serde_json::from_slice(&client.get(&path("proof"), &[])?.octets)?;
+            ensure!(!sheet.files.is_empty(), "it has no audio");
+            let mut outcome = Outcome::Present;
+            for (place, file) in sheet.files.iter().enumerate() {
+                ensure!(is_plain_name(&file.name), "its sheet names a file in another folder");
+                let stem = file.name.rsplit_once('.').map_or(file.name.as_str(), |(stem, _)| stem);
+                let query =
+                    [("file", place.to_string()), ("format", format.to_owned()), ("download", "true".to_owned())];
+                let name = format!("{stem}.{format}");
+                outcome = outcome.and(alone((client, &folder), &name, (&path("audio"), &query), done)?);
+            }
+            Ok(outcome)
+        }
+    }
+}
+
+/// One file. Recordings do not change: what has its name is there.
+fn alone(
+    (client, folder): (&Client, &Path),
+    name: &str,
+    from: (&str, &[(&str, String)]),
+    done: &mut dyn FnMut(u64),
+) -> Result<Outcome> {
+    if folder.join(name).exists() {
+        return Ok(Outcome::Present);
+    }
+    place(&RealDisk, folder, name, |out| client.download(from, out, done))?;
+    Ok(Outcome::Copied)
+}
+
+/// All files as the sheet vouches for them, its signature, and the sheet last: where there is one, the rest is there.
+fn copy(client: &Client, row: &Row, folder: &Path, done: &mut dyn FnMut(u64)) -> Result<Outcome> {
+    let proof = client.get(&format!("recordings/{}/proof", row.id), &[])?;
+    let sheet: Sidecar = serde_json::from_slice(&proof.octets).context("its proof sheet cannot be read")?;
+    check_against(row, &sheet)?;
+    let name = format!("{}.json", row.id);
+    let has = |file: &str, bytes: u64| fs::metadata(folder.join(file)).is_ok_and(|known| known.len() == bytes);
+    let is_there = fs::read(folder.join(&name)).is_ok_and(|there| there == proof.octets);
+    if is_there && sheet.files.iter().all(|file| has(&file.name, file.bytes)) {
+        return Ok(Outcome::Present);
+    }
+    for (index, file) in sheet.files.iter().enumerate() {
+        ensure!(is_plain_name(&file.name), "its sheet names a file in another folder: {}", file.name);
+        let query = [("file", index.to_string()), ("download", "true".to_owned())];
+        place(&RealDisk, folder, &file.name, |out| {
+            client.download((&format!("recordings/{}/audio", row.id), &query), out, done)?;
+            let (bytes, sha256) = out.so_far();
+            let is_same = bytes == file.bytes && sha256 == file.sha256;
+            ensure!(is_same, "{} came otherwise than its proof sheet says: try again", file.name);
+            Ok(())
+        })?;
+    }
+    if let Some(signature) = proof.signature.as_deref().and_then(|digits| octets(digits.as_bytes())) {
+        place(&RealDisk, folder, &format!("{name}{SIGNATURE}"), |out| Ok(out.write_all(&signature)?))?;
+    }
+    place(&RealDisk, folder, &name, |out| Ok(out.write_all(&proof.octets)?))?;
+    Ok(Outcome::Copied)
+}

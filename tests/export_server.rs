@@ -1,0 +1,97 @@
+//! `siprec export --server`: what a running server has, by its API, is what its disk has.
+
+#![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+use support::recordings;
+use support::server::{Server, Setup, binary, must_run};
+use support::{TempDir, files_below};
+
+const SOON: Duration = Duration::from_secs(20);
+
+fn export(server: &Server, arguments: &[&str]) -> Output {
+    let mut command = Command::new(binary());
+    command.args(["export", "--server", &format!("http://{}", server.api)]).args(arguments);
+    command.env_remove("SIPREC_TOKEN").output().unwrap()
+}
+
+#[track_caller]
+fn must_export(server: &Server, arguments: &[&str]) -> String {
+    let output = export(server, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Names below a folder, and what they hold.
+fn content(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let name = |path: &Path| path.strip_prefix(folder).unwrap().display().to_string();
+    let mut all: Vec<_> = files_below(folder).iter().map(|path| (name(path), std::fs::read(path).unwrap())).collect();
+    all.sort();
+    all.retain(|(name, _)| !name.ends_with(".pub"));
+    all
+}
+
+#[test]
+fn what_is_copied_is_what_the_disk_has() {
+    let (server, folder) = (Setup::default().sealed().start(), TempDir::new("served"));
+    let (_, recording) = recordings::of_a_second(&server, SOON);
+    recordings::of_a_second(&server, SOON);
+    let far = folder.path().join("far");
+    let to = far.to_str().unwrap();
+    let master = format!("archive.seal.master_key={}", support::server::MASTER_KEY);
+    assert_eq!(must_export(&server, &["--to", to]).trim(), "2 copied, 0 already there, 0 failed");
+    assert_eq!(must_export(&server, &["--to", to]).trim(), "0 copied, 2 already there, 0 failed");
+    let near = folder.path().join("near");
+    must_run(&server.data, &[master], &format!("export --to {}", near.display()));
+    assert_eq!(content(&far), content(&near));
+    let key = server.data.join("siprec-proof.pub");
+    let verified = Command::new(binary()).args(["export", "--verify", to, "--public-key"]).arg(key).output().unwrap();
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+
+    let listed = must_export(&server, &["--dry-run", "--json", "--id", recording.id()]);
+    let row: serde_json::Value = serde_json::from_str(listed.trim()).unwrap();
+    assert_eq!(row["id"], recording.id());
+    let none = must_export(&server, &["--dry-run", "--since", "2020-01-01", "--until", "2020-01-02", "--caller", "x"]);
+    assert_eq!(none.trim(), "no recording matches");
+    let heard = export(&server, &["--id", recording.id(), "--to", "-"]);
+    assert_eq!(&heard.stdout[..4], b"RIFF");
+}
+
+#[test]
+fn other_forms_are_had_and_what_cannot_be_is_told() {
+    let (server, folder) = (Server::start(), TempDir::new("served-forms"));
+    let (_, recording) = recordings::of_a_second(&server, SOON);
+    for (form, end, begins) in [
+        ("flac", "flac", &b"fLaC"[..]),
+        ("opus", "opus", b"OggS"),
+        ("pcap", "pcapng", b"\x0a\x0d\x0d\x0a"),
+        ("json", "json", b"{"),
+    ] {
+        let to = folder.path().join(form);
+        must_export(&server, &["--as", form, "--to", to.to_str().unwrap()]);
+        let all = content(&to);
+        assert_eq!(all.len(), 1, "{form}: {all:?}");
+        assert!(all[0].0.ends_with(&format!("{}.{end}", recording.id())) && all[0].1.starts_with(begins), "{form}");
+    }
+    let to = folder.path().join("x");
+    let to = to.to_str().unwrap();
+    for (arguments, said) in [
+        (&["--as", "vcon", "--to", to][..], "not over --server"),
+        (&["--as", "wav", "--layout", "mono", "--to", to], "--layout"),
+        (&["--id", "01a2287a-4bab-7e19-982e-8c887adffaaf", "--to", to], "404"),
+    ] {
+        let output = export(&server, arguments);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && text.contains(said), "{arguments:?}: {text}");
+    }
+    // Those that begin like this machine are others.
+    for far in
+        ["http://192.0.2.1", "http://localhost.example.com", "http://127.example.com", "http://localhost@192.0.2.1"]
+    {
+        let mut command = Command::new(binary());
+        let refused = command.args(["export", "--server", far, "--token", "x", "--dry-run"]).output().unwrap();
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("no https: URL"), "{far}");
+    }
+}
