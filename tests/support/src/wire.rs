@@ -26,15 +26,28 @@ pub(crate) struct Link {
 }
 
 enum Socket {
-    Udp(UdpSocket),
-    Tcp { listener: TcpListener, stream: Mutex<Option<Pipe>>, generation: Arc<AtomicU64> },
+    /// And the TCP port of the same number, where nobody listens: else the server's large requests (RFC 3261 18.1.1) would
+    /// come to a stranger, who listens there by chance.
+    Udp(UdpSocket, Option<socket2::Socket>),
+    Tcp {
+        listener: TcpListener,
+        stream: Mutex<Option<Pipe>>,
+        generation: Arc<AtomicU64>,
+    },
 }
 
 impl Link {
     pub(crate) fn new(server: SocketAddr, transport: Transport, tls: Option<Ends>, owner: Weak<Inner>) -> Self {
         let any_port = SocketAddr::new(server.ip(), 0);
         let socket = match transport {
-            Transport::Udp => Socket::Udp(UdpSocket::bind(any_port).unwrap()),
+            Transport::Udp => loop {
+                let socket = UdpSocket::bind(any_port).unwrap();
+                let tcp =
+                    socket2::Socket::new(socket2::Domain::for_address(any_port), socket2::Type::STREAM, None).unwrap();
+                if tcp.bind(&socket.local_addr().unwrap().into()).is_ok() {
+                    break Socket::Udp(socket, Some(tcp));
+                }
+            },
             Transport::Tcp | Transport::Tls => Socket::Tcp {
                 listener: TcpListener::bind(any_port).unwrap(),
                 stream: Mutex::default(),
@@ -46,20 +59,20 @@ impl Link {
 
     /// Over UDP, and takes streams on the same port.
     pub(crate) fn udp_and_tcp(server: SocketAddr, owner: Weak<Inner>) -> Self {
-        loop {
-            let link = Self::new(server, Transport::Udp, None, owner.clone());
-            // The other protocol's port may be somebody else's.
-            if let Ok(listener) = TcpListener::bind(link.contact()) {
-                return Self { beside: Some(listener), ..link };
-            }
+        let mut link = Self::new(server, Transport::Udp, None, owner);
+        if let Socket::Udp(_, tcp) = &mut link.socket {
+            let tcp = tcp.take().unwrap();
+            tcp.listen(8).unwrap();
+            link.beside = Some(tcp.into());
         }
+        link
     }
 
     /// Starts the readers.
     pub(crate) fn listen(&self) {
         let owner = self.owner.clone();
         match &self.socket {
-            Socket::Udp(socket) => {
+            Socket::Udp(socket, _) => {
                 let socket = socket.try_clone().unwrap();
                 spawn("src-udp", move || read_datagrams(&socket, &owner));
             }
@@ -100,7 +113,7 @@ impl Link {
     /// The address requests leave from, for Via.
     pub(crate) fn local(&self) -> SocketAddr {
         match &self.socket {
-            Socket::Udp(socket) => socket.local_addr().unwrap(),
+            Socket::Udp(socket, _) => socket.local_addr().unwrap(),
             Socket::Tcp { stream, .. } => {
                 lock(stream).as_ref().and_then(|s| s.local_addr().ok()).unwrap_or_else(|| self.contact())
             }
@@ -110,7 +123,7 @@ impl Link {
     /// Where the server's requests are awaited.
     pub(crate) fn contact(&self) -> SocketAddr {
         match &self.socket {
-            Socket::Udp(socket) => socket.local_addr().unwrap(),
+            Socket::Udp(socket, _) => socket.local_addr().unwrap(),
             Socket::Tcp { listener, .. } => listener.local_addr().unwrap(),
         }
     }
@@ -118,7 +131,7 @@ impl Link {
     /// Sends; says on which connection, if it left at all.
     pub(crate) fn send(&self, bytes: &[u8]) -> Option<u64> {
         match &self.socket {
-            Socket::Udp(socket) => socket.send_to(bytes, self.server).ok().map(|_| 0),
+            Socket::Udp(socket, _) => socket.send_to(bytes, self.server).ok().map(|_| 0),
             Socket::Tcp { stream, generation, .. } => {
                 let mut slot = lock(stream);
                 if slot.is_none() {
@@ -138,7 +151,7 @@ impl Link {
     /// Which connection is in use.
     pub(crate) fn generation(&self) -> Option<u64> {
         match &self.socket {
-            Socket::Udp(_) => Some(0),
+            Socket::Udp(..) => Some(0),
             Socket::Tcp { generation, .. } => Some(generation.load(Ordering::SeqCst)),
         }
     }
