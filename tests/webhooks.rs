@@ -3,95 +3,34 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener};
+use std::io::Write as _;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use support::becomes_true;
 use support::http::Client;
+use support::receiver::{Heard, Receiver};
 use support::recordings;
 use support::server::Setup;
-use support::src::lock;
 
 const SOON: Duration = Duration::from_secs(30);
 const SECRET: &str = "a secret of sixteen letters or more";
 
-/// A system that is told.
-struct Receiver {
-    address: SocketAddr,
-    heard: Arc<Mutex<Vec<Heard>>>,
-    /// What it answers.
-    status: Arc<Mutex<u16>>,
+fn told(heard: &Heard) -> Value {
+    serde_json::from_slice(&heard.body).unwrap()
 }
 
-#[derive(Debug, Clone)]
-struct Heard {
-    fields: Vec<String>,
-    body: String,
+fn kind(heard: &Heard) -> String {
+    told(heard)["type"].as_str().unwrap().to_owned()
 }
 
-impl Heard {
-    fn kind(&self) -> String {
-        serde_json::from_str::<Value>(&self.body).unwrap()["type"].as_str().unwrap().to_owned()
-    }
-
-    fn field(&self, name: &str) -> &str {
-        self.fields.iter().find_map(|line| line.strip_prefix(&format!("{name}: "))).unwrap()
-    }
+fn kinds(receiver: &Receiver) -> Vec<String> {
+    receiver.heard().iter().map(kind).collect()
 }
 
-impl Receiver {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let (heard, status) = (Arc::<Mutex<Vec<Heard>>>::default(), Arc::new(Mutex::new(200)));
-        let (into, answers) = (Arc::clone(&heard), Arc::clone(&status));
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let (into, answers) = (Arc::clone(&into), Arc::clone(&answers));
-                std::thread::spawn(move || {
-                    let mut reader = BufReader::new(stream.try_clone().unwrap());
-                    let mut stream = stream;
-                    loop {
-                        let head: Vec<String> =
-                            reader.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
-                        let length = |line: &String| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok();
-                        let Some(length) = head.iter().find_map(length) else { return };
-                        let mut body = vec![0; length];
-                        reader.read_exact(&mut body).unwrap();
-                        let fields = head.iter().skip(1).map(|line| {
-                            let (name, value) = line.split_once(": ").unwrap();
-                            format!("{}: {value}", name.to_lowercase())
-                        });
-                        let status = *lock(&answers);
-                        if status == 200 {
-                            lock(&into)
-                                .push(Heard { fields: fields.collect(), body: String::from_utf8(body).unwrap() });
-                        }
-                        let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 4\r\n\r\nno!\n");
-                        if stream.write_all(answer.as_bytes()).is_err() {
-                            return;
-                        }
-                    }
-                });
-            }
-        });
-        Self { address, heard, status }
-    }
-
-    fn answers(&self, status: u16) {
-        *lock(&self.status) = status;
-    }
-
-    fn kinds(&self) -> Vec<String> {
-        lock(&self.heard).iter().map(Heard::kind).collect()
-    }
-
-    fn setup(&self, more: &str) -> Setup {
-        let row = format!(r#"[{{name: crm, url: "http://{}/hook", secret: "{SECRET}"{more}}}]"#, self.address);
-        Setup::default().set(&format!("webhooks={row}"))
-    }
+/// A server with that one webhook; `more` of its row.
+fn setup(receiver: &Receiver, more: &str) -> Setup {
+    let row = format!(r#"[{{name: crm, url: "http://{}/hook", secret: "{SECRET}"{more}}}]"#, receiver.address);
+    Setup::default().set(&format!("webhooks={row}"))
 }
 
 /// OpenSSL's HMAC-SHA256 in hexadecimal.
@@ -107,17 +46,17 @@ fn hmac(text: &str) -> String {
 #[test]
 fn a_recording_is_told_from_its_beginning_to_its_end_and_signed() {
     let receiver = Receiver::start();
-    let server = receiver.setup("").start();
+    let server = setup(&receiver, "").start();
     let (_, recording) = recordings::of_a_second(&server, SOON);
-    assert!(becomes_true(SOON, || receiver.kinds().len() >= 2), "{:?}\n{}", receiver.kinds(), server.tail());
-    assert_eq!(receiver.kinds(), ["recording.started", "recording.completed"]);
-    for heard in lock(&receiver.heard).iter() {
+    assert!(becomes_true(SOON, || kinds(&receiver).len() >= 2), "{:?}\n{}", kinds(&receiver), server.tail());
+    assert_eq!(kinds(&receiver), ["recording.started", "recording.completed"]);
+    for heard in receiver.heard() {
         let (time, signature) = heard.field("siprec-signature").split_once(",v1=").unwrap();
         let time = time.strip_prefix("t=").unwrap();
-        assert_eq!(signature, hmac(&format!("{time}.{}", heard.body)));
-        assert_eq!(heard.field("siprec-event"), heard.kind());
+        assert_eq!(signature, hmac(&format!("{time}.{}", String::from_utf8_lossy(&heard.body))));
+        assert_eq!(heard.field("siprec-event"), kind(&heard));
     }
-    let completed: Value = serde_json::from_str(&lock(&receiver.heard)[1].body).unwrap();
+    let completed = told(&receiver.heard()[1]);
     assert_eq!(
         (&completed["recording"], &completed["details"]["id"]),
         (&recording.id().into(), &recording.id().into())
@@ -129,7 +68,7 @@ fn a_recording_is_told_from_its_beginning_to_its_end_and_signed() {
 fn what_is_not_taken_waits_in_its_order_over_a_crash() {
     let receiver = Receiver::start();
     receiver.answers(503);
-    let mut server = receiver.setup(r#", events: [recording.]"#).start();
+    let mut server = setup(&receiver, r#", events: [recording.]"#).start();
     let client = Client::new(server.api);
     recordings::of_a_second(&server, SOON);
     let standing = || client.get("/api/v1/webhooks").must(200)["webhooks"][0].clone();
@@ -138,8 +77,8 @@ fn what_is_not_taken_waits_in_its_order_over_a_crash() {
     server.kill();
     receiver.answers(200);
     server.restart();
-    assert!(becomes_true(SOON, || receiver.kinds().len() >= 2), "{}", standing());
-    assert_eq!(receiver.kinds(), ["recording.started", "recording.completed"]);
+    assert!(becomes_true(SOON, || kinds(&receiver).len() >= 2), "{}", standing());
+    assert_eq!(kinds(&receiver), ["recording.started", "recording.completed"]);
     assert!(becomes_true(SOON, || standing()["waiting"] == 0));
 }
 
@@ -147,7 +86,7 @@ fn what_is_not_taken_waits_in_its_order_over_a_crash() {
 fn what_is_given_up_is_listed_and_can_be_tried_again() {
     let receiver = Receiver::start();
     receiver.answers(410);
-    let server = receiver.setup(r#", events: [recording.completed], give_up_after: "1s""#).start();
+    let server = setup(&receiver, r#", events: [recording.completed], give_up_after: "1s""#).start();
     let client = Client::new(server.api);
     recordings::of_a_second(&server, SOON);
     let dead = || client.get("/api/v1/webhooks").must(200)["webhooks"][0]["dead"].as_array().unwrap().clone();
@@ -155,7 +94,7 @@ fn what_is_given_up_is_listed_and_can_be_tried_again() {
     assert_eq!((&dead()[0]["type"], &dead()[0]["error"]), (&"recording.completed".into(), &"410 Gone: no!".into()));
     receiver.answers(200);
     assert_eq!(client.post("/api/v1/webhooks/crm/retry", "").must(200)["revived"], 1);
-    assert!(becomes_true(SOON, || receiver.kinds().len() == 1));
+    assert!(becomes_true(SOON, || kinds(&receiver).len() == 1));
     client.post("/api/v1/webhooks/other/retry", "").problem(404);
 }
 

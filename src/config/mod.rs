@@ -21,6 +21,7 @@ mod srtp;
 mod storage;
 mod tls;
 mod values;
+mod tracing;
 mod webhook;
 mod yaml;
 
@@ -50,6 +51,7 @@ pub use storage::{
     TargetConfig,
 };
 pub use tls::{ClientAuth, Pin, TlsConfig, TlsVersion};
+pub use tracing::{HeaderConfig, TracingConfig};
 pub use values::{ByteSize, Codec, Invalid, ListenAddress, LogOutput, Network, PortRange, Secret, Span};
 pub use webhook::WebhookConfig;
 

@@ -17,6 +17,7 @@ use super::seal::SealConfig;
 use super::srtp::SrtpConfig;
 use super::storage::StorageConfig;
 use super::tls::TlsConfig;
+use super::tracing::TracingConfig;
 use super::values::{ByteSize, Codec, ListenAddress, LogOutput, Network, PortRange, Secret, Span};
 use super::webhook::WebhookConfig;
 
@@ -42,6 +43,8 @@ pub struct Config {
     pub api: ApiConfig,
     /// Whom the server tells of what happens.
     pub webhooks: Vec<WebhookConfig>,
+    /// Traces of recording sessions.
+    pub tracing: TracingConfig,
     /// From when on what is watched of the server is an alarm.
     pub alarms: AlarmsConfig,
     /// Several machines as one.

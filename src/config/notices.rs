@@ -47,6 +47,7 @@ pub fn notices(loaded: &Loaded) -> Vec<Notice> {
     let config = &loaded.config;
     let mut found: Vec<Notice> = not_available_errors(config);
     found.extend(catalog_error(config));
+    found.extend(config.tracing_faults().iter().map(|fault| error(fault)));
     found.extend(config.webhook_faults().iter().map(|fault| error(fault)));
     found.extend(config.storage.faults().iter().map(|fault| error(fault)));
     found.extend(tls_errors(config).into_iter().map(error));

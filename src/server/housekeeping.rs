@@ -168,6 +168,7 @@ pub(super) fn reload(signalling: &mut Signalling, options: &mut Options) {
         ("metadata", old.metadata != new.metadata),
         ("storage", old.storage != new.storage),
         ("webhooks", old.webhooks != new.webhooks),
+        ("tracing", old.tracing != new.tracing),
         ("logging.output", old.logging.output != new.logging.output),
     ];
     for (key, _) in fixed.iter().filter(|(_, changed)| *changed) {

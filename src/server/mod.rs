@@ -42,6 +42,8 @@ mod storing;
 mod streams;
 mod tls;
 mod told;
+#[cfg(feature = "otlp")]
+mod traces;
 mod turn;
 #[cfg(feature = "api")]
 mod webhooks;

@@ -22,6 +22,7 @@ pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod raw;
+pub mod receiver;
 pub mod recordings;
 pub mod seeded;
 pub mod server;

@@ -150,6 +150,8 @@ pub(super) fn serve(bound: Bound, served: Served) -> anyhow::Result<Serving> {
     if let Some(webhooks) = &served.webhooks {
         runtime.spawn(Arc::clone(webhooks).run(served.live.clone()));
     }
+    #[cfg(feature = "otlp")]
+    follow_traces(&runtime, &served)?;
     let router = router(served);
     let seats = listening::Seats::new(connections);
     for listener in bound.listeners {
@@ -160,6 +162,17 @@ pub(super) fn serve(bound: Bound, served: Served) -> anyhow::Result<Serving> {
         runtime.spawn(listening::accept(listener, router.clone(), seats.clone(), bound.door.clone()));
     }
     Ok(Serving(Some(runtime)))
+}
+
+/// Traces of recording sessions, where a collector is named.
+#[cfg(feature = "otlp")]
+fn follow_traces(runtime: &Runtime, served: &Served) -> anyhow::Result<()> {
+    let node = crate::archive::node_id::load(&*served.disk, &served.data)?;
+    let now = served.configuration.now();
+    if let Some(traces) = crate::server::traces::Traces::new(&now.config, &node)? {
+        runtime.spawn(traces.run(served.live.clone()));
+    }
+    Ok(())
 }
 
 /// Takes up what a reload changes of certificates.
