@@ -285,6 +285,28 @@ fn a_stream_ends_when_what_proves_its_listener_does() {
     assert_eq!(client.websocket(&format!("/ws/events?access_token={key}")).err(), Some(401));
 }
 
+/// A key that is taken away counts no more, nor for what it has opened; who comes back with another goes on.
+#[test]
+fn a_stream_ends_when_a_reload_changes_who_may() {
+    let folder = support::TempDir::new("rules");
+    let file = folder.path().join("siprec.yaml");
+    let ((key, row), (other, other_row)) = (new_key("--name a --role agent"), new_key("--name b --role agent"));
+    let write = |rows: &str| std::fs::write(&file, format!("auth: {{api_keys: [{rows}]}}\n")).unwrap();
+    write(&format!("{row}, {other_row}"));
+    let server = Setup::default().set(ROLES).arg("--config").arg(file.to_str().unwrap()).start();
+    let client = Client::new(server.api);
+    let mut events = client.websocket(&format!("/ws/events?access_token={key}")).unwrap();
+    let mut stream = client.websocket(&format!("/ws/stream?access_token={key}")).unwrap();
+    write(&other_row);
+    process::signal(server.pid(), libc::SIGHUP);
+    for socket in [&mut events, &mut stream] {
+        assert_eq!(socket.frame(), Frame::Text(json!({ "type": "expired" })));
+        assert_eq!(socket.frame(), Frame::Closed);
+    }
+    assert_eq!(client.websocket(&format!("/ws/events?access_token={key}")).err(), Some(401));
+    assert!(client.websocket(&format!("/ws/events?access_token={other}")).is_ok());
+}
+
 /// One request under TLS.
 fn ask_secured(server: &Server, ends: &Ends, path: &str) -> std::io::Result<Answer> {
     let stream = TcpStream::connect(server.api)?;

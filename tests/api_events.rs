@@ -110,6 +110,15 @@ fn an_alarm_is_listed_acknowledged_and_over() {
 }
 
 #[test]
+fn a_type_that_no_event_has_is_refused() {
+    let server = Setup::default().start();
+    let client = Client::new(server.api);
+    let said = client.get("/api/v1/events?types=session,recordings").problem(400);
+    assert!(said.contains("`recordings`") && said.contains("recording.started"), "{said}");
+    assert_eq!(client.websocket("/ws/events?types=foo").err(), Some(400));
+}
+
+#[test]
 fn a_full_disk_is_an_alarm_of_the_server() {
     let server = Setup::default().set("archive.min_free=900TiB").start();
     let client = Client::new(server.api);

@@ -22,7 +22,7 @@ pub(super) struct Stop {
 pub(super) struct Interrupted;
 
 impl Stop {
-    fn new() -> (Self, Arc<watch::Sender<bool>>) {
+    pub(super) fn new() -> (Self, Arc<watch::Sender<bool>>) {
         let (teller, told) = watch::channel(false);
         let teller = Arc::new(teller);
         (Self { flag: Arc::default(), told, _teller: Arc::clone(&teller) }, teller)

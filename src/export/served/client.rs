@@ -32,6 +32,8 @@ pub(super) struct Client {
     client: reqwest::Client,
     runtime: Runtime,
     stop: Stop,
+    /// What says nothing for so long says nothing any more.
+    quiet: Duration,
 }
 
 /// What a server answers, and a field of it.
@@ -63,7 +65,7 @@ impl Client {
         // As long as it takes: what is quiet for too long ends by itself.
         let client = https::client(Duration::from_secs(7 * 86_400))?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        Ok(Self { url, token, client, runtime, stop })
+        Ok(Self { url, token, client, runtime, stop, quiet: QUIET })
     }
 
     /// A page of the recordings that `filter` means, after that of `after`; and where the next one begins.
@@ -91,7 +93,7 @@ impl Client {
             let answer = self.ask(path, query).await?;
             let signature = answer.headers().get("siprec-signature").and_then(|value| value.to_str().ok());
             let signature = signature.map(str::to_owned);
-            let octets = answer.bytes().await.map_err(|error| anyhow::anyhow!(https::words(&error)))?;
+            let octets = self.answered(answer.bytes()).await?.map_err(|error| anyhow::anyhow!(https::words(&error)))?;
             Ok(Answer { octets: octets.to_vec(), signature })
         };
         self.runtime.block_on(self.stop.or(got))
@@ -109,14 +111,14 @@ impl Client {
             let answer = self.ask(path, query).await?;
             let mut pieces = answer.bytes_stream();
             loop {
-                match tokio::time::timeout(QUIET, pieces.next()).await {
+                match tokio::time::timeout(self.quiet, pieces.next()).await {
                     Ok(Some(Ok(piece))) => {
                         out.write_all(&piece)?;
                         done(piece.len() as u64);
                     }
                     Ok(Some(Err(error))) => bail!("the download broke off: {}", https::words(&error)),
                     Ok(None) => return Ok(()),
-                    Err(_) => bail!("the download broke off: nothing came for {QUIET:?}"),
+                    Err(_) => bail!("the download broke off: nothing came for {:?}", self.quiet),
                 }
             }
         };
@@ -127,7 +129,7 @@ impl Client {
     async fn ask(&self, path: &str, query: &[(&str, String)]) -> Result<reqwest::Response> {
         let mut wait = FIRST_WAIT;
         for _ in 1..TRIES {
-            match self.ask_once(path, query).await {
+            match self.answered(self.ask_once(path, query)).await? {
                 Ok(answer) if [429, 503].contains(&answer.status().as_u16()) => {}
                 Err(error) if error.is_connect() || error.is_timeout() => {}
                 other => return self.judged(other).await,
@@ -135,7 +137,16 @@ impl Client {
             tokio::time::sleep(wait).await;
             wait *= 2;
         }
-        self.judged(self.ask_once(path, query).await).await
+        let last = self.answered(self.ask_once(path, query)).await?;
+        self.judged(last).await
+    }
+
+    /// What comes within [`Client::quiet`].
+    async fn answered<T>(&self, answer: impl Future<Output = T>) -> Result<T> {
+        let quiet = self.quiet;
+        tokio::time::timeout(quiet, answer).await.map_err(|_| {
+            anyhow::anyhow!("{} took the request and has not answered for {quiet:?}: is it a siprec's API?", self.url)
+        })
     }
 
     async fn ask_once(&self, path: &str, query: &[(&str, String)]) -> reqwest::Result<reqwest::Response> {
@@ -156,7 +167,7 @@ impl Client {
         if status.is_success() {
             return Ok(answer);
         }
-        let text = answer.text().await.unwrap_or_default();
+        let text = self.answered(answer.text()).await?.unwrap_or_default();
         let text: String = text.chars().take(TOLD).collect();
         let said = serde_json::from_str::<Problem>(&text).map_or_else(|_| String::new(), |problem| problem.detail);
         match status.as_u16() {
@@ -168,4 +179,19 @@ impl Client {
 
 fn form_urlencoded() -> form_urlencoded::Serializer<'static, String> {
     form_urlencoded::Serializer::new(String::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_says_nothing_is_not_waited_for_for_ever() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let mut client = Client::new(&url, None, Stop::new().0).unwrap();
+        client.quiet = Duration::from_millis(50);
+        let error = client.get("recordings", &[]).err().unwrap().to_string();
+        assert!(error.contains("has not answered for 50ms"), "{error}");
+    }
 }

@@ -122,6 +122,22 @@ impl EventLog {
 /// The kind of events that are not remembered.
 pub(super) const QUALITY: &str = "quality";
 
+/// The others.
+pub(super) const KINDS: [&str; 12] = [
+    "session.started",
+    "session.ended",
+    "session.alarm",
+    "stream.paused",
+    "stream.resumed",
+    "recording.started",
+    "recording.completed",
+    "recording.failed",
+    "recording.stored",
+    "server.alarm",
+    "server.draining",
+    "alarm.acknowledged",
+];
+
 /// Its kind, its session, and what else it says.
 pub(in crate::server) fn fields(event: &LiveEvent) -> (&'static str, Option<SessionId>, Value) {
     match event {
@@ -222,6 +238,18 @@ mod tests {
         assert!(!log.resume(Some(&format!("{}-{}", log.run, many - 5))).is_torn);
         let other = log.resume(Some("19a-7"));
         assert!(other.is_torn && other.before.len() == REMEMBERED, "of another run of the server");
+    }
+
+    #[test]
+    fn what_is_told_is_of_a_kind_that_can_be_asked_for() {
+        for event in [
+            LiveEvent::Draining,
+            LiveEvent::SessionEnded { session: SessionId(1), cause: EndCause::Bye },
+            LiveEvent::Acknowledged { alarm: String::new(), by: String::new() },
+            LiveEvent::Stored { recording: siprec_core::seed::RecordingId(1), target: String::new() },
+        ] {
+            assert!(KINDS.contains(&fields(&event).0));
+        }
     }
 
     #[test]

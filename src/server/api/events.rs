@@ -19,7 +19,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use utoipa::IntoParams;
 
 use super::asked::Asked;
-use super::event_log::{QUALITY, Resumed, Written};
+use super::event_log::{KINDS, QUALITY, Resumed, Written};
 use super::guard::Caller;
 use super::problem::Problem;
 use super::state::Served;
@@ -56,6 +56,18 @@ pub(super) struct Which {
 }
 
 impl Which {
+    /// Refuses what no event begins with: it would be waited for in vain.
+    fn checked(self) -> Result<Self, Problem> {
+        let is_known = |kind: &str| KINDS.iter().any(|known| known.starts_with(kind.trim()));
+        match self.types.iter().flat_map(|types| types.split(',')).find(|kind| !is_known(kind)) {
+            Some(unknown) => Err(Problem::bad_request(format!(
+                "types: no type begins with `{unknown}`: there are {}; figures of streams come with quality=true",
+                KINDS.join(", ")
+            ))),
+            None => Ok(self),
+        }
+    }
+
     fn means(&self, event: &Written) -> bool {
         if event.kind == QUALITY {
             return self.quality;
@@ -131,8 +143,9 @@ pub(super) async fn server_sent(
     State(served): State<Arc<Served>>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
-    Asked(mut which): Asked<Which>,
-) -> Response {
+    Asked(which): Asked<Which>,
+) -> Result<Response, Problem> {
+    let mut which = which.checked()?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     which.after = last.map(str::to_owned).or(which.after);
     let events = stream::unfold((Listener::new(&served, which), caller), |(mut listener, caller)| async move {
@@ -146,7 +159,7 @@ pub(super) async fn server_sent(
         };
         Some((Ok::<_, Infallible>(event), (listener, caller)))
     });
-    Sse::new(events).keep_alive(KeepAlive::new().interval(PING)).into_response()
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(PING)).into_response())
 }
 
 /// Tells what happens, over a WebSocket: the same events as `/api/v1/events`, a text frame each.
@@ -162,16 +175,19 @@ pub(super) async fn over_websocket(
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let upgrade = upgrade.map_err(|refused| Problem::bad_request(format!("this is for WebSockets: {refused}")))?;
-    let listener = Listener::new(&served, which);
+    let listener = Listener::new(&served, which.checked()?);
     Ok(upgrade.max_message_size(MAX_SAID).on_upgrade(|socket| tell(socket, listener, caller)))
 }
 
 /// Tells that what showed who listens is worth nothing any more, and ends.
 pub(super) async fn expired(socket: &mut WebSocket) {
     let text = serde_json::json!({ "type": "expired" }).to_string();
-    // Who is gone already need not be told.
-    let _ = socket.send(Message::Text(Utf8Bytes::from(text))).await;
-    let _ = socket.send(Message::Close(None)).await;
+    let told = async {
+        socket.send(Message::Text(Utf8Bytes::from(text))).await?;
+        socket.send(Message::Close(None)).await
+    };
+    // Who is gone already, or takes nothing, need not be told.
+    let _ = tokio::time::timeout(TAKEN_WITHIN, told).await;
 }
 
 async fn tell(mut socket: WebSocket, mut listener: Listener, caller: Caller) {

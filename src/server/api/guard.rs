@@ -12,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use siprec_core::seed::RecordingId;
 use siprec_core::time::Wall;
+use tokio::sync::watch;
 
 use super::auth::{self, Identity, Reason, Refusal, Scope};
 use super::problem::Problem;
@@ -19,7 +20,7 @@ use super::recordings;
 use super::state::Served;
 use crate::archive::audit::Origin;
 use crate::archive::notes::Tag;
-use crate::config::{Config, Permission};
+use crate::config::{Loaded, Permission};
 use crate::wall;
 
 /// What a route asks of who uses it.
@@ -93,6 +94,9 @@ pub(super) struct Caller {
     scope: Scope,
     /// Until when it is proven who they are.
     expires: Option<Wall>,
+    /// By which they were judged, and what came after it.
+    judged_by: Arc<Loaded>,
+    rules: watch::Receiver<Arc<Loaded>>,
 }
 
 impl Caller {
@@ -110,14 +114,28 @@ impl Caller {
         self.may(permission).then_some(()).ok_or_else(|| Problem::new(StatusCode::FORBIDDEN, lacks(permission, what)))
     }
 
-    /// Comes when it is no longer proven who they are: what goes on and on ends then.
+    /// Comes when it is no longer proven who they are, or `auth` was changed: what goes on and on ends then, and who comes back
+    /// is judged anew.
     pub(super) async fn expiry(&self) {
-        match self.expires {
-            Some(expires) => {
-                let left = u64::try_from(expires.nanos_since(wall::now())).unwrap_or(0);
-                tokio::time::sleep(Duration::from_nanos(left)).await;
+        let until = async {
+            match self.expires {
+                Some(expires) => {
+                    let left = u64::try_from(expires.nanos_since(wall::now())).unwrap_or(0);
+                    tokio::time::sleep(Duration::from_nanos(left)).await;
+                }
+                None => std::future::pending().await,
             }
-            None => std::future::pending().await,
+        };
+        let mut rules = self.rules.clone();
+        let changed = async {
+            // A server that stops ends everything by itself.
+            if rules.wait_for(|now| now.config.auth != self.judged_by.config.auth).await.is_err() {
+                std::future::pending().await
+            }
+        };
+        tokio::select! {
+            () = until => {}
+            () = changed => {}
         }
     }
 
@@ -163,7 +181,7 @@ pub(super) async fn guard(
     let id = named.ok().and_then(|named| named.iter().find(|(name, _)| *name == "id")?.1.parse().ok());
     let mut response = match asked {
         Some(answer) => answer,
-        None => match admit(&served, &config.config, (from, &parts), id).await {
+        None => match admit(&served, &config, (from, &parts), id).await {
             Ok(caller) => {
                 parts.extensions.insert(caller);
                 if let Some(uri) = auth::without_token(&parts.uri) {
@@ -185,10 +203,12 @@ pub(super) async fn guard(
 
 async fn admit(
     served: &Arc<Served>,
-    config: &Config,
+    loaded: &Arc<Loaded>,
     (from, request): (SocketAddr, &Parts),
     id: Option<RecordingId>,
 ) -> Result<Caller, Stop> {
+    let config = &loaded.config;
+    let nobody = || Caller::new("anybody".to_owned(), from, (Vec::new(), Scope::Nothing), (None, served, loaded));
     let whitelist = &config.auth.ip_whitelist;
     if !whitelist.is_empty() && !whitelist.iter().any(|network| network.contains(from.ip())) {
         return Err(Refusal::new(Reason::Address, "the API is not for this address (auth.ip_whitelist)").into());
@@ -197,7 +217,7 @@ async fn admit(
     let Some(route) = request.extensions.get::<MatchedPath>().map(MatchedPath::as_str) else {
         // Routed to nothing: the fallback says so.
         served.auth.count_open(from, rate)?;
-        return Ok(Caller::nobody(from));
+        return Ok(nobody());
     };
     let permission = match need(&request.method, route) {
         Some(One(permission)) => permission,
@@ -207,7 +227,7 @@ async fn admit(
                 let text = "this is not done to this path: GET /api/v1/openapi.json lists what is";
                 Stop::Wrong(Problem::new(StatusCode::METHOD_NOT_ALLOWED, text))
             };
-            return open.map(|_| Caller::nobody(from)).ok_or_else(wrong);
+            return open.map(|_| nobody()).ok_or_else(wrong);
         }
     };
     let identity = match served.auth.identify(request, route, &config.auth).await {
@@ -221,9 +241,9 @@ async fn admit(
         narrow(served, &identity, permission, route, id).await
     };
     match allowed.await {
-        Ok((permissions, scope)) => {
+        Ok(may) => {
             served.auth.came(&identity, from);
-            Ok(Caller { who: identity.who, from, permissions, scope, expires: identity.expires })
+            Ok(Caller::new(identity.who, from, may, (identity.expires, served, loaded)))
         }
         Err(Stop::Refused(refusal, _)) => Err(Stop::Refused(refusal, Some(identity.who))),
         Err(wrong @ Stop::Wrong(_)) => Err(wrong),
@@ -231,9 +251,14 @@ async fn admit(
 }
 
 impl Caller {
-    /// Of a route that tells nothing of calls.
-    fn nobody(from: SocketAddr) -> Self {
-        Self { who: "anybody".to_owned(), from, permissions: Vec::new(), scope: Scope::Nothing, expires: None }
+    fn new(
+        who: String,
+        from: SocketAddr,
+        (permissions, scope): (Vec<Permission>, Scope),
+        (expires, served, judged_by): (Option<Wall>, &Served, &Arc<Loaded>),
+    ) -> Self {
+        let (judged_by, rules) = (Arc::clone(judged_by), served.configuration.changes());
+        Self { who, from, permissions, scope, expires, judged_by, rules }
     }
 }
 

@@ -19,6 +19,10 @@ use super::problem::Problem;
 /// Answers are remembered for so long, and so many.
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 const MAX_ANSWERS: usize = 4_096;
+/// Of one caller, who cannot push out what others are to be answered again.
+const MAX_OF_ONE: usize = 1_024;
+/// Of all answers together.
+const MAX_OCTETS: usize = 32 << 20;
 const MAX_KEY: usize = 255;
 
 /// Answers that were given.
@@ -29,6 +33,23 @@ pub(super) struct Answers(Arc<Mutex<Known>>);
 struct Known {
     by_key: BTreeMap<Key, Entry>,
     oldest: VecDeque<(Instant, Key)>,
+    /// Of all answers.
+    octets: usize,
+}
+
+impl Known {
+    /// Forgets the oldest of those that `which` means.
+    fn forget_oldest(&mut self, which: impl Fn(&Key) -> bool) {
+        let place = self.oldest.iter().position(|(_, key)| which(key));
+        if let Some((_, key)) = place.and_then(|place| self.oldest.remove(place)) {
+            self.remove(&key);
+        }
+    }
+
+    fn remove(&mut self, key: &Key) {
+        let answer = self.by_key.remove(key).and_then(|entry| entry.answer);
+        self.octets -= answer.map_or(0, |(_, _, body)| body.len());
+    }
 }
 
 /// Who asked, and their key.
@@ -55,9 +76,7 @@ impl Answers {
         while known.oldest.front().is_some_and(|(at, _)| now.duration_since(*at) > REMEMBERED)
             || known.oldest.len() >= MAX_ANSWERS
         {
-            if let Some((_, key)) = known.oldest.pop_front() {
-                known.by_key.remove(&key);
-            }
+            known.forget_oldest(|_| true);
         }
         match known.by_key.get(key) {
             Some(entry) if entry.digest != digest => Verdict::Refuse(Problem::new(
@@ -71,6 +90,9 @@ impl Answers {
                 "Idempotency-Key: the first request with it is being done: ask again",
             )),
             None => {
+                if known.oldest.iter().filter(|(_, other)| other.0 == key.0).count() >= MAX_OF_ONE {
+                    known.forget_oldest(|other| other.0 == key.0);
+                }
                 known.by_key.insert(key.clone(), Entry { digest, answer: None });
                 known.oldest.push_back((now, key.clone()));
                 Verdict::Do
@@ -93,8 +115,15 @@ impl Answers {
         if answer.0.is_server_error() {
             known.by_key.remove(key);
             known.oldest.retain(|(_, other)| other != key);
-        } else if let Some(entry) = known.by_key.get_mut(key) {
+            return;
+        }
+        let length = answer.2.len();
+        if let Some(entry) = known.by_key.get_mut(key) {
             entry.answer = Some(answer);
+            known.octets += length;
+        }
+        while known.octets > MAX_OCTETS {
+            known.forget_oldest(|_| true);
         }
     }
 }
@@ -167,9 +196,30 @@ mod tests {
         drop(Doing(answers.clone(), key("a")));
         assert!(matches!(answers.look(&key("a"), [1; 32], now), Verdict::Do), "nothing came of it");
         for n in 0..2 * MAX_ANSWERS {
-            answers.look(&key(&n.to_string()), [1; 32], now);
+            answers.look(&(format!("user {}", n % 8), n.to_string()), [1; 32], now);
         }
         let known = answers.0.lock().unwrap();
         assert_eq!((known.by_key.len(), known.oldest.len()), (MAX_ANSWERS, MAX_ANSWERS));
+    }
+
+    #[test]
+    fn nobody_pushes_out_what_others_are_answered_and_octets_are_bounded() {
+        let (answers, now) = (Answers::default(), Instant::now());
+        let kept = |answers: &Answers| {
+            let known = answers.0.lock().unwrap();
+            (known.by_key.len(), known.octets)
+        };
+        answers.look(&key("a"), [1; 32], now);
+        answers.keep(&key("a"), (StatusCode::OK, HeaderMap::new(), Bytes::from_static(b"x")));
+        for n in 0..2 * MAX_OF_ONE {
+            answers.look(&("bob".to_owned(), n.to_string()), [1; 32], now);
+        }
+        assert_eq!(kept(&answers), (MAX_OF_ONE + 1, 1));
+        for n in 0..3 {
+            let key = key(&n.to_string());
+            answers.look(&key, [1; 32], now);
+            answers.keep(&key, (StatusCode::OK, HeaderMap::new(), Bytes::from(vec![0; MAX_OCTETS / 2])));
+        }
+        assert_eq!(kept(&answers).1, MAX_OCTETS, "the newest two");
     }
 }

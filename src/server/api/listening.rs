@@ -1,8 +1,9 @@
 //! Connections of the API, in clear or under TLS: so many at a time, heads within limits and in time.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -13,7 +14,7 @@ use hyper_util::server::conn::auto;
 use siprec_core::sip::PeerCertificate;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt as _;
 
 use crate::server::tls::Door;
@@ -31,20 +32,62 @@ const RETRY: Duration = Duration::from_millis(100);
 
 /// Connections that may be open at one time.
 #[derive(Debug, Clone)]
-pub(super) struct Seats(Arc<Semaphore>);
+pub(super) struct Seats {
+    all: Arc<Semaphore>,
+    /// Three quarters: a proxy is one address, and yet nobody takes all.
+    of_one: usize,
+    taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
 
 impl Seats {
     pub(super) fn new(connections: usize) -> Self {
-        Self(Arc::new(Semaphore::new(connections.max(1))))
+        let connections = connections.max(1);
+        let of_one = (connections - connections / 4).max(1);
+        Self { all: Arc::new(Semaphore::new(connections)), of_one, taken: Arc::default() }
+    }
+
+    /// A seat for a connection from there; none, where that address has all that one may have.
+    fn sit(&self, from: IpAddr, seat: OwnedSemaphorePermit) -> Option<Seat> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = taken.entry(from).or_default();
+        if *count >= self.of_one {
+            return None;
+        }
+        *count += 1;
+        Some(Seat { from, taken: Arc::clone(&self.taken), _seat: seat })
+    }
+}
+
+/// A connection's place, until it is dropped.
+#[derive(Debug)]
+struct Seat {
+    from: IpAddr,
+    taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    _seat: OwnedSemaphorePermit,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = taken.get_mut(&self.from) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&self.from);
+            }
+        }
     }
 }
 
 /// Accepts connections for ever; through `door`, where it is HTTPS. Who comes when all seats are taken waits in the kernel's queue.
 pub(super) async fn accept(listener: TcpListener, router: Router, seats: Seats, door: Option<Door>) {
     loop {
-        let Ok(seat) = Arc::clone(&seats.0).acquire_owned().await else { return };
+        let Ok(seat) = Arc::clone(&seats.all).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, peer)) => {
+                let Some(seat) = seats.sit(peer.ip(), seat) else {
+                    tracing::debug!(%peer, "this address has all connections that one may have (api.max_connections)");
+                    continue;
+                };
                 let (router, door) = (router.clone(), door.clone());
                 tokio::spawn(async move {
                     let _ = stream.set_nodelay(true);
@@ -100,5 +143,24 @@ async fn converse(
     // A connection that breaks is its peer's affair.
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "a connection of the API ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_leaves_a_quarter_to_others() {
+        let seats = Seats::new(8);
+        let permit = || Arc::clone(&seats.all).try_acquire_owned().unwrap();
+        let (one, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        let mut taken: Vec<Seat> = (0..6).map(|_| seats.sit(one, permit()).unwrap()).collect();
+        assert!(seats.sit(one, permit()).is_none());
+        assert!(seats.sit(other, permit()).is_some());
+        taken.pop();
+        assert!(seats.sit(one, permit()).is_some(), "one of its own is free again");
+        drop(taken);
+        assert!(seats.taken.lock().unwrap().is_empty());
     }
 }

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use siprec_core::entry::PortIndex;
 use siprec_core::seed::SessionId;
 use siprec_core::time::Wall;
+use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
 use super::asked::Asked;
@@ -39,6 +40,8 @@ use crate::wall;
 const MAX_SAID: usize = 4 << 10;
 /// A listener who takes nothing for so long is let go.
 const TAKEN_WITHIN: Duration = Duration::from_secs(10);
+/// What a listener says is heard no more often: each subscription opens a decoder.
+const SAID_EVERY: Duration = Duration::from_millis(100);
 /// How often it is looked whether a frame is late.
 const LOOK: Duration = Duration::from_millis(10);
 /// Who says nothing, and has nothing said to, is asked so often whether they are still there.
@@ -114,10 +117,14 @@ async fn converse(mut socket: WebSocket, served: Arc<Served>, caller: Caller) {
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut ping = tokio::time::interval(PING);
     let mut expiry = std::pin::pin!(caller.expiry());
+    let mut heard_from = Instant::now();
     loop {
         let out = tokio::select! {
-            said = socket.recv() => match said {
-                Some(Ok(Message::Text(text))) => answer(&served, &caller, &text, &mut hearing).await,
+            said = said(&mut socket, heard_from) => match said {
+                Some(Ok(Message::Text(text))) => {
+                    heard_from = Instant::now() + SAID_EVERY;
+                    answer(&served, &caller, &text, &mut hearing).await
+                }
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                 Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_))) => Vec::new(),
             },
@@ -139,6 +146,12 @@ async fn converse(mut socket: WebSocket, served: Arc<Served>, caller: Caller) {
             }
         }
     }
+}
+
+/// What a listener says, from then on.
+async fn said(socket: &mut WebSocket, from: Instant) -> Option<Result<Message, axum::Error>> {
+    tokio::time::sleep_until(from).await;
+    socket.recv().await
 }
 
 /// What is heard next; never, where nothing is listened to.
