@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use support::made_up::{file, record};
-use support::objects::{AZURE_ACCOUNT, AZURE_KEY, Azure, Relay, S3, Spoil, container_credentials};
+use support::objects::{AZURE_ACCOUNT, AZURE_KEY, Azure, Relay, S3, Spoil, container_credentials, google_metadata};
 use support::server::{Server, Setup, binary, must_run};
 use support::{TempDir, becomes_true, files_below, pause, recordings};
 
@@ -346,6 +346,57 @@ fn azure_takes_large_recordings_in_parts() {
     record(&other, 3, 10);
     let server = wrong.data(&other).start();
     server.must_say(&["az://devstoreaccount1/recs", "check the credentials"]);
+    assert!(file(&other, &made_up_id(3), ".wav").exists());
+}
+
+/// Google's XML API is S3's for what is asked of it: objects whole and in parts, what they are, ranges. So a server of S3's stands for
+/// it, which Google's client asks with a token of the machine's.
+#[test]
+fn google_takes_large_recordings_in_parts_and_gives_them_back() {
+    let Some(s3) = S3::start() else { return };
+    let house = TempDir::new("house");
+    let settings = |bucket: &str| {
+        [
+            "storage.type=gcs".to_owned(),
+            format!("storage.gcs.bucket={bucket}"),
+            format!("storage.gcs.endpoint=http://127.0.0.1:{}", s3.port),
+            "storage.keep_local=0s".to_owned(),
+        ]
+    };
+    let machine = google_metadata();
+    let start = |bucket: &str, data: &Path| {
+        setup(&settings(bucket)).env("GCE_METADATA_HOST", &machine).env("HOME", "/nonexistent").data(data).start()
+    };
+    let data = house.path().join("data");
+    let all = [record(&data, 1, THREE_PARTS), record(&data, 2, 10)];
+    let audio = all.each_ref().map(|recording| std::fs::read(file(&data, recording, ".wav")).unwrap());
+    let mut server = start("recs", &data);
+    wait_until_stored(&server, &all, 1);
+    server.terminate();
+    server.restart();
+    let released = || all.iter().all(|recording| !file(&data, recording, ".wav").exists());
+    assert!(becomes_true(SOON, released), "{}", server.tail());
+    let objects = s3.objects();
+    assert_eq!((objects.len(), s3.uploads().len()), (3 * all.len(), 0), "{:?}", objects.keys());
+    let to = house.path().join("export");
+    let mut export = Command::new(binary());
+    export.args(["export", "--data-dir"]).arg(&data).arg("--to").arg(&to).env("GCE_METADATA_HOST", &machine);
+    let exported =
+        settings("recs").iter().fold(&mut export, |export, set| export.args(["--set", set])).output().unwrap();
+    assert!(exported.status.success(), "{}", String::from_utf8_lossy(&exported.stderr));
+    for (recording, audio) in all.iter().zip(&audio) {
+        assert!(objects[&format!("2026/03/09/{recording}.wav")] == *audio, "{recording}");
+        let fetched =
+            files_below(&to).into_iter().find(|path| path.to_string_lossy().ends_with(&format!("{recording}.wav")));
+        assert!(std::fs::read(fetched.unwrap()).unwrap() == *audio, "{recording}");
+    }
+    server.assert_never_panicked();
+
+    let other = house.path().join("other");
+    record(&other, 3, 10);
+    let server = start("no-such-bucket", &other);
+    server.must_say(&["gs://no-such-bucket", "does not exist"]);
+    assert!(!server.log().contains("token-of-a-test"));
     assert!(file(&other, &made_up_id(3), ".wav").exists());
 }
 

@@ -298,14 +298,24 @@ fn unbase64(text: &str) -> Vec<u8> {
     octets
 }
 
-/// The credentials service of a container: what a machine of Amazon's gives out. Its address, as a URL.
+/// What a container of Amazon's asks for its credentials, as a URL.
 pub fn container_credentials() -> String {
+    let answer = r#"{"AccessKeyId":"ASIAEXAMPLE","SecretAccessKey":"secret-of-a-test","Token":"token-of-a-test","Expiration":"2099-01-01T00:00:00Z"}"#;
+    format!("http://{}/", answering(answer))
+}
+
+/// What a machine of Google's asks for its tokens, as `GCE_METADATA_HOST` has it.
+pub fn google_metadata() -> String {
+    answering(r#"{"access_token":"token-of-a-test","expires_in":3600,"token_type":"Bearer"}"#).to_string()
+}
+
+/// A server that answers everything so.
+fn answering(body: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let address = listener.local_addr().unwrap();
     spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let _ = stream.read(&mut [0; 4096]);
-            let body = r#"{"AccessKeyId":"ASIAEXAMPLE","SecretAccessKey":"secret-of-a-test","Token":"token-of-a-test","Expiration":"2099-01-01T00:00:00Z"}"#;
             let head = format!(
                 "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
                 body.len()
@@ -313,7 +323,7 @@ pub fn container_credentials() -> String {
             let _ = stream.write_all(format!("{head}{body}").as_bytes());
         }
     });
-    url
+    address
 }
 
 /// How a connection is spoiled.
