@@ -91,6 +91,7 @@ fn rules(config: &Config) -> Rules {
         refusal: refusal(&server.refusal),
         max_sessions: None,
         requests_per_second: limit(server.rate_limit.peer),
+        tags: Vec::new(),
     }
 }
 
@@ -129,6 +130,7 @@ fn peer(row: &Peer, config: &Config) -> session::Peer {
             refusal: row.refusal.as_ref().map_or(general.refusal, refusal),
             max_sessions: row.max_sessions.map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
             requests_per_second: row.rate_limit.map_or(general.requests_per_second, limit),
+            tags: row.tags.iter().map(ToString::to_string).collect(),
         },
     }
 }

@@ -2,15 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 
+use serde_json::json;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use support::http::Client;
 use support::raw::{Draft, Raw, SOON};
-use support::server::{Server, Setup};
-use support::src::{Message, Transport};
-use support::{becomes_true, sipp};
+use support::server::{Server, Setup, new_key};
+use support::src::call::Call;
+use support::src::{Message, Src, Transport};
+use support::studio::Plan;
+use support::{TempDir, becomes_true, recordings, sipp};
 
 /// Longer than a server needs that answers at all.
 const SILENCE: Duration = Duration::from_millis(700);
@@ -293,4 +297,41 @@ fn a_health_check_says_so_while_the_server_drains() {
 fn drain(server: &Server) {
     let status = Command::new("kill").args(["-USR1", &server.pid().to_string()]).status().unwrap();
     assert!(status.success());
+}
+
+/// A tenant: its recordings are tagged from their beginning, over a crash, so that they lie where and are seen by whom it says.
+#[test]
+fn recordings_of_a_peer_have_its_tags() {
+    let share = TempDir::new("tenants");
+    let (key, row) = new_key("--name lead --role berlin");
+    let mut server = Setup::default()
+        .set("peers=[{name: site, address: 127.0.0.1, tags: [berlin, sales]}]")
+        .set(&format!("storage.local.path={}", share.path().display()))
+        .set("storage.key={tag}/{id}")
+        .set("auth.roles=[{name: berlin, permissions: [read], tags: [berlin]}]")
+        .set(&format!("auth.api_keys=[{row}]"))
+        .start();
+    let call = Call::new(&Src::udp(server.sip), 7);
+    call.must_invite();
+    call.talk(&Plan::seconds(1.0));
+    call.wait();
+    server.kill();
+    server.restart();
+    call.bye().unwrap();
+    let recording = recordings::wait(&server.data, call.call_id(), SOON);
+    assert_eq!(recording.sheet["tags"], json!(["berlin", "sales"]));
+    let seen = Client::new(server.api).bearer(&key).get(&format!("/api/v1/recordings/{}", recording.id())).must(200);
+    assert_eq!(seen["tags"], json!(["berlin", "sales"]));
+    let stored = || share.path().join(format!("berlin/{}.json", recording.id())).exists();
+    assert!(becomes_true(SOON, stored), "{:?}", support::files_below(share.path()));
+
+    // Whoever takes one away has the last word, also when the catalog is made anew.
+    let untag = format!("archive tag --remove sales --id {}", recording.id());
+    support::server::must_run(&server.data, &[], &untag);
+    server.terminate();
+    std::fs::remove_file(server.data.join("catalog.sqlite")).unwrap();
+    server.restart();
+    let seen = Client::new(server.api).bearer(&key).get(&format!("/api/v1/recordings/{}", recording.id())).must(200);
+    assert_eq!(seen["tags"], json!(["berlin"]));
+    server.assert_never_panicked();
 }

@@ -194,6 +194,26 @@ pub struct SegmentHeader {
     pub config: Arc<serde_json::Value>,
 }
 
+/// The key of [`SegmentHeader::config`] under which the first header of a session says what its recordings are tagged with.
+const TAGS: &str = "tags";
+
+impl SegmentHeader {
+    /// Says what the session's recordings are tagged with.
+    pub fn tag(&mut self, tags: &[String]) {
+        if tags.is_empty() {
+            return;
+        }
+        let mut keys = self.config.as_object().cloned().unwrap_or_default();
+        keys.insert(TAGS.into(), tags.into());
+        self.config = Arc::new(keys.into());
+    }
+
+    /// What the session's recordings are tagged with, if this header says so.
+    pub fn tags(&self) -> Vec<String> {
+        self.config.get(TAGS).and_then(|tags| Vec::deserialize(tags).ok()).unwrap_or_default()
+    }
+}
+
 /// Why nothing of a stream is recorded for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

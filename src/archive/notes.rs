@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use siprec_core::render::Sidecar;
 use siprec_core::seed::RecordingId;
 
 use super::disk::Disk;
@@ -142,6 +143,21 @@ impl Notes {
             notes.hold(Hold { reason: error.to_string(), by: String::new(), since: String::new() });
             notes
         })
+    }
+
+    /// The same, of the recording of `sidecar`; one that was made with tags has notes from its beginning.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn begun(disk: &dyn Disk, sheet: &Path, sidecar: &Sidecar) -> io::Result<Self> {
+        if sidecar.tags.is_empty() || disk.exists(&path(sheet))? {
+            return Ok(Self::or_held(disk, sheet, sidecar.id));
+        }
+        // What is no tag was never one of the configuration's.
+        let tags = sidecar.tags.iter().filter_map(|tag| tag.parse().ok()).collect();
+        let notes = Self { tags, ..Self::new(sidecar.id) };
+        notes.write(disk, sheet)?;
+        Ok(notes)
     }
 
     /// Puts them beside the sheet, whole, in place of those before.

@@ -254,7 +254,7 @@ pub fn refill(disk: &dyn Disk, data: &Path, catalog: &Catalog) -> Result<Option<
 /// What the catalog keeps of the recording whose sheet lies at `path`, in the day folder `day`.
 pub(super) fn record(disk: &dyn Disk, path: &Path, day: &str) -> Result<Record, SidecarError> {
     let sidecar = whole(disk, path)?;
-    let notes = Notes::or_held(disk, path, sidecar.id);
+    let notes = Notes::begun(disk, path, &sidecar).unwrap_or_else(|_| Notes::or_held(disk, path, sidecar.id));
     let record = Record::of(&sidecar, day).map_err(|source| SidecarError::Content { path: path.to_owned(), source })?;
     Ok(record.noted(&notes))
 }

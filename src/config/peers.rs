@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use super::srtp::SrtpConfig;
 use super::tls::Pin;
+use crate::archive::notes::Tag;
+
 use super::values::{Invalid, Network, Secret, Span, text_value};
 
 /// One of `peers`. A key that is left out is as `server` and `media` have it.
@@ -53,6 +55,9 @@ pub struct Peer {
     pub max_sessions: Option<u32>,
     /// `server.rate_limit.peer`.
     pub rate_limit: Option<u32>,
+    /// What its recordings are tagged with.
+    #[serde(deserialize_with = "one_or_many")]
+    pub tags: Vec<Tag>,
 }
 
 impl Default for Peer {
@@ -76,6 +81,7 @@ impl Default for Peer {
             refusal: None,
             max_sessions: None,
             rate_limit: None,
+            tags: Vec::new(),
         }
     }
 }

@@ -152,6 +152,7 @@ pub(crate) fn sidecar(n: u128, at: i64, caller: &str, name: Option<&str>) -> Sid
         recording_session: RecordingSession { id: Some(SessionId(n)), ..RecordingSession::default() },
         communication_session: None,
         call: CallIds::default(),
+        tags: Vec::new(),
         caller: Some(Party { aor: caller.to_owned(), name: name.map(str::to_owned) }),
         callee: Some(Party { aor: "sip:help@example.com".to_owned(), name: None }),
         participants: Vec::new(),

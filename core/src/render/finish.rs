@@ -232,6 +232,7 @@ fn sidecar(findings: &Findings<'_>, laid: &Laid) -> Sidecar {
         },
         communication_session: people.session(),
         call: planner.signalling.call(people.session_id()),
+        tags: planner.tags.clone(),
         caller: caller.map(party),
         callee: callee.map(party),
         participants: people.sheets(&heard),

@@ -127,6 +127,8 @@ pub struct Planner {
     pub(super) keys: Keys,
     /// What may be told of them: the strictest that held for any of the session's streams.
     pub(super) digits: Digits,
+    /// What the recording is tagged with.
+    pub(super) tags: Vec<String>,
     pub(super) holes: Holes,
     pub(super) text: Text,
     pub(super) reports: Reports,
@@ -176,6 +178,7 @@ impl Planner {
             signalling: Signalling::default(),
             keys: Keys::default(),
             digits: Digits::Keep,
+            tags: Vec::new(),
             holes: Holes::default(),
             text: Text::default(),
             reports: Reports::default(),
@@ -370,6 +373,10 @@ impl Planner {
         self.segments = self.segments.saturating_add(1);
         let digits = header.config.get("media.dtmf").and_then(|digits| Digits::deserialize(digits).ok());
         self.digits = self.digits.max(digits.unwrap_or_default());
+        // Those of the first segment: who goes on later need not know them any more.
+        if self.tags.is_empty() {
+            self.tags = header.tags();
+        }
     }
 }
 

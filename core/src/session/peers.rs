@@ -98,6 +98,8 @@ pub struct Rules {
     pub max_sessions: Option<usize>,
     /// New requests a second from one address of it; none: no limit.
     pub requests_per_second: Option<u32>,
+    /// What its recordings are tagged with.
+    pub tags: Vec<String>,
 }
 
 impl Default for Rules {
@@ -115,6 +117,7 @@ impl Default for Rules {
             refusal: Refusal::default(),
             max_sessions: None,
             requests_per_second: None,
+            tags: Vec::new(),
         }
     }
 }

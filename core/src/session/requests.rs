@@ -149,7 +149,8 @@ impl Srs {
         let id = SessionId::new(now.wall, &mut random);
         let dialog = Dialog::accept(&message, random.token());
         let call_id = dialog.call_id.clone();
-        let header = journalling::header(&self.policy, id, 1, seed, now);
+        let mut header = journalling::header(&self.policy, id, 1, seed, now);
+        header.tag(&self.policy.rules_of(peer.as_deref()).tags);
         // RFC 8866 5.2: a number of its own; 63 bits so that every reader can hold it.
         let description_id = random.next_u64() >> 1;
         let mut state = Checkpoint::new(header, dialog, flow.clone(), Snapshot::default(), description_id);

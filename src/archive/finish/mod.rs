@@ -293,7 +293,7 @@ impl Finisher {
             }
         };
         let path = recordings::sheet(&self.data.join(&day), recording);
-        let notes = Notes::or_held(&*self.disk, &path, recording);
+        let notes = Notes::begun(&*self.disk, &path, &sidecar).map_err(disk)?;
         let record = Record::of(&sidecar, &day).map_err(|why| sheet(why.to_string()))?.noted(&notes);
         if let Some(intake) = &self.intake {
             intake.add(recording, Some(journal.session()), &day)?;

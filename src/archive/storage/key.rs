@@ -11,10 +11,10 @@ const MAX_KEY: usize = 1024;
 const MAX_PART: usize = 64;
 
 /// What can stand in braces.
-const FIELDS: [&str; 9] = ["yyyy", "mm", "dd", "hh", "id", "session", "caller", "callee", "vendor"];
+const FIELDS: [&str; 10] = ["yyyy", "mm", "dd", "hh", "id", "session", "caller", "callee", "vendor", "tag"];
 
-/// `storage.key`: a text with `{yyyy}`, `{mm}`, `{dd}`, `{hh}` (UTC), `{id}`, `{session}`, `{caller}`, `{callee}` and
-/// `{vendor}` in it. What follows the id in a file's name follows the whole: `.wav`, `.json`, `.json.sig`.
+/// `storage.key`: a text with `{yyyy}`, `{mm}`, `{dd}`, `{hh}` (UTC), `{id}`, `{session}`, `{caller}`, `{callee}`,
+/// `{vendor}` and `{tag}` in it. What follows the id in a file's name follows the whole: `.wav`, `.json`, `.json.sig`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyTemplate {
     text: String,
@@ -127,6 +127,8 @@ fn value(field: &str, sidecar: &Sidecar, id: &str) -> String {
         "session" => session.id.map(|session| session.to_string()),
         "caller" => sidecar.caller.as_ref().map(user),
         "callee" => sidecar.callee.as_ref().map(user),
+        // Those that come later do not move what is stored.
+        "tag" => sidecar.tags.first().map(|tag| plain(tag)),
         _ => session.vendor.as_ref().map(|vendor| plain(&vendor.vendor)),
     };
     found.filter(|text| !text.is_empty()).unwrap_or_else(|| "unknown".to_owned())
@@ -164,6 +166,9 @@ mod tests {
             format!("calls/14h/+4930123/{id}.json.sig")
         });
         assert_eq!(key("{callee}-{vendor}-{id}", "sip:a@b", "ID-2.wav"), format!("unknown-unknown-{id}-2.wav"));
+        let mut tagged = sidecar(7);
+        tagged.tags = vec!["site/berlin".to_owned(), "sales".to_owned()];
+        assert_eq!("{tag}/{id}".parse::<KeyTemplate>().unwrap().key(&tagged, &id), format!("site_berlin/{id}"));
     }
 
     #[test]
