@@ -29,4 +29,5 @@ pub mod journal;
 pub mod media;
 pub mod session;
 pub mod lint;
+pub mod trace;
 pub mod render;
