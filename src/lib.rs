@@ -16,6 +16,7 @@
 mod any_certificate;
 pub mod archive;
 pub mod beside;
+mod capture;
 pub mod cmd;
 pub mod config;
 pub mod erasing;

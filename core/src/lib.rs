@@ -30,4 +30,5 @@ pub mod media;
 pub mod session;
 pub mod lint;
 pub mod anonymise;
+pub mod trace;
 pub mod render;
