@@ -16,6 +16,7 @@ mod tcp;
 pub(crate) use file::Capture;
 pub(crate) use folders::{segments_of_folders, total_bytes};
 pub(crate) use journal::session_of;
-pub(crate) use packets::{Content, Decoder, Packet};
+pub(crate) use packets::{Content, Decoder, Packet, Segment};
 pub(crate) use progress::reading;
 pub(crate) use sip::{SipStreams, looks_like_sip};
+pub(crate) use tcp::Reassembly;

@@ -221,7 +221,9 @@ fn parameter(walk: &mut Walk<'_>, rest: &[u8], context: Context) -> usize {
     let end = value.iter().position(|byte| !is_of_word(*byte)).unwrap_or(value.len());
     let value = value.get(..end).unwrap_or_default();
     let label = core::str::from_utf8(label).unwrap_or_default();
-    if PLAIN_PARAMETERS.iter().any(|plain| plain.eq_ignore_ascii_case(label)) {
+    // An address that was glued to it is none of its words.
+    let is_word = !value.iter().any(|byte| b"@:.".contains(byte));
+    if is_word && PLAIN_PARAMETERS.iter().any(|plain| plain.eq_ignore_ascii_case(label)) {
         walk.keep(value);
         return head + end;
     }
@@ -247,6 +249,9 @@ fn grouped_number(rest: &[u8]) -> Option<usize> {
     let (mut digits, mut groups, mut group, mut end, mut first) = (0, 0, 0, 0, 0);
     let mut separators = 0;
     for (at, byte) in rest.iter().enumerate() {
+        if digits > *GROUPED.end() {
+            return None;
+        }
         match byte {
             b'0'..=b'9' => {
                 groups += usize::from(group == 0);

@@ -207,7 +207,9 @@ pub(super) fn host(walk: &mut Walk<'_>, shown: &[u8]) {
 
 /// `[IPv6]` at the beginning of `rest`: its length.
 pub(super) fn literal(walk: &mut Walk<'_>, rest: &[u8]) -> Option<usize> {
-    let end = rest.iter().position(|byte| *byte == b']').filter(|_| rest.first() == Some(&b'['))?;
+    /// The longest address, and a zone.
+    const LONGEST: usize = 64;
+    let end = rest.iter().take(LONGEST).position(|byte| *byte == b']').filter(|_| rest.first() == Some(&b'['))?;
     let inner = rest.get(1..end)?;
     let found = address(inner)?;
     walk.keep(b"[");
