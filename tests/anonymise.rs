@@ -17,7 +17,7 @@ use siprec_core::sdp::crypto::Crypto;
 use siprec_core::seed::Seed;
 use siprec_core::srtp::Sender;
 use support::recordings::{self, Recording};
-use support::{Scratch, tshark};
+use support::{TempDir, tshark};
 
 const SRC: &str = "198.51.100.20:5060";
 const SRS: &str = "203.0.113.5:5060";
@@ -293,7 +293,7 @@ fn sound(file: &Path) {
 
 #[test]
 fn a_call_names_nobody_and_replays_as_before() {
-    let scratch = Scratch::new("anonymise");
+    let scratch = TempDir::new("anonymise");
     for (name, over_tcp, secure) in [("udp", false, false), ("tcp", true, false), ("srtp", false, true)] {
         let input = call(over_tcp, secure).save(&scratch.path().join(format!("{name}.pcap")));
         let output = scratch.path().join(format!("{name}-anonymous.pcapng"));
@@ -326,7 +326,7 @@ fn a_call_names_nobody_and_replays_as_before() {
 
 #[test]
 fn what_cannot_be_read_is_left_out_and_counted() {
-    let scratch = Scratch::new("anonymise-left-out");
+    let scratch = TempDir::new("anonymise-left-out");
     let mut wire = call(false, false);
     wire.udp(
         "198.51.100.20:3478",
@@ -354,7 +354,7 @@ fn what_cannot_be_read_is_left_out_and_counted() {
 
 #[test]
 fn srtp_without_its_key_is_zeros_and_that_is_said() {
-    let scratch = Scratch::new("anonymise-keyless");
+    let scratch = TempDir::new("anonymise-keyless");
     let mut wire = Wire::new();
     let other = "1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj";
     wire.sip(false, SRC, SRS, &invite(Some(other)));
@@ -372,7 +372,7 @@ fn srtp_without_its_key_is_zeros_and_that_is_said() {
 
 #[test]
 fn one_seed_makes_one_file_and_none_makes_another_each_time() {
-    let scratch = Scratch::new("anonymise-seed");
+    let scratch = TempDir::new("anonymise-seed");
     let input = call(true, false).save(&scratch.path().join("in.pcap"));
     let to = |name: &str, options: &Options| {
         let path = scratch.path().join(name);
@@ -385,7 +385,7 @@ fn one_seed_makes_one_file_and_none_makes_another_each_time() {
 
 #[test]
 fn what_is_wrong_is_told_with_its_remedy_and_leaves_no_file() {
-    let scratch = Scratch::new("anonymise-errors");
+    let scratch = TempDir::new("anonymise-errors");
     let input = call(false, false).save(&scratch.path().join("in.pcap"));
     let output = scratch.path().join("out.pcap");
     let error = |inputs: &[PathBuf], output: &Path| format!("{:#}", anonymise(inputs, output, &seeded()).unwrap_err());
@@ -408,7 +408,7 @@ fn captures_of_a_real_src_replay_as_before() {
         eprintln!("\n*** NOT TESTED: there are no captures at {}; set SIPREC_CAPTURES ***\n", folder.display());
         return;
     };
-    let scratch = Scratch::new("anonymise-real");
+    let scratch = TempDir::new("anonymise-real");
     let files = listed.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "pcap"));
     for input in files {
         let name = input.file_stem().unwrap().to_string_lossy().into_owned();

@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 
 use super::body::{self, Described};
 use super::scan::{self, ID, TEXT, VALUE, text};
+use super::sdp;
+use super::uri;
 use super::walk::Walk;
 use crate::sip::full_name;
 use crate::vendor;
@@ -75,6 +77,8 @@ enum Treatment {
     Secret,
     ContentType,
     ContentLength,
+    Via,
+    Warning,
     Value,
 }
 
@@ -195,6 +199,8 @@ fn treatment(name: &str) -> Treatment {
         "organization" => Treatment::Organization,
         "subject" => Treatment::Name,
         "identity" => Treatment::Secret,
+        "via" => Treatment::Via,
+        "warning" => Treatment::Warning,
         _ if is_among(&PLAIN) => Treatment::Plain,
         _ if is_among(&IDS) => Treatment::Id,
         _ if is_among(&CREDENTIALS) => Treatment::Credentials,
@@ -228,7 +234,31 @@ fn value(walk: &mut Walk<'_>, field: &Field<'_>, before: usize, after: usize) {
         Treatment::Secret => walk.keep(b"removed"),
         Treatment::ContentType => content_type(walk, value),
         Treatment::ContentLength => content_length(walk, value, before, after),
+        Treatment::Via => via(walk, value),
+        Treatment::Warning => sdp::words(walk, value, |walk, place, word| match place {
+            0 => walk.keep(word),
+            1 => uri::host_and_port(walk, word),
+            _ => text(walk, word, VALUE),
+        }),
         Treatment::Value => text(walk, value, VALUE),
+    }
+}
+
+/// `SIP/2.0/UDP host:port;branch=..`: a host with a name of one label shows by its place alone.
+fn via(walk: &mut Walk<'_>, value: &[u8]) {
+    for (n, element) in value.split(|byte| *byte == b',').enumerate() {
+        if n > 0 {
+            walk.keep(b",");
+        }
+        let end = element.iter().position(|byte| *byte == b';').unwrap_or(element.len());
+        let (main, params) = element.split_at(end);
+        let shown = main.trim_ascii_end();
+        let start = shown.iter().rposition(u8::is_ascii_whitespace).map_or(0, |at| at + 1);
+        let (protocol, site) = shown.split_at(start);
+        walk.keep(protocol);
+        uri::host_and_port(walk, site);
+        walk.keep(main.get(shown.len()..).unwrap_or_default());
+        text(walk, params, VALUE);
     }
 }
 
@@ -287,11 +317,9 @@ fn credential(walk: &mut Walk<'_>, label: &str, value: &[u8]) {
         walk.keep(b"\"");
     }
     match label.to_ascii_lowercase().as_str() {
-        "username" => super::uri::address_of_record(walk, inner),
+        "username" => uri::address_of_record(walk, inner),
         "uri" | "domain" => text(walk, inner, VALUE),
-        "realm" if super::uri::address(inner).is_some() || super::words::is_like_host(inner) => {
-            super::uri::host(walk, inner)
-        }
+        "realm" if uri::address(inner).is_some() || super::words::is_like_host(inner) => uri::host(walk, inner),
         "realm" => scan::name(walk, inner),
         _ => {
             let octets = walk.octets(b"credential", inner);

@@ -227,6 +227,11 @@ fn parameter(walk: &mut Walk<'_>, rest: &[u8], context: Context) -> usize {
         walk.keep(value);
         return head + end;
     }
+    let tells_host = ["maddr", "received", "phone-context", "host"];
+    if tells_host.iter().any(|host| host.eq_ignore_ascii_case(label)) && !is_number(value, 0) {
+        uri::host_and_port(walk, value);
+        return head + end;
+    }
     let tells_number = ["number", "addr", "user", "phone", "ext", "dn", "isub", "postd"];
     let lower = label.to_ascii_lowercase();
     if tells_number.iter().any(|part| lower.contains(part)) {
@@ -352,6 +357,9 @@ fn run_of_word(walk: &mut Walk<'_>, run: &[u8], context: Context) {
         walk.keep(&found);
         return;
     }
+    if device(walk, run) {
+        return;
+    }
     let is_hex = run.iter().all(u8::is_ascii_hexdigit);
     for part in run.chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit()) {
         if !is_hex && part.len() >= MIN_EMBEDDED && is_number(part, MIN_EMBEDDED) {
@@ -374,6 +382,18 @@ fn mac(walk: &mut Walk<'_>, word: &[u8]) -> bool {
     let other = to_hex(&walk.octets(b"mac", &octets), word);
     let shown: Vec<&[u8]> = other.chunks(2).collect();
     walk.keep(&shown.join(&separator));
+    true
+}
+
+/// The octets of a network interface without separators, perhaps behind letters, as telephones are called: `SEP0004F2ABCDEF`.
+fn device(walk: &mut Walk<'_>, run: &[u8]) -> bool {
+    const DIGITS: usize = 12;
+    const LETTERS: usize = 3;
+    let Some(start) = run.len().checked_sub(DIGITS).filter(|start| *start <= LETTERS) else { return false };
+    let (letters, digits) = run.split_at(start);
+    let Some(octets) = from_hex(digits).filter(|_| letters.iter().all(u8::is_ascii_alphabetic)) else { return false };
+    walk.keep(letters);
+    walk.keep(&to_hex(&walk.octets(b"mac", &octets), digits));
     true
 }
 

@@ -82,7 +82,7 @@ pub(super) fn line(walk: &mut Walk<'_>, whole: &[u8]) {
 }
 
 /// Each word of a line, and its place; blanks stay.
-fn words(walk: &mut Walk<'_>, value: &[u8], mut each: impl FnMut(&mut Walk<'_>, usize, &[u8])) {
+pub(super) fn words(walk: &mut Walk<'_>, value: &[u8], mut each: impl FnMut(&mut Walk<'_>, usize, &[u8])) {
     let mut place = 0;
     for run in value.chunk_by(|a, b| a.is_ascii_whitespace() == b.is_ascii_whitespace()) {
         if run.first().is_some_and(u8::is_ascii_whitespace) {

@@ -118,6 +118,28 @@ fn what_is_of_the_protocol_stays() {
 }
 
 #[test]
+fn hosts_of_one_label_devices_and_bare_addresses_are_found_by_their_places() {
+    let told = fields(
+        &[
+            "Via: SIP/2.0/TCP BANKSBC01;branch=z9hG4bKa, SIP / 2.0 / UDP banksbc02:5062 ;received=10.7.7.7",
+            "From: sip:alice.c@banksbc03;tag=77@banksbc04",
+            "To: <sip:+15551234567;phone-context=banksbc05@banksbc06;user=phone>",
+            "Warning: 399 banksbc07 \"gone\"",
+            "Contact: <sip:1@10.7.7.8;x-device=SEP0004F2ABCDEF>;+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-0004f2abcdef>\"",
+            "X-Mac: 00:04:f2:ab:cd:ef",
+        ],
+        "",
+    );
+    for original in ["banksbc", "alice", "10.7.7.", "0004f2abcdef", "f2:ab:cd"] {
+        assert!(!has(told.as_bytes(), original), "{original} is in\n{told}");
+    }
+    let message = Message::parse_datagram(told.as_bytes()).unwrap();
+    let from = message.from().unwrap();
+    assert!(from.uri.host.ends_with(".example") && message.from_tag().is_some(), "{told}");
+    assert_eq!(message.headers_all("Via").count(), 2);
+}
+
+#[test]
 fn secrets_are_others_or_gone() {
     let key = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
     let told = fields(

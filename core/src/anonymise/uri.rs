@@ -72,7 +72,10 @@ fn authority(walk: &mut Walk<'_>, body: &[u8]) {
 fn opaque(walk: &mut Walk<'_>, body: &[u8], is_number_only: bool) {
     let question = body.iter().position(|byte| *byte == b'?').unwrap_or(body.len());
     let (main, headers) = body.split_at(question);
-    let at = memchr::memrchr(b'@', main);
+    // A parameter behind the host may hold an `@`, and so may a user: it is the last one before what is behind the first.
+    let first = main.iter().position(|byte| *byte == b'@').unwrap_or(main.len());
+    let behind = main.iter().skip(first).position(|byte| *byte == b';').map_or(main.len(), |at| first + at);
+    let at = memchr::memrchr(b'@', main.get(..behind).unwrap_or_default());
     if let Some(at) = at {
         let (info, behind) = (main.get(..at).unwrap_or_default(), main.get(at + 1..).unwrap_or_default());
         user_info(walk, info, behind);
