@@ -26,8 +26,10 @@ const GROUPED: core::ops::RangeInclusive<usize> = 7..=15;
 const MIN_EMBEDDED: usize = 7;
 /// Octets of text that hexadecimal digits or base64 must have to be looked into.
 const MIN_HIDDEN: usize = 5;
-/// Octets up to which the end of a quoted text or of an address in angle brackets is looked for.
+/// Octets up to which the end of an address in angle brackets is looked for.
 pub(super) const MAX_SPAN: usize = 2_048;
+/// Octets up to which the end of a quoted text is looked for.
+const MAX_QUOTED: usize = 512;
 /// Parameters whose value is a word of the protocol or a count.
 const PLAIN_PARAMETERS: [&str; 30] = [
     "transport",
@@ -149,7 +151,7 @@ fn name_before_uri(walk: &mut Walk<'_>, rest: &[u8]) -> Option<usize> {
 /// A quoted text: a name where an address follows, else text.
 fn quoted(walk: &mut Walk<'_>, rest: &[u8], context: Context) -> usize {
     let mut escaped = false;
-    let end = rest.iter().take(MAX_SPAN).skip(1).position(|byte| {
+    let end = rest.iter().take(MAX_QUOTED).skip(1).position(|byte| {
         let closes = *byte == b'"' && !escaped;
         escaped = *byte == b'\\' && !escaped;
         closes
