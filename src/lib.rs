@@ -34,6 +34,7 @@ pub mod sealing;
 pub mod server;
 pub mod sip_trace;
 pub mod targets;
+pub mod trace;
 pub mod upkeep;
 mod wall;
 
