@@ -7,8 +7,9 @@ use core::net::SocketAddr;
 
 use super::call::State;
 use super::story::Story;
-use super::stream::Stream;
+use super::stream::{Gap, Stream};
 use super::told::{Line, Side};
+use crate::sdp::Direction;
 
 /// A reason why a line has no audio, or not what it should have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +81,25 @@ pub(super) fn silences(story: &Story, call: usize) -> Vec<Silence> {
     found
 }
 
+/// Packets that are missing because the line was inactive meanwhile: of senders whose sequence numbers run on.
+fn paused(streams: &[&Stream], lines: [Option<&Line>; 2]) -> Option<Reason> {
+    let changes = || lines.into_iter().flatten().map(|line| line.changes.as_slice());
+    let is_paused = |gap: &Gap| {
+        changes().any(|changes| {
+            changes.iter().enumerate().any(|(nth, change)| {
+                let stopped = change.direction == Direction::Inactive || change.address.is_some_and(|a| a.port() == 0);
+                let ends_later = changes.get(nth + 1).is_none_or(|next| next.at > gap.from);
+                stopped && change.at < gap.to && ends_later
+            })
+        })
+    };
+    let gaps = streams.iter().flat_map(|stream| &stream.gaps).filter(|gap| gap.missing > 0 && is_paused(gap));
+    let missing: u64 = gaps.map(|gap| u64::from(gap.missing)).sum();
+    let text =
+        format!("{missing} of the missing packets are of a time in which the line was inactive or closed: a pause");
+    (missing > 0).then_some(("paused", text))
+}
+
 /// One direction of a line.
 #[derive(Clone, Copy)]
 struct Looked<'a> {
@@ -109,6 +129,7 @@ impl Looked<'_> {
         let mut reasons = Vec::new();
         self.what_came(&streams, receiver, &mut reasons);
         self.who_sent(&streams, sender, &mut reasons);
+        reasons.extend(paused(&streams, [sender, receiver]));
         reasons
     }
 

@@ -157,10 +157,11 @@ impl Stream {
         self.reception.statistics()
     }
 
-    /// The format of most of its packets that are no events.
+    /// The format of most of its packets that are no events; that of events, where there is nothing else.
     pub fn format(&self) -> Option<&Format> {
         let sound = self.types.iter().filter(|kind| kind.kind != Kind::Events && kind.format.is_some());
-        sound.max_by_key(|kind| kind.packets)?.format.as_ref()
+        let main = sound.max_by_key(|kind| kind.packets).or_else(|| self.types.first());
+        main?.format.as_ref()
     }
 
     /// What the E-model says of it (G.107); none of codecs that it has no figures for.
