@@ -31,7 +31,7 @@ use self::output::{Output, part_of};
 use self::second::Second;
 use crate::archive::node;
 use crate::archive::sealed::is_sealed;
-use crate::capture::{Capture, Decoder, Packet};
+use crate::capture::{Capture, Decoder, Packet, segments_of_folders};
 
 /// Bytes read from a file at a time.
 const READ_BYTES: usize = 1 << 20;
@@ -43,12 +43,13 @@ pub struct Options {
     pub seed: Option<Seed>,
 }
 
-/// Writes to `output` what `inputs` hold, in their order, with numbers, names, addresses and audio replaced. The file is pcapng,
-/// or pcap where it is called so.
+/// Writes to `output` what `inputs` hold (captures, plain journals, folders of them), in their order, with numbers, names,
+/// addresses and audio replaced. The file is pcapng, or pcap where it is called so.
 ///
 /// # Errors
 /// An input that cannot be read whole, an output that cannot be written or is one of the inputs; then nothing is written.
 pub fn anonymise(inputs: &[PathBuf], output: &Path, options: &Options) -> anyhow::Result<Report> {
+    let inputs = &segments_of_folders(inputs)?;
     check(inputs, output)?;
     let mut first = First::default();
     each_packet(inputs, &mut |packet| {
