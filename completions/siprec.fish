@@ -44,6 +44,7 @@ complete -c siprec -n "__fish_siprec_needs_command" -s h -l help -d 'Print help'
 complete -c siprec -n "__fish_siprec_needs_command" -s V -l version -d 'Print version'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "serve" -d 'Record calls: SIP and RTP in, recordings out'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "replay" -d 'Run captures (pcap, pcapng) through the recorder, offline and faster than life'
+complete -c siprec -n "__fish_siprec_needs_command" -f -a "trace" -d 'Show what captures and journals hold: SIP ladders, metadata, RTP quality, why there is no audio; lint INVITEs'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "export" -d 'Find recordings and copy them, verified'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "archive" -d 'Look after a data directory: what is kept and erased, what waits for storage, what is damaged, the audit log, catalog, keys'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "config" -d 'Check, show or print the configuration'
@@ -97,6 +98,29 @@ complete -c siprec -n "__fish_siprec_using_subcommand replay" -l threads -d 'Thr
 complete -c siprec -n "__fish_siprec_using_subcommand replay" -l json -d 'Print JSON: an object a recording, or with --to one report'
 complete -c siprec -n "__fish_siprec_using_subcommand replay" -l tls-insecure -d 'Take any certificate: for tests only'
 complete -c siprec -n "__fish_siprec_using_subcommand replay" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l call -d 'Only the call with this Call-ID, or with this communication session; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l party -d 'Only calls of this number, address or name, or a part of it; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l address -d 'Only calls with messages or media of this host; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l method -d 'Only calls with this method, and of their messages only those; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l status -d 'Only calls with this status, and of their messages only those: 486, 4xx; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l since -d 'Only messages since then: 2026-11-30, 2026-11-30T10:30:00Z, yesterday, 2h' -r
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l until -d 'Only messages until then' -r
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l write -d 'Write the packets of the calls that match (SIP, RTP, RTCP) to this file; SIP over TCP as one packet a message' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l color -d 'Colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t''
+never\t''"
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l width -d 'Columns of a ladder; those of the terminal, else 100' -r
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -s c -l config -d 'Read this configuration file (YAML)' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l list -d 'A line a message'
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l messages -d 'Messages in full, their secrets blanked'
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l rtp -d 'All that is known of each RTP stream'
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l mermaid -d 'A sequence diagram in Mermaid\'s language'
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l svg -d 'The ladder as a picture'
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l lint -d 'Say of each INVITE, re-INVITE and UPDATE of an SRC who made it, what is wrong with it and how to mend it, and what the server would answer; exit code 1 if there are errors'
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l json -d 'Print JSON, an object a line: messages, sessions and streams; with --list or --messages, --rtp, --lint only those'
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l to -d 'Copy recordings and their sidecars here, verified, keeping YYYY/MM/DD: a folder, s3://BUCKET/PREFIX, az://ACCOUNT/CONTAINER/PREFIX or gs://BUCKET/PREFIX (as storage has it), or - for the audio of one on standard output' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l as -d 'Not a copy, but this form: rendered again from the journal, or (vcon) audio and proof sheet in one file' -r -f -a "wav\t'16-bit samples in WAV'
 wav-g711\t'G.711 in WAV as it came, where all of a file is of one law'
@@ -362,12 +386,13 @@ complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_su
 complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "example" -d 'Print a file with every key at its default'
 complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "key" -d 'Make keys for programs that use the API'
 complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export archive config help" -f -a "serve" -d 'Record calls: SIP and RTP in, recordings out'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export archive config help" -f -a "replay" -d 'Run captures (pcap, pcapng) through the recorder, offline and faster than life'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export archive config help" -f -a "export" -d 'Find recordings and copy them, verified'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export archive config help" -f -a "archive" -d 'Look after a data directory: what is kept and erased, what waits for storage, what is damaged, the audit log, catalog, keys'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export archive config help" -f -a "config" -d 'Check, show or print the configuration'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export archive config help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay trace export archive config help" -f -a "serve" -d 'Record calls: SIP and RTP in, recordings out'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay trace export archive config help" -f -a "replay" -d 'Run captures (pcap, pcapng) through the recorder, offline and faster than life'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay trace export archive config help" -f -a "trace" -d 'Show what captures and journals hold: SIP ladders, metadata, RTP quality, why there is no audio; lint INVITEs'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay trace export archive config help" -f -a "export" -d 'Find recordings and copy them, verified'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay trace export archive config help" -f -a "archive" -d 'Look after a data directory: what is kept and erased, what waits for storage, what is damaged, the audit log, catalog, keys'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay trace export archive config help" -f -a "config" -d 'Check, show or print the configuration'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay trace export archive config help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from archive" -f -a "outbox" -d 'What waits for storage targets, and why; beside a running server or without one'
 complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from archive" -f -a "unfinished" -d 'Recordings that could not be made, and why; beside a running server or without one'
 complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from archive" -f -a "hold" -d 'Keep recordings from being deleted, whatever rule or order there is; a server may run'

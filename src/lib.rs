@@ -16,6 +16,7 @@
 mod any_certificate;
 pub mod archive;
 pub mod beside;
+mod capture;
 pub mod cmd;
 pub mod config;
 pub mod erasing;
@@ -33,6 +34,7 @@ pub mod sealing;
 pub mod server;
 pub mod sip_trace;
 pub mod targets;
+pub mod trace;
 pub mod upkeep;
 mod wall;
 

@@ -29,4 +29,6 @@ pub mod journal;
 pub mod media;
 pub mod session;
 pub mod lint;
+pub mod anonymise;
+pub mod trace;
 pub mod render;

@@ -12,6 +12,7 @@ mod replay_to;
 mod search;
 mod serve;
 mod settings;
+mod trace;
 mod verify;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -34,6 +35,8 @@ enum Command {
     Serve(serve::Args),
     /// Run captures (pcap, pcapng) through the recorder, offline and faster than life
     Replay(Box<replay::Args>),
+    /// Show what captures and journals hold: SIP ladders, metadata, RTP quality, why there is no audio; lint INVITEs
+    Trace(Box<trace::Args>),
     /// Find recordings and copy them, verified
     Export(Box<export::Args>),
     /// Look after a data directory: what is kept and erased, what waits for storage, what is damaged, the audit log, catalog, keys
@@ -69,6 +72,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         None => serve::run(cli.serve),
         Some(Command::Serve(args)) => serve::run(args),
         Some(Command::Replay(args)) => replay::run(*args),
+        Some(Command::Trace(args)) => trace::run(*args),
         Some(Command::Export(args)) => export::run(*args),
         Some(Command::Archive(args)) => archive::run(*args),
         Some(Command::Config(args)) => config::run(args),

@@ -3,7 +3,7 @@
 //! What we sent is not fed in: the core sends it again. What was decided outside the core (orders, ports, the
 //! moment at which it woke) is taken from the journal.
 
-use std::io::{BufRead, Read};
+use std::io::Read;
 use std::net::SocketAddr;
 
 use anyhow::bail;
@@ -17,22 +17,8 @@ use siprec_core::time::Wall;
 
 use super::offline::{Arrived, Offline};
 
-/// How far a segment is looked into for the sign that it is ours.
-const SIGN_BYTES: usize = 64 << 10;
 /// Bytes of a journal decoded at a time.
 const CHUNK_BYTES: usize = 256 << 10;
-
-/// The session whose journal the file is a segment of, if it is one of ours: its first entry says so.
-pub(super) fn session_of(file: &mut impl BufRead) -> std::io::Result<Option<SessionId>> {
-    let start = file.fill_buf()?;
-    if !start.starts_with(&[0x0a, 0x0d, 0x0d, 0x0a]) {
-        return Ok(None);
-    }
-    let mut reader = Reader::new();
-    reader.push(&start[..start.len().min(SIGN_BYTES)]);
-    let first = reader.next().map(|entry| entry.kind);
-    Ok(if let Some(Kind::Event(Event::Segment(header))) = first { Some(header.session) } else { None })
-}
 
 /// What keys of SRTP are wrapped with in a journal, and in the one that is written.
 pub(super) struct Keys {

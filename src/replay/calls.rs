@@ -13,15 +13,13 @@ use siprec_core::entry::{EndCause, PortIndex};
 use siprec_core::sdp::Description;
 use siprec_core::seed::SessionId;
 use siprec_core::session::{Input, Order, is_siprec_invite};
-use siprec_core::sip::framing::{Frame, Framer};
 use siprec_core::sip::message::Message;
 use siprec_core::sip::{ConnectionId, Method, Transport, multipart};
 use siprec_core::time::Wall;
 
 use super::offline::{Arrived, Offline, Wanted};
-use super::packets::{Content, Packet};
 use super::plain::Plain;
-use super::tcp::Reassembly;
+use crate::capture::{Content, Packet, SipStreams, looks_like_sip};
 
 /// How long the real SRS's 200 is waited for before ports are made up, in nanoseconds of the capture's time.
 const ANSWER_PATIENCE_NS: i64 = 3_000_000_000;
@@ -31,8 +29,7 @@ const MADE_UP_PORT: u16 = 40_000;
 /// All calls of a capture.
 pub(super) struct Calls {
     pub(super) recorder: Offline,
-    streams: Reassembly,
-    framers: HashMap<(SocketAddr, SocketAddr), Framer>,
+    streams: SipStreams,
     connections: HashMap<(SocketAddr, SocketAddr), ConnectionId>,
     calls: HashMap<String, Call>,
     /// Where a stream is sent to, and whether it is RTCP.
@@ -60,8 +57,7 @@ impl Calls {
     pub(super) fn new(recorder: Offline) -> Self {
         Self {
             recorder,
-            streams: Reassembly::default(),
-            framers: HashMap::new(),
+            streams: SipStreams::default(),
             connections: HashMap::new(),
             calls: HashMap::new(),
             by_destination: HashMap::new(),
@@ -88,23 +84,7 @@ impl Calls {
                 }
             }
             Content::Tcp(segment) => {
-                let ends = (packet.from, packet.to);
-                let in_order = self.streams.push(packet.from, packet.to, segment);
-                let framer = self.framers.entry(ends).or_default();
-                if in_order.restarted {
-                    *framer = Framer::default();
-                }
-                framer.push(&in_order.bytes);
-                let mut messages = Vec::new();
-                while let Some(frame) = framer.next() {
-                    match frame {
-                        Frame::Message(bytes) => messages.push(bytes),
-                        Frame::Ping => {}
-                        // Not SIP, or met in the middle of a message: the next segment may begin one.
-                        Frame::Broken(_) => *framer = Framer::default(),
-                    }
-                }
-                for message in messages {
+                for message in self.streams.push(packet.from, packet.to, segment) {
                     self.message(at, Transport::Tcp, packet.from, packet.to, &message);
                 }
             }
@@ -339,12 +319,4 @@ fn sdp_of(message: &Message) -> Option<Description> {
     let parts = multipart::parts(content_type, &message.body).ok()?;
     let part = parts.into_iter().find(|part| part.is_sdp())?;
     Description::parse(&part.body).ok()
-}
-
-/// Cheap and sure enough: the first line of a request ends with the version, that of a response begins with it.
-pub(super) fn looks_like_sip(payload: &[u8]) -> bool {
-    const FIRST_LINE: usize = 2048;
-    let line = payload.iter().take(FIRST_LINE).position(|b| *b == b'\n').map_or(&payload[..0], |end| &payload[..end]);
-    line.first().is_some_and(u8::is_ascii_alphabetic) && line.windows(8).any(|w| w.eq_ignore_ascii_case(b" SIP/2.0"))
-        || line.starts_with(b"SIP/2.0 ")
 }

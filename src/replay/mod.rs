@@ -8,13 +8,10 @@
 
 mod again;
 mod calls;
-mod capture;
 mod offline;
 mod options;
-mod packets;
 mod plain;
 mod report;
-mod tcp;
 pub mod wire;
 
 pub use options::Options;
@@ -31,9 +28,7 @@ use siprec_core::session::Policy;
 
 use self::again::{Again, Keys};
 use self::calls::Calls;
-use self::capture::Capture;
 use self::offline::Offline;
-use self::packets::Decoder;
 use self::report::Report;
 use crate::archive::catalog::Catalog;
 use crate::archive::disk::{Disk, Reading};
@@ -42,6 +37,7 @@ use crate::archive::journal::Writer;
 use crate::archive::lock::DirectoryLock;
 use crate::archive::sealed::is_sealed;
 use crate::archive::{node, node_id, node_key, recordings};
+use crate::capture::{Capture, Decoder, segments_of_folders, session_of, total_bytes};
 use crate::config::Config;
 use crate::policy::{catalog_address, details, policy};
 use crate::sealing;
@@ -91,33 +87,6 @@ fn open_catalog(config: &Config, disk: &dyn Disk, data: &Path) -> anyhow::Result
     Ok(catalog)
 }
 
-/// Folders stand for the captures and segments in them, by name: a journal is a folder.
-fn segments_of_folders(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for path in paths {
-        if !path.is_dir() {
-            files.push(path.clone());
-            continue;
-        }
-        let listed = std::fs::read_dir(path).with_context(|| path.display().to_string())?;
-        let mut inside: Vec<PathBuf> = listed.filter_map(|entry| Some(entry.ok()?.path())).collect();
-        let is_capture = |file: &Path| file.extension().is_some_and(|e| e == "pcap" || e == "pcapng");
-        inside.retain(|file| {
-            is_capture(file) || is_sealed(file) && is_capture(Path::new(file.file_stem().unwrap_or_default()))
-        });
-        inside.sort();
-        if inside.is_empty() {
-            bail!("{}: no .pcap or .pcapng in this folder", path.display());
-        }
-        files.extend(inside);
-    }
-    Ok(files)
-}
-
-fn total_bytes(files: &[PathBuf]) -> Option<u64> {
-    files.iter().map(|path| path.metadata().ok().filter(|m| m.is_file()).map(|m| m.len())).sum()
-}
-
 /// What replays files, one after the other.
 struct Replay {
     disk: Arc<dyn Disk>,
@@ -158,7 +127,7 @@ impl Replay {
             Box::new(File::open(path).context("cannot be opened")?)
         };
         let mut file = BufReader::with_capacity(READ_BYTES, report.count(file));
-        let session = again::session_of(&mut file)?;
+        let session = session_of(&mut file)?;
         if self.journal.as_ref().map(|(known, _)| *known) != session {
             self.end_of_journal(report);
         }

@@ -1,17 +1,15 @@
 //! What a replay prints: progress on a terminal, then a row, or a line of JSON, a recording.
 
-use std::io::{self, IsTerminal as _, Read, Write as _};
+use std::io::{self, Read, Write as _};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use siprec_core::render::Sidecar;
 use siprec_core::seed::SessionId;
 
 use crate::archive::finish::Finisher;
-
-/// The progress line is drawn so many times a second.
-const DRAWS_PER_SECOND: u8 = 10;
+use crate::capture::reading;
 
 /// Collects what is printed at the end.
 pub(super) struct Report {
@@ -24,17 +22,7 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn new(json: bool, progress: bool, bytes: Option<u64>) -> Self {
-        let shown = progress && io::stderr().is_terminal();
-        let target =
-            if shown { ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND) } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(bytes, target);
-        let template = match bytes {
-            Some(_) => "{bar:30} {percent:>3} %  {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left",
-            None => "{bytes} read  {bytes_per_sec}",
-        };
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
+        let bar = reading(progress, bytes);
         Self { json, progress: bar, began: Instant::now(), audio: Duration::ZERO, rows: Vec::new() }
     }
 

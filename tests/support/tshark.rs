@@ -20,6 +20,7 @@ fn tshark(file: &Path, sip: u16, args: &[&str]) -> String {
         .arg("-r")
         .arg(file)
         .args(["-d", &format!("udp.port=={sip},sip"), "-d", &format!("tcp.port=={sip},sip"), "-n"])
+        .args(["-o", "tcp.reassemble_out_of_order:TRUE"])
         .args(args)
         .output()
         .unwrap();

@@ -121,7 +121,7 @@ impl Header {
 
     /// From the wire: folds already joined, ends trimmed.
     pub(super) fn from_bytes(name: &[u8], value: &[u8]) -> Self {
-        let name = known(name).map_or_else(|| Cow::Owned(String::from_utf8_lossy(name).into_owned()), Cow::Borrowed);
+        let name = full_name(name);
         match core::str::from_utf8(value) {
             Ok(value) => Self { name, value: value.to_owned(), raw: None },
             Err(_) => Self { name, value: String::from_utf8_lossy(value).into_owned(), raw: Some(value.into()) },
@@ -217,6 +217,11 @@ fn known(name: &[u8]) -> Option<&'static str> {
         return KNOWN.iter().find(|(_, compact, _)| *compact == Some(letter)).map(|(long, _, _)| *long);
     }
     row(name).map(|(long, _, _)| *long)
+}
+
+/// The name of a field in the spelling of its RFC, from its long or compact form; any other as it is.
+pub(crate) fn full_name(name: &[u8]) -> Cow<'static, str> {
+    known(name).map_or_else(|| Cow::Owned(String::from_utf8_lossy(name).into_owned()), Cow::Borrowed)
 }
 
 /// What is known of a long name.

@@ -23,7 +23,7 @@ mod params;
 mod parse;
 pub mod survey;
 pub mod transaction;
-mod transfer;
+pub(crate) mod transfer;
 pub mod uri;
 mod via;
 
@@ -32,6 +32,7 @@ use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 pub use certificate::PeerCertificate;
+pub(crate) use header::full_name;
 pub use header::{Header, Headers};
 pub use message::{CSeq, Message, ParseError, StartLine};
 pub use method::Method;

@@ -239,15 +239,15 @@ pub enum BoundaryFlaw {
 }
 
 /// A body that was cut.
-pub(super) struct Pieces<'a> {
+pub(crate) struct Pieces<'a> {
     /// As the body has it.
-    pub(super) boundary: String,
+    pub(crate) boundary: String,
     pub(super) flaw: Option<BoundaryFlaw>,
     pub(super) pieces: Vec<&'a [u8]>,
 }
 
 /// Cuts a body at the boundary that is named; if the body has none of it, at what must have been meant.
-pub(super) fn pieces<'a>(content_type: &str, body: &'a [u8]) -> Result<Pieces<'a>, MultipartError> {
+pub(crate) fn pieces<'a>(content_type: &str, body: &'a [u8]) -> Result<Pieces<'a>, MultipartError> {
     let (wrong, named) = match boundary(content_type) {
         Ok(named) => (MultipartError::NoDelimiter, named),
         // Who says that it is a multipart must name its boundary (RFC 2046 5.1.1); what says nothing is what it holds.
@@ -324,14 +324,14 @@ fn boundary(content_type: &str) -> Result<String, MultipartError> {
 
 /// What a line is to a multipart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Line {
+pub(crate) enum Line {
     Text,
     Delimiter,
     Close,
 }
 
 /// RFC 2046 5.1.1: `--`, the boundary, perhaps `--`, blanks, and nothing else.
-pub(super) fn judge(boundary: &[u8], line: &[u8]) -> Line {
+pub(crate) fn judge(boundary: &[u8], line: &[u8]) -> Line {
     let Some(rest) = line.strip_prefix(b"--").and_then(|rest| rest.strip_prefix(boundary)) else { return Line::Text };
     let (rest, kind) = match rest.strip_prefix(b"--") {
         Some(rest) => (rest, Line::Close),

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 /// RFC 2045 6.8; what is not of the alphabet is passed over.
-pub(super) fn decode_base64(text: &[u8]) -> Vec<u8> {
+pub(crate) fn decode_base64(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() / 4 * 3);
     let (mut bits, mut count) = (0_u32, 0_u32);
     for &byte in text {
@@ -27,7 +27,7 @@ pub(super) fn decode_base64(text: &[u8]) -> Vec<u8> {
 }
 
 /// RFC 2045 6.7; a broken escape stays as it is.
-pub(super) fn decode_quoted_printable(text: &[u8]) -> Vec<u8> {
+pub(crate) fn decode_quoted_printable(text: &[u8]) -> Vec<u8> {
     let hex = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;

@@ -88,6 +88,20 @@ impl Sender {
         }
         self.key.check_lifetime()?;
         let index = self.advance(&head)?;
+        self.seal(packet, &head, index)
+    }
+
+    /// The same under an index that is given: for a copy of what was protected before, under a key that nothing else was
+    /// protected with. Whoever calls it sees to it that no index gets two packets that differ.
+    ///
+    /// # Errors
+    /// The packet is as it was.
+    pub fn protect_at(&mut self, packet: &mut Vec<u8>, index: u64) -> Result<(), SrtpError> {
+        let head = Head::read(packet).ok_or(SrtpError::Malformed)?;
+        self.seal(packet, &head, index)
+    }
+
+    fn seal(&mut self, packet: &mut Vec<u8>, head: &Head, index: u64) -> Result<(), SrtpError> {
         self.key.used.srtp += 1;
         let at = Place { ssrc: head.ssrc, index };
         let clear_end = if self.encryption.srtp { head.payload_at } else { packet.len() };
@@ -135,6 +149,19 @@ impl Sender {
         }
         let index = self.next_report;
         self.next_report += 1;
+        self.seal_under(packet, ssrc, index)
+    }
+
+    /// The same under an index that is given, as [`Sender::protect_at`] does.
+    ///
+    /// # Errors
+    /// The packet is as it was.
+    pub fn protect_report_at(&mut self, packet: &mut Vec<u8>, index: u32) -> Result<(), SrtpError> {
+        let ssrc = u32_at(packet, 4).ok_or(SrtpError::Malformed)?;
+        self.seal_under(packet, ssrc, index)
+    }
+
+    fn seal_under(&mut self, packet: &mut Vec<u8>, ssrc: u32, index: u32) -> Result<(), SrtpError> {
         self.key.used.srtcp += 1;
         let at = Place { ssrc, index: u64::from(index) };
         let flag = if self.encryption.srtcp { ENCRYPTED_FLAG } else { 0 };

@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::ops::Range;
 
 /// Octets kept of one value.
 const MAX_VALUE: usize = 256;
@@ -104,8 +105,9 @@ fn ucid(value: &str) -> Option<String> {
     ucid_in(value)
 }
 
-/// The UCID in Avaya's user-to-user data: an optional protocol octet, then elements of identifier, length, content.
-fn ucid_in(value: &str) -> Option<String> {
+/// Where the UCID stands in Avaya's user-to-user data: an optional protocol octet, then elements of identifier, length,
+/// content.
+pub(crate) fn avaya_ucid(value: &str) -> Option<Range<usize>> {
     if !is_hex(value) || !value.len().is_multiple_of(2) {
         return None;
     }
@@ -114,11 +116,15 @@ fn ucid_in(value: &str) -> Option<String> {
     while let (Some(element), Some(length)) = (octet(at), octet(at + 2)) {
         let digits = usize::from(length) * 2;
         if element == UUI_UCID && digits == UCID_DIGITS {
-            return decimals(value.get(at + 4..at + 4 + digits)?);
+            return (at + 4 + digits <= value.len()).then_some(at + 4..at + 4 + digits);
         }
         at += 4 + digits;
     }
     None
+}
+
+fn ucid_in(value: &str) -> Option<String> {
+    decimals(value.get(avaya_ucid(value)?)?)
 }
 
 fn decimals(hex: &str) -> Option<String> {

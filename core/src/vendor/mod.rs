@@ -13,5 +13,7 @@ mod forms;
 mod profile;
 
 pub use correlation::{CallIds, MAX_VALUES, links};
+pub(crate) use forms::avaya_ucid;
 pub use forms::search_forms;
 pub use profile::{Evidence, Profile};
+pub(crate) use profile::{is_products, product_domain};

@@ -76,6 +76,38 @@ pub struct Profile {
     pub signs: Vec<String>,
 }
 
+/// Whether a text names a product where elsewhere users, people or sessions are named: nobody is called so.
+pub(crate) fn is_products(text: &str) -> bool {
+    let signs = VENDORS.iter().flat_map(|vendor| vendor.signs);
+    signs.into_iter().any(|sign| {
+        let begins = matches!(sign.shape, Shape::Is(_) | Shape::Begins(_));
+        let is_said = match sign.place {
+            Place::ContactUser | Place::Origin | Place::SessionName | Place::Aor => begins,
+            Place::UserAgent | Place::Organization => true,
+            Place::Host
+            | Place::Boundary
+            | Place::CallId
+            | Place::Header(_)
+            | Place::FromParam(_)
+            | Place::Namespace
+            | Place::Element
+            | Place::RootPrefix
+            | Place::SessionId => false,
+        };
+        is_said && sign.shape.fits(text)
+    })
+}
+
+/// The domain that tells a product, if a host is below one: `.bcld.webex.com`.
+pub(crate) fn product_domain(host: &str) -> Option<&'static str> {
+    let signs = VENDORS.iter().flat_map(|vendor| vendor.signs);
+    let domains = signs.filter(|sign| sign.place == Place::Host).filter_map(|sign| match sign.shape {
+        Shape::Contains(domain) => Some(domain),
+        Shape::Is(_) | Shape::Begins(_) | Shape::Like(_) | Shape::Present => None,
+    });
+    domains.into_iter().find(|domain| host.ends_with(*domain))
+}
+
 /// The signs seen of one SRC so far.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {

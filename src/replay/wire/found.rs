@@ -21,16 +21,13 @@ use siprec_core::seed::Random;
 use siprec_core::session::client::{Body, Line};
 use siprec_core::session::is_siprec_invite;
 use siprec_core::sip::Method;
-use siprec_core::sip::framing::{Frame, Framer};
 use siprec_core::sip::message::Message;
 use siprec_core::time::Wall;
 
 use super::made::Made;
 use super::stream::Recorded;
-use crate::replay::calls::looks_like_sip;
-use crate::replay::packets::{Content, Packet};
+use crate::capture::{Content, Packet, SipStreams, looks_like_sip};
 use crate::replay::plain::Plain;
-use crate::replay::tcp::Reassembly;
 
 /// A stream without SIP has at least so many packets.
 const STREAM_PACKETS: usize = 10;
@@ -98,8 +95,7 @@ type Target = (String, usize, bool);
 /// Reads files.
 #[derive(Default)]
 pub(super) struct Finder {
-    streams: Reassembly,
-    framers: HashMap<(SocketAddr, SocketAddr), Framer>,
+    streams: SipStreams,
     calls: HashMap<String, Building>,
     by_destination: HashMap<SocketAddr, Target>,
     by_source: HashMap<SocketAddr, Target>,
@@ -127,20 +123,7 @@ impl Finder {
                 }
             }
             Content::Tcp(segment) => {
-                let in_order = self.streams.push(from, to, segment);
-                let framer = self.framers.entry((from, to)).or_default();
-                if in_order.restarted {
-                    *framer = Framer::default();
-                }
-                framer.push(&in_order.bytes);
-                let mut messages = Vec::new();
-                while let Some(frame) = framer.next() {
-                    match frame {
-                        Frame::Message(bytes) => messages.push(bytes),
-                        Frame::Ping => {}
-                        Frame::Broken(_) => *framer = Framer::default(),
-                    }
-                }
+                let messages = self.streams.push(from, to, segment);
                 messages.iter().for_each(|message| self.message(at, from, to, message));
             }
         }

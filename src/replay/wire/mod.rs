@@ -33,11 +33,9 @@ use siprec_core::sip::{Transport, Uri};
 use self::calls::Calls;
 use self::driver::Driver;
 use self::found::Finder;
-use super::again;
-use super::capture::Capture;
-use super::packets::Decoder;
 use crate::archive::node;
 use crate::archive::sealed::is_sealed;
+use crate::capture::{Capture, Decoder, segments_of_folders, session_of};
 
 /// Bytes read from a file at a time.
 const READ_BYTES: usize = 1 << 20;
@@ -90,7 +88,7 @@ fn target(text: &str) -> anyhow::Result<Target> {
 
 fn read(options: &Options, random: &mut Random) -> anyhow::Result<Vec<found::Found>> {
     let mut finder = Finder::default();
-    for path in super::segments_of_folders(&options.files)? {
+    for path in segments_of_folders(&options.files)? {
         file(&path, &mut finder).with_context(|| path.display().to_string())?;
     }
     let found = finder.calls(random);
@@ -114,7 +112,7 @@ fn file(path: &Path, finder: &mut Finder) -> anyhow::Result<()> {
         Box::new(File::open(path).context("cannot be opened")?)
     };
     let mut file = BufReader::with_capacity(READ_BYTES, file);
-    if again::session_of(&mut file)?.is_some() {
+    if session_of(&mut file)?.is_some() {
         return finder.journal(file);
     }
     let mut decoder = Decoder::default();

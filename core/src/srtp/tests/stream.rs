@@ -211,3 +211,29 @@ fn the_window_reaches_back_as_far_as_it_says() {
     receiver.unprotect(&mut sent[2].clone()).unwrap();
     assert_eq!(receiver.unprotect(&mut sent[0].clone()), Err(SrtpError::TooOld));
 }
+
+#[test]
+fn a_copy_under_another_key_has_the_indices_of_the_original_in_whatever_order_it_came() {
+    for suite in Suite::ALL {
+        let (mut sender, mut receiver) = pair(suite);
+        let other = key_of(suite, 2);
+        let mut copier = Sender::new(&other, Encryption::default()).unwrap();
+        let mut judge = Receiver::new(&[other], Encryption::default());
+        let sent: Vec<_> = (65_530..65_540).map(|number| protected(&mut sender, rtp(SSRC, number))).collect();
+        for place in [0, 2, 1, 3, 7, 6, 5, 4, 9, 8] {
+            let mut packet = sent[place].clone();
+            let plain = receiver.unprotect(&mut packet).unwrap();
+            packet.truncate(plain.length);
+            let original = packet.clone();
+            copier.protect_at(&mut packet, plain.index).unwrap();
+            let copied = judge.unprotect(&mut packet).unwrap();
+            assert_eq!((copied.index, &packet[..copied.length]), (plain.index, &original[..]), "{suite}");
+        }
+        let mut told = report(&mut sender);
+        let plain = receiver.unprotect_report(&mut told).unwrap();
+        told.truncate(plain.length);
+        copier.protect_report_at(&mut told, plain.index).unwrap();
+        let copied = judge.unprotect_report(&mut told).unwrap();
+        assert_eq!((copied.index, told.get(..copied.length)), (plain.index, Some(&rtcp(SSRC)[..])), "{suite}");
+    }
+}

@@ -7,26 +7,31 @@ use std::time::Duration;
 use pcap_file::pcap::PcapReader;
 use pcap_file::pcapng::PcapNgReader;
 use pcap_file::pcapng::blocks::Block;
+use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
 use pcap_file::{DataLink, PcapError};
 use siprec_core::time::Wall;
 
 /// First bytes of a pcapng file: the type of its section header block.
 const PCAPNG_MAGIC: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 
+/// An interface's resolution where it says none: 10 to the power of -6 s.
+const MICROSECONDS: u8 = 6;
+const NANOS_PER_SECOND: u128 = 1_000_000_000;
+
 /// One captured frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Frame {
+pub(crate) struct Frame {
     /// When it was captured.
-    pub(super) at: Wall,
+    pub(crate) at: Wall,
     /// What its first header is.
-    pub(super) link: DataLink,
+    pub(crate) link: DataLink,
     /// Its bytes, perhaps cut by the capture's snap length.
-    pub(super) bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// Why a capture can't be read on.
 #[derive(Debug)]
-pub(super) struct Damaged {
+pub(crate) struct Damaged {
     /// Frames that could be read before.
     frames: u64,
     cause: PcapError,
@@ -44,7 +49,7 @@ impl fmt::Display for Damaged {
 impl std::error::Error for Damaged {}
 
 /// Frames of a capture, in the file's order.
-pub(super) struct Capture<R: Read> {
+pub(crate) struct Capture<R: Read> {
     format: Format<Counting<R>>,
     frames: u64,
     over: bool,
@@ -60,7 +65,7 @@ type Counting<R> = io::Chain<io::Cursor<Vec<u8>>, R>;
 
 impl<R: Read> Capture<R> {
     /// Reads the file's header.
-    pub(super) fn open(mut file: R) -> Result<Self, Damaged> {
+    pub(crate) fn open(mut file: R) -> Result<Self, Damaged> {
         let mut magic = Vec::with_capacity(PCAPNG_MAGIC.len());
         let damaged = |cause| Damaged { frames: 0, cause };
         file.by_ref().take(4).read_to_end(&mut magic).map_err(|e| damaged(PcapError::IoError(e)))?;
@@ -91,10 +96,10 @@ impl<R: Read> Capture<R> {
                     Ok(_) => continue,
                 };
                 let index = usize::try_from(interface).unwrap_or(usize::MAX);
-                let Some(link) = reader.interfaces().get(index).map(|i| i.linktype) else {
+                let Some(interface) = reader.interfaces().get(index) else {
                     return Some(Err(PcapError::InvalidInterfaceId(interface)));
                 };
-                return Some(Ok(Frame { at: wall(timestamp), link, bytes }));
+                return Some(Ok(Frame { at: moment(interface, timestamp), link: interface.linktype, bytes }));
             },
         }
     }
@@ -121,6 +126,49 @@ impl<R: Read> Iterator for Capture<R> {
     }
 }
 
+/// Whether a file that begins so is pcapng.
+pub(crate) fn is_pcapng(start: &[u8]) -> bool {
+    start.starts_with(&PCAPNG_MAGIC)
+}
+
+/// The moment of a packet: the reader takes its ticks for nanoseconds, whatever the interface says that they are
+/// (pcapng 4.2, if_tsresol and if_tsoffset; microseconds where it says nothing).
+fn moment(interface: &InterfaceDescriptionBlock<'_>, ticks: Duration) -> Wall {
+    let (mut resolution, mut offset_s) = (MICROSECONDS, 0);
+    for option in &interface.options {
+        if let InterfaceDescriptionOption::IfTsResol(told) = option {
+            resolution = *told;
+        } else if let InterfaceDescriptionOption::IfTsOffset(told) = option {
+            offset_s = told.cast_signed();
+        }
+    }
+    let power = u32::from(resolution & 0x7f);
+    let base: u128 = if resolution & 0x80 == 0 { 10 } else { 2 };
+    let per_second = base.checked_pow(power).unwrap_or(u128::MAX);
+    let nanos = ticks.as_nanos().saturating_mul(NANOS_PER_SECOND) / per_second;
+    let offset = offset_s.saturating_mul(1_000_000_000);
+    Wall(i64::try_from(nanos).unwrap_or(i64::MAX).saturating_add(offset))
+}
+
 fn wall(since_epoch: Duration) -> Wall {
     Wall::default().after(since_epoch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_what_the_interface_says_that_they_are() {
+        let at = |options| {
+            let interface = InterfaceDescriptionBlock { linktype: DataLink::ETHERNET, snaplen: 0, options };
+            moment(&interface, Duration::from_nanos(3_000_500)).0
+        };
+        assert_eq!(at(Vec::new()), 3_000_500_000);
+        assert_eq!(at(vec![InterfaceDescriptionOption::IfTsResol(9)]), 3_000_500);
+        assert_eq!(at(vec![InterfaceDescriptionOption::IfTsResol(3)]), 3_000_500_000_000);
+        assert_eq!(at(vec![InterfaceDescriptionOption::IfTsResol(0x80 | 10)]), 2_930_175_781_250);
+        assert_eq!(at(vec![InterfaceDescriptionOption::IfTsOffset(2)]), 5_000_500_000);
+        assert_eq!(at(vec![InterfaceDescriptionOption::IfTsResol(0x7f)]), 0);
+    }
 }

@@ -19,22 +19,22 @@ struct Direction {
 
 /// All connections of a capture.
 #[derive(Default)]
-pub(super) struct Reassembly {
+pub(crate) struct Reassembly {
     directions: HashMap<(SocketAddr, SocketAddr), Direction>,
 }
 
 /// What a segment brought.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct InOrder {
+pub(crate) struct InOrder {
     /// The stream began anew here: what was not yet framed is void.
-    pub(super) restarted: bool,
+    pub(crate) restarted: bool,
     /// Bytes in order.
-    pub(super) bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Reassembly {
     /// Takes a segment in and gives what can be read now.
-    pub(super) fn push(&mut self, from: SocketAddr, to: SocketAddr, segment: Segment) -> InOrder {
+    pub(crate) fn push(&mut self, from: SocketAddr, to: SocketAddr, segment: Segment) -> InOrder {
         let direction = self.directions.entry((from, to)).or_default();
         let mut restarted = false;
         if segment.syn {

@@ -7,7 +7,7 @@ use etherparse::{EtherType, IpNumber, LaxNetSlice, LaxSlicedPacket, SlicedPacket
 use pcap_file::DataLink;
 use siprec_core::time::Wall;
 
-use super::capture::Frame;
+use super::file::Frame;
 
 /// Fragments of a datagram that has not come together in this time are given up.
 const FRAGMENTS_LIVE_NS: i64 = 30_000_000_000;
@@ -16,16 +16,16 @@ const FRAGMENT_SWEEP: u64 = 10_000;
 
 /// What a socket would have got.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Packet {
-    pub(super) at: Wall,
-    pub(super) from: SocketAddr,
-    pub(super) to: SocketAddr,
-    pub(super) content: Content,
+pub(crate) struct Packet {
+    pub(crate) at: Wall,
+    pub(crate) from: SocketAddr,
+    pub(crate) to: SocketAddr,
+    pub(crate) content: Content,
 }
 
 /// By transport.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Content {
+pub(crate) enum Content {
     /// A datagram.
     Udp(Vec<u8>),
     /// A segment of a stream.
@@ -34,23 +34,23 @@ pub(super) enum Content {
 
 /// A TCP segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Segment {
-    pub(super) sequence: u32,
-    pub(super) syn: bool,
-    pub(super) fin: bool,
-    pub(super) payload: Vec<u8>,
+pub(crate) struct Segment {
+    pub(crate) sequence: u32,
+    pub(crate) syn: bool,
+    pub(crate) fin: bool,
+    pub(crate) payload: Vec<u8>,
 }
 
 /// Decodes frames; holds the fragments that wait for others.
 #[derive(Default)]
-pub(super) struct Decoder {
+pub(crate) struct Decoder {
     fragments: IpDefragPool<Wall, ()>,
     frames: u64,
 }
 
 impl Decoder {
     /// The packet that `frame` holds or completes; `None` for everything that is not UDP or TCP over IP.
-    pub(super) fn decode(&mut self, frame: &Frame) -> Option<Packet> {
+    pub(crate) fn decode(&mut self, frame: &Frame) -> Option<Packet> {
         self.frames += 1;
         if self.frames.is_multiple_of(FRAGMENT_SWEEP) {
             let at = frame.at;

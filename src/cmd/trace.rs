@@ -1,0 +1,167 @@
+//! `siprec trace`.
+
+use std::io::{IsTerminal as _, stderr, stdout};
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use clap::ArgGroup;
+use siprec_core::time::Wall;
+use siprec_core::trace::{Filter, Place, Statuses};
+
+use super::search::{since, until};
+use super::settings::Settings;
+use crate::logging;
+use crate::trace::{self, Options, Show};
+
+/// Columns where standard output is no terminal.
+const WIDTH: usize = 100;
+/// The narrowest that a ladder is laid out for.
+const LEAST_WIDTH: usize = 40;
+
+const EXAMPLES: &str = "\
+Examples:
+  siprec trace call.pcap                                  ladders, people, streams, and why there is no audio
+  siprec trace --party 4711 --status 4xx day*.pcapng      calls of a number that met a refusal
+  siprec trace --list --address 192.0.2.9 call.pcap       messages to and from a host, a line each
+  siprec trace --messages --call ID call.pcap             its messages in full (secrets blanked)
+  siprec trace --rtp call.pcap                            loss, jitter, MOS, gaps and DTMF of each stream
+  siprec trace --json call.pcap | jq 'select(.type == \"stream\" and .lost > 0)'
+  siprec trace --svg --call ID call.pcap > ticket.svg     a picture for a ticket (--mermaid: for a wiki)
+  siprec trace --call ID --write one.pcapng day.pcap      only its packets
+  siprec trace siprec-data/journals/2026/11/30/SESSION    what a recording was made of
+  siprec trace --lint invite.sip                          deviations, remedies, and what the server would answer
+  tcpdump -U -w - port 5060 | siprec trace --list -       what a capture has, once it ends
+
+Exit: 0 done, 1 nothing matches, a file could not be read whole, or --lint found errors, 2 usage.";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+#[command(group = ArgGroup::new("show").args(["list", "messages", "rtp", "mermaid", "svg", "lint"]))]
+pub(super) struct Args {
+    /// Captures (pcap, pcapng), journals, folders of them, files with one SIP message; - reads standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// A line a message
+    #[arg(long)]
+    list: bool,
+    /// Messages in full, their secrets blanked
+    #[arg(long)]
+    messages: bool,
+    /// All that is known of each RTP stream
+    #[arg(long)]
+    rtp: bool,
+    /// A sequence diagram in Mermaid's language
+    #[arg(long, conflicts_with = "json")]
+    mermaid: bool,
+    /// The ladder as a picture
+    #[arg(long, conflicts_with = "json")]
+    svg: bool,
+    /// Say of each INVITE, re-INVITE and UPDATE of an SRC who made it, what is wrong with it and how to mend it, and what the
+    /// server would answer; exit code 1 if there are errors
+    #[arg(long)]
+    lint: bool,
+    /// Print JSON, an object a line: messages, sessions and streams; with --list or --messages, --rtp, --lint only those
+    #[arg(long)]
+    json: bool,
+    /// Only the call with this Call-ID, or with this communication session; repeatable
+    #[arg(long, value_name = "ID")]
+    call: Vec<String>,
+    /// Only calls of this number, address or name, or a part of it; repeatable
+    #[arg(long, value_name = "TEXT")]
+    party: Vec<String>,
+    /// Only calls with messages or media of this host; repeatable
+    #[arg(long, value_name = "IP[:PORT]")]
+    address: Vec<Place>,
+    /// Only calls with this method, and of their messages only those; repeatable
+    #[arg(long, value_name = "METHOD")]
+    method: Vec<String>,
+    /// Only calls with this status, and of their messages only those: 486, 4xx; repeatable
+    #[arg(long, value_name = "STATUS")]
+    status: Vec<Statuses>,
+    /// Only messages since then: 2026-11-30, 2026-11-30T10:30:00Z, yesterday, 2h
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    since: Option<Wall>,
+    /// Only messages until then
+    #[arg(long, value_name = "TIME", value_parser = until)]
+    until: Option<Wall>,
+    /// Write the packets of the calls that match (SIP, RTP, RTCP) to this file; SIP over TCP as one packet a message
+    #[arg(long, value_name = "FILE.pcapng")]
+    write: Option<PathBuf>,
+    /// Colours
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+    /// Columns of a ladder; those of the terminal, else 100
+    #[arg(long, value_name = "COLUMNS")]
+    width: Option<usize>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    Always,
+    Never,
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<()> {
+    let loaded = args.settings.sources(Vec::new()).load()?;
+    logging::start(&loaded.config.logging, false)?;
+    let is_stdin = |file: &PathBuf| file == Path::new("-");
+    if args.write.is_some() && args.files.iter().any(is_stdin) {
+        bail!("--write reads its input twice, which standard input does not allow: give it a file");
+    }
+    let show = args.show();
+    let filter = Filter {
+        calls: args.call,
+        parties: args.party,
+        addresses: args.address,
+        methods: args.method,
+        statuses: args.status,
+        since: args.since,
+        until: args.until,
+    };
+    trace::run(&Options {
+        files: args.files,
+        config: loaded.config,
+        filter,
+        show,
+        json: args.json,
+        color: args.color.is_wanted(),
+        width: args.width.or_else(terminal_width).unwrap_or(WIDTH).max(LEAST_WIDTH),
+        write: args.write,
+        progress: stderr().is_terminal(),
+    })
+}
+
+impl Args {
+    fn show(&self) -> Show {
+        let asked = [
+            (self.list, Show::List),
+            (self.messages, Show::Messages),
+            (self.rtp, Show::Rtp),
+            (self.mermaid, Show::Mermaid),
+            (self.svg, Show::Svg),
+            (self.lint, Show::Lint),
+        ];
+        asked.into_iter().find(|(is_asked, _)| *is_asked).map_or(Show::Ladder, |(_, show)| show)
+    }
+}
+
+impl Color {
+    fn is_wanted(self) -> bool {
+        let unwanted = || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        match self {
+            Self::Auto => stdout().is_terminal() && !unwanted() && std::env::var_os("TERM").is_none_or(|t| t != "dumb"),
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
+}
+
+fn terminal_width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(stdout()).ok().filter(|_| stdout().is_terminal())?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}

@@ -1,0 +1,233 @@
+//! `siprec trace`: what captures and journals tell: calls, recording sessions, streams, and what is wrong with them.
+//!
+//! ```text
+//! files -> Reader -> core::trace::Trace -> Story -> ladders | list | messages | rtp | json | mermaid | svg | lint
+//!                \-> (once more) Writing: the packets of what matched
+//! ```
+//! The story and its layout are the core's; here files are read and text is printed.
+
+pub mod anonymise;
+mod json;
+mod lint;
+mod mermaid;
+mod options;
+mod paint;
+mod reader;
+mod svg;
+mod text;
+pub mod tls;
+mod written;
+
+pub use options::{Options, Show};
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use serde::Serialize;
+use siprec_core::trace::{MAX_MESSAGES, MAX_STREAMS, Sequence, Story, Trace, Traced};
+
+use self::json::{MessageLine, SessionLine, StreamLine};
+use self::paint::Painter;
+use self::reader::{Item, Passed, Reader};
+use self::written::Writing;
+use crate::capture::{reading, segments_of_folders, total_bytes};
+use crate::policy::policy;
+use crate::sealing;
+
+/// Reads the files and shows what was asked for.
+///
+/// # Errors
+/// A file that could not be read whole (what could be read was shown before), nothing that matches, INVITEs with errors
+/// where they were linted.
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    let files = reader::by_time(segments_of_folders(&options.files)?);
+    let mut trace = Trace::default();
+    let mut failures = read(options, &files, "", &mut |item: Item<'_>| match item.content {
+        Passed::Message(transport, bytes) => trace.message(item.at, transport, item.from, item.to, bytes),
+        Passed::Datagram { bytes, plain } => trace.datagram(item.at, item.from, item.to, bytes, plain),
+    })?;
+    let story = trace.finish();
+    say_what_is_left_out(&story)?;
+    let calls = options.filter.calls(&story);
+    let shown = show(options, &story, &calls);
+    if let (Some(path), Ok(())) = (&options.write, &shown) {
+        failures.extend(write(options, &story, &calls, path, &files)?);
+    }
+    match shown {
+        // A closed pipe is told apart by the command line.
+        Err(error) if failures.is_empty() || is_io(&error) => Err(error),
+        // What is wrong with a file explains what is missing in it.
+        Ok(()) | Err(_) if !failures.is_empty() => bail!(failures.join("\n")),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn is_io(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| cause.is::<io::Error>())
+}
+
+/// Reads all files; what could not be read, in words.
+fn read(
+    options: &Options,
+    files: &[PathBuf],
+    message: &'static str,
+    sink: &mut dyn FnMut(Item<'_>),
+) -> anyhow::Result<Vec<String>> {
+    let bar = reading(options.progress, total_bytes(files)).with_message(message);
+    let mut reader = Reader::new(sealing::reading_disk(&options.config.archive.seal)?, bar.clone());
+    let mut failures = Vec::new();
+    for path in files {
+        if let Err(error) = reader.read(path, sink) {
+            failures.push(format!("{}: {error:#}", path.display()));
+        }
+    }
+    bar.finish_and_clear();
+    Ok(failures)
+}
+
+fn say_what_is_left_out(story: &Story) -> io::Result<()> {
+    let mut out = io::stderr();
+    if story.messages_left_out > 0 {
+        let left = story.messages_left_out;
+        writeln!(
+            out,
+            "siprec: {left} messages are left out: {MAX_MESSAGES} messages or 512 MiB of them are kept; cut the capture (editcap -A, -B)"
+        )?;
+    }
+    if story.packets_left_out > 0 {
+        let left = story.packets_left_out;
+        writeln!(out, "siprec: {left} RTP packets are left out: {MAX_STREAMS} streams are counted; cut the capture")?;
+    }
+    if let Some(first) = story.unreadable.first() {
+        let (count, reason) = (story.unreadable.len(), &first.reason);
+        writeln!(out, "siprec: {count} SIP messages cannot be read; the first, from {}: {reason}", first.from)?;
+    }
+    Ok(())
+}
+
+/// Prints what was asked for.
+fn show(options: &Options, story: &Story, calls: &[usize]) -> anyhow::Result<()> {
+    let mut painter = Painter::new(BufWriter::new(io::stdout().lock()), options.color);
+    let filter = &options.filter;
+    // Streams of no call are shown where nothing but calls is asked for.
+    let others = filter.is_empty();
+    let has_strays = others && text::strays(story).next().is_some();
+    if options.show == Show::Lint {
+        return judged(options, story, calls, painter);
+    }
+    if calls.is_empty() && !has_strays {
+        bail!(if story.calls.is_empty() {
+            "no SIP in it (is it encrypted, or in another capture?)"
+        } else {
+            "no call matches"
+        });
+    }
+    if options.json {
+        lines(options, story, calls, others, &mut painter)?;
+        return Ok(painter.finish()?);
+    }
+    match options.show {
+        Show::Ladder => {
+            text::ladders(story, calls, (filter, options.width), &mut painter)?;
+            if has_strays {
+                text::rtp(story, &[], true, &mut painter)?;
+            }
+        }
+        Show::List => text::list(&messages(options, story, calls), &mut painter)?,
+        Show::Messages => text::messages(&messages(options, story, calls), &mut painter)?,
+        Show::Rtp => text::rtp(story, calls, others, &mut painter)?,
+        Show::Mermaid => painter.text(&mermaid::diagram(&Sequence::of(story, &whole(story, calls), filter)))?,
+        Show::Svg => painter.text(&svg::picture(&Sequence::of(story, &whole(story, calls), filter)))?,
+        Show::Lint => {}
+    }
+    Ok(painter.finish()?)
+}
+
+fn judged<W: Write>(options: &Options, story: &Story, calls: &[usize], mut painter: Painter<W>) -> anyhow::Result<()> {
+    let mut policy = policy(&options.config, "");
+    policy.let_everybody_in();
+    let found = lint::judge(story, calls, &policy, options.json, &mut painter)?;
+    painter.finish()?;
+    match found {
+        lint::Found { messages: 0, .. } => bail!("no INVITE to lint"),
+        lint::Found { faulty: 0, .. } => Ok(()),
+        lint::Found { messages, faulty } => bail!("{faulty} of {messages} messages have errors"),
+    }
+}
+
+/// The calls with those that belong to them.
+fn whole(story: &Story, calls: &[usize]) -> Vec<usize> {
+    let mut all: Vec<usize> = calls.iter().flat_map(|call| story.group(*call)).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// The messages that are asked for, by time.
+fn messages<'a>(options: &Options, story: &'a Story, calls: &[usize]) -> Vec<(usize, &'a Traced)> {
+    let mut places: Vec<usize> =
+        calls.iter().filter_map(|call| story.calls.get(*call)).flat_map(|call| call.messages.iter().copied()).collect();
+    places.sort_unstable();
+    let all = places.into_iter().filter_map(|place| Some((place, story.messages.get(place)?)));
+    all.filter(|(_, message)| options.filter.message(message)).collect()
+}
+
+fn lines<W: Write>(
+    options: &Options,
+    story: &Story,
+    calls: &[usize],
+    others: bool,
+    painter: &mut Painter<W>,
+) -> anyhow::Result<()> {
+    let (with_messages, with_sessions, with_streams) = match options.show {
+        Show::List | Show::Messages => (true, false, false),
+        Show::Rtp => (false, false, true),
+        Show::Ladder | Show::Mermaid | Show::Svg | Show::Lint => (true, true, true),
+    };
+    if with_messages {
+        for (place, message) in messages(options, story, calls) {
+            put(painter, &MessageLine::of(story, place, message))?;
+        }
+    }
+    for &call in calls {
+        let Some(known) = story.calls.get(call) else { continue };
+        if with_sessions {
+            put(painter, &SessionLine::of(story, call, known))?;
+        }
+        if with_streams {
+            for stream in story.streams_of(call, None) {
+                put(painter, &StreamLine::of(story, stream))?;
+            }
+        }
+    }
+    if with_streams && others {
+        for stream in text::strays(story).filter_map(|place| story.streams.get(place)) {
+            put(painter, &StreamLine::of(story, stream))?;
+        }
+    }
+    Ok(())
+}
+
+fn put<W: Write>(painter: &mut Painter<W>, line: &impl Serialize) -> anyhow::Result<()> {
+    Ok(painter.text(&serde_json::to_string(line)?)?)
+}
+
+/// Reads the files once more and writes what matched.
+fn write(
+    options: &Options,
+    story: &Story,
+    calls: &[usize],
+    path: &Path,
+    files: &[PathBuf],
+) -> anyhow::Result<Vec<String>> {
+    let all = whole(story, calls);
+    let mut writing = Writing::begin(story, &all, path, files)?;
+    // What could not be read was told the first time.
+    read(options, files, "writing", &mut |item: Item<'_>| writing.take(&item))?;
+    let packets = writing.finish(path)?;
+    if packets == 0 {
+        return Ok(vec![format!("--write {}: no packet matched", path.display())]);
+    }
+    Ok(Vec::new())
+}
