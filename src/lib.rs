@@ -18,10 +18,15 @@ pub mod archive;
 pub mod beside;
 pub mod cmd;
 pub mod config;
+pub mod doctor;
 pub mod erasing;
 pub mod export;
 #[cfg(feature = "api")]
 mod https;
+#[cfg(feature = "api")]
+mod ids;
+mod limits;
+mod listening;
 pub mod logging;
 pub mod noting;
 pub mod policy;
