@@ -44,11 +44,12 @@ soak: compiler peers ## The tests that take hours
 build: compiler ## The release binary: target/release/siprec
 	$(CARGO) build --release --locked
 
-install: build ## Install to PREFIX (/usr/local): binary, completions, sample configuration
+install: build ## Install to PREFIX (/usr/local): binary, man pages, completions, sample configuration
 	install -D -m 755 target/release/siprec $(DESTDIR)$(PREFIX)/bin/siprec
 	install -D -m 644 completions/siprec.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/siprec
 	install -D -m 644 completions/_siprec $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_siprec
 	install -D -m 644 completions/siprec.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/siprec.fish
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 packaging/man/*.1
 	install -D -m 644 siprec.example.yaml $(DESTDIR)$(PREFIX)/share/doc/siprec/siprec.example.yaml
 
 install-systemd: install ## As root: install, and a systemd service with its user, /etc/siprec and /var/lib/siprec
@@ -57,8 +58,8 @@ install-systemd: install ## As root: install, and a systemd service with its use
 openapi: ## Write docs/openapi.json anew after the API has changed
 	UPDATE_OPENAPI=1 $(CARGO) test --locked --test api_document the_copy
 
-completions: ## Write completions/ anew after the command line has changed
-	UPDATE_COMPLETIONS=1 $(CARGO) test --locked --test cli completions
+completions: ## Write completions/, packaging/man and tests/help anew after the command line has changed
+	UPDATE_COMPLETIONS=1 $(CARGO) test --locked --test cli generated
 
 compiler:
 	@command -v $(CARGO) >/dev/null || { echo "siprec is built with Rust 1.95 or newer: https://rustup.rs" >&2; exit 1; }
@@ -69,7 +70,7 @@ INITDB = $(or $(firstword $(wildcard /usr/lib/postgresql/*/bin/initdb)),initdb)
 
 peers:
 	@.ci/need sipp=sip-tester tshark=tshark tcpdump=tcpdump sox=sox flac=flac opusinfo=opus-tools python3=python3 sipsak=sipsak ip=iproute2 openssl=openssl chromium=chromium \
-		"$(INITDB)=postgresql" ffmpeg=ffmpeg gst-launch-1.0=gstreamer1.0-tools,gstreamer1.0-plugins-base,gstreamer1.0-plugins-good,gstreamer1.0-plugins-bad
+		"$(INITDB)=postgresql" zsh=zsh fish=fish ffmpeg=ffmpeg gst-launch-1.0=gstreamer1.0-tools,gstreamer1.0-plugins-base,gstreamer1.0-plugins-good,gstreamer1.0-plugins-bad
 	@.ci/storage/install
 	@.ci/schemathesis/install
 	@.ci/issuer/install

@@ -1,3 +1,9 @@
+_siprec_ids() {
+    local words
+    read -ra words <<< "${COMP_LINE}"
+    siprec complete "$1" -- "${words[@]}" 2>/dev/null | cut -f1
+}
+
 _siprec() {
     local i cur prev opts cmd
     COMPREPLY=()
@@ -19,8 +25,14 @@ _siprec() {
             siprec,archive)
                 cmd="siprec__subcmd__archive"
                 ;;
+            siprec,complete)
+                cmd="siprec__subcmd__complete"
+                ;;
             siprec,config)
                 cmd="siprec__subcmd__config"
+                ;;
+            siprec,doctor)
+                cmd="siprec__subcmd__doctor"
                 ;;
             siprec,export)
                 cmd="siprec__subcmd__export"
@@ -33,9 +45,6 @@ _siprec() {
                 ;;
             siprec,serve)
                 cmd="siprec__subcmd__serve"
-                ;;
-            siprec,trace)
-                cmd="siprec__subcmd__trace"
                 ;;
             siprec__subcmd__archive,audit)
                 cmd="siprec__subcmd__archive__subcmd__audit"
@@ -169,8 +178,14 @@ _siprec() {
             siprec__subcmd__help,archive)
                 cmd="siprec__subcmd__help__subcmd__archive"
                 ;;
+            siprec__subcmd__help,complete)
+                cmd="siprec__subcmd__help__subcmd__complete"
+                ;;
             siprec__subcmd__help,config)
                 cmd="siprec__subcmd__help__subcmd__config"
+                ;;
+            siprec__subcmd__help,doctor)
+                cmd="siprec__subcmd__help__subcmd__doctor"
                 ;;
             siprec__subcmd__help,export)
                 cmd="siprec__subcmd__help__subcmd__export"
@@ -183,9 +198,6 @@ _siprec() {
                 ;;
             siprec__subcmd__help,serve)
                 cmd="siprec__subcmd__help__subcmd__serve"
-                ;;
-            siprec__subcmd__help,trace)
-                cmd="siprec__subcmd__help__subcmd__trace"
                 ;;
             siprec__subcmd__help__subcmd__archive,audit)
                 cmd="siprec__subcmd__help__subcmd__archive__subcmd__audit"
@@ -248,7 +260,7 @@ _siprec() {
 
     case "${cmd}" in
         siprec)
-            opts="-c -h -V --config --set --data-dir --debug --log-level --log-format --sip-trace --sip-trace-file --pprof --pprof-addr --help --version serve replay trace export archive config help"
+            opts="-c -h -V --config --set --data-dir --debug --log-level --log-format --sip-trace --sip-trace-file --pprof --pprof-addr --help --version serve replay export archive config doctor complete help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -327,7 +339,7 @@ _siprec() {
                     return 0
                     ;;
                 --recording)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "$(_siprec_ids recordings)" -- "${cur}"))
                     return 0
                     ;;
                 --public-key)
@@ -445,7 +457,7 @@ _siprec() {
                     return 0
                     ;;
                 --id)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "$(_siprec_ids recordings)" -- "${cur}"))
                     return 0
                     ;;
                 --limit)
@@ -787,7 +799,7 @@ _siprec() {
                     return 0
                     ;;
                 --id)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "$(_siprec_ids recordings)" -- "${cur}"))
                     return 0
                     ;;
                 --limit)
@@ -862,7 +874,7 @@ _siprec() {
             return 0
             ;;
         siprec__subcmd__archive__subcmd__rebuild)
-            opts="-c -h --json --config --set --data-dir --help"
+            opts="-q -c -h --json --quiet --config --set --data-dir --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1017,7 +1029,7 @@ _siprec() {
                     return 0
                     ;;
                 --id)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "$(_siprec_ids recordings)" -- "${cur}"))
                     return 0
                     ;;
                 --limit)
@@ -1153,7 +1165,7 @@ _siprec() {
                     return 0
                     ;;
                 --id)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "$(_siprec_ids recordings)" -- "${cur}"))
                     return 0
                     ;;
                 --limit)
@@ -1198,7 +1210,7 @@ _siprec() {
             return 0
             ;;
         siprec__subcmd__archive__subcmd__verify)
-            opts="-c -h --since --deep --mend --public-key --json --config --set --data-dir --help"
+            opts="-q -c -h --since --deep --mend --public-key --json --quiet --config --set --data-dir --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1228,6 +1240,20 @@ _siprec() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        siprec__subcmd__complete)
+            opts="-h --help recordings sessions"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;
@@ -1503,8 +1529,42 @@ _siprec() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        siprec__subcmd__doctor)
+            opts="-q -c -h --json --quiet --color --config --set --data-dir --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         siprec__subcmd__export)
-            opts="-j -c -h --to --as --sign --vcon-audio --jobs --layout --dry-run --verify --public-key --server --token --json --config --set --data-dir --since --until --caller --callee --participant --number-ends --text --call --label --vendor --state --min-duration --max-duration --min-loss --faulty --tag --held --id --limit --help"
+            opts="-j -q -c -h --to --as --sign --vcon-audio --jobs --layout --dry-run --verify --public-key --server --token --json --quiet --config --set --data-dir --since --until --caller --callee --participant --number-ends --text --call --label --vendor --state --min-duration --max-duration --min-loss --faulty --tag --held --id --limit --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1627,7 +1687,7 @@ _siprec() {
                     return 0
                     ;;
                 --id)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "$(_siprec_ids recordings)" -- "${cur}"))
                     return 0
                     ;;
                 --limit)
@@ -1642,7 +1702,7 @@ _siprec() {
             return 0
             ;;
         siprec__subcmd__help)
-            opts="serve replay trace export archive config help"
+            opts="serve replay export archive config doctor complete help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1851,6 +1911,20 @@ _siprec() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        siprec__subcmd__help__subcmd__complete)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         siprec__subcmd__help__subcmd__config)
             opts="check show example key"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1935,6 +2009,20 @@ _siprec() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        siprec__subcmd__help__subcmd__doctor)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         siprec__subcmd__help__subcmd__export)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1991,22 +2079,8 @@ _siprec() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        siprec__subcmd__help__subcmd__trace)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         siprec__subcmd__replay)
-            opts="-c -h --config --set --data-dir --json --to --tone --wav --codec --legs --calls --rate --duration --speed --hold --transfer --loss --jitter --reorder --skew --srtp --user --password-file --tls-ca --tls-insecure --tls-cert --tls-key --local --seed --threads --help"
+            opts="-c -q -h --config --set --data-dir --json --quiet --to --tone --wav --codec --legs --calls --rate --duration --speed --hold --transfer --loss --jitter --reorder --skew --srtp --user --password-file --tls-ca --tls-insecure --tls-cert --tls-key --local --seed --threads --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2167,76 +2241,6 @@ _siprec() {
                     return 0
                     ;;
                 --pprof-addr)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        siprec__subcmd__trace)
-            opts="-c -h --list --messages --rtp --mermaid --svg --lint --json --call --party --address --method --status --since --until --write --color --width --config --set --data-dir --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --call)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --party)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --address)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --method)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --status)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --since)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --until)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --write)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                --width)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --config)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -c)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --set)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --data-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

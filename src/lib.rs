@@ -19,10 +19,15 @@ pub mod beside;
 mod capture;
 pub mod cmd;
 pub mod config;
+pub mod doctor;
 pub mod erasing;
 pub mod export;
 #[cfg(feature = "api")]
 mod https;
+#[cfg(feature = "api")]
+mod ids;
+mod limits;
+mod listening;
 pub mod logging;
 pub mod noting;
 pub mod policy;

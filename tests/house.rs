@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Shells use the archive and the core, never one another; only `cmd` calls them.
-const SHELLS: [&str; 7] = ["server", "profiling", "replay", "trace", "tui", "export", "upkeep"];
+const SHELLS: [&str; 8] = ["server", "profiling", "replay", "trace", "tui", "export", "upkeep", "doctor"];
 /// A longer file says why, in a line that begins with [`LONG_REASON`].
 const MAX_LINES: usize = 800;
 const LONG_REASON: &str = "// Long because ";

@@ -5,6 +5,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// The lock's file in the data directory.
@@ -62,6 +63,25 @@ impl DirectoryLock {
     }
 }
 
+/// The process that holds the lock of `data`, as the kernel lists it; none where nobody does, or where it cannot be told. Nothing is
+/// locked for it: a server that starts this moment must not meet somebody who only asks.
+pub fn holder(data: &Path) -> Option<u32> {
+    let mut file = File::open(data.join(FILE)).ok()?;
+    let inode = file.metadata().ok()?.ino();
+    let pid = read_pid(&mut file)?;
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    locks.lines().any(|line| is_lock(line, &pid, inode)).then(|| pid.parse().ok()).flatten()
+}
+
+/// `1: FLOCK  ADVISORY  WRITE 707 fe:00:1234 0 EOF`: of that process, on that file.
+fn is_lock(line: &str, pid: &str, inode: u64) -> bool {
+    let mut words = line.split_whitespace().skip(1);
+    let is_flock = words.next() == Some("FLOCK");
+    let holds = words.nth(2) == Some(pid);
+    let file = words.next().and_then(|file| file.rsplit(':').next()?.parse::<u64>().ok());
+    is_flock && holds && file == Some(inode)
+}
+
 /// Its file in the data directory.
 const CHANGES: &str = "changes.lock";
 
@@ -116,6 +136,14 @@ mod tests {
         assert!(error.ends_with(&format!("in use by another siprec (pid {})", std::process::id())), "{error}");
         drop(first);
         drop(DirectoryLock::take(&data).unwrap());
+    }
+
+    #[test]
+    fn a_holder_is_told_by_the_kernels_list() {
+        let line = "3: FLOCK  ADVISORY  WRITE 707 fe:00:1234 0 EOF";
+        assert!(is_lock(line, "707", 1234));
+        assert!(!is_lock(line, "70", 1234) && !is_lock(line, "707", 123));
+        assert!(!is_lock("3: POSIX  ADVISORY  WRITE 707 fe:00:1234 0 EOF", "707", 1234) && !is_lock("", "707", 1234));
     }
 
     #[test]

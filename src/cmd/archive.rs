@@ -16,7 +16,14 @@ use crate::beside;
 use crate::sealing;
 use crate::upkeep;
 
+const EXAMPLES: &str = "\
+Examples:
+  siprec archive verify --since 7d                                     is all that is held what it was?
+  siprec archive hold --participant +4930123456 --reason 'case 17'     nothing of it is deleted from now on
+  siprec archive outbox                                                what waits for storage targets, and why";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(subcommand)]
     action: Action,
@@ -25,6 +32,9 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// What waits for storage targets, and why; beside a running server or without one
+    #[command(
+        after_help = "Examples:\n  siprec archive outbox\n  siprec archive outbox --retry\n  siprec archive outbox --json | jq .waiting"
+    )]
     Outbox {
         /// Have what failed tried again now
         #[arg(long)]
@@ -36,6 +46,7 @@ enum Action {
         settings: Settings,
     },
     /// Recordings that could not be made, and why; beside a running server or without one
+    #[command(after_help = "Examples:\n  siprec archive unfinished\n  siprec archive unfinished --retry")]
     Unfinished {
         /// Have them tried again now
         #[arg(long)]
@@ -61,6 +72,7 @@ enum Action {
     /// were made of; as a server does by itself with archive.recompress_after. A server may run
     Recompress(keeping::Recompress),
     /// Make a master key for archive.seal
+    #[command(after_help = "Example:\n  siprec archive new-key /etc/siprec/master.key")]
     NewKey {
         /// Write it to this file, readable by its owner alone, instead of printing it
         #[arg(value_name = "FILE")]
@@ -69,6 +81,7 @@ enum Action {
         settings: Settings,
     },
     /// After a change of the master key: wrap all keys by the new one. No audio is touched; a server may run
+    #[command(after_help = "Example:\n  siprec archive rewrap --config /etc/siprec/siprec.yaml")]
     Rewrap {
         #[command(flatten)]
         settings: Settings,

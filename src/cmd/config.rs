@@ -10,7 +10,14 @@ use super::settings::Settings;
 use crate::config::{self, Severity};
 use crate::{sealing, server};
 
+const EXAMPLES: &str = "\
+Examples:
+  siprec config example > siprec.yaml
+  siprec config check siprec.yaml
+  siprec config show --config siprec.yaml --json | jq '.\"media.port_range\"'";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(subcommand)]
     action: Action,
@@ -19,6 +26,7 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Read the configuration as serve does, and say what is wrong with it
+    #[command(after_help = "Example:\n  siprec config check /etc/siprec/siprec.yaml --set server.address=:5070")]
     Check {
         /// The file to check; the same as --config
         #[arg(value_name = "FILE", conflicts_with = "config")]
@@ -27,6 +35,7 @@ enum Action {
         settings: Settings,
     },
     /// Print each value in effect and where it comes from, secrets masked
+    #[command(after_help = "Example:\n  siprec config show --config /etc/siprec/siprec.yaml")]
     Show {
         /// As one JSON object
         #[arg(long)]
@@ -35,8 +44,10 @@ enum Action {
         settings: Settings,
     },
     /// Print a file with every key at its default
+    #[command(after_help = "Example:\n  siprec config example > siprec.yaml")]
     Example,
     /// Make keys for programs that use the API
+    #[command(after_help = key::EXAMPLE)]
     Key(key::Args),
 }
 

@@ -70,6 +70,9 @@ pub(super) struct Args {
     /// Print one JSON object a recording
     #[arg(long)]
     json: bool,
+    /// Show no progress, on a terminal either
+    #[arg(long, short)]
+    quiet: bool,
     #[command(flatten)]
     settings: Settings,
     /// Last: its heading goes on for whatever follows.
@@ -188,7 +191,7 @@ fn run_served(args: Args, config: &Config, url: String) -> anyhow::Result<()> {
     let what = args.what(config.recording.layout)?;
     let to = if args.dry_run { None } else { args.to.map(|to| destination(config, to)).transpose()? };
     let token = args.token.or_else(|| std::env::var(TOKEN).ok().filter(|token| !token.is_empty()));
-    let (filter, progress) = (args.search.filter(), std::io::stderr().is_terminal());
+    let (filter, progress) = (args.search.filter(), !args.quiet && std::io::stderr().is_terminal());
     let jobs = args.jobs.map_or_else(jobs, usize::from);
     export::run_served(&export::ServedOptions { url, token, filter, to, what, jobs, json: args.json, progress })
 }
@@ -221,6 +224,6 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         jobs: args.jobs.map_or_else(jobs, usize::from),
         dry_run: args.dry_run,
         json: args.json,
-        progress: std::io::stderr().is_terminal(),
+        progress: !args.quiet && std::io::stderr().is_terminal(),
     })
 }

@@ -10,6 +10,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::config::{Expiry, KEY_PREFIX, KeyHash};
 
+pub(super) const EXAMPLE: &str =
+    "Example:\n  siprec config key new --name nightly --role supervisor --expires 2027-01-31";
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -19,6 +22,7 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Make a key, and print it with its row of auth.api_keys
+    #[command(after_help = EXAMPLE)]
     New {
         /// Whose it is, for the audit log
         #[arg(long, value_parser = name)]

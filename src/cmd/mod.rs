@@ -2,7 +2,10 @@
 
 mod archive;
 mod audit;
+mod colour;
+mod complete;
 mod config;
+mod doctor;
 mod export;
 mod keeping;
 mod key;
@@ -19,9 +22,18 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use std::io::Write as _;
 use std::process::ExitCode;
 
+const EXAMPLES: &str = "\
+Examples:
+  siprec --config /etc/siprec/siprec.yaml         record: SIP, RTP and the API as the file says
+  siprec doctor --config /etc/siprec/siprec.yaml  is this machine ready for that?
+  siprec export --dry-run --since yesterday       what was recorded
+  siprec replay --to sip:192.0.2.9                make a call to a recorder, to see whether it answers
+
+Exit codes of all subcommands: 0 done, 1 failed (or a check found something), 2 usage.";
+
 /// Records SIPREC calls (RFC 7865, RFC 7866). Without a subcommand: serve.
 #[derive(Debug, Parser)]
-#[command(name = "siprec", version, args_conflicts_with_subcommands = true)]
+#[command(name = "siprec", version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -43,6 +55,11 @@ enum Command {
     Archive(Box<archive::Args>),
     /// Check, show or print the configuration
     Config(config::Args),
+    /// Whether this machine is as the configuration needs it: ports, firewall, kernel, clock, disk, targets, database, certificates
+    Doctor(doctor::Args),
+    /// Ids of recordings and sessions, for the completion of shells
+    #[command(hide = true)]
+    Complete(complete::Args),
 }
 
 /// Parses, runs, and turns what came of it into an exit code: 0 done, 1 failed, 2 usage.
@@ -76,6 +93,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Export(args)) => export::run(*args),
         Some(Command::Archive(args)) => archive::run(*args),
         Some(Command::Config(args)) => config::run(args),
+        Some(Command::Doctor(args)) => doctor::run(args),
+        Some(Command::Complete(args)) => complete::run(args),
     }
 }
 

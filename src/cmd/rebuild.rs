@@ -20,10 +20,14 @@ use crate::policy::catalog_address;
 use crate::{sealing, upkeep};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  siprec archive rebuild --data-dir /var/lib/siprec")]
 pub(super) struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Show no progress, on a terminal either
+    #[arg(long, short)]
+    quiet: bool,
     #[command(flatten)]
     settings: Settings,
 }
@@ -44,7 +48,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let _lock = DirectoryLock::take(data).context("stop its server, and start it again after")?;
     let disk = sealing::reading_disk(&config.archive.seal)?;
     let catalog = open(&config, data)?;
-    let bar = watched(io::stderr().is_terminal());
+    let bar = watched(!args.quiet && io::stderr().is_terminal());
     let rebuilt = recordings::rebuild(&*disk, data, &catalog, &mut || bar.inc(1));
     bar.finish_and_clear();
     let rebuilt = rebuilt?;

@@ -31,12 +31,15 @@ pub(super) struct Args {
     /// Print JSON: an object a recording, or with --to one report
     #[arg(long)]
     json: bool,
+    /// Show no progress, on a terminal either
+    #[arg(long, short)]
+    quiet: bool,
     #[command(flatten)]
     wire: replay_to::Wire,
 }
 
 pub(super) fn run(mut args: Args) -> anyhow::Result<()> {
-    let progress = std::io::stderr().is_terminal();
+    let progress = !args.quiet && std::io::stderr().is_terminal();
     let loaded = args.settings.sources(Vec::new()).load()?;
     logging::start(&loaded.config.logging, false)?;
     if let Some(to) = args.wire.to.take() {

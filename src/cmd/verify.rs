@@ -40,12 +40,15 @@ pub(super) struct Args {
     /// Print one JSON object for each thing that is wrong, and one with the sums
     #[arg(long)]
     json: bool,
+    /// Show no progress, on a terminal either
+    #[arg(long, short)]
+    quiet: bool,
     #[command(flatten)]
     settings: Settings,
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
-    let Args { ids, since, deep, mend, public_key, json, settings } = args;
+    let Args { ids, since, deep, mend, public_key, json, quiet, settings } = args;
     let config = settings.sources(Vec::new()).load()?.config;
     upkeep::verify(&Verification {
         shared_catalog: catalog_address(&config).context("metadata.connection")?,
@@ -58,6 +61,6 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         mend,
         public_key,
         json,
-        progress: std::io::stderr().is_terminal(),
+        progress: !quiet && std::io::stderr().is_terminal(),
     })
 }

@@ -63,7 +63,11 @@ impl Report {
         self.audio += Duration::from_millis(sidecar.duration_ms);
         if self.json {
             let line = serde_json::to_string(sidecar)?;
-            return writeln!(io::stdout(), "{line}").context("standard output");
+            return match writeln!(io::stdout(), "{line}") {
+                // Recordings are made whether somebody reads along or not.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+                written => written.context("standard output"),
+            };
         }
         let party =
             |party: &Option<siprec_core::render::Party>| party.as_ref().map_or("-".to_owned(), |p| p.aor.clone());

@@ -1,14 +1,15 @@
 //! What `siprec serve` says at its start: where it listens, where it writes, what to point the SBC at.
 
 use std::io::{self, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::limits::{Descriptors, StallMemory};
 use super::media::ports::QUARANTINE;
 use super::recovery::Recovered;
 use super::serve::Addresses;
 use crate::config::{ArchiveConfig, Config, PortRange, StorageConfig};
+use crate::limits::{Descriptors, StallMemory, bytes};
+use crate::listening::outgoing_address;
 use crate::policy::VERSION;
 
 /// Prints it to standard output, at once whatever standard output is; its last line is `ready`.
@@ -114,29 +115,6 @@ fn reachable(config: &Config, addresses: &Addresses) -> SocketAddr {
     SocketAddr::new(outgoing_address().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), first.port())
 }
 
-/// The address that this machine would send from: a connected UDP socket knows it, and nothing is sent.
-fn outgoing_address() -> Option<IpAddr> {
-    // 192.0.2.0/24 is for documentation (RFC 5737): it follows the default route.
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
-    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
-    Some(socket.local_addr().ok()?.ip())
-}
-
-/// Bytes for people: `12.3 GiB`.
-pub(super) fn bytes(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut tenths = bytes.saturating_mul(10);
-    let mut unit = 0;
-    while tenths >= 10_240 && unit + 1 < UNITS.len() {
-        tenths /= 1024;
-        unit += 1;
-    }
-    match unit {
-        0 => format!("{bytes} B"),
-        _ => format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit]),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,12 +125,5 @@ mod tests {
         assert_eq!(told, "2500 two-leg sessions, at most 83 new ones a second: ports rest 30 s between calls");
         let told = carried("10000-10100".parse().unwrap());
         assert_eq!(told, "25 two-leg sessions, at most 50 new ones a minute: ports rest 30 s between calls");
-    }
-
-    #[test]
-    fn sizes_are_told_in_units_of_people() {
-        assert_eq!(bytes(17), "17 B");
-        assert_eq!(bytes(1536), "1.5 KiB");
-        assert_eq!(bytes(5 << 40), "5.0 TiB");
     }
 }

@@ -14,9 +14,7 @@ use tokio::io::Interest;
 
 use super::dscp::mark;
 use crate::config::Dscp;
-
-/// What the kernel may queue for us while we are busy: some thousand INVITEs of 3 KiB.
-const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
+use crate::limits::SIP_BUFFER_BYTES;
 
 /// A bound UDP socket for SIP.
 pub(super) struct Datagrams {
@@ -82,8 +80,8 @@ fn bind_udp(address: SocketAddr, dscp: Dscp) -> io::Result<UdpSocket> {
         setsockopt(&fd, sockopt::Ipv6RecvPacketInfo, &true)?;
     }
     // The kernel's own limit may be lower; it then takes what it allows.
-    if setsockopt(&fd, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES).is_err() {
-        setsockopt(&fd, sockopt::RcvBuf, &RECEIVE_BUFFER_BYTES)?;
+    if setsockopt(&fd, sockopt::RcvBufForce, &SIP_BUFFER_BYTES).is_err() {
+        setsockopt(&fd, sockopt::RcvBuf, &SIP_BUFFER_BYTES)?;
     }
     bind(fd.as_raw_fd(), &SockaddrStorage::from(address))?;
     Ok(UdpSocket::from(fd))

@@ -19,7 +19,6 @@ mod erasing;
 mod facade;
 mod finishing;
 mod housekeeping;
-mod limits;
 mod live;
 mod lookout;
 pub mod media;
@@ -49,9 +48,12 @@ mod turn;
 mod webhooks;
 
 pub use alarms::ServerAlarm;
+#[cfg(feature = "api")]
+pub use api::keys_of_issuer;
 pub use facade::Server;
 pub use live::{Live, LiveEvent, MAX_LISTENERS, Sound, StreamSecond, Tap, Told, Watch, Watched};
 pub use options::Options;
 pub use orders::{Desk, Orders};
+pub use recovery::clock_offset;
 pub use serve::run;
-pub use tls::check as check_tls;
+pub use tls::{Held, check as check_tls, hold as held_certificates};

@@ -24,7 +24,6 @@ use super::auditing::Auditing;
 use super::clock::{Clock, StepWatch};
 use super::erasing::Eraser;
 use super::finishing::Finishing;
-use super::limits::StallMemory;
 use super::live::{Board, Live as Watched, LiveEvent};
 use super::lookout::Lookout;
 use super::media::dtls::{Act, Dtls, Identity, Perform};
@@ -39,7 +38,7 @@ use super::signalling::Signalling;
 use super::storing;
 use super::streams::Streams;
 use crate::archive::catalog::Catalog;
-use crate::archive::disk::Disk;
+use crate::archive::disk::{Disk, RealDisk};
 use crate::archive::finish::{Finished, Finisher};
 use crate::archive::journal::{self, Found, Live, Writer};
 use crate::archive::lock::DirectoryLock;
@@ -56,6 +55,7 @@ use crate::archive::space::Space;
 use crate::archive::unfinished;
 use crate::config::Config;
 use crate::erasing::Erasing;
+use crate::limits::StallMemory;
 use crate::policy::{catalog_address, details, digits, policy};
 use crate::recompressing::Recompressing;
 use crate::sealing;
@@ -294,6 +294,14 @@ fn srs(options: &Options, boot: &str, dtls: &Dtls, node_key: NodeKey) -> anyhow:
     let mut srs = Srs::new(policy, node::fresh_seed()?);
     srs.keep_keys_with(node_key);
     Ok(srs)
+}
+
+/// By how many nanoseconds the machine's clock is ahead of the one that recordings in `data` go by; none before the first start in
+/// this boot.
+pub fn clock_offset(data: &std::path::Path) -> Option<i64> {
+    let node = Node::read(&RealDisk, data).filter(|node| node.boot == node::boot())?;
+    let (monotonic, wall) = node.anchor;
+    Some(StepWatch::new(&Clock::resume(Now { monotonic, wall })).offset())
 }
 
 /// The clock of before, if this is the same boot; else a new one, to be remembered.

@@ -5,7 +5,7 @@
 //! ```
 //! What can fail fails before anything is said to be ready, and leaves nothing half started.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,14 +19,15 @@ use tokio::sync::{Notify, mpsc};
 
 use super::arrivals::{self, Arrival};
 use super::datagrams::Datagrams;
-use super::limits::{Descriptors, StallMemory};
 use super::live::LiveEvent;
 use super::media::News;
 use super::orders::Wish;
 use super::signalling::Signalling;
 use super::tls::{Shown, Tls, TlsThread};
 use super::{Options, banner, housekeeping, lookout, recovery, streams};
-use crate::config::{Config, ListenAddress, Loaded};
+use crate::config::{Config, Loaded};
+use crate::limits::{Descriptors, StallMemory};
+use crate::listening::all_of;
 
 /// Disk space and the pool's state are looked at this often.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
@@ -203,20 +204,6 @@ fn bind(config: &Config) -> anyhow::Result<Bound> {
         tls.bound_to(&bound.tls_listeners);
     }
     Ok(bound)
-}
-
-/// An address without an IP is all local addresses of both families. A machine without IPv6 has IPv4 only.
-pub(super) fn all_of(address: ListenAddress) -> Vec<SocketAddr> {
-    let ips: Vec<IpAddr> = match address.ip {
-        Some(ip) => vec![ip],
-        None if has_ipv6() => vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)],
-        None => vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)],
-    };
-    ips.into_iter().map(|ip| SocketAddr::new(ip, address.port)).collect()
-}
-
-fn has_ipv6() -> bool {
-    std::net::UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
 }
 
 /// The signals that are orders.

@@ -23,7 +23,7 @@ use siprec_core::seed::{RecordingId, SessionId};
 
 pub use filter::{Filter, LastDigits, PerTenThousand, Words};
 pub use number::number_of;
-pub use postgres::{Address, BadAddress, PostgresError};
+pub use postgres::{Address, BadAddress, PostgresError, Probed};
 pub use record::{BadSidecar, Person, Quality, Record, Row, StreamRow};
 pub use select::Selection;
 pub use sqlite::FILE;
@@ -67,6 +67,16 @@ pub enum CatalogError {
     /// The disk, a lock, memory.
     #[error("catalog.sqlite: {0}")]
     Sqlite(rusqlite::Error),
+}
+
+/// Looks through the whole of the catalog in `data`, whether a server runs there or not; how many recordings it has.
+///
+/// # Errors
+/// None, or one that is damaged, foreign or of another version.
+pub fn look_through(data: &Path) -> Result<u64, CatalogError> {
+    let sqlite = sqlite::Sqlite::read_only(data)?;
+    sqlite.look_through()?;
+    sqlite.count()
 }
 
 /// What keeps rows and finds them.

@@ -53,6 +53,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 pub(super) use self::auth::Auth;
+pub use self::auth::keys_of_issuer;
 pub(super) use self::event_log::{EventLog, fields};
 pub(super) use self::fetched::FetchedFiles;
 pub(super) use self::peaks::Drawings;
@@ -60,6 +61,7 @@ use self::problem::Problem;
 pub(super) use self::recoded::Makers;
 pub(super) use self::state::{Configuration, Served};
 use crate::config::{Config, Loaded};
+use crate::listening::all_of;
 use crate::server::streams;
 use crate::server::tls::{Door, Shown};
 
@@ -83,7 +85,7 @@ pub(super) struct Bound {
 pub(super) fn bind(config: &Config) -> anyhow::Result<Bound> {
     let api = &config.api;
     let door = Door::open(config)?;
-    let addresses = if api.enabled { super::serve::all_of(api.address) } else { Vec::new() };
+    let addresses = if api.enabled { all_of(api.address) } else { Vec::new() };
     let listen = |address| {
         let remedy = "or turn the API off: api.enabled: false";
         streams::listen(address, "api.address", config.server.dscp).context(remedy)

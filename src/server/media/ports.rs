@@ -12,12 +12,11 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn
 use siprec_core::time::Monotonic;
 
 use crate::config::Dscp;
+use crate::limits::MEDIA_BUFFER_BYTES;
 use crate::server::dscp::mark;
 
 /// How long a pair rests after its release.
 pub const QUARANTINE: Duration = Duration::from_secs(30);
-/// What the kernel may hold for us a socket, as far as the machine allows: over two seconds of G.711.
-pub const RECEIVE_BUFFER_BYTES: usize = 256 << 10;
 /// Pairs that are tried before a port is refused, where others of the machine hold some of the range.
 const MAX_ATTEMPTS: usize = 64;
 
@@ -194,10 +193,10 @@ fn bind_socket(address: SocketAddr, dscp: Dscp) -> Result<UdpSocket, Errno> {
 
 /// Beyond the machine's limit where we may, up to it where not.
 fn raise_buffer(fd: &impl AsFd) -> Result<(), Errno> {
-    if setsockopt(fd, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES).is_ok() {
+    if setsockopt(fd, sockopt::RcvBufForce, &MEDIA_BUFFER_BYTES).is_ok() {
         return Ok(());
     }
-    setsockopt(fd, sockopt::RcvBuf, &RECEIVE_BUFFER_BYTES)
+    setsockopt(fd, sockopt::RcvBuf, &MEDIA_BUFFER_BYTES)
 }
 
 #[cfg(test)]

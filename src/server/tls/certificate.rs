@@ -40,6 +40,18 @@ impl Certificate {
     }
 }
 
+impl Certificate {
+    /// Whose it is, for people.
+    pub(super) fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// Who vouches for it, for people.
+    pub(super) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+}
+
 /// SHA-256 over a certificate as it is sent.
 pub(super) fn fingerprint(der: &CertificateDer<'_>) -> [u8; 32] {
     Sha256::digest(der).into()

@@ -12,6 +12,7 @@ use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
 use siprec_core::time::Wall;
 
+use super::Held;
 use super::certificate::Certificate;
 use super::files;
 use super::judge::{Called, Judge, Rules};
@@ -31,6 +32,7 @@ pub(super) struct Material {
     pub(super) section: Section,
     identity: Arc<SingleCertAndKey>,
     own: Option<Certificate>,
+    chain: Vec<Certificate>,
     rules: Arc<Rules>,
     asks_clients: bool,
     pub(super) min_version: TlsVersion,
@@ -56,6 +58,7 @@ impl Material {
             None => Arc::default(),
         };
         let own = identity.cert.first().and_then(Certificate::read);
+        let chain = identity.cert.iter().filter_map(Certificate::read).collect();
         let rules = Rules {
             provider,
             anchors,
@@ -69,6 +72,7 @@ impl Material {
             section,
             identity: Arc::new(SingleCertAndKey::from(identity)),
             own,
+            chain,
             rules: Arc::new(rules),
             asks_clients: config.client_auth != ClientAuth::None,
             min_version: config.min_version,
@@ -80,6 +84,19 @@ impl Material {
     pub(super) fn warnings(&self, now: Wall) -> Vec<String> {
         let expiry = self.own.as_ref().and_then(|own| about_expiry(own.not_before, own.not_after, now));
         expiry.into_iter().chain(self.key_is_readable.clone()).map(|text| self.section.says(&text)).collect()
+    }
+
+    /// What the files hold.
+    pub(super) fn held(&self) -> Held {
+        let chain = self.chain.iter().map(|one| (one.subject().to_owned(), one.issuer().to_owned())).collect();
+        let exposed_key = self.key_is_readable.as_deref().map(|text| self.section.says(text));
+        let own = self.own.as_ref();
+        Held {
+            names: own.map(|own| own.peer.names.clone()).unwrap_or_default(),
+            valid: own.map_or((Wall(0), Wall(0)), |own| (own.not_before, own.not_after)),
+            chain,
+            exposed_key,
+        }
     }
 
     /// When the certificate ends.

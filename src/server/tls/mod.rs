@@ -65,6 +65,27 @@ pub fn check(config: &Config) -> anyhow::Result<Vec<String>> {
     Ok(warnings)
 }
 
+/// What a certificate file, which can be used, holds.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// Whom it is for.
+    pub names: Vec<String>,
+    /// From when on it counts, and until when.
+    pub valid: (Wall, Wall),
+    /// Subject and issuer of each certificate in the file, the server's own first.
+    pub chain: Vec<(String, String)>,
+    /// Who may read the key that should not.
+    pub exposed_key: Option<String>,
+}
+
+/// What the files of `server.tls` and `api.tls` hold, by the section's name, or what would keep the server from starting; nothing of a
+/// section that is off.
+pub fn hold(config: &Config) -> Vec<(&'static str, anyhow::Result<Held>)> {
+    let sections = [(section::SIP, config.tls()), (section::API, config.api_tls())];
+    let on = sections.into_iter().filter(|(_, tls)| tls.enabled);
+    on.map(|(section, tls)| (section.name(), Material::load(section, &tls).map(|material| material.held()))).collect()
+}
+
 /// TLS of a server. Clones are of the same.
 #[derive(Clone)]
 pub(super) struct Tls {

@@ -6,6 +6,7 @@
 mod address;
 mod connection;
 mod pool;
+mod probe;
 mod rows;
 mod schema;
 
@@ -18,6 +19,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 
 pub use address::{Address, BadAddress};
+pub use probe::Probed;
 
 use self::connection::{CALL_LIMIT, Connection};
 use self::pool::Pool;

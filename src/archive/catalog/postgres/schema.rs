@@ -13,7 +13,7 @@ use super::{Address, PostgresError};
 const MIGRATIONS: &[&str] = &[include_str!("0001.sql")];
 
 /// The version that this siprec writes.
-const VERSION: i64 = MIGRATIONS.len() as i64;
+pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// Tables of a million rows may be made anew.
 const MIGRATION_LIMIT: Duration = Duration::from_secs(3600);
@@ -72,7 +72,7 @@ fn refuse_newer(found: i64, address: &Address) -> Result<(), PostgresError> {
 }
 
 /// The version of the tables; 0: there are none.
-async fn version(client: &Client) -> Result<i64, PostgresError> {
+pub(super) async fn version(client: &Client) -> Result<i64, PostgresError> {
     // Not to_regclass: it may answer from what the session looked up before another server made the table.
     let sql = "SELECT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = 'siprec' AND tablename = 'version')";
     let exists = client.query_typed_one(sql, &[]).await?;

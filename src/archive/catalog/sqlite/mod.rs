@@ -96,6 +96,17 @@ impl Sqlite {
         }
     }
 
+    /// Whether each page is what it should be; values of indexes are not compared.
+    pub(super) fn look_through(&self) -> Result<(), CatalogError> {
+        let connection = self.connection();
+        let said: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if said == "ok" {
+            return Ok(());
+        }
+        let corrupt = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+        Err(CatalogError::Damaged(rusqlite::Error::SqliteFailure(corrupt, Some(said))))
+    }
+
     pub(super) fn beside(data: &Path) -> Result<Self, CatalogError> {
         let path = data.join(FILE);
         if !path.exists() {

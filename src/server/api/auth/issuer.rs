@@ -44,6 +44,17 @@ struct Known {
     refresh: Pace,
 }
 
+/// How many keys the issuer that `oauth2` names has; it is asked once.
+///
+/// # Errors
+/// Why they cannot be had, in words.
+pub fn keys_of_issuer(oauth2: &OAuth2Config) -> Result<usize, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let issuer = Issuer::new(oauth2).map_err(|error| error.to_string())?;
+    let keys = runtime.map_err(|error| error.to_string())?.block_on(issuer.fetch())?;
+    Ok(keys.ids().len())
+}
+
 /// What is done no more often than so.
 #[derive(Debug, Default)]
 struct Pace(Option<Instant>);

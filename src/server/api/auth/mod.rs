@@ -33,6 +33,7 @@ use self::credentials::Credentials;
 pub(super) use self::document::Guarded;
 use self::entries::Entries;
 pub(super) use self::grants::{Grants, Scope};
+pub use self::issuer::keys_of_issuer;
 use self::issuer::{Issuer, NoKey};
 use self::rate::Rates;
 use self::refusal::Refusals;
