@@ -14,13 +14,15 @@
 //! read the sources and hold them to it.
 
 mod any_certificate;
+#[cfg(any(feature = "api", feature = "tui"))]
+mod api_client;
 pub mod archive;
 pub mod beside;
 pub mod cmd;
 pub mod config;
 pub mod erasing;
 pub mod export;
-#[cfg(feature = "api")]
+#[cfg(any(feature = "api", feature = "tui"))]
 mod https;
 pub mod logging;
 pub mod noting;
@@ -33,6 +35,8 @@ pub mod sealing;
 pub mod server;
 pub mod sip_trace;
 pub mod targets;
+#[cfg(feature = "tui")]
+pub mod tui;
 pub mod upkeep;
 mod wall;
 
