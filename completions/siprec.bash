@@ -34,6 +34,9 @@ _siprec() {
             siprec,serve)
                 cmd="siprec__subcmd__serve"
                 ;;
+            siprec,tui)
+                cmd="siprec__subcmd__tui"
+                ;;
             siprec__subcmd__archive,audit)
                 cmd="siprec__subcmd__archive__subcmd__audit"
                 ;;
@@ -181,6 +184,9 @@ _siprec() {
             siprec__subcmd__help,serve)
                 cmd="siprec__subcmd__help__subcmd__serve"
                 ;;
+            siprec__subcmd__help,tui)
+                cmd="siprec__subcmd__help__subcmd__tui"
+                ;;
             siprec__subcmd__help__subcmd__archive,audit)
                 cmd="siprec__subcmd__help__subcmd__archive__subcmd__audit"
                 ;;
@@ -242,7 +248,7 @@ _siprec() {
 
     case "${cmd}" in
         siprec)
-            opts="-c -h -V --config --set --data-dir --debug --log-level --log-format --sip-trace --sip-trace-file --pprof --pprof-addr --help --version serve replay export archive config help"
+            opts="-c -h -V --config --set --data-dir --debug --log-level --log-format --sip-trace --sip-trace-file --pprof --pprof-addr --help --version serve replay export tui archive config help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1636,7 +1642,7 @@ _siprec() {
             return 0
             ;;
         siprec__subcmd__help)
-            opts="serve replay export archive config help"
+            opts="serve replay export tui archive config help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1985,6 +1991,20 @@ _siprec() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        siprec__subcmd__help__subcmd__tui)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         siprec__subcmd__replay)
             opts="-c -h --config --set --data-dir --json --to --tone --wav --codec --legs --calls --rate --duration --speed --hold --transfer --loss --jitter --reorder --skew --srtp --user --password-file --tls-ca --tls-insecure --tls-cert --tls-key --local --seed --threads --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -2148,6 +2168,32 @@ _siprec() {
                     ;;
                 --pprof-addr)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        siprec__subcmd__tui)
+            opts="-h --server --token --theme --read-only --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --theme)
+                    COMPREPLY=($(compgen -W "colour contrast mono" -- "${cur}"))
                     return 0
                     ;;
                 *)
