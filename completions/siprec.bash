@@ -1,9 +1,3 @@
-_siprec_ids() {
-    local words
-    read -ra words <<< "${COMP_LINE}"
-    siprec complete "$1" -- "${words[@]}" 2>/dev/null | cut -f1
-}
-
 _siprec() {
     local i cur prev opts cmd
     COMPREPLY=()
@@ -25,14 +19,8 @@ _siprec() {
             siprec,archive)
                 cmd="siprec__subcmd__archive"
                 ;;
-            siprec,complete)
-                cmd="siprec__subcmd__complete"
-                ;;
             siprec,config)
                 cmd="siprec__subcmd__config"
-                ;;
-            siprec,doctor)
-                cmd="siprec__subcmd__doctor"
                 ;;
             siprec,export)
                 cmd="siprec__subcmd__export"
@@ -45,6 +33,9 @@ _siprec() {
                 ;;
             siprec,serve)
                 cmd="siprec__subcmd__serve"
+                ;;
+            siprec,tui)
+                cmd="siprec__subcmd__tui"
                 ;;
             siprec__subcmd__archive,audit)
                 cmd="siprec__subcmd__archive__subcmd__audit"
@@ -178,14 +169,8 @@ _siprec() {
             siprec__subcmd__help,archive)
                 cmd="siprec__subcmd__help__subcmd__archive"
                 ;;
-            siprec__subcmd__help,complete)
-                cmd="siprec__subcmd__help__subcmd__complete"
-                ;;
             siprec__subcmd__help,config)
                 cmd="siprec__subcmd__help__subcmd__config"
-                ;;
-            siprec__subcmd__help,doctor)
-                cmd="siprec__subcmd__help__subcmd__doctor"
                 ;;
             siprec__subcmd__help,export)
                 cmd="siprec__subcmd__help__subcmd__export"
@@ -198,6 +183,9 @@ _siprec() {
                 ;;
             siprec__subcmd__help,serve)
                 cmd="siprec__subcmd__help__subcmd__serve"
+                ;;
+            siprec__subcmd__help,tui)
+                cmd="siprec__subcmd__help__subcmd__tui"
                 ;;
             siprec__subcmd__help__subcmd__archive,audit)
                 cmd="siprec__subcmd__help__subcmd__archive__subcmd__audit"
@@ -260,7 +248,7 @@ _siprec() {
 
     case "${cmd}" in
         siprec)
-            opts="-c -h -V --config --set --data-dir --debug --log-level --log-format --sip-trace --sip-trace-file --pprof --pprof-addr --help --version serve replay export archive config doctor complete help"
+            opts="-c -h -V --config --set --data-dir --debug --log-level --log-format --sip-trace --sip-trace-file --pprof --pprof-addr --help --version serve replay export tui archive config help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -339,7 +327,7 @@ _siprec() {
                     return 0
                     ;;
                 --recording)
-                    COMPREPLY=($(compgen -W "$(_siprec_ids recordings)" -- "${cur}"))
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --public-key)
@@ -457,7 +445,7 @@ _siprec() {
                     return 0
                     ;;
                 --id)
-                    COMPREPLY=($(compgen -W "$(_siprec_ids recordings)" -- "${cur}"))
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --limit)
@@ -799,7 +787,7 @@ _siprec() {
                     return 0
                     ;;
                 --id)
-                    COMPREPLY=($(compgen -W "$(_siprec_ids recordings)" -- "${cur}"))
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --limit)
@@ -874,7 +862,7 @@ _siprec() {
             return 0
             ;;
         siprec__subcmd__archive__subcmd__rebuild)
-            opts="-q -c -h --json --quiet --config --set --data-dir --help"
+            opts="-c -h --json --config --set --data-dir --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1029,7 +1017,7 @@ _siprec() {
                     return 0
                     ;;
                 --id)
-                    COMPREPLY=($(compgen -W "$(_siprec_ids recordings)" -- "${cur}"))
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --limit)
@@ -1165,7 +1153,7 @@ _siprec() {
                     return 0
                     ;;
                 --id)
-                    COMPREPLY=($(compgen -W "$(_siprec_ids recordings)" -- "${cur}"))
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --limit)
@@ -1210,7 +1198,7 @@ _siprec() {
             return 0
             ;;
         siprec__subcmd__archive__subcmd__verify)
-            opts="-q -c -h --since --deep --mend --public-key --json --quiet --config --set --data-dir --help"
+            opts="-c -h --since --deep --mend --public-key --json --config --set --data-dir --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1240,20 +1228,6 @@ _siprec() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        siprec__subcmd__complete)
-            opts="-h --help recordings sessions"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;
@@ -1529,42 +1503,8 @@ _siprec() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        siprec__subcmd__doctor)
-            opts="-q -c -h --json --quiet --color --config --set --data-dir --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                --config)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -c)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --set)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --data-dir)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         siprec__subcmd__export)
-            opts="-j -q -c -h --to --as --sign --vcon-audio --jobs --layout --dry-run --verify --public-key --server --token --json --quiet --config --set --data-dir --since --until --caller --callee --participant --number-ends --text --call --label --vendor --state --min-duration --max-duration --min-loss --faulty --tag --held --id --limit --help"
+            opts="-j -c -h --to --as --sign --vcon-audio --jobs --layout --dry-run --verify --public-key --server --token --json --config --set --data-dir --since --until --caller --callee --participant --number-ends --text --call --label --vendor --state --min-duration --max-duration --min-loss --faulty --tag --held --id --limit --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1687,7 +1627,7 @@ _siprec() {
                     return 0
                     ;;
                 --id)
-                    COMPREPLY=($(compgen -W "$(_siprec_ids recordings)" -- "${cur}"))
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --limit)
@@ -1702,7 +1642,7 @@ _siprec() {
             return 0
             ;;
         siprec__subcmd__help)
-            opts="serve replay export archive config doctor complete help"
+            opts="serve replay export tui archive config help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1911,20 +1851,6 @@ _siprec() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        siprec__subcmd__help__subcmd__complete)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         siprec__subcmd__help__subcmd__config)
             opts="check show example key"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -2009,20 +1935,6 @@ _siprec() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        siprec__subcmd__help__subcmd__doctor)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         siprec__subcmd__help__subcmd__export)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -2079,8 +1991,22 @@ _siprec() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        siprec__subcmd__help__subcmd__tui)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         siprec__subcmd__replay)
-            opts="-c -q -h --config --set --data-dir --json --quiet --to --tone --wav --codec --legs --calls --rate --duration --speed --hold --transfer --loss --jitter --reorder --skew --srtp --user --password-file --tls-ca --tls-insecure --tls-cert --tls-key --local --seed --threads --help"
+            opts="-c -h --config --set --data-dir --json --to --tone --wav --codec --legs --calls --rate --duration --speed --hold --transfer --loss --jitter --reorder --skew --srtp --user --password-file --tls-ca --tls-insecure --tls-cert --tls-key --local --seed --threads --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2242,6 +2168,32 @@ _siprec() {
                     ;;
                 --pprof-addr)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        siprec__subcmd__tui)
+            opts="-h --server --token --theme --read-only --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --theme)
+                    COMPREPLY=($(compgen -W "colour contrast mono" -- "${cur}"))
                     return 0
                     ;;
                 *)

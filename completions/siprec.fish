@@ -45,10 +45,9 @@ complete -c siprec -n "__fish_siprec_needs_command" -s V -l version -d 'Print ve
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "serve" -d 'Record calls: SIP and RTP in, recordings out'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "replay" -d 'Run captures (pcap, pcapng) through the recorder, offline and faster than life'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "export" -d 'Find recordings and copy them, verified'
+complete -c siprec -n "__fish_siprec_needs_command" -f -a "tui" -d 'Watch a running server from a terminal: sessions, quality, alarms; pause, stop, search the archive'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "archive" -d 'Look after a data directory: what is kept and erased, what waits for storage, what is damaged, the audit log, catalog, keys'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "config" -d 'Check, show or print the configuration'
-complete -c siprec -n "__fish_siprec_needs_command" -f -a "doctor" -d 'Whether this machine is as the configuration needs it: ports, firewall, kernel, clock, disk, targets, database, certificates'
-complete -c siprec -n "__fish_siprec_needs_command" -f -a "complete" -d 'Ids of recordings and sessions, for the completion of shells'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c siprec -n "__fish_siprec_using_subcommand serve" -s c -l config -d 'Read this configuration file (YAML)' -r -F
 complete -c siprec -n "__fish_siprec_using_subcommand serve" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
@@ -97,7 +96,6 @@ complete -c siprec -n "__fish_siprec_using_subcommand replay" -l local -d 'Send 
 complete -c siprec -n "__fish_siprec_using_subcommand replay" -l seed -d 'Draw all that is random from this number: tags, keys, losses come again' -r
 complete -c siprec -n "__fish_siprec_using_subcommand replay" -l threads -d 'Threads that send media: one for each 100,000 packets a second' -r
 complete -c siprec -n "__fish_siprec_using_subcommand replay" -l json -d 'Print JSON: an object a recording, or with --to one report'
-complete -c siprec -n "__fish_siprec_using_subcommand replay" -s q -l quiet -d 'Show no progress, on a terminal either'
 complete -c siprec -n "__fish_siprec_using_subcommand replay" -l tls-insecure -d 'Take any certificate: for tests only'
 complete -c siprec -n "__fish_siprec_using_subcommand replay" -s h -l help -d 'Print help'
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l to -d 'Copy recordings and their sidecars here, verified, keeping YYYY/MM/DD: a folder, s3://BUCKET/PREFIX, az://ACCOUNT/CONTAINER/PREFIX or gs://BUCKET/PREFIX (as storage has it), or - for the audio of one on standard output' -r
@@ -136,15 +134,21 @@ complete -c siprec -n "__fish_siprec_using_subcommand export" -l min-duration -d
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l max-duration -d 'At most so long' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l min-loss -d 'With at least so much of its packets lost on the way: 5, 0.5%' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l tag -d 'With this tag (`siprec archive tag`)' -r
-complete -c siprec -n "__fish_siprec_using_subcommand export" -l id -d 'The recording of this id; repeatable' -x -a "(siprec complete recordings -- (commandline -opc) 2>/dev/null)"
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l id -d 'The recording of this id; repeatable' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l limit -d 'At most so many, the latest' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l sign -d 'Sign vCons with the server\'s proof key (JWS, Ed25519)'
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l dry-run -d 'Only list what matches'
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l json -d 'Print one JSON object a recording'
-complete -c siprec -n "__fish_siprec_using_subcommand export" -s q -l quiet -d 'Show no progress, on a terminal either'
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l faulty -d 'Whose proof sheet shows a fault'
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l held -d 'Under a legal hold (`siprec archive hold`)'
 complete -c siprec -n "__fish_siprec_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c siprec -n "__fish_siprec_using_subcommand tui" -l server -d 'The server\'s API' -r
+complete -c siprec -n "__fish_siprec_using_subcommand tui" -l token -d 'What shows that server who asks: an API key, or a token of its issuer; SIPREC_TOKEN says the same, unseen by other users' -r
+complete -c siprec -n "__fish_siprec_using_subcommand tui" -l theme -d 'Its colours; where it is not given, those of the terminal, or none where NO_COLOR is set' -r -f -a "colour\t'The terminal\'s own sixteen colours'
+contrast\t'Bright on black'
+mono\t'No colours'"
+complete -c siprec -n "__fish_siprec_using_subcommand tui" -l read-only -d 'Look only: no key changes anything on the server'
+complete -c siprec -n "__fish_siprec_using_subcommand tui" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and not __fish_seen_subcommand_from outbox unfinished hold release tag erase expire recompress new-key rewrap rebuild verify audit help" -s h -l help -d 'Print help'
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and not __fish_seen_subcommand_from outbox unfinished hold release tag erase expire recompress new-key rewrap rebuild verify audit help" -f -a "outbox" -d 'What waits for storage targets, and why; beside a running server or without one'
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and not __fish_seen_subcommand_from outbox unfinished hold release tag erase expire recompress new-key rewrap rebuild verify audit help" -f -a "unfinished" -d 'Recordings that could not be made, and why; beside a running server or without one'
@@ -192,7 +196,7 @@ complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_s
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l max-duration -d 'At most so long' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l min-loss -d 'With at least so much of its packets lost on the way: 5, 0.5%' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l tag -d 'With this tag (`siprec archive tag`)' -r
-complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l id -d 'The recording of this id; repeatable' -x -a "(siprec complete recordings -- (commandline -opc) 2>/dev/null)"
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l id -d 'The recording of this id; repeatable' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l limit -d 'At most so many, the latest' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l json -d 'Print one JSON object a recording'
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l faulty -d 'Whose proof sheet shows a fault'
@@ -218,7 +222,7 @@ complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_s
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l max-duration -d 'At most so long' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l min-loss -d 'With at least so much of its packets lost on the way: 5, 0.5%' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l tag -d 'With this tag (`siprec archive tag`)' -r
-complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l id -d 'The recording of this id; repeatable' -x -a "(siprec complete recordings -- (commandline -opc) 2>/dev/null)"
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l id -d 'The recording of this id; repeatable' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l limit -d 'At most so many, the latest' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l all -d 'End all holds'
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l json -d 'Print one JSON object a recording'
@@ -246,7 +250,7 @@ complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_s
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l max-duration -d 'At most so long' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l min-loss -d 'With at least so much of its packets lost on the way: 5, 0.5%' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l tag -d 'With this tag (`siprec archive tag`)' -r
-complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l id -d 'The recording of this id; repeatable' -x -a "(siprec complete recordings -- (commandline -opc) 2>/dev/null)"
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l id -d 'The recording of this id; repeatable' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l limit -d 'At most so many, the latest' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l json -d 'Print one JSON object a recording'
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l faulty -d 'Whose proof sheet shows a fault'
@@ -272,7 +276,7 @@ complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_s
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l max-duration -d 'At most so long' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l min-loss -d 'With at least so much of its packets lost on the way: 5, 0.5%' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l tag -d 'With this tag (`siprec archive tag`)' -r
-complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l id -d 'The recording of this id; repeatable' -x -a "(siprec complete recordings -- (commandline -opc) 2>/dev/null)"
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l id -d 'The recording of this id; repeatable' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l limit -d 'At most so many, the latest' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l dry-run -d 'Only say what would be erased'
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -s y -l yes -d 'Do not ask'
@@ -307,7 +311,6 @@ complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_s
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from rebuild" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from rebuild" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from rebuild" -l json -d 'Print one JSON object'
-complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from rebuild" -s q -l quiet -d 'Show no progress, on a terminal either'
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from rebuild" -s h -l help -d 'Print help'
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from verify" -l since -d 'Only those that started then or later: 2026-11-23T09:30:00Z, 2026-11-23, yesterday (days are UTC), or how long ago: 2h, 7d' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from verify" -l public-key -d 'The server\'s siprec-proof.pub, from a place that you trust, instead of the one in the data directory' -r -F
@@ -317,12 +320,11 @@ complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_s
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from verify" -l deep -d 'Open what is sealed as well, and fetch what storage targets have instead of asking for its length and checksum'
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from verify" -l mend -d 'Put right what can be: rows of the catalog, files that a target has, objects that a target lacks. Nothing is removed; a damaged file is kept as NAME.damaged'
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from verify" -l json -d 'Print one JSON object for each thing that is wrong, and one with the sums'
-complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Show no progress, on a terminal either'
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from audit" -l since -d 'Entries of then or later: 2026-11-23T09:30:00Z, 2026-11-23, yesterday (days are UTC), or how long ago: 2h, 7d' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from audit" -l until -d 'Entries of before then; a day is included as a whole' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from audit" -l action -d 'Of this action (exported, erased, held ...); repeatable' -r
-complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from audit" -l recording -d 'About the recording of this id; repeatable' -x -a "(siprec complete recordings -- (commandline -opc) 2>/dev/null)"
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from audit" -l recording -d 'About the recording of this id; repeatable' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from audit" -l public-key -d 'The server\'s siprec-proof.pub, from a place that you trust, instead of the one in the data directory' -r -F
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from audit" -s c -l config -d 'Read this configuration file (YAML)' -r -F
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from audit" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
@@ -368,24 +370,13 @@ complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_su
 complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "example" -d 'Print a file with every key at its default'
 complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "key" -d 'Make keys for programs that use the API'
 complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c siprec -n "__fish_siprec_using_subcommand doctor" -l color -d 'Colours: on a terminal, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
-always\t'In a pipe, too'
-never\t'None'"
-complete -c siprec -n "__fish_siprec_using_subcommand doctor" -s c -l config -d 'Read this configuration file (YAML)' -r -F
-complete -c siprec -n "__fish_siprec_using_subcommand doctor" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
-complete -c siprec -n "__fish_siprec_using_subcommand doctor" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
-complete -c siprec -n "__fish_siprec_using_subcommand doctor" -l json -d 'Print one JSON object a check, then one with the sums'
-complete -c siprec -n "__fish_siprec_using_subcommand doctor" -s q -l quiet -d 'Print only warnings and what failed'
-complete -c siprec -n "__fish_siprec_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c siprec -n "__fish_siprec_using_subcommand complete" -s h -l help -d 'Print help'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export archive config doctor complete help" -f -a "serve" -d 'Record calls: SIP and RTP in, recordings out'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export archive config doctor complete help" -f -a "replay" -d 'Run captures (pcap, pcapng) through the recorder, offline and faster than life'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export archive config doctor complete help" -f -a "export" -d 'Find recordings and copy them, verified'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export archive config doctor complete help" -f -a "archive" -d 'Look after a data directory: what is kept and erased, what waits for storage, what is damaged, the audit log, catalog, keys'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export archive config doctor complete help" -f -a "config" -d 'Check, show or print the configuration'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export archive config doctor complete help" -f -a "doctor" -d 'Whether this machine is as the configuration needs it: ports, firewall, kernel, clock, disk, targets, database, certificates'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export archive config doctor complete help" -f -a "complete" -d 'Ids of recordings and sessions, for the completion of shells'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export archive config doctor complete help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export tui archive config help" -f -a "serve" -d 'Record calls: SIP and RTP in, recordings out'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export tui archive config help" -f -a "replay" -d 'Run captures (pcap, pcapng) through the recorder, offline and faster than life'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export tui archive config help" -f -a "export" -d 'Find recordings and copy them, verified'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export tui archive config help" -f -a "tui" -d 'Watch a running server from a terminal: sessions, quality, alarms; pause, stop, search the archive'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export tui archive config help" -f -a "archive" -d 'Look after a data directory: what is kept and erased, what waits for storage, what is damaged, the audit log, catalog, keys'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export tui archive config help" -f -a "config" -d 'Check, show or print the configuration'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export tui archive config help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from archive" -f -a "outbox" -d 'What waits for storage targets, and why; beside a running server or without one'
 complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from archive" -f -a "unfinished" -d 'Recordings that could not be made, and why; beside a running server or without one'
 complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from archive" -f -a "hold" -d 'Keep recordings from being deleted, whatever rule or order there is; a server may run'

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
 use serde::Deserialize;
 
+use crate::api_client::ApiClient;
 use crate::archive::catalog::Person;
 use crate::config::{Config, is_safe_source};
-use crate::https;
 
 /// Somebody waits with a finger on the tabulator key.
 const PATIENCE: Duration = Duration::from_millis(800);
@@ -58,20 +59,16 @@ pub(crate) fn url_of(config: &Config) -> String {
 
 /// What the server at `url` has; none where it does not answer at once, or not so.
 pub(crate) fn of_server(kind: Kind, url: &str, token: Option<&str>) -> Option<Vec<Known>> {
-    let url = url.trim_end_matches('/');
     // Whoever sees a token on its way can use it.
     let token = token.filter(|_| is_safe_source(url));
-    let path = match kind {
-        Kind::Recordings => format!("recordings?limit={MOST}"),
-        Kind::Sessions => "sessions".to_owned(),
+    let api = ApiClient::new(url, token.map(str::to_owned)).ok()?;
+    let request = match kind {
+        Kind::Recordings => api.request(Method::GET, "/api/v1/recordings", &[("limit", MOST.to_string())]),
+        Kind::Sessions => api.request(Method::GET, "/api/v1/sessions", &[]),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
-    let answer = runtime.block_on(async {
-        let client = https::client(PATIENCE).ok()?;
-        let request = client.get(format!("{url}/api/v1/{path}"));
-        let request = token.iter().fold(request, |request, token| request.bearer_auth(token));
-        request.send().await.ok()?.error_for_status().ok()?.bytes().await.ok()
-    })?;
+    let answer = runtime
+        .block_on(async { request.timeout(PATIENCE).send().await.ok()?.error_for_status().ok()?.bytes().await.ok() })?;
     read(&answer)
 }
 

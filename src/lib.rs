@@ -14,6 +14,8 @@
 //! read the sources and hold them to it.
 
 mod any_certificate;
+#[cfg(any(feature = "api", feature = "tui"))]
+mod api_client;
 pub mod archive;
 pub mod beside;
 mod capture;
@@ -22,7 +24,7 @@ pub mod config;
 pub mod doctor;
 pub mod erasing;
 pub mod export;
-#[cfg(feature = "api")]
+#[cfg(any(feature = "api", feature = "tui"))]
 mod https;
 #[cfg(feature = "api")]
 mod ids;
@@ -40,6 +42,8 @@ pub mod server;
 pub mod sip_trace;
 pub mod targets;
 pub mod trace;
+#[cfg(feature = "tui")]
+pub mod tui;
 pub mod upkeep;
 mod wall;
 

@@ -50,7 +50,7 @@ fn known(kind: Kind, line: Line) -> Vec<(String, String)> {
         Kind::Recordings => ids::Kind::Recordings,
         Kind::Sessions => ids::Kind::Sessions,
     };
-    let token = line.token.or_else(|| std::env::var("SIPREC_TOKEN").ok());
+    let token = super::token::token(line.token);
     let url = line.server.or_else(|| {
         let flag = |(key, value): (String, String)| Flag { name: "--set".into(), key, value };
         let sources = Sources::of_process(line.config, line.set.into_iter().map(flag).collect());

@@ -181,16 +181,12 @@ fn jobs() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(MOST)
 }
 
-/// The variable that has a token.
-#[cfg(feature = "api")]
-const TOKEN: &str = "SIPREC_TOKEN";
-
 #[cfg(feature = "api")]
 fn run_served(args: Args, config: &Config, url: String) -> anyhow::Result<()> {
     anyhow::ensure!(args.layout.is_none(), "--layout: not over --server: run it beside the data directory");
     let what = args.what(config.recording.layout)?;
     let to = if args.dry_run { None } else { args.to.map(|to| destination(config, to)).transpose()? };
-    let token = args.token.or_else(|| std::env::var(TOKEN).ok().filter(|token| !token.is_empty()));
+    let token = super::token::token(args.token);
     let (filter, progress) = (args.search.filter(), !args.quiet && std::io::stderr().is_terminal());
     let jobs = args.jobs.map_or_else(jobs, usize::from);
     export::run_served(&export::ServedOptions { url, token, filter, to, what, jobs, json: args.json, progress })

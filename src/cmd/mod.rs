@@ -15,7 +15,11 @@ mod replay_to;
 mod search;
 mod serve;
 mod settings;
+#[cfg(any(feature = "api", feature = "tui"))]
+mod token;
 mod trace;
+#[cfg(feature = "tui")]
+mod tui;
 mod verify;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -51,6 +55,9 @@ enum Command {
     Trace(Box<trace::Args>),
     /// Find recordings and copy them, verified
     Export(Box<export::Args>),
+    /// Watch a running server from a terminal: sessions, quality, alarms; pause, stop, search the archive
+    #[cfg(feature = "tui")]
+    Tui(tui::Args),
     /// Look after a data directory: what is kept and erased, what waits for storage, what is damaged, the audit log, catalog, keys
     Archive(Box<archive::Args>),
     /// Check, show or print the configuration
@@ -91,6 +98,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Replay(args)) => replay::run(*args),
         Some(Command::Trace(args)) => trace::run(*args),
         Some(Command::Export(args)) => export::run(*args),
+        #[cfg(feature = "tui")]
+        Some(Command::Tui(args)) => tui::run(args),
         Some(Command::Archive(args)) => archive::run(*args),
         Some(Command::Config(args)) => config::run(args),
         Some(Command::Doctor(args)) => doctor::run(args),

@@ -8,6 +8,7 @@ use clap::ArgGroup;
 use siprec_core::time::Wall;
 use siprec_core::trace::{Filter, Place, Statuses};
 
+use super::colour::Colour;
 use super::search::{since, until};
 use super::settings::Settings;
 use crate::logging;
@@ -89,21 +90,12 @@ pub(super) struct Args {
     write: Option<PathBuf>,
     /// Colours
     #[arg(long, value_name = "WHEN", default_value = "auto")]
-    color: Color,
+    color: Colour,
     /// Columns of a ladder; those of the terminal, else 100
     #[arg(long, value_name = "COLUMNS")]
     width: Option<usize>,
     #[command(flatten)]
     settings: Settings,
-}
-
-/// When to use colours.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Color {
-    /// On a terminal, unless NO_COLOR is set
-    Auto,
-    Always,
-    Never,
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
@@ -129,7 +121,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         filter,
         show,
         json: args.json,
-        color: args.color.is_wanted(),
+        color: args.color.is_wanted(&stdout()),
         width: args.width.or_else(terminal_width).unwrap_or(WIDTH).max(LEAST_WIDTH),
         write: args.write,
         progress: stderr().is_terminal(),
@@ -147,17 +139,6 @@ impl Args {
             (self.lint, Show::Lint),
         ];
         asked.into_iter().find(|(is_asked, _)| *is_asked).map_or(Show::Ladder, |(_, show)| show)
-    }
-}
-
-impl Color {
-    fn is_wanted(self) -> bool {
-        let unwanted = || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        match self {
-            Self::Auto => stdout().is_terminal() && !unwanted() && std::env::var_os("TERM").is_none_or(|t| t != "dumb"),
-            Self::Always => true,
-            Self::Never => false,
-        }
     }
 }
 

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use futures_util::StreamExt as _;
+use reqwest::Method;
 use serde::Deserialize;
 use siprec_core::seed::RecordingId;
 use tokio::runtime::Runtime;
 
+use crate::api_client::ApiClient;
 use crate::archive::catalog::{Filter, Row};
-use crate::config::is_safe_source;
 use crate::export::place::Writing;
 use crate::export::stop::Stop;
 use crate::https;
@@ -21,15 +22,11 @@ const QUIET: Duration = Duration::from_secs(60);
 /// A request that a busy server refuses is tried so often.
 const TRIES: u32 = 5;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
-/// Of an answer that is no success, so much is read.
-const TOLD: usize = 2_000;
 
 /// A server.
 #[derive(Debug)]
 pub(super) struct Client {
-    url: String,
-    token: Option<String>,
-    client: reqwest::Client,
+    api: ApiClient,
     runtime: Runtime,
     stop: Stop,
     /// What says nothing for so long says nothing any more.
@@ -48,24 +45,11 @@ struct Page {
     next: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Problem {
-    detail: String,
-}
-
 impl Client {
     pub(super) fn new(url: &str, token: Option<String>, stop: Stop) -> Result<Self> {
-        let url = url.trim_end_matches('/').to_owned();
-        let is_http = url.starts_with("http://") || url.starts_with("https://");
-        anyhow::ensure!(is_http, "--server: `{url}` is no URL: write http://127.0.0.1:8080 or https://srs.example.com");
-        anyhow::ensure!(
-            token.is_none() || is_safe_source(&url),
-            "--token: {url} is no https: URL of a host (https://srs.example.com), and whoever sees the token on its way can use it"
-        );
-        // As long as it takes: what is quiet for too long ends by itself.
-        let client = https::client(Duration::from_secs(7 * 86_400))?;
+        let api = ApiClient::new(url, token)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        Ok(Self { url, token, client, runtime, stop, quiet: QUIET })
+        Ok(Self { api, runtime, stop, quiet: QUIET })
     }
 
     /// A page of the recordings that `filter` means, after that of `after`; and where the next one begins.
@@ -132,53 +116,29 @@ impl Client {
             match self.answered(self.ask_once(path, query)).await? {
                 Ok(answer) if [429, 503].contains(&answer.status().as_u16()) => {}
                 Err(error) if error.is_connect() || error.is_timeout() => {}
-                other => return self.judged(other).await,
+                other => return self.api.judged(other).await,
             }
             tokio::time::sleep(wait).await;
             wait *= 2;
         }
         let last = self.answered(self.ask_once(path, query)).await?;
-        self.judged(last).await
+        self.api.judged(last).await
     }
 
     /// What comes within [`Client::quiet`].
     async fn answered<T>(&self, answer: impl Future<Output = T>) -> Result<T> {
         let quiet = self.quiet;
         tokio::time::timeout(quiet, answer).await.map_err(|_| {
-            anyhow::anyhow!("{} took the request and has not answered for {quiet:?}: is it a siprec's API?", self.url)
+            anyhow::anyhow!(
+                "{} took the request and has not answered for {quiet:?}: is it a siprec's API?",
+                self.api.url()
+            )
         })
     }
 
     async fn ask_once(&self, path: &str, query: &[(&str, String)]) -> reqwest::Result<reqwest::Response> {
-        let mut query = query.iter().fold(form_urlencoded(), |mut query, (name, value)| {
-            query.append_pair(name, value);
-            query
-        });
-        let query = query.finish();
-        let mark = if query.is_empty() { "" } else { "?" };
-        let request = self.client.get(format!("{}/api/v1/{path}{mark}{query}", self.url));
-        let request = self.token.iter().fold(request, |request, token| request.bearer_auth(token));
-        request.send().await
+        self.api.request(Method::GET, &format!("/api/v1/{path}"), query).send().await
     }
-
-    async fn judged(&self, answer: reqwest::Result<reqwest::Response>) -> Result<reqwest::Response> {
-        let answer = answer.map_err(|error| anyhow::anyhow!("{}: {}", self.url, https::words(&error)))?;
-        let status = answer.status();
-        if status.is_success() {
-            return Ok(answer);
-        }
-        let text = self.answered(answer.text()).await?.unwrap_or_default();
-        let text: String = text.chars().take(TOLD).collect();
-        let said = serde_json::from_str::<Problem>(&text).map_or_else(|_| String::new(), |problem| problem.detail);
-        match status.as_u16() {
-            401 => bail!("{} wants to know who asks: give --token, or SIPREC_TOKEN ({said})", self.url),
-            _ => bail!("{} says {status}: {said}", self.url),
-        }
-    }
-}
-
-fn form_urlencoded() -> form_urlencoded::Serializer<'static, String> {
-    form_urlencoded::Serializer::new(String::new())
 }
 
 #[cfg(test)]
