@@ -7,6 +7,9 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::disk::{Disk, DiskFile};
 
 /// The lock's file in the data directory.
 pub const FILE: &str = "lock";
@@ -94,6 +97,24 @@ const RECOMPRESSIONS: &str = "recompress.lock";
 /// It cannot be made or opened.
 pub fn change_lock(data: &Path) -> Result<File, LockError> {
     wait_for(data, CHANGES)
+}
+
+/// The same turn, on a disk that may be another than the machine's.
+///
+/// # Errors
+/// The disk's.
+pub fn change_turn(disk: &dyn Disk, data: &Path) -> io::Result<Arc<dyn DiskFile>> {
+    let path = data.join(CHANGES);
+    if !disk.exists(&path)? {
+        match disk.create_new(&path) {
+            // Another one was faster.
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    let turn = disk.open_read(&path)?;
+    turn.lock()?;
+    Ok(turn)
 }
 
 /// Whose turn it is to recompress a recording: one at a time, whoever asked for it. Waits. It is taken before that of changes.

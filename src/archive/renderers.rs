@@ -4,8 +4,8 @@
 //! the disk. So a session asked for twice is done once, and nothing is lost when the queue is full: it is filled
 //! again from the disk when it runs empty.
 
-use std::collections::VecDeque;
 use std::collections::btree_map::{BTreeMap, Entry};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -70,6 +70,8 @@ struct Queue {
     tasks: BTreeMap<SessionId, Task>,
     /// The tasks that wait, in order.
     waiting: VecDeque<SessionId>,
+    /// Sessions with recordings of which packets are sealed: a key that comes may open them.
+    sealed: BTreeSet<SessionId>,
     /// Look on the disk when the queue is empty.
     look_on_disk: bool,
     /// A worker looks.
@@ -123,7 +125,18 @@ impl Renderers {
         self.asker().submit(session);
     }
 
-    /// The same for another thread.
+    /// Asks for a session in which keys came, and they are in its journal: it may be that nothing has to be done.
+    pub fn look_again(&self, session: SessionId) {
+        self.shared.lock().submit(session, false);
+        self.shared.wake.notify_all();
+    }
+
+    /// Whether a key that comes in a session may open packets of recordings that are made.
+    pub fn waits_for_key(&self, session: SessionId) -> bool {
+        self.shared.lock().sealed.contains(&session)
+    }
+
+    /// As [`Renderers::submit`], for another thread.
     pub fn asker(&self) -> Asker {
         Asker(Arc::clone(&self.shared))
     }
@@ -244,12 +257,18 @@ impl Queue {
 
     /// Takes a session from a worker's hands and decides whether it comes back.
     fn done(&mut self, session: SessionId, finished: &Finished, now: Instant) {
+        if finished.put_away || finished.sealed == 0 {
+            self.sealed.remove(&session);
+        } else {
+            self.sealed.insert(session);
+        }
         let Some(mut task) = self.tasks.remove(&session) else { return };
         if task.state == (State::Working { again: true }) {
             return self.submit(session, task.expected);
         }
         let failed = !finished.failed.is_empty();
-        let nothing_found = task.expected && finished.recordings.is_empty() && !finished.put_away;
+        let nothing_made = finished.recordings.is_empty() && finished.again.is_empty();
+        let nothing_found = task.expected && nothing_made && !finished.put_away;
         let wait = |first: Duration| task.waited.map_or(first, |last| last * 2);
         let wait = match (failed, nothing_found) {
             (true, _) => wait(FIRST_RETRY).clamp(FIRST_RETRY, LAST_RETRY),
@@ -356,6 +375,20 @@ mod tests {
         assert_eq!((queue.tasks.len(), queue.look_on_disk), (MAX_QUEUE, true));
         queue.submit(SessionId(0), true);
         assert_eq!(queue.waiting.len(), MAX_QUEUE);
+    }
+
+    #[test]
+    fn a_session_waits_for_keys_as_long_as_something_of_it_is_sealed() {
+        let mut queue = Queue::default();
+        let mut done = |finished: &Finished| {
+            queue.submit(SESSION, false);
+            assert_eq!(queue.start_next(), Some(SESSION));
+            queue.done(SESSION, finished, Instant::now());
+            queue.sealed.contains(&SESSION)
+        };
+        let sealed = || Finished { sealed: 3, ..Finished::default() };
+        assert!(done(&sealed()) && !done(&Finished::default()), "opened, all of it");
+        assert!(done(&sealed()) && !done(&Finished { put_away: true, ..sealed() }), "none can come any more");
     }
 
     fn put_away() -> Finished {

@@ -1,7 +1,9 @@
 //! One recording, rendered again from its journal into the folder of its day.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -26,6 +28,8 @@ pub(super) struct Rendering<'r> {
     pub(super) node_key: Option<&'r NodeKey>,
     /// What their sheets do not tell.
     pub(super) leave_out: &'r [Detail],
+    /// What is to be told beside.
+    pub(super) warnings: &'r Mutex<Vec<u8>>,
     pub(super) stop: &'r Stop,
 }
 
@@ -52,7 +56,11 @@ impl Rendering<'_> {
             let (sidecar, leave_out) = (&found.sidecar, self.leave_out);
             match render_again(disk, keys, sidecar, form, leave_out, (folder, self.stop.flag())) {
                 Err(FinishError::Stopped) => Err(Interrupted.into()),
-                result => result.map(drop).with_context(|| format!("cannot render to {}", target.display())),
+                result => {
+                    let made = result.with_context(|| format!("cannot render to {}", target.display()))?;
+                    self.warn(&made);
+                    Ok(())
+                }
             }
         };
         match form {
@@ -72,6 +80,22 @@ impl Rendering<'_> {
                 render(&aside.0)?;
                 aside.take_over(self.archive, &target)
             }
+        }
+    }
+}
+
+impl Rendering<'_> {
+    /// Tells where something cannot be heard for want of our own key.
+    fn warn(self, made: &Sidecar) {
+        if made.proof.node_key_missing {
+            let (id, sealed, data) = (made.id, made.proof.sealed, self.archive.data.display());
+            let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+            // Writing to memory does not fail.
+            let _ = writeln!(
+                warnings,
+                "siprec: recording {id}: {sealed} SRTP packets stay sealed: {data}/node.key, which unwraps their keys, is missing or \
+                 another one"
+            );
         }
     }
 }

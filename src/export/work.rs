@@ -71,6 +71,7 @@ impl Task {
                     archive: &self.archive,
                     node_key: self.node_key.as_ref(),
                     leave_out: &self.leave_out,
+                    warnings: &self.warnings,
                     stop: &self.stop,
                 };
                 let to = copier.to().to_owned();

@@ -4,7 +4,7 @@
 //! recording ended -> workers flush the session -> the writer has written it -> (session over: journal closed) -> renderers
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use siprec_core::seed::SessionId;
 
@@ -18,6 +18,8 @@ use crate::archive::renderers::Renderers;
 pub(super) struct Finishing {
     renderers: Renderers,
     sessions: HashMap<SessionId, Stage>,
+    /// Those of which nothing has ended: keys came.
+    by_key: HashSet<SessionId>,
     asked_again: Turn,
 }
 
@@ -34,13 +36,30 @@ enum Stage {
 
 impl Finishing {
     pub(super) fn new(renderers: Renderers) -> Self {
-        Self { renderers, sessions: HashMap::new(), asked_again: Turn::default() }
+        Self { renderers, sessions: HashMap::new(), by_key: HashSet::new(), asked_again: Turn::default() }
     }
 
     /// A recording has ended, or with `over` the whole session.
     pub(super) fn note(&mut self, session: SessionId, over: bool) {
+        self.by_key.remove(&session);
         let was_over = matches!(self.sessions.get(&session), Some(Stage::Noted { over: true }));
         self.sessions.insert(session, Stage::Noted { over: over || was_over });
+    }
+
+    /// Keys came in a session: what is made of it already may have packets that they open.
+    pub(super) fn key_came(&mut self, session: SessionId) {
+        if !self.renderers.waits_for_key(session) {
+            return;
+        }
+        match self.sessions.get(&session) {
+            // It comes with that.
+            Some(Stage::Noted { .. } | Stage::Flushing { over: true } | Stage::Writing { over: true, .. }) => {}
+            Some(Stage::Flushing { over: false } | Stage::Writing { over: false, .. }) => self.note(session, false),
+            None => {
+                self.note(session, false);
+                self.by_key.insert(session);
+            }
+        }
     }
 
     /// Asks the workers for what they have of the sessions noted.
@@ -72,10 +91,12 @@ impl Finishing {
     pub(super) fn written(&mut self, writer: &Writer) {
         let written = writer.written();
         let complete = |stage: &Stage| matches!(stage, Stage::Writing { ticket, .. } if *ticket <= written);
-        let renderers = &self.renderers;
-        self.sessions.retain(|session, stage| {
+        let Self { renderers, sessions, by_key, .. } = self;
+        sessions.retain(|session, stage| {
             let is_complete = complete(stage);
-            if is_complete {
+            if is_complete && by_key.remove(session) {
+                renderers.look_again(*session);
+            } else if is_complete {
                 renderers.submit(*session);
             }
             !is_complete

@@ -393,6 +393,10 @@ fn report(
             meters.recordings.get_or_create(&Outcome { result: "completed" }).inc();
             live.publish(LiveEvent::Recorded { session, recording, duration_ms });
         }
+        for sidecar in &finished.again {
+            let (recording, opened, sealed) = (sidecar.id, sidecar.proof.opened_late, sidecar.proof.sealed);
+            tracing::info!(%session, %recording, opened, sealed, "made again: keys came that open packets of it");
+        }
         for (recording, error) in &finished.failed {
             tracing::error!(%session, ?recording, %error, "a recording is not finished; it will be tried again");
             let (recording, why) = (*recording, error.to_string());

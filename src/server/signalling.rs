@@ -11,10 +11,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use siprec_core::entry::PortIndex;
+use siprec_core::entry::{Event, PortIndex};
 use siprec_core::media::Digits;
 use siprec_core::seed::SessionId;
-use siprec_core::session::{DtlsKeys, Input, Order, Output, Secured, Srs, without_digits};
+use siprec_core::session::{DtlsKeys, Input, Kept, Order, Output, Secured, Srs, without_digits};
 use siprec_core::sip::{Flow, Transport};
 use siprec_core::srtp::SenderState;
 use siprec_core::time::{Monotonic, Now};
@@ -333,6 +333,9 @@ impl Signalling {
             Output::Keep { session, at, kept } => {
                 self.board.kept(at, session, &kept);
                 self.scribe.keep(session, at, &kept);
+                if matches!(kept, Kept::Event(Event::SrtpKeys { .. })) {
+                    self.finishing.key_came(session);
+                }
             }
             Output::RecordingEnded { session, recording: _ } => self.finishing.note(session, false),
             Output::SessionEnded { session, cause: _ } => {

@@ -10,10 +10,19 @@ use super::finish::{Findings, Line};
 use super::layout::Laid;
 use super::plan::Notes;
 use super::ports::PortRecord;
-use super::sheet::{ChannelName, Gap, GapCause, Pause, Proof, Silence, SilenceCause};
+use super::sheet::{ChannelName, Gap, GapCause, Pause, Proof, Sidecar, Silence, SilenceCause};
 use super::swapped;
 use crate::codec::Coding;
 use crate::entry::{PauseCause, PortIndex, SourceChange};
+
+/// What is said of packets that are kept sealed: of all, and of those of a line.
+const UNDER_NO_KEY: &str =
+    "SRTP packets were under no key that was agreed on: they are kept sealed and cannot be heard";
+const UNDER_NONE: &str = "under none of the keys that were agreed on";
+/// And where it is not so much the keys that are missing.
+const WITHOUT_NODE_KEY: &str = "SRTP packets are kept sealed and cannot be heard: the keys that came for them stand in the \
+    journal, and node.key, which unwraps them, is missing or another one (export --as opens them beside the right one)";
+const WRAPPED: &str = "under keys that stand in the journal wrapped by a node.key that is missing";
 
 /// Shorter silences at a stream's start and end are not listed.
 const MIN_EDGE_NS: i64 = 500_000_000;
@@ -37,6 +46,8 @@ pub(super) fn proof(findings: &Findings<'_>, laid: &Laid) -> Proof {
         silences: silences(findings),
         alarms: planner.notes.alarm_sheets(|at| findings.ms(at), label),
         opened_late: planner.notes.opened_late,
+        sealed: planner.notes.sealed,
+        node_key_missing: false,
         dropped: planner.notes.drops.iter().map(|drops| drops.packets).sum(),
         clock_steps: planner.notes.step_sheets(|at| findings.ms(at)),
         disk_stalls: planner.notes.stall_sheets(|at| findings.ms(at)),
@@ -93,7 +104,7 @@ fn refused(record: &PortRecord) -> Vec<String> {
     // Nobody lived to tell of them.
     let sealed = record.sealed_packets();
     if words.is_empty() && record.packets == 0 && sealed > 0 {
-        words.push(format!("{sealed} SRTP packets on {line}: under none of the keys that were agreed on"));
+        words.push(format!("{sealed} SRTP packets on {line}: {UNDER_NONE}"));
     }
     words
 }
@@ -102,9 +113,23 @@ fn refused(record: &PortRecord) -> Vec<String> {
 fn sealed(notes: &Notes) -> impl Iterator<Item = String> {
     let told = [
         (notes.opened_late, "SRTP packets came before their key and were opened when it was known: they are heard"),
-        (notes.sealed, "SRTP packets were under no key that was agreed on: they are kept sealed and cannot be heard"),
+        (notes.sealed, UNDER_NO_KEY),
     ];
     told.into_iter().filter(|(packets, _)| *packets > 0).map(|(packets, words)| format!("{packets} {words}"))
+}
+
+impl Sidecar {
+    /// Says of packets that are kept sealed that it is the node's key which is missing, not the SRC's.
+    pub fn lacks_node_key(&mut self) {
+        if self.proof.sealed == 0 {
+            return;
+        }
+        self.proof.node_key_missing = true;
+        let findings = self.proof.findings.iter_mut();
+        for words in findings.chain(self.streams.iter_mut().filter_map(|stream| stream.why_not.as_mut())) {
+            *words = words.replace(UNDER_NO_KEY, WITHOUT_NODE_KEY).replace(UNDER_NONE, WRAPPED);
+        }
+    }
 }
 
 fn pause_words(cause: PauseCause) -> &'static str {

@@ -411,6 +411,12 @@ pub struct Proof {
     /// SRTP packets, among those received, whose key came after them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub opened_late: u64,
+    /// SRTP packets that are kept sealed, since no key that was at hand opens them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub sealed: u64,
+    /// Keys that came for them stand in the journal, wrapped by another `node.key` than the one that was at hand.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub node_key_missing: bool,
     /// Packets that reached us and could not be kept.
     pub dropped: u64,
     /// Steps of the machine's clock.

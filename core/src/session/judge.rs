@@ -8,7 +8,7 @@ use alloc::string::{String, ToString};
 
 use super::admission::busy;
 use super::peers::{DigestUsers, Rules};
-use super::reading::{Bodies, is_recording_session, is_tagged, requires_siprec};
+use super::reading::{Bodies, accepts_sdp, is_recording_session, is_tagged, requires_siprec};
 use super::session_timer::Asked;
 use super::srs::Srs;
 use crate::sip::check::Rejection;
@@ -117,10 +117,17 @@ fn by_whom(rules: &Rules, flow: &Flow) -> Result<(), Rejection> {
 }
 
 fn by_what(rules: &Rules, message: &Message, bodies: &Bodies) -> Result<(), Rejection> {
+    let is_recording_session = is_recording_session(message, bodies);
+    // RFC 4475 3.3.15. An SRC offers SDP because it reads SDP, whatever its Accept forgets (RFC 7866 7.1).
+    if rules.legacy && !is_recording_session && !accepts_sdp(message) {
+        let mut rejection = Rejection::new(406, "Not Acceptable", "RFC 3261 21.4.7");
+        rejection.headers.push(("Warning", warning("Accept names no application/sdp, and the answer is nothing else")));
+        return Err(rejection);
+    }
     if rules.legacy {
         return Ok(());
     }
-    if !is_recording_session(message, bodies) {
+    if !is_recording_session {
         return Err(Rejection::new(403, "Not a Recording Session", "RFC 7866 6.2"));
     }
     if rules.strict_siprec && !requires_siprec(message) {

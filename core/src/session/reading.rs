@@ -97,6 +97,15 @@ pub(super) fn is_recording_session(message: &Message, bodies: &Bodies) -> bool {
     requires_siprec(message) || is_tagged(message) || !bodies.metadata.is_empty()
 }
 
+/// Whether an answer may be SDP (RFC 3261 20.1). A field that is empty is sent by some who mean nothing by it.
+pub(super) fn accepts_sdp(message: &Message) -> bool {
+    let takes = |range: &str| {
+        let bare = range.split(';').next().unwrap_or_default().trim();
+        ["application/sdp", "application/*", "*/*"].iter().any(|known| known.eq_ignore_ascii_case(bare))
+    };
+    message.headers_all("Accept").any(takes) || message.headers_all("Accept").next().is_none()
+}
+
 /// Whether Require has the option tag.
 pub(super) fn requires_siprec(message: &Message) -> bool {
     message.require().iter().any(|tag| tag.eq_ignore_ascii_case("siprec"))

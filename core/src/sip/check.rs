@@ -106,7 +106,10 @@ fn needed_headers(request: &Message, method: &Method) -> Result<(), Rejection> {
     }
     match request.cseq() {
         None => bad("Bad CSeq", "RFC 3261 20.16"),
-        Some(cseq) if cseq.method != *method => bad("CSeq Method Does Not Match", "RFC 3261 8.1.1.5"),
+        // Of a method that nobody here knows, that is what is told (RFC 4475 3.1.2.18).
+        Some(cseq) if cseq.method != *method && !matches!(method, Method::Other(_)) => {
+            bad("CSeq Method Does Not Match", "RFC 3261 8.1.1.5")
+        }
         Some(_) => Ok(()),
     }
 }
@@ -249,6 +252,8 @@ mod tests {
         assert_eq!(verdict("INVITE", "REGISTER"), 405);
         assert_eq!(verdict("INVITE", "FOO"), 501);
         assert_eq!(verdict("INVITE", "invite"), 501);
+        assert_eq!(verdict("INVITE sip", "FOO sip"), 501, "RFC 4475 3.1.2.18: whatever its CSeq");
+        assert_eq!(verdict("INVITE sip", "OPTIONS sip"), 400);
         assert_eq!(verdict("sip:srs@example.com", "http://example.com"), 416);
         assert_eq!(verdict("application/sdp\r\n\r\nv=0", "application/foo\r\n\r\nfoo"), 415);
         assert_eq!(verdict("application/sdp", "application/foo"), 200, "it is what it holds");

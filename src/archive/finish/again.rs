@@ -88,6 +88,9 @@ fn render_from(
         Form::Sheet | Form::Packets => sidecar.rendition,
     };
     let mut plan = render::plan(sidecar.id, rendition, entries)?;
+    if unsealer.lacks_node_key() {
+        plan.sidecar.lacks_node_key();
+    }
     plan.sidecar.journal = sidecar.journal.clone();
     plan.sidecar.leave_out(leave_out);
     match form {

@@ -12,7 +12,7 @@ use siprec_core::render::{self, FilePlan, FileSheet, Levels, Plan, SealedSheet, 
 
 use super::FinishError;
 use crate::archive::digest::digest;
-use crate::archive::disk::{Disk, DiskFile};
+use crate::archive::disk::{Disk, DiskFile, read_range};
 use crate::archive::encode::Encoder;
 use crate::archive::proof_key::{ProofKey, SIGNATURE};
 use crate::archive::recordings;
@@ -41,36 +41,77 @@ impl Files<'_> {
     /// Mixes and writes the files of `plan`, whose sidecar is complete but for their digests. All of it is on the
     /// disk, under its final names, when this returns.
     pub(super) fn write(&self, mut plan: Plan, entries: &Entries<'_>) -> Result<Sidecar, FinishError> {
+        self.prepare(&mut plan, entries)?;
+        let sheet = self.folder.join(format!("{}.json", plan.sidecar.id));
+        let before = || match self.disk.exists(&sheet)? {
+            true => read_range(&*self.disk.open_read(&sheet)?, 0, usize::MAX),
+            false => Ok(Vec::new()),
+        };
+        let before = before().map_err(|source| FinishError::Disk { path: sheet.clone(), source })?;
+        self.put(plan, &before)
+    }
+
+    /// Mixes and writes the audio files of `plan`, under temporary names.
+    pub(super) fn prepare(&self, plan: &mut Plan, entries: &Entries<'_>) -> Result<(), FinishError> {
         self.disk.create_dir_all(self.folder).map_err(|source| self.failure("", source))?;
         for pass in 0..plan.passes() {
-            for (pair, levels) in self.write_pass(&mut plan, pass, entries)? {
+            for (pair, levels) in self.write_pass(plan, pass, entries)? {
                 plan.heard(pair, &levels);
             }
         }
-        self.put(plan)
+        Ok(())
     }
 
-    /// The sidecar under its temporary name, and all final names.
-    fn put(&self, plan: Plan) -> Result<Sidecar, FinishError> {
+    /// The sidecar under its temporary name, and all final names, in place of those of a sheet that read `before`, if there was
+    /// one: a signature fits the sheet beside it at any moment.
+    pub(super) fn put(&self, plan: Plan, before: &[u8]) -> Result<Sidecar, FinishError> {
         let sidecar = plan.sidecar;
         let sheet_name = format!("{}.json", sidecar.id);
         let text = sheet(&sidecar)?;
         self.write_whole(&sheet_name, &text)?;
+        if !before.is_empty() {
+            self.sign(&sheet_name, &[before, &text])?;
+            self.sync_folder()?;
+        }
         for file in &plan.files {
             self.rename(&self.named(&file.name))?;
             self.remove_other(&file.name)?;
         }
-        if let Some(key) = self.proof_key {
-            let name = format!("{sheet_name}{SIGNATURE}");
-            let signature = key.sign(&text).map_err(|source| self.failure(&name, source))?;
-            self.write_whole(&name, &signature)?;
-            self.rename(&name)?;
+        if before.is_empty() {
+            self.sign(&sheet_name, &[&text])?;
         }
         // The names of audio and signature have to be on the disk before the sidecar's can be.
         self.sync_folder()?;
         self.rename(&sheet_name)?;
         self.sync_folder()?;
+        if !before.is_empty() {
+            self.sign(&sheet_name, &[&text])?;
+            self.sync_folder()?;
+        }
         Ok(sidecar)
+    }
+
+    /// The signatures of these texts, one behind the other, beside the sheet of that name.
+    fn sign(&self, sheet_name: &str, texts: &[&[u8]]) -> Result<(), FinishError> {
+        let Some(key) = self.proof_key else { return Ok(()) };
+        let name = format!("{sheet_name}{SIGNATURE}");
+        let signatures: io::Result<Vec<_>> = texts.iter().map(|text| key.sign(text)).collect();
+        self.write_whole(&name, &signatures.map_err(|source| self.failure(&name, source))?.concat())?;
+        self.rename(&name)
+    }
+
+    /// The signature of the sheet of `sidecar` alone, where a crash has left the one of before beside it.
+    pub(super) fn sign_alone(&self, sidecar: &Sidecar) -> Result<(), FinishError> {
+        self.sign(&format!("{}.json", sidecar.id), &[&sheet(sidecar)?])?;
+        self.sync_folder()
+    }
+
+    /// Removes what [`Files::prepare`] has written.
+    pub(super) fn discard(&self, plan: &Plan) {
+        for file in &plan.files {
+            // What is left of it is written over the next time.
+            let _ = self.disk.remove_file(&self.part(&self.named(&file.name)));
+        }
     }
 
     /// The audio files of a pass under their temporary names, synced, their sizes and digests in the sheet. Returns what

@@ -16,11 +16,12 @@ mod journals;
 mod messages;
 mod plain;
 mod redacted;
+mod remade;
 #[cfg(test)]
 mod tests;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -41,6 +42,7 @@ use super::recovery::{self, ForRecording};
 use super::selection::date_time;
 use files::Files;
 use journals::Journal;
+use remade::Done;
 
 pub use again::{Form, render_again};
 pub(in crate::archive) use files::{Sink, sheet as sheet_text, tags};
@@ -106,6 +108,10 @@ pub enum FinishError {
 pub struct Finished {
     /// Recordings that were rendered now.
     pub recordings: Vec<Sidecar>,
+    /// Recordings that were there and were made again, since keys came later that open packets of them.
+    pub again: Vec<Sidecar>,
+    /// Packets of its recordings that are kept sealed: a key that comes may open them.
+    pub sealed: u64,
     /// Recordings that were there already.
     pub present: usize,
     /// Recordings of the session that go on.
@@ -223,14 +229,14 @@ impl Finisher {
         let is_due = contents.recordings.iter().any(|(_, ended)| *ended || contents.over);
         let node_key = self.node_key.as_ref().filter(|_| is_due);
         let unsealer = Unsealer::new(noted, node_key, |take| journal.read(take)).map_err(failure)?;
+        let source = Source { journal: &journal, unsealer: &unsealer };
         for (recording, ended) in &contents.recordings {
             if !ended && !contents.over {
                 finished.running += 1;
                 continue;
             }
-            match self.finish_recording(&journal, &unsealer, *recording) {
-                Ok(Some(sidecar)) => finished.recordings.push(sidecar),
-                Ok(None) => finished.present += 1,
+            match self.finish_recording(&source, *recording) {
+                Ok(done) => finished.take(done),
                 Err(error) => finished.failed.push((Some(*recording), error)),
             }
         }
@@ -241,65 +247,86 @@ impl Finisher {
         Ok(())
     }
 
-    /// Returns the sidecar, if anything had to be done.
-    fn finish_recording(
-        &self,
-        journal: &Journal<'_>,
-        unsealer: &Unsealer,
-        recording: RecordingId,
-    ) -> Result<Option<Sidecar>, FinishError> {
+    fn finish_recording(&self, source: &Source<'_>, recording: RecordingId) -> Result<Done, FinishError> {
         let disk = |source| FinishError::Disk { path: self.data.clone(), source };
         if erase_order::is_ordered(&*self.disk, &self.data, recording).map_err(disk)? {
-            return Ok(None);
+            return Ok(Done::Present { sealed: 0 });
         }
         // A catalog that cannot be asked keeps nobody from rendering: its row is put in when it can.
         let row = self.catalog.find(recording).unwrap_or_default();
         if let Some(row) = &row
-            && step(self.whole(row.folder(), recording).is_some(), true) == ForRecording::Leave
+            && let Some(there) = self.whole(row.folder(), recording)
+            && step(true, true) == ForRecording::Leave
         {
-            return Ok(None);
+            return self.look_again(source, row, there);
         }
-        let failure = |source| FinishError::Journal { session: journal.session(), source };
-        let entries = |take: &mut dyn FnMut(&Entry<'_>)| {
-            let mut opening = unsealer.opening();
-            journal
-                .read(&mut |entry| {
-                    if !self.is_stopped() {
-                        opening.entry(entry, take);
-                    }
-                })
-                .map_err(failure)
-        };
-        let mut plan = render::plan(recording, self.rendition, entries)?;
-        if self.is_stopped() {
-            return Err(FinishError::Stopped);
-        }
+        let plan = self.plan(source, recording, self.rendition)?;
         let sheet = |why: String| FinishError::Sheet { recording, why };
         let started_at = date_time(&plan.sidecar.started_at)
             .ok_or_else(|| sheet(format!("\"{}\" is no time to have started at", plan.sidecar.started_at)))?;
         let day = recordings::day_folder(started_at);
         let found = self.whole(&day, recording);
         let sidecar = match (step(found.is_some(), row.is_some()), found) {
-            (ForRecording::Leave, _) => return Ok(None),
+            (ForRecording::Leave, _) => return Ok(Done::Present { sealed: plan.sidecar.proof.sealed }),
             (ForRecording::Adopt, Some(sidecar)) => sidecar,
             (ForRecording::Render | ForRecording::Adopt | ForRecording::MarkAway, _) => {
-                plan.sidecar.journal.path = put_away_path(journal.session());
-                plan.sidecar.journal.bytes = journal.bytes();
-                plan.sidecar.leave_out(&self.leave_out);
-                let folder = self.data.join(&day);
-                let proof_key = self.proof_key.as_deref();
-                let files = Files { disk: &*self.disk, folder: &folder, stop: &self.stop, proof_key };
-                files.write(plan, &entries)?
+                self.files(&self.data.join(&day)).write(plan, &|take| self.entries(source, take))?
             }
         };
-        let path = recordings::sheet(&self.data.join(&day), recording);
-        let notes = Notes::begun(&*self.disk, &path, &sidecar).map_err(disk)?;
-        let record = Record::of(&sidecar, &day).map_err(|why| sheet(why.to_string()))?.noted(&notes);
-        if let Some(intake) = &self.intake {
-            intake.add(recording, Some(journal.session()), &day)?;
+        let session = Some(source.journal.session());
+        match &self.intake {
+            // It was there, and a crash came while it was made again: targets may have it as it was.
+            Some(intake) if row.is_some() => intake.renew(recording, session, &day)?,
+            Some(intake) => intake.add(recording, session, &day)?,
+            None => {}
         }
-        self.catalog.put(&record)?;
-        Ok(Some(sidecar))
+        self.enter(&sidecar, &day)?;
+        Ok(Done::Made(Box::new(sidecar)))
+    }
+
+    /// What a recording becomes by its journal, as it is.
+    fn plan(
+        &self,
+        source: &Source<'_>,
+        recording: RecordingId,
+        rendition: Rendition,
+    ) -> Result<render::Plan, FinishError> {
+        let mut plan = render::plan(recording, rendition, |take| self.entries(source, take))?;
+        if self.is_stopped() {
+            return Err(FinishError::Stopped);
+        }
+        if source.unsealer.lacks_node_key() {
+            plan.sidecar.lacks_node_key();
+        }
+        plan.sidecar.journal.path = put_away_path(source.journal.session());
+        plan.sidecar.journal.bytes = source.journal.bytes();
+        plan.sidecar.leave_out(&self.leave_out);
+        Ok(plan)
+    }
+
+    /// The journal's entries, sealed ones plain where they can be.
+    fn entries(&self, source: &Source<'_>, take: &mut dyn FnMut(&Entry<'_>)) -> Result<(), FinishError> {
+        let mut opening = source.unsealer.opening();
+        let read = source.journal.read(&mut |entry| {
+            if !self.is_stopped() {
+                opening.entry(entry, take);
+            }
+        });
+        read.map_err(|error| FinishError::Journal { session: source.journal.session(), source: error })
+    }
+
+    fn files<'f>(&'f self, folder: &'f Path) -> Files<'f> {
+        Files { disk: &*self.disk, folder, stop: &self.stop, proof_key: self.proof_key.as_deref() }
+    }
+
+    /// Puts a recording, whose files lie in `day`, into the catalog.
+    fn enter(&self, sidecar: &Sidecar, day: &str) -> Result<(), FinishError> {
+        let path = recordings::sheet(&self.data.join(day), sidecar.id);
+        let begun = Notes::begun(&*self.disk, &path, sidecar);
+        let notes = begun.map_err(|source| FinishError::Disk { path: self.data.clone(), source })?;
+        let record = Record::of(sidecar, day)
+            .map_err(|why| FinishError::Sheet { recording: sidecar.id, why: why.to_string() })?;
+        Ok(self.catalog.put(&record.noted(&notes))?)
     }
 
     /// The sidecar of a recording in a day's folder, if it and its files are there.
@@ -312,6 +339,31 @@ impl Finisher {
     fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
+}
+
+impl Finished {
+    fn take(&mut self, done: Done) {
+        match done {
+            Done::Made(sidecar) => {
+                self.sealed += sidecar.proof.sealed;
+                self.recordings.push(*sidecar);
+            }
+            Done::MadeAgain(sidecar) => {
+                self.sealed += sidecar.proof.sealed;
+                self.again.push(*sidecar);
+            }
+            Done::Present { sealed } => {
+                self.sealed += sealed;
+                self.present += 1;
+            }
+        }
+    }
+}
+
+/// What recordings of a session are made of.
+struct Source<'s> {
+    journal: &'s Journal<'s>,
+    unsealer: &'s Unsealer,
 }
 
 /// What a journal tells before anything is rendered.

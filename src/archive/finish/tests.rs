@@ -1,6 +1,7 @@
 //! Sessions finished on a disk that crashes, forgets and fills up.
 
 mod erased;
+mod remade;
 mod sealed;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -164,6 +164,16 @@ impl Intake {
         Ok(())
     }
 
+    /// A recording that was handed in before became another: its targets are to have it as it is now.
+    ///
+    /// # Errors
+    /// The queue's.
+    pub fn renew(&self, recording: RecordingId, session: Option<SessionId>, day: &str) -> Result<(), QueueError> {
+        self.queue.renew(&self.targets, recording, session, day, now_ms())?;
+        self.wake();
+        Ok(())
+    }
+
     /// Each target's task looks at the queue.
     fn wake(&self) {
         self.wakes.iter().for_each(Notify::notify_one);

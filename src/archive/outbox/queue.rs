@@ -199,6 +199,33 @@ impl Queue {
         Ok(transaction.commit()?)
     }
 
+    /// A recording became another: it is to be stored in each of `targets` anew, also where it waits or is being stored as it was.
+    pub fn renew(
+        &self,
+        targets: &[String],
+        recording: RecordingId,
+        session: Option<SessionId>,
+        day: &str,
+        now_ms: i64,
+    ) -> Result<(), QueueError> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction()?;
+        {
+            // Whoever stores it as it was goes by the time at which that was queued.
+            let mut insert = transaction.prepare_cached(
+                "INSERT INTO item (target, recording, session, day, queued_ms, due_ms, again) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?5, 1) ON CONFLICT DO UPDATE SET \
+                 queued_ms = max(excluded.queued_ms, queued_ms + 1), due_ms = excluded.due_ms, attempts = 0, again = 1, \
+                 error = NULL WHERE erase = 0",
+            )?;
+            let (recording, session) = (recording.to_string(), session.map(|session| session.to_string()));
+            for target in targets {
+                insert.execute(params![target, recording, session, day, now_ms])?;
+            }
+        }
+        Ok(transaction.commit()?)
+    }
+
     /// Items of a target that are due, the longest due first, without those that are being stored.
     pub fn due(&self, target: &str, now_ms: i64, busy: &[RecordingId], limit: usize) -> Result<Vec<Item>, QueueError> {
         let connection = self.connection();
@@ -234,9 +261,9 @@ impl Queue {
         let mut connection = self.connection();
         let transaction = connection.transaction()?;
         let recording = item.recording.to_string();
-        // One that is to be erased meanwhile stays.
-        let sql = "DELETE FROM item WHERE target = ?1 AND recording = ?2 AND erase = 0";
-        transaction.execute(sql, params![target, recording])?;
+        // One that is to be erased meanwhile stays, and one that became another.
+        let sql = "DELETE FROM item WHERE target = ?1 AND recording = ?2 AND erase = 0 AND queued_ms <= ?3";
+        transaction.execute(sql, params![target, recording, item.queued_ms])?;
         let sql = "INSERT INTO held SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM item WHERE recording = ?1) \
                    ON CONFLICT DO UPDATE SET stored_ms = excluded.stored_ms";
         transaction.execute(sql, params![recording, item.day, now_ms])?;

@@ -453,3 +453,26 @@ fn an_outbox_of_a_newer_version_or_of_somebody_else_is_refused() {
     fs::write(&file, "no database at all, and longer than a header of one would have to be, which is 100").unwrap();
     assert!(matches!(Queue::open(folder.path()), Err(QueueError::Sqlite(_))));
 }
+
+/// A recording is made again while it is being stored as it was.
+#[test]
+fn what_became_another_meanwhile_is_stored_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = Queue::open(folder.path()).unwrap();
+    let (targets, id) = (["a".to_owned()], RecordingId(7));
+    let due = || queue.due("a", i64::MAX, &[], 10).unwrap();
+    queue.add(&targets, id, None, DAY, (5, false)).unwrap();
+    let as_it_was = due().remove(0);
+    queue.renew(&targets, id, None, DAY, 5).unwrap();
+    queue.stored("a", &as_it_was, 6).unwrap();
+    let as_it_is = due();
+    assert_eq!((as_it_is.len(), as_it_is[0].again), (1, true));
+    queue.stored("a", &as_it_is[0], 7).unwrap();
+    assert!(due().is_empty());
+    queue.renew(&targets, id, None, DAY, 8).unwrap();
+    assert_eq!(due().len(), 1, "also where nothing of it waited");
+    queue.order_erasure(&["a"], id, None, DAY, 9).unwrap();
+    queue.renew(&targets, id, None, DAY, 10).unwrap();
+    let left = due();
+    assert_eq!((left.len(), left[0].erase), (1, true), "what is to be erased stays so");
+}

@@ -188,7 +188,10 @@ impl Call {
             let mut opening = unsealer.opening();
             self.read(&mut |entry| opening.entry(entry, take))
         };
-        let plan = render::plan(RECORDING, rendition, read).unwrap_or_else(|never| match never {});
+        let mut plan = render::plan(RECORDING, rendition, read).unwrap_or_else(|never| match never {});
+        if unsealer.lacks_node_key() {
+            plan.sidecar.lacks_node_key();
+        }
         let mut files = alloc::vec![Vec::new(); plan.files.len()];
         for pass in 0..plan.passes() {
             let mixed = render::mix(&plan, pass, read, |file, block| {

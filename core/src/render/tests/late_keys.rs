@@ -197,7 +197,11 @@ fn without_the_nodes_key_what_the_port_did_not_open_stays_sealed() {
         let proof = &done.plan.sidecar.proof;
         assert_eq!((proof.packets_lost, proof.opened_late), (left, 700 - left));
         assert_eq!(sealed_gaps(&done.plan.sidecar), left);
-        assert!(done.findings().contains(&format!("{left} SRTP packets were under no key")), "{}", done.findings());
+        // Whose fault it is: the SRC has told its keys.
+        assert_eq!((proof.sealed, proof.node_key_missing), (left, true));
+        assert!(done.findings().contains(&format!("{left} SRTP packets are kept sealed")), "{}", done.findings());
+        assert!(done.findings().contains("node.key, which unwraps them, is missing"), "{}", done.findings());
+        assert!(!done.findings().contains("under no"), "{}", done.findings());
     }
 }
 
@@ -234,6 +238,7 @@ fn a_key_whose_lifetime_is_over_opens_nothing_more() {
     let done = recorder.render(10);
     assert_eq!((done.plan.sidecar.proof.packets_received, done.plan.sidecar.proof.opened_late), (300, 0));
     assert_eq!(sealed_gaps(&done.plan.sidecar), 100);
+    assert_eq!((done.plan.sidecar.proof.sealed, done.plan.sidecar.proof.node_key_missing), (100, false));
     // Nor is more opened late than it has left.
     let mut recorder = Recorder::new(Digits::Keep);
     let mut sender = sender(1);

@@ -57,6 +57,8 @@ pub struct Unsealer {
     twins: BTreeSet<Mark>,
     /// Sources of which something can be opened; none: it was not looked for yet.
     openable: Option<BTreeSet<(PortIndex, u32)>>,
+    /// A port has sealed packets, and keys none of which the node's key unwraps.
+    lacks_node_key: bool,
 }
 
 /// A port of which packets are sealed.
@@ -108,6 +110,17 @@ impl Unsealer {
     /// For one pass over the entries.
     pub fn opening(&self) -> Opening<'_> {
         Opening::new(self)
+    }
+
+    /// Whether packets that are sealed in the journal can be opened, or stand in it once more, since a port opened them.
+    pub fn opens(&self) -> bool {
+        !self.twins.is_empty() || self.openable.as_ref().is_some_and(|openable| !openable.is_empty())
+    }
+
+    /// Whether keys stand in the journal, for packets that are sealed in it, which another node's key than the one at hand
+    /// unwraps.
+    pub fn lacks_node_key(&self) -> bool {
+        self.lacks_node_key
     }
 
     /// Whether entries are as they are in the journal.

@@ -96,17 +96,20 @@ impl Noted {
     /// Without ports that have nothing to open or nothing to open it with.
     pub(super) fn unsealer(self, node_key: Option<&NodeKey>) -> Unsealer {
         let session = self.session;
-        let openable = |(index, port): (PortIndex, NotedPort)| {
-            let (node_key, session) = (node_key?, session?);
-            if port.sealed == 0 || port.is_masked {
-                return None;
+        let mut unsealer = Unsealer { twins: self.twins, ..Unsealer::default() };
+        for (index, port) in self.ports {
+            if port.sealed == 0 || port.is_masked || port.keys.is_empty() {
+                continue;
             }
-            let keys = port.keys.iter().filter_map(|key| key.unwrap(node_key, session, index));
-            let keys = keys.fold(Vec::new(), join);
-            (!keys.is_empty()).then_some((index, LatePort { keys, sources: port.sources }))
-        };
-        let ports = self.ports.into_iter().filter_map(openable).collect();
-        Unsealer { ports, twins: self.twins, openable: None }
+            let unwrapped = port.keys.iter().filter_map(|key| key.unwrap(node_key?, session?, index));
+            let keys = unwrapped.fold(Vec::new(), join);
+            if keys.is_empty() {
+                unsealer.lacks_node_key = true;
+            } else {
+                unsealer.ports.insert(index, LatePort { keys, sources: port.sources });
+            }
+        }
+        unsealer
     }
 }
 

@@ -35,6 +35,26 @@ fn an_ordinary_invite_is_refused_unless_the_peer_is_a_legacy_recorder() {
 }
 
 #[test]
+fn an_ordinary_caller_who_reads_no_sdp_is_told_so_and_an_src_is_answered_all_the_same() {
+    let legacy = Rules { legacy: true, ..Rules::default() };
+    let mut bench = Bench::with(Policy { peers: [peers::local("cucm", legacy)].to_vec(), ..policy() });
+    let (accept, status) = (
+        ["text/plain", "text/plain, image/*", "text/plain, Application/SDP;level=1", "application/*", "*/*;q=0.1", ""],
+        [406, 406, 200, 200, 200, 200],
+    );
+    for (n, (accept, status)) in accept.into_iter().zip(status).enumerate() {
+        let headers = format!("Accept: {accept}\r\nContent-Type: application/sdp\r\n");
+        let ordinary =
+            Call::new(&format!("o{n}")).request("INVITE", &headers, &sdp("sendrecv")).replace(";+sip.src", "");
+        let answers = bench.send(&ordinary);
+        assert_eq!(statuses(&answers), [status], "{accept}");
+        assert_eq!(answers[0].header("Warning").is_some(), status == 406, "RFC 4475 3.3.15");
+        let recording = Call::new(&format!("r{n}")).request("INVITE", &headers, &sdp("sendonly"));
+        assert_eq!(statuses(&bench.send(&recording)), [200], "{accept}");
+    }
+}
+
+#[test]
 fn over_capacity_the_peer_hears_its_refusal_and_running_calls_go_on() {
     let mut bench = Bench::with(Policy { max_sessions: 1, ..policy() });
     let mut first = Call::set_up(&mut bench, "a");

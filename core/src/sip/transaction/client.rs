@@ -177,6 +177,10 @@ impl Transactions {
     }
 
     pub(super) fn handle_response(&mut self, now: Monotonic, message: Message) -> Option<Incoming> {
+        // RFC 3261 8.1.3.3: it is on its way to somebody else, perhaps to all (RFC 4475 3.3.10).
+        if message.headers_all("Via").nth(1).is_some() {
+            return None;
+        }
         let via = message.via_top()?;
         let (branch, method) = (via.branch()?.to_owned(), message.cseq()?.method);
         let key = *self.by_branch.get(&(branch, method))?;

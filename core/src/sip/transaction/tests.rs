@@ -445,6 +445,21 @@ fn a_stray_response_is_dropped() {
 }
 
 #[test]
+fn a_response_that_is_on_its_way_to_others_too_is_dropped() {
+    let mut bench = Bench::new(Transport::Udp);
+    bench.start(Method::Bye, "z9hG4bKc");
+    let passing = "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.100:5060;branch=z9hG4bKc\r\n\
+                   Via: SIP/2.0/UDP 255.255.255.255;branch=z9hG4bKd\r\nFrom: <sip:a>;tag=a\r\nTo: <sip:b>;tag=b\r\n\
+                   Call-ID: ours\r\nCSeq: 3 BYE\r\n\r\n";
+    assert_eq!(bench.receive(passing), None, "RFC 4475 3.3.10");
+    assert_eq!(
+        bench.receive(&passing.replace("Via: SIP/2.0/UDP 255", "X: 255").replace("CSeq: 3", "CSeq: 99999999999")),
+        None
+    );
+    assert_eq!(bench.responds("BYE", "z9hG4bKc", 200), Some(200));
+}
+
+#[test]
 fn what_is_too_large_for_a_datagram_goes_over_tcp_where_the_peer_takes_that() {
     let mut bench = Bench::new(Transport::Udp);
     let send = |bench: &mut Bench, branch: &str, octets: usize| {
