@@ -147,8 +147,9 @@ impl State {
         }
         let ask = Ask::Order(order, id);
         if order == Order::Stop {
-            let question = format!("Stop recording {who}? It ends with BYE and cannot be begun again.");
-            self.overlay = Some(Overlay::Confirm { question, ask });
+            let question = format!("Stop recording {who}?");
+            let warning = "It ends with BYE and cannot be begun again.";
+            self.overlay = Some(Overlay::Confirm { question, warning, ask });
             return Vec::new();
         }
         vec![Effect::Ask(ask)]
@@ -332,10 +333,10 @@ impl State {
                 "k" | "up" => self.overlay = Some(Overlay::Help(top.saturating_sub(1))),
                 _ => {}
             },
-            Overlay::Confirm { question, ask } => match key {
+            Overlay::Confirm { question, warning, ask } => match key {
                 "y" | "Y" | "enter" => return vec![Effect::Ask(ask)],
                 "n" | "N" | "esc" | "q" => self.say("nothing was done"),
-                _ => self.overlay = Some(Overlay::Confirm { question, ask }),
+                _ => self.overlay = Some(Overlay::Confirm { question, warning, ask }),
             },
             Overlay::Prompt { purpose, mut typed } => match key {
                 "enter" => return self.prompted(purpose, typed.0.trim()),

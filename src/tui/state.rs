@@ -59,6 +59,7 @@ pub(super) enum Overlay {
     /// A question that `y` or Enter answers with yes.
     Confirm {
         question: String,
+        warning: &'static str,
         ask: Ask,
     },
     /// A line to be typed.

@@ -59,6 +59,7 @@ fn head(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
         (Link::Connecting, _) => ("connecting".to_owned(), theme.warn),
         (Link::Lost { .. }, _) => ("NO LINK".to_owned(), theme.bad),
         (Link::Live, 0) => (format!("{} live", state.table.count()), theme.good),
+        (Link::Live, 1) => (format!("{} live, 1 alarm", state.table.count()), theme.bad),
         (Link::Live, alarms) => (format!("{} live, {alarms} alarms", state.table.count()), theme.bad),
     };
     let word = format!("{word} ");
@@ -66,13 +67,18 @@ fn head(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let at = area.right() - width;
     put(buffer, (at, 0), width, &word, style);
     let host = state.manner.server.split("://").last().unwrap_or_default();
-    put_right(buffer, (from, 0), at.saturating_sub(from + 2), host, theme.dim);
+    let room = at.saturating_sub(from + 2);
+    // Half a host is none.
+    if pen::width(host) <= usize::from(room) {
+        put_right(buffer, (from, 0), room, host, theme.dim);
+    }
 }
 
 /// The link where it is gone, else what was just said, else the keys that work here.
 fn foot(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     if let Link::Lost { why, since, again } = &state.link {
         let (gone, wait) = (pen::length(state.now - since), (again - state.now).max(0) / 1_000);
+        let why = why.strip_prefix(&state.manner.server).unwrap_or(why).trim_start_matches([':', ' ']);
         let text = format!(" no link for {gone}, tried again in {wait} s: {why}");
         put(buffer, (area.x, area.y), area.width, &text, theme.bad);
         return;

@@ -59,11 +59,12 @@ const HELP: [(&str, &str); 43] = [
 pub(super) fn draw(state: &State, shown: &Overlay, theme: &Theme, buffer: &mut Buffer) {
     match shown {
         Overlay::Help(top) => help(*top, state.size, theme, buffer),
-        Overlay::Confirm { question, .. } => {
-            let inner = dialog(state.size, width(question), 3, theme, buffer);
+        Overlay::Confirm { question, warning, .. } => {
+            let inner = dialog(state.size, width(question).max(width(warning)), 4, theme, buffer);
             put(buffer, (inner.x, inner.y), inner.width, question, theme.warn);
+            put(buffer, (inner.x, inner.y + 1), inner.width, warning, theme.plain);
             let answers = [("y", theme.accent), (" yes   ", theme.plain), ("n", theme.accent), (" no", theme.plain)];
-            put_all(buffer, Rect { y: inner.y + 2, height: 1, ..inner }, answers);
+            put_all(buffer, Rect { y: inner.y + 3, height: 1, ..inner }, answers);
         }
         Overlay::Prompt { purpose, typed } => {
             let inner = dialog(state.size, 76, 3, theme, buffer);

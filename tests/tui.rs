@@ -1,0 +1,366 @@
+//! `siprec tui` in a real terminal (tmux) against a live server with calls: keys go in, screens come out, and what keys say to do is
+//! done on the server.
+
+#![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use support::http::Client;
+use support::process;
+use support::recordings;
+use support::server::{Server, Setup, binary, new_key};
+use support::src::{Call, Src, set_up};
+use support::studio::Plan;
+use support::{TempDir, becomes_true, files_below, until};
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// A terminal of tmux's, with a shell in it.
+struct Terminal {
+    /// tmux's own socket: other terminals are none of ours.
+    socket: PathBuf,
+    folder: TempDir,
+}
+
+impl Terminal {
+    /// A terminal of this size, in `folder`.
+    #[track_caller]
+    fn open(width: u16, height: u16) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let folder = TempDir::new(&format!("tui-{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
+        let terminal = Self { socket: folder.path().join("tmux"), folder };
+        let (width, height) = (width.to_string(), height.to_string());
+        let shell = "exec env -u NO_COLOR PS1='$ ' sh";
+        let opened = terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", &width, "-y", &height, shell]);
+        assert!(opened.status.success(), "tmux: {}", String::from_utf8_lossy(&opened.stderr));
+        terminal.must_show(&["$"]);
+        terminal
+    }
+
+    /// Where files go that are named without a folder.
+    fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new("tmux");
+        command.arg("-S").arg(&self.socket).args(arguments).current_dir(self.folder()).env("LC_ALL", "C.UTF-8");
+        command.env_remove("TMUX").stdin(Stdio::null()).output().expect("tmux is there: make peers")
+    }
+
+    /// Keys by tmux's names, one after the other.
+    fn keys(&self, keys: &[&str]) {
+        assert!(self.tmux(&[&["send-keys"], keys].concat()).status.success());
+    }
+
+    /// Characters as they are.
+    fn type_in(&self, text: &str) {
+        assert!(self.tmux(&["send-keys", "-l", text]).status.success());
+    }
+
+    fn run(&self, line: &str) {
+        self.type_in(line);
+        self.keys(&["Enter"]);
+    }
+
+    fn seen(&self) -> String {
+        String::from_utf8(self.tmux(&["capture-pane", "-p"]).stdout).unwrap()
+    }
+
+    /// What tmux says of it: `#{alternate_on}` ...
+    fn says(&self, format: &str) -> String {
+        String::from_utf8(self.tmux(&["display-message", "-p", format]).stdout).unwrap().trim().to_owned()
+    }
+
+    #[track_caller]
+    fn must_show(&self, words: &[&str]) {
+        let all = || words.iter().all(|word| self.seen().contains(word));
+        assert!(becomes_true(SOON, all), "{words:?} are not seen in\n{}", self.seen());
+    }
+
+    #[track_caller]
+    fn must_not_show(&self, word: &str) {
+        assert!(becomes_true(SOON, || !self.seen().contains(word)), "{word} is seen in\n{}", self.seen());
+    }
+
+    /// Starts the program under test, and waits until it is connected.
+    #[track_caller]
+    fn start(&self, server: &Server, more: &str) {
+        self.run(&format!("{} tui --server http://{} {more}", binary().display(), server.api));
+        self.must_show(&["1 Sessions", " live"]);
+    }
+
+    /// The program that has the terminal.
+    fn program(&self) -> u32 {
+        let shell = self.says("#{pane_pid}");
+        let children = format!("/proc/{shell}/task/{shell}/children");
+        let child = || std::fs::read_to_string(&children).ok()?.split_whitespace().next()?.parse().ok();
+        until(SOON, child).expect("nothing runs in the terminal")
+    }
+
+    /// The terminal is as it was: the shell's screen, its cursor, no mouse, and what is typed is seen.
+    #[track_caller]
+    fn must_be_restored(&self) {
+        let state = "#{alternate_on}#{mouse_any_flag}#{cursor_flag}";
+        assert!(becomes_true(SOON, || self.says(state) == "001"), "{}: {}", self.says(state), self.seen());
+        static NUMBER: AtomicU32 = AtomicU32::new(100);
+        let number = NUMBER.fetch_add(2, Ordering::Relaxed);
+        let line = format!("echo still-$(({number} + 1))");
+        self.run(&line);
+        self.must_show(&[&line, &format!("still-{}", number + 1)]);
+    }
+}
+
+impl Drop for Terminal {
+    #[expect(clippy::print_stderr, reason = "what was seen is what a test that failed is looked into by")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the terminal showed:\n{}", self.seen());
+        }
+        self.tmux(&["kill-server"]);
+    }
+}
+
+fn sessions(client: &Client) -> Vec<Value> {
+    client.get("/api/v1/sessions").must(200)["sessions"].as_array().unwrap().clone()
+}
+
+/// Calls that talk for a minute.
+fn talk(server: &Server, count: usize) -> Vec<Call> {
+    let calls = set_up(&Src::udp(server.sip), count);
+    calls.iter().for_each(|call| call.talk(&Plan::seconds(60.0)));
+    calls
+}
+
+#[test]
+fn two_hundred_calls_are_shown_filtered_paused_resumed_and_stopped() {
+    let server = Setup::default().sessions(220).start();
+    let client = Client::new(server.api);
+    let calls = talk(&server, 200);
+    let terminal = Terminal::open(200, 60);
+    terminal.start(&server, "");
+    terminal.must_show(&["200 live", "200 sessions", "PCMA", "LEVELS"]);
+    // Figures of seconds, as they are heard.
+    let rated = || terminal.seen().lines().any(|line| line.contains("REC") && line.contains(" 4.4"));
+    assert!(becomes_true(SOON, rated), "no scores in\n{}", terminal.seen());
+
+    let wanted = calls[7].call_id().to_owned();
+    terminal.keys(&["/"]);
+    terminal.type_in(&wanted);
+    terminal.must_show(&["1 of 200 sessions"]);
+    terminal.keys(&["Enter"]);
+    terminal.keys(&["p"]);
+    let is_paused = || {
+        let session = sessions(&client).into_iter().find(|session| session["call_id"] == wanted.as_str());
+        session.is_some_and(|session| session["paused"] == true)
+    };
+    assert!(becomes_true(SOON, is_paused), "it is not paused");
+    terminal.must_show(&["PAUSE"]);
+    assert_eq!(sessions(&client).iter().filter(|session| session["paused"] == true).count(), 1);
+    terminal.keys(&["Enter"]);
+    terminal.must_show(&["paused: operator", "INVITE", "200 OK (INVITE)", "sdp  metadata", "communication session"]);
+    terminal.keys(&["r"]);
+    assert!(becomes_true(SOON, || !is_paused()), "it is still paused");
+    terminal.must_show(&["resumed on stream 1"]);
+
+    terminal.keys(&["s"]);
+    terminal.must_show(&["Stop recording"]);
+    terminal.keys(&["n"]);
+    terminal.must_show(&["nothing was done"]);
+    assert_eq!(sessions(&client).len(), 200);
+    terminal.keys(&["s"]);
+    terminal.must_show(&["Stop recording"]);
+    terminal.keys(&["y"]);
+    assert!(becomes_true(SOON, || calls[7].ended_by_server()), "no BYE");
+    terminal.must_show(&["ENDED (operator)"]);
+    terminal.keys(&["Escape"]);
+    terminal.must_show(&["0 of 199 sessions"]);
+    terminal.keys(&["Escape"]);
+    terminal.must_show(&["199 live", "  199 sessions"]);
+    terminal.keys(&["q"]);
+    terminal.must_be_restored();
+    server.assert_never_panicked();
+}
+
+#[test]
+fn an_alarm_is_acknowledged_as_whoever_the_key_is_of() {
+    let nobody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let azure = format!(
+        "storage.targets=[{{name: far, type: azure, azure: {{account: a, container: c, access_key: 'c2VjcmV0', endpoint: \
+         'http://127.0.0.1:{nobody}/a'}}}}]"
+    );
+    let (key, row) = new_key("--name ops --role admin");
+    let server = Setup::default()
+        .set(&azure)
+        .set("alarms.storage_late=1s")
+        .set("auth.roles=[{name: admin, permissions: [read, write, delete, export, manage]}]")
+        .set(&format!("auth.api_keys=[{row}]"))
+        .start();
+    let client = Client::new(server.api).bearer(&key);
+    recordings::of_a_second(&server, SOON);
+    let alarms = || client.get("/api/v1/alarms").must(200)["alarms"].as_array().unwrap().clone();
+    assert!(becomes_true(SOON, || alarms().iter().any(|alarm| alarm["alarm"] == "storage_late")), "{}", server.tail());
+
+    let terminal = Terminal::open(120, 30);
+    terminal.run(&format!("{} tui --server http://{}", binary().display(), server.api));
+    terminal.must_show(&["NO LINK", "give --token, or SIPREC_TOKEN"]);
+    terminal.keys(&["q"]);
+    terminal.must_be_restored();
+    terminal.run(&format!("export SIPREC_TOKEN={key}; clear"));
+    terminal.start(&server, "");
+    terminal.keys(&["4"]);
+    terminal.must_show(&["storage late", "1 recordings wait", "disk free", "of them new"]);
+    let place = alarms().iter().position(|alarm| alarm["alarm"] == "storage_late").unwrap();
+    (0..place).for_each(|_| terminal.keys(&["j"]));
+    terminal.keys(&["a"]);
+    let is_noted =
+        || alarms().iter().any(|alarm| alarm["alarm"] == "storage_late" && alarm["acknowledged_by"].is_string());
+    assert!(becomes_true(SOON, is_noted), "{:?}", alarms());
+    terminal.must_show(&["noted by"]);
+}
+
+#[test]
+fn recordings_are_found_looked_at_tagged_and_saved() {
+    let server = Server::start();
+    let client = Client::new(server.api);
+    let (_, recording) = recordings::of_a_second(&server, SOON);
+    let path = format!("/api/v1/recordings/{}", recording.id());
+    assert!(becomes_true(SOON, || client.get(&path).status == 200), "{}", server.tail());
+    let terminal = Terminal::open(80, 24);
+    terminal.start(&server, "--theme mono");
+    terminal.keys(&["3"]);
+    terminal.must_show(&["1 recordings", "STARTED (UTC)"]);
+    terminal.keys(&["/"]);
+    terminal.type_in("since:2h caller:nobody-of-that-name");
+    terminal.keys(&["Enter"]);
+    terminal.must_show(&["no recording matches"]);
+    terminal.keys(&["Escape"]);
+    terminal.must_show(&["1 recordings"]);
+    terminal.keys(&["Enter"]);
+    terminal.must_show(&[&format!("recording {}", recording.id()), "packets: 100 of 100 received", "left", "complete"]);
+    terminal.keys(&["t"]);
+    terminal.must_show(&["Tag it"]);
+    terminal.type_in("claim-7");
+    terminal.keys(&["Enter"]);
+    assert!(becomes_true(SOON, || client.get(&path).must(200)["tags"] == serde_json::json!(["claim-7"])), "no tag");
+    terminal.must_show(&["tags: claim-7"]);
+    terminal.keys(&["w"]);
+    terminal.must_show(&["Save the audio to"]);
+    terminal.keys(&["C-u"]);
+    terminal.type_in("call.wav");
+    terminal.keys(&["Enter"]);
+    terminal.must_show(&["saved to call.wav"]);
+    let saved = std::fs::read(terminal.folder().join("call.wav")).unwrap();
+    assert_eq!(recordings::sha256(&saved), recording.text("/files/0/sha256"));
+    terminal.keys(&["S"]);
+    terminal.must_show(&["Save what is seen"]);
+    terminal.keys(&["Enter"]);
+    terminal.must_show(&["saved to siprec-recordings-"]);
+    let pictures: Vec<_> = files_below(terminal.folder())
+        .into_iter()
+        .filter(|file| file.extension().is_some_and(|end| end == "svg"))
+        .collect();
+    let picture = std::fs::read_to_string(&pictures[0]).unwrap();
+    assert!(picture.starts_with("<svg ") && picture.contains(recording.id()), "{picture}");
+}
+
+#[test]
+fn it_connects_again_by_itself_and_the_terminal_outlives_signals() {
+    let mut server = Server::start();
+    let calls = talk(&server, 2);
+    let terminal = Terminal::open(80, 24);
+    terminal.start(&server, "--read-only");
+    terminal.must_show(&["2 live", "read-only"]);
+    terminal.keys(&["s"]);
+    terminal.must_show(&["--read-only: nothing is changed from here"]);
+    server.kill();
+    terminal.must_show(&["NO LINK", "tried again in"]);
+    server.restart();
+    terminal.must_show(&["2 live"]);
+    terminal.must_not_show("NO LINK");
+
+    // Ctrl-Z, a word with the shell, and back.
+    terminal.keys(&["C-z"]);
+    terminal.must_be_restored();
+    terminal.run("fg");
+    terminal.must_show(&["1 Sessions", "2 live"]);
+    assert_eq!(terminal.says("#{alternate_on}"), "1");
+    process::signal(terminal.program(), libc::SIGTERM);
+    terminal.must_be_restored();
+    terminal.start(&server, "--theme contrast");
+    process::signal(terminal.program(), libc::SIGTSTP);
+    terminal.must_be_restored();
+    terminal.run("fg");
+    terminal.must_show(&["2 live"]);
+    // Smaller than it can be, and back again.
+    assert!(terminal.tmux(&["resize-window", "-x", "60", "-y", "20"]).status.success());
+    terminal.must_show(&["60x20 is too small", "80x24 at least"]);
+    assert!(terminal.tmux(&["resize-window", "-x", "100", "-y", "30"]).status.success());
+    terminal.must_show(&["2 sessions"]);
+    terminal.keys(&["C-c"]);
+    terminal.must_be_restored();
+    calls.iter().for_each(|call| drop(call.bye()));
+}
+
+#[test]
+fn a_session_is_listened_to_while_it_goes_on() {
+    let server = Server::start();
+    let calls = talk(&server, 1);
+    let terminal = Terminal::open(80, 24);
+    terminal.start(&server, "");
+    terminal.must_show(&["1 sessions"]);
+    terminal.keys(&["l"]);
+    terminal.must_show(&["Listen into this file or pipe"]);
+    terminal.keys(&["C-u"]);
+    terminal.type_in("live.wav");
+    terminal.keys(&["Enter"]);
+    terminal.must_show(&["listening: "]);
+    let path = terminal.folder().join("live.wav");
+    let has_a_second = || std::fs::metadata(&path).is_ok_and(|file| file.len() > 16_000);
+    assert!(becomes_true(SOON, has_a_second), "nothing is heard: {}", terminal.seen());
+    assert_eq!(&std::fs::read(&path).unwrap()[..4], b"RIFF");
+    terminal.keys(&["l"]);
+    terminal.must_show(&["nothing is listened to any more"]);
+    calls[0].bye().unwrap();
+    terminal.must_show(&["no session is being recorded"]);
+}
+
+#[test]
+fn it_costs_nothing_while_nothing_happens() {
+    let server = Server::start();
+    let terminal = Terminal::open(200, 60);
+    terminal.start(&server, "");
+    terminal.must_show(&["no session is being recorded"]);
+    let program = terminal.program();
+    let before = ticks(program);
+    support::pause(Duration::from_secs(4));
+    let used = ticks(program) - before;
+    // Hundredths of a second: 2 % of a core, on a machine that builds beside it.
+    assert!(used <= 8, "{used} ticks in 4 s");
+}
+
+/// Processor time of a process, hundredths of a second.
+fn ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+#[test]
+fn without_a_terminal_it_says_what_else_there_is() {
+    let output = Command::new(binary()).arg("tui").stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+    assert!(said.contains("no terminal") && said.contains("siprec export") && said.contains("siprec trace"), "{said}");
+}
+
+#[test]
+fn a_token_does_not_go_in_clear_to_another_machine() {
+    let terminal = Terminal::open(80, 24);
+    terminal.run(&format!("{} tui --server http://192.0.2.1 --token secret; echo code $?", binary().display()));
+    terminal.must_show(&["no https: URL of a host", "code 1"]);
+    terminal.must_be_restored();
+}
