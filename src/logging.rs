@@ -56,9 +56,14 @@ pub fn start(config: &LoggingConfig, sip_trace: bool) -> anyhow::Result<Handle> 
     Ok(Handle { filter: Some(handle), sip_trace })
 }
 
+/// Whether the user wants no colours anywhere (`NO_COLOR`).
+pub(crate) fn no_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
 /// Where lines go, and whether colours are wanted there (`NO_COLOR`: never).
 fn writer(output: &LogOutput) -> anyhow::Result<(BoxMakeWriter, bool)> {
-    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let wanted = !no_colour();
     Ok(match output {
         LogOutput::Stderr => (BoxMakeWriter::new(std::io::stderr), wanted && std::io::stderr().is_terminal()),
         LogOutput::Stdout => (BoxMakeWriter::new(std::io::stdout), wanted && std::io::stdout().is_terminal()),

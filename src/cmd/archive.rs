@@ -18,9 +18,9 @@ use crate::upkeep;
 
 const EXAMPLES: &str = "\
 Examples:
-  siprec archive verify --since 7d                                     is all that is held what it was?
-  siprec archive hold --participant +4930123456 --reason 'case 17'     nothing of it is deleted from now on
-  siprec archive outbox                                                what waits for storage targets, and why";
+  siprec archive verify --since 7d                       is all that is held what it was?
+  siprec archive hold --call 4711 --reason 'case 17'     nothing of it is deleted
+  siprec archive outbox                                  what waits for storage targets, and why";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]

@@ -2,6 +2,8 @@
 
 use std::io::IsTerminal;
 
+use crate::logging::no_colour;
+
 /// What `--color` can be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Colour {
@@ -17,8 +19,7 @@ pub(super) enum Colour {
 impl Colour {
     /// Whether `out` gets them.
     pub(super) fn is_wanted(self, out: &impl IsTerminal) -> bool {
-        let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        self.decided(no_colour, out.is_terminal())
+        self.decided(no_colour(), out.is_terminal())
     }
 
     fn decided(self, no_colour: bool, is_terminal: bool) -> bool {

@@ -9,11 +9,12 @@ use crate::doctor::{self, Examination, Form, Held, OfServer, Presented};
 use crate::server;
 
 const EXAMPLES: &str = "Examples:
-  As the server's user, with its configuration:  sudo -u siprec siprec doctor --config /etc/siprec/siprec.yaml
-  Only what is wrong:                            siprec doctor --quiet
-  What failed, for a script:                     siprec doctor --json | jq -r 'select(.verdict == \"failed\") | .remedy'
+  As the server's user:  sudo -u siprec siprec doctor --config /etc/siprec/siprec.yaml
+  Only what is wrong:    siprec doctor --quiet
+  For a script:          siprec doctor --json | jq -r 'select(.verdict == \"failed\") | .remedy'
 
-It may run beside a server. Exit codes: 0 nothing failed (warnings are told), 1 something failed, 2 usage.";
+It may run beside a server.
+Exit codes: 0 nothing failed (warnings are told), 1 something failed, 2 usage.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]

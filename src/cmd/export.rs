@@ -17,13 +17,13 @@ use crate::targets;
 
 const EXAMPLES: &str = "\
 Examples:
-  List what was recorded since yesterday:           siprec export --dry-run --since yesterday
-  Copy it, verified, eight at a time, to a bucket:  siprec export --since yesterday --to s3://bucket/calls --jobs 8
-  Calls with a number, as Opus:                     siprec export --number-ends 4711 --as opus --to out
-  Signed vCons for somebody else:                   siprec export --as vcon --sign --to out
-  Are they what was signed?                         siprec export --verify out --public-key siprec-proof.pub
-  Everything of today from a server far away:       siprec export --server https://srs.example.com --since today --to out
-  Listen to one:                                    siprec export --id ID --to - | aplay";
+  Listed, since yesterday:   siprec export --dry-run --since yesterday
+  Copied to a bucket:        siprec export --since yesterday --to s3://bucket/calls --jobs 8
+  By a number, as Opus:      siprec export --number-ends 4711 --as opus --to out
+  Signed vCons:              siprec export --as vcon --sign --to out
+  Are they what was signed?  siprec export --verify out --public-key siprec-proof.pub
+  From a server far away:    siprec export --server https://srs.example.com --to out
+  Listen to one:             siprec export --id ID --to - | aplay";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]

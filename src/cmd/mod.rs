@@ -31,7 +31,7 @@ Examples:
   siprec --config /etc/siprec/siprec.yaml         record: SIP, RTP and the API as the file says
   siprec doctor --config /etc/siprec/siprec.yaml  is this machine ready for that?
   siprec export --dry-run --since yesterday       what was recorded
-  siprec replay --to sip:192.0.2.9                make a call to a recorder, to see whether it answers
+  siprec replay --to sip:192.0.2.9                does a recorder answer?
 
 Exit codes of all subcommands: 0 done, 1 failed (or a check found something), 2 usage.";
 

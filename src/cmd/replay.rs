@@ -10,12 +10,12 @@ use crate::{logging, replay};
 /// Shown below the flags.
 const EXAMPLES: &str = "\
 Examples:
-  siprec replay call.pcap                                       make recordings of a capture, offline
-  siprec replay --to sip:192.0.2.9                              one made-up call of 10 s: does the recorder answer?
-  siprec replay call.pcap --to sip:192.0.2.9:5060 --speed 2     a captured call again, twice as fast
+  siprec replay call.pcap                                    makes recordings of a capture, offline
+  siprec replay --to sip:192.0.2.9                           a made-up call of 10 s
+  siprec replay call.pcap --to sip:192.0.2.9:5060 --speed 2  a captured call, twice as fast
   siprec replay --to 'sip:srs;transport=tcp' --wav hello.wav --hold 3s,2s --transfer 6s
   siprec replay --to sips:srs.example.com --tls-ca ca.pem --srtp AEAD_AES_256_GCM
-  siprec replay --to sip:srs --calls 2000 --rate 50 --duration 60s --loss 1 --jitter 30ms --json
+  siprec replay --to sip:srs --calls 2000 --rate 50 --duration 60s --loss 1 --json
 
 Load is put on whoever --to names, without asking: be sure that it is yours.
 Exit: 0 all calls went well, 1 some failed, 2 usage. Ctrl-C ends every call with a BYE and reports.";

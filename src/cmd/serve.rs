@@ -12,12 +12,12 @@ use crate::{logging, server};
 
 const EXAMPLES: &str = "\
 Examples:
-  siprec serve                                    SIP on :5060, RTP on 10000-20000, everything in ./siprec-data
+  siprec serve                              SIP on :5060, everything in ./siprec-data
   siprec serve --config /etc/siprec/siprec.yaml
   siprec serve --set server.address=:5070 --data-dir /srv/calls
-  siprec serve --sip-trace-file sip.pcapng        each SIP message in a capture, too
+  siprec serve --sip-trace-file sip.pcapng  each SIP message in a capture, too
 
-SIGTERM stops (the next start goes on with the calls), SIGUSR1 drains, SIGHUP reads the configuration again.
+SIGTERM stops (the next start goes on with the calls), SIGUSR1 drains, SIGHUP reloads.
 Exit codes: 0 stopped or drained, 1 it could not start or go on, 2 usage.";
 
 #[derive(Debug, clap::Args)]

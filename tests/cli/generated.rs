@@ -4,6 +4,7 @@
 use clap::Command;
 use clap_complete::Shell;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use crate::{Siprec, root};
 
@@ -65,7 +66,7 @@ fn completions_are_those_of_the_command_line() {
         ("siprec.bash", bash(&made(Shell::Bash))),
         ("_siprec", zsh(&made(Shell::Zsh))),
         ("siprec.fish", fish(&made(Shell::Fish))),
-        ("_siprec.ps1", made(Shell::PowerShell)),
+        ("_siprec.ps1", powershell(&made(Shell::PowerShell))),
     ];
     hold("completions", &files.map(|(name, text)| (name.to_owned(), text.into_bytes())).into());
 }
@@ -87,11 +88,17 @@ fn bash(made: &str) -> String {
             Some((_, ids)) => {
                 text.push_str(&line.replace("compgen -f \"", &format!("compgen -W \"$(_siprec_ids {ids})\" -- \"")))
             }
-            None => text.push_str(line),
+            // What is hidden is offered by nobody.
+            None => text.push_str(&line.replace(" complete help\"", " help\"")),
         }
         text.push('\n');
     }
     text
+}
+
+/// Without what is hidden.
+fn powershell(made: &str) -> String {
+    made.lines().filter(|line| !line.contains("('complete', 'complete',")).map(|line| format!("{line}\n")).collect()
 }
 
 fn zsh(made: &str) -> String {
@@ -156,6 +163,15 @@ What shows a server of \fB\-\-server\fR who asks.
 No colours, unless \fB\-\-color always\fR asks for them.
 "#;
 
+/// What stands below the flags is examples, line by line.
+fn examples(page: &str) -> String {
+    let Some((before, rest)) = page.split_once("\n.SH EXTRA\n") else { return page.to_owned() };
+    let (extra, after) = rest.split_once("\n.SH ").map_or((rest.trim_end(), String::new()), |(extra, after)| {
+        (extra, format!(".SH {after}"))
+    });
+    format!("{before}\n.SH EXAMPLES\n.nf\n{extra}\n.fi\n{after}")
+}
+
 #[test]
 fn man_pages_are_those_of_the_command_line() {
     let commands = all();
@@ -166,6 +182,7 @@ fn man_pages_are_those_of_the_command_line() {
         let name: &'static str = page(words).leak();
         let named = command.clone().name(name).display_name(name);
         clap_mangen::Man::new(named).render(&mut text).expect("a page");
+        let mut text = examples(&String::from_utf8(text).expect("UTF-8")).into_bytes();
         text.extend_from_slice(STATUS.as_bytes());
         let kin = commands.iter().map(|(other, _)| other).filter(|other| {
             let (longer, shorter) = if other.len() > words.len() { (*other, words) } else { (words, *other) };
@@ -191,4 +208,24 @@ fn the_help_of_every_subcommand_is_as_it_was_read_last_and_has_examples() {
     }
     assert!(made.len() > 20, "{:?}", made.keys());
     hold("tests/help", &made);
+}
+
+/// Help is wrapped to that: a longer line goes on below.
+const WIDTH: usize = 98;
+
+/// What the examples of a help say to type.
+#[test]
+fn the_examples_of_every_help_are_command_lines() {
+    let folder = root().join("tests/help");
+    let mut tried = 0;
+    for entry in std::fs::read_dir(&folder).expect("snapshots of help") {
+        let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("a snapshot");
+        let examples = text.split("Example").nth(1).unwrap_or_default();
+        let whole = examples.lines().filter(|line| line.len() < WIDTH);
+        for line in whole.filter_map(|line| Some(&line[line.rfind("siprec ")?..])) {
+            crate::shell::must_parse(line, Path::new("tests/help"));
+            tried += 1;
+        }
+    }
+    assert!(tried > 30, "{tried}");
 }
