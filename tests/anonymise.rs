@@ -399,6 +399,26 @@ fn what_is_wrong_is_told_with_its_remedy_and_leaves_no_file() {
     assert!(!output.exists());
 }
 
+#[test]
+fn the_command_writes_it_and_tells_what_it_did() {
+    let scratch = TempDir::new("anonymise-command");
+    let input = call(false, false).save(&scratch.path().join("in.pcap"));
+    let output = scratch.path().join("out.pcapng");
+    let run = |more: &[&str]| {
+        let mut siprec = Command::new(env!("CARGO_BIN_EXE_siprec"));
+        let done = siprec.arg("trace").arg("--anonymise").arg(&output).args(more).arg(&input).output().unwrap();
+        (done.status.code(), String::from_utf8(done.stdout).unwrap(), String::from_utf8(done.stderr).unwrap())
+    };
+    let (code, said, _) = run(&[]);
+    assert!(code == Some(0) && said.contains("SIP messages") && said.ends_with('\n'), "{said}");
+    let (_, said, _) = run(&["--json"]);
+    let report: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert!(report["messages"].as_u64() >= Some(4) && report["left_out"]["tls"] == 0, "{said}");
+    assert!(!replayed(&output, &scratch.path().join("data")).is_empty());
+    let (code, _, error) = run(&["--list"]);
+    assert!(code == Some(2) && error.contains("cannot be used with"), "{error}");
+}
+
 /// Captures of a real SRC, which lie beside the workspace where it is developed (`../shared/pcap`).
 #[test]
 fn captures_of_a_real_src_replay_as_before() {

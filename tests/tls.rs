@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use support::recordings::{self, Recording};
 use support::server::{Server, Setup};
 use support::src::{Call, Src, Transport};
 use support::studio::Plan;
-use support::tls::{Ca, Ends, Identity, Wanted, openssl, tunnel};
+use support::tls::{Ca, Ends, Identity, Wanted, openssl, options, tunnel};
 use support::wav::{Allow, Tones};
 use support::{TempDir, assert_no_faults, becomes_true, process, sipp, tshark, wall_now};
 
@@ -61,13 +61,6 @@ fn call(server: &Server, src: &Src, index: usize) -> (Vec<String>, Recording) {
     let transcript = call.finish();
     let recording = recordings::wait(&server.data, call.call_id(), RENDERED_WITHIN);
     (recording.judge(&transcript, &Allow::default()), recording)
-}
-
-fn options(server: SocketAddr) -> String {
-    format!(
-        "OPTIONS sip:srs@{server} SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:9;branch=z9hG4bKo;rport\r\nMax-Forwards: 70\r\n\
-         From: <sip:a@b>;tag=a\r\nTo: <sip:srs@{server}>\r\nCall-ID: o@a\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
-    )
 }
 
 /// Whether `openssl s_client` with these options is answered; and all that it printed.

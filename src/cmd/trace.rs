@@ -1,6 +1,6 @@
 //! `siprec trace`.
 
-use std::io::{IsTerminal as _, stderr, stdout};
+use std::io::{IsTerminal as _, Write as _, stderr, stdout};
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
@@ -30,6 +30,8 @@ Examples:
   siprec trace --svg --call ID call.pcap > ticket.svg     a picture for a ticket (--mermaid: for a wiki)
   siprec trace --call ID --write one.pcapng day.pcap      only its packets
   siprec trace siprec-data/journals/2026/11/30/SESSION    what a recording was made of
+  siprec trace --keylog keys.txt tls.pcap                 SIP over TLS, by the keys of an SSLKEYLOGFILE
+  siprec trace --anonymise vendor.pcapng day.pcap         a capture that names nobody, to be sent to a vendor
   siprec trace --lint invite.sip                          deviations, remedies, and what the server would answer
   tcpdump -U -w - port 5060 | siprec trace --list -       what a capture has, once it ends
 
@@ -88,6 +90,13 @@ pub(super) struct Args {
     /// Write the packets of the calls that match (SIP, RTP, RTCP) to this file; SIP over TCP as one packet a message
     #[arg(long, value_name = "FILE.pcapng")]
     write: Option<PathBuf>,
+    /// Read SIP over TLS with the keys of this file (SSLKEYLOGFILE)
+    #[arg(long, value_name = "FILE")]
+    keylog: Option<PathBuf>,
+    /// Write a capture of all that is SIP, RTP and RTCP in which numbers, names, addresses, keys and audio are replaced, the same
+    /// everywhere; it replays as the original does, and what is left out of it is told
+    #[arg(long, value_name = "FILE.pcapng", conflicts_with_all = ["show", "call", "party", "address", "method", "status", "since", "until", "write", "keylog"])]
+    anonymise: Option<PathBuf>,
     /// Colours
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     color: Colour,
@@ -105,6 +114,17 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     if args.write.is_some() && args.files.iter().any(is_stdin) {
         bail!("--write reads its input twice, which standard input does not allow: give it a file");
     }
+    if let Some(output) = &args.anonymise {
+        let report = trace::anonymise::anonymise(&args.files, output, &trace::anonymise::Options::default())?;
+        let mut out = stdout().lock();
+        if args.json {
+            serde_json::to_writer(&mut out, &report)?;
+            writeln!(out)?;
+        } else {
+            writeln!(out, "{report}")?;
+        }
+        return Ok(());
+    }
     let show = args.show();
     let filter = Filter {
         calls: args.call,
@@ -121,6 +141,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         filter,
         show,
         json: args.json,
+        keylog: args.keylog,
         color: args.color.is_wanted(&stdout()),
         width: args.width.or_else(terminal_width).unwrap_or(WIDTH).max(LEAST_WIDTH),
         write: args.write,

@@ -20,16 +20,18 @@ mod written;
 
 pub use options::{Options, Show};
 
-use std::io::{self, BufWriter, Write};
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use serde::Serialize;
 use siprec_core::trace::{MAX_MESSAGES, MAX_STREAMS, Sequence, Story, Trace, Traced};
 
 use self::json::{MessageLine, SessionLine, StreamLine};
 use self::paint::Painter;
 use self::reader::{Item, Passed, Reader};
+use self::tls::KeyLog;
 use self::written::Writing;
 use crate::capture::{reading, segments_of_folders, total_bytes};
 use crate::policy::policy;
@@ -43,11 +45,14 @@ use crate::sealing;
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let files = reader::by_time(segments_of_folders(&options.files)?);
     let mut trace = Trace::default();
-    let mut failures = read(options, &files, "", &mut |item: Item<'_>| match item.content {
+    let Done { mut failures, troubles } = read(options, &files, "", &mut |item: Item<'_>| match item.content {
         Passed::Message(transport, bytes) => trace.message(item.at, transport, item.from, item.to, bytes),
         Passed::Datagram { bytes, plain } => trace.datagram(item.at, item.from, item.to, bytes, plain),
     })?;
     let story = trace.finish();
+    for trouble in troubles {
+        writeln!(io::stderr(), "siprec: {trouble}")?;
+    }
     say_what_is_left_out(&story)?;
     let calls = options.filter.calls(&story);
     let shown = show(options, &story, &calls);
@@ -67,15 +72,24 @@ fn is_io(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| cause.is::<io::Error>())
 }
 
-/// Reads all files; what could not be read, in words.
+/// What came of reading, in words.
+struct Done {
+    /// Files that could not be read whole.
+    failures: Vec<String>,
+    /// TLS connections that could not be.
+    troubles: Vec<String>,
+}
+
+/// Reads all files.
 fn read(
     options: &Options,
     files: &[PathBuf],
     message: &'static str,
     sink: &mut dyn FnMut(Item<'_>),
-) -> anyhow::Result<Vec<String>> {
+) -> anyhow::Result<Done> {
+    let keys = options.keylog.as_deref().map(key_log).transpose()?;
     let bar = reading(options.progress, total_bytes(files)).with_message(message);
-    let mut reader = Reader::new(sealing::reading_disk(&options.config.archive.seal)?, bar.clone());
+    let mut reader = Reader::new(sealing::reading_disk(&options.config.archive.seal)?, keys, bar.clone());
     let mut failures = Vec::new();
     for path in files {
         if let Err(error) = reader.read(path, sink) {
@@ -83,7 +97,13 @@ fn read(
         }
     }
     bar.finish_and_clear();
-    Ok(failures)
+    Ok(Done { failures, troubles: reader.troubles() })
+}
+
+fn key_log(path: &Path) -> anyhow::Result<KeyLog> {
+    let of = || format!("--keylog {}", path.display());
+    let file = File::open(path).with_context(of)?;
+    KeyLog::read(BufReader::new(file)).with_context(of)
 }
 
 fn say_what_is_left_out(story: &Story) -> io::Result<()> {

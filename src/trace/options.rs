@@ -19,6 +19,8 @@ pub struct Options {
     pub show: Show,
     /// As JSON, an object a line.
     pub json: bool,
+    /// Keys of TLS connections, as NSS writes them (SSLKEYLOGFILE).
+    pub keylog: Option<PathBuf>,
     /// In colour.
     pub color: bool,
     /// Columns.

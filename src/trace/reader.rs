@@ -14,6 +14,7 @@ use siprec_core::sip::message::MAX_MESSAGE;
 use siprec_core::sip::{Message, Transport};
 use siprec_core::time::Wall;
 
+use super::tls::{KeyLog, TlsStreams};
 use crate::archive::disk::{Disk as _, Reading};
 use crate::archive::sealed::{SealedDisk, is_sealed};
 use crate::capture::{Capture, Content, Decoder, SipStreams, looks_like_sip, session_of};
@@ -46,12 +47,21 @@ pub(super) struct Reader {
     disk: Arc<SealedDisk>,
     decoder: Decoder,
     streams: SipStreams,
+    /// Where keys of TLS are at hand.
+    tls: Option<TlsStreams>,
     progress: ProgressBar,
 }
 
 impl Reader {
-    pub(super) fn new(disk: Arc<SealedDisk>, progress: ProgressBar) -> Self {
-        Self { disk, decoder: Decoder::default(), streams: SipStreams::default(), progress }
+    pub(super) fn new(disk: Arc<SealedDisk>, keys: Option<KeyLog>, progress: ProgressBar) -> Self {
+        let tls = keys.map(TlsStreams::new);
+        Self { disk, decoder: Decoder::default(), streams: SipStreams::default(), tls, progress }
+    }
+
+    /// Why TLS connections could not be read, in words.
+    pub(super) fn troubles(&self) -> Vec<String> {
+        let all = self.tls.iter().flat_map(TlsStreams::troubles);
+        all.map(|(one, other, trouble)| format!("TLS between {one} and {other}: {trouble}")).collect()
     }
 
     /// Reads a file. What could be read of a damaged one was given to `sink` before the damage is told.
@@ -81,6 +91,11 @@ impl Reader {
                     sink(Item { at, from, to, content: Passed::Datagram { bytes: &bytes, plain: false } });
                 }
                 Content::Tcp(segment) => {
+                    if let Some(tls) = &mut self.tls {
+                        for message in &tls.push(from, to, segment.sequence, segment.syn, &segment.payload) {
+                            sink(Item { at, from, to, content: Passed::Message(Transport::Tls, message) });
+                        }
+                    }
                     for message in self.streams.push(from, to, segment).iter().filter(|bytes| looks_like_sip(bytes)) {
                         sink(Item { at, from, to, content: Passed::Message(Transport::Tcp, message) });
                     }

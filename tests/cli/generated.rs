@@ -166,9 +166,9 @@ No colours, unless \fB\-\-color always\fR asks for them.
 /// What stands below the flags is examples, line by line.
 fn examples(page: &str) -> String {
     let Some((before, rest)) = page.split_once("\n.SH EXTRA\n") else { return page.to_owned() };
-    let (extra, after) = rest.split_once("\n.SH ").map_or((rest.trim_end(), String::new()), |(extra, after)| {
-        (extra, format!(".SH {after}"))
-    });
+    let (extra, after) = rest
+        .split_once("\n.SH ")
+        .map_or((rest.trim_end(), String::new()), |(extra, after)| (extra, format!(".SH {after}")));
     format!("{before}\n.SH EXAMPLES\n.nf\n{extra}\n.fi\n{after}")
 }
 

@@ -322,6 +322,14 @@ pub fn certificate_of(server: SocketAddr, own: &Identity) -> Option<Vec<u8>> {
     lock(&tls).peer_certificates()?.first().map(|certificate| certificate.to_vec())
 }
 
+/// A health check, for [`openssl`].
+pub fn options(server: SocketAddr) -> String {
+    format!(
+        "OPTIONS sip:srs@{server} SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:9;branch=z9hG4bKo;rport\r\nMax-Forwards: 70\r\n\
+         From: <sip:a@b>;tag=a\r\nTo: <sip:srs@{server}>\r\nCall-ID: o@a\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+    )
+}
+
 /// `openssl s_client`: sends `request`, and gives all that it printed once it saw a response or was hung up on.
 pub fn openssl(server: SocketAddr, options: &[&str], request: &str) -> String {
     let mut child = Command::new("openssl")
