@@ -7,6 +7,9 @@
 #![allow(clippy::print_stdout, reason = "it tells its figures")]
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 
+#[path = "soak/long.rs"]
+mod long;
+
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};

@@ -351,6 +351,69 @@ fn a_key_that_comes_after_more_than_a_port_remembers_loses_nothing() {
     server.assert_never_panicked();
 }
 
+/// A communication session ends, and is recorded and stored, before its key comes in the same dialog.
+#[test]
+fn a_recording_that_was_made_before_its_key_came_is_made_again_by_itself() {
+    const LATE: u32 = 600;
+    let share = TempDir::new("share");
+    let target = format!("storage.targets=[{{name: share, type: local, local: {{path: {}}}}}]", share.path().display());
+    let server = server(&[&target]);
+    let call = Call::with_legs(&Src::udp(server.sip), 0, 1);
+    let keys = [Key::new(0, 1), Key::new(4, 2)];
+    let ours = set_up(&call, &keys[..1]);
+    let said = speech(3, 50 + LATE as usize);
+    let mut leg = Leg::new(&call, 0, &keys[0]);
+    leg.say(&server, 0, &said[..50 * PACKET]);
+    leg.under(&keys[1]);
+    for (place, payload) in (50..).zip(said[50 * PACKET..].chunks(PACKET)) {
+        leg.send(&server, place, payload);
+        // No more than 500 a second are kept sealed.
+        pause(Duration::from_millis(4));
+    }
+    let over = format!(
+        "<recording xmlns=\"urn:ietf:params:xml:ns:recording:1\"><datamode>partial</datamode><session session_id=\"{}\">\
+         <stop-time>2026-01-02T03:09:05Z</stop-time></session></recording>",
+        call.metadata.session
+    );
+    assert_eq!(call.send_request("UPDATE", Some(&Body::metadata(over))).unwrap().status(), 200);
+    let deaf = recordings::wait(&server.data, call.call_id(), RENDERED_WITHIN);
+    assert_eq!((deaf.number("/proof/packets_received"), deaf.number("/proof/sealed")), (Some(50), Some(LATE.into())));
+    let is_stored = |recording: &Recording| {
+        let same = |path: &PathBuf| {
+            let name = path.file_name().unwrap();
+            let there = files_below(share.path()).into_iter().find(|there| there.file_name() == Some(name));
+            there.is_some_and(|there| std::fs::read(there).unwrap() == std::fs::read(path).unwrap())
+        };
+        [recording.path.clone(), recording.path.with_extension("json.sig"), recording.path.with_extension("wav")]
+            .iter()
+            .all(same)
+    };
+    assert!(becomes_true(SOON, || is_stored(&deaf)), "{}", server.tail());
+
+    // The call goes on, and so does its dialog.
+    let again = rekey(&call, &keys[1..]);
+    let heard = until_some(|| {
+        let now = recordings::of_call(&server.data, call.call_id()).into_iter().find(|now| now.id() == deaf.id())?;
+        (now.number("/proof/sealed").is_none()).then_some(now)
+    });
+    let source = heard.sources().into_iter().next().unwrap().1;
+    assert_eq!((heard.sources().len(), source.packets, source.lost), (1, 50 + LATE as usize, 0));
+    assert_eq!(heard.number("/proof/opened_late"), Some(LATE.into()));
+    assert_eq!(heard.file_faults(), [""; 0]);
+    assert!(becomes_true(SOON, || is_stored(&heard)), "the copy is replaced: {}", server.tail());
+    assert_eq!(heard.text("/files/0/name"), deaf.text("/files/0/name"));
+    assert_ne!(heard.text("/files/0/sha256"), deaf.text("/files/0/sha256"));
+    call.bye().unwrap();
+    // Signature, files, copies and row are of what it is now.
+    let settings = [target];
+    assert!(becomes_true(SOON, || {
+        let verified = support::server::run(&server.data, &settings, "archive verify --deep");
+        String::from_utf8_lossy(&verified.stdout).contains("0 at fault")
+    }));
+    assert_secret(&server, &[], &[&keys[..], &ours, &again].concat());
+    server.assert_never_panicked();
+}
+
 /// Payloads of the call's packets that have the length of plain ones, by their place.
 fn plain_in(files: &[PathBuf]) -> BTreeMap<u16, Vec<u8>> {
     let mut packets = BTreeMap::new();

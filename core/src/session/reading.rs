@@ -100,8 +100,9 @@ pub(super) fn is_recording_session(message: &Message, bodies: &Bodies) -> bool {
 /// Whether an answer may be SDP (RFC 3261 20.1). A field that is empty is sent by some who mean nothing by it.
 pub(super) fn accepts_sdp(message: &Message) -> bool {
     let takes = |range: &str| {
-        let bare = range.split(';').next().unwrap_or_default().trim();
-        ["application/sdp", "application/*", "*/*"].iter().any(|known| known.eq_ignore_ascii_case(bare))
+        let (kind, subtype) = range.split(';').next().unwrap_or_default().trim().split_once('/').unwrap_or_default();
+        kind == "*"
+            || (kind.eq_ignore_ascii_case("application") && (subtype == "*" || subtype.eq_ignore_ascii_case("sdp")))
     };
     message.headers_all("Accept").any(takes) || message.headers_all("Accept").next().is_none()
 }
