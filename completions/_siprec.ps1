@@ -38,11 +38,12 @@ Register-ArgumentCompleter -Native -CommandName 'siprec' -ScriptBlock {
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Record calls: SIP and RTP in, recordings out')
             [CompletionResult]::new('replay', 'replay', [CompletionResultType]::ParameterValue, 'Run captures (pcap, pcapng) through the recorder, offline and faster than life')
+            [CompletionResult]::new('trace', 'trace', [CompletionResultType]::ParameterValue, 'Show what captures and journals hold: SIP ladders, metadata, RTP quality, why there is no audio; lint INVITEs')
             [CompletionResult]::new('export', 'export', [CompletionResultType]::ParameterValue, 'Find recordings and copy them, verified')
+            [CompletionResult]::new('tui', 'tui', [CompletionResultType]::ParameterValue, 'Watch a running server from a terminal: sessions, quality, alarms; pause, stop, search the archive')
             [CompletionResult]::new('archive', 'archive', [CompletionResultType]::ParameterValue, 'Look after a data directory: what is kept and erased, what waits for storage, what is damaged, the audit log, catalog, keys')
             [CompletionResult]::new('config', 'config', [CompletionResultType]::ParameterValue, 'Check, show or print the configuration')
             [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Whether this machine is as the configuration needs it: ports, firewall, kernel, clock, disk, targets, database, certificates')
-            [CompletionResult]::new('complete', 'complete', [CompletionResultType]::ParameterValue, 'Ids of recordings and sessions, for the completion of shells')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
@@ -99,6 +100,34 @@ Register-ArgumentCompleter -Native -CommandName 'siprec' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             break
         }
+        'siprec;trace' {
+            [CompletionResult]::new('--call', '--call', [CompletionResultType]::ParameterName, 'Only the call with this Call-ID, or with this communication session; repeatable')
+            [CompletionResult]::new('--party', '--party', [CompletionResultType]::ParameterName, 'Only calls of this number, address or name, or a part of it; repeatable')
+            [CompletionResult]::new('--address', '--address', [CompletionResultType]::ParameterName, 'Only calls with messages or media of this host; repeatable')
+            [CompletionResult]::new('--method', '--method', [CompletionResultType]::ParameterName, 'Only calls with this method, and of their messages only those; repeatable')
+            [CompletionResult]::new('--status', '--status', [CompletionResultType]::ParameterName, 'Only calls with this status, and of their messages only those: 486, 4xx; repeatable')
+            [CompletionResult]::new('--since', '--since', [CompletionResultType]::ParameterName, 'Only messages since then: 2026-11-30, 2026-11-30T10:30:00Z, yesterday, 2h')
+            [CompletionResult]::new('--until', '--until', [CompletionResultType]::ParameterName, 'Only messages until then')
+            [CompletionResult]::new('--write', '--write', [CompletionResultType]::ParameterName, 'Write the packets of the calls that match (SIP, RTP, RTCP) to this file; SIP over TCP as one packet a message')
+            [CompletionResult]::new('--keylog', '--keylog', [CompletionResultType]::ParameterName, 'Read SIP over TLS with the keys of this file (SSLKEYLOGFILE)')
+            [CompletionResult]::new('--anonymise', '--anonymise', [CompletionResultType]::ParameterName, 'Write a capture of all that is SIP, RTP and RTCP in which numbers, names, addresses, keys and audio are replaced, the same everywhere; it replays as the original does, and what is left out of it is told')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colours')
+            [CompletionResult]::new('--width', '--width', [CompletionResultType]::ParameterName, 'Columns of a ladder; those of the terminal, else 100')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Read this configuration file (YAML)')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Read this configuration file (YAML)')
+            [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Set a key of the configuration, as server.address=:5070; repeatable')
+            [CompletionResult]::new('--data-dir', '--data-dir', [CompletionResultType]::ParameterName, 'Keep journals, recordings and the catalog here (archive.data_dir)')
+            [CompletionResult]::new('--list', '--list', [CompletionResultType]::ParameterName, 'A line a message')
+            [CompletionResult]::new('--messages', '--messages', [CompletionResultType]::ParameterName, 'Messages in full, their secrets blanked')
+            [CompletionResult]::new('--rtp', '--rtp', [CompletionResultType]::ParameterName, 'All that is known of each RTP stream')
+            [CompletionResult]::new('--mermaid', '--mermaid', [CompletionResultType]::ParameterName, 'A sequence diagram in Mermaid''s language')
+            [CompletionResult]::new('--svg', '--svg', [CompletionResultType]::ParameterName, 'The ladder as a picture')
+            [CompletionResult]::new('--lint', '--lint', [CompletionResultType]::ParameterName, 'Say of each INVITE, re-INVITE and UPDATE of an SRC who made it, what is wrong with it and how to mend it, and what the server would answer; exit code 1 if there are errors')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON, an object a line: messages, sessions and streams; with --list or --messages, --rtp, --lint only those')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'siprec;export' {
             [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'Copy recordings and their sidecars here, verified, keeping YYYY/MM/DD: a folder, s3://BUCKET/PREFIX, az://ACCOUNT/CONTAINER/PREFIX or gs://BUCKET/PREFIX (as storage has it), or - for the audio of one on standard output')
             [CompletionResult]::new('--as', '--as', [CompletionResultType]::ParameterName, 'Not a copy, but this form: rendered again from the journal, or (vcon) audio and proof sheet in one file')
@@ -138,6 +167,15 @@ Register-ArgumentCompleter -Native -CommandName 'siprec' -ScriptBlock {
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Show no progress, on a terminal either')
             [CompletionResult]::new('--faulty', '--faulty', [CompletionResultType]::ParameterName, 'Whose proof sheet shows a fault')
             [CompletionResult]::new('--held', '--held', [CompletionResultType]::ParameterName, 'Under a legal hold (`siprec archive hold`)')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'siprec;tui' {
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server''s API')
+            [CompletionResult]::new('--token', '--token', [CompletionResultType]::ParameterName, 'What shows that server who asks: an API key, or a token of its issuer; SIPREC_TOKEN says the same, unseen by other users')
+            [CompletionResult]::new('--theme', '--theme', [CompletionResultType]::ParameterName, 'Its colours; where it is not given, those of the terminal, or none where NO_COLOR is set')
+            [CompletionResult]::new('--read-only', '--read-only', [CompletionResultType]::ParameterName, 'Look only: no key changes anything on the server')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
@@ -563,11 +601,12 @@ Register-ArgumentCompleter -Native -CommandName 'siprec' -ScriptBlock {
         'siprec;help' {
             [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Record calls: SIP and RTP in, recordings out')
             [CompletionResult]::new('replay', 'replay', [CompletionResultType]::ParameterValue, 'Run captures (pcap, pcapng) through the recorder, offline and faster than life')
+            [CompletionResult]::new('trace', 'trace', [CompletionResultType]::ParameterValue, 'Show what captures and journals hold: SIP ladders, metadata, RTP quality, why there is no audio; lint INVITEs')
             [CompletionResult]::new('export', 'export', [CompletionResultType]::ParameterValue, 'Find recordings and copy them, verified')
+            [CompletionResult]::new('tui', 'tui', [CompletionResultType]::ParameterValue, 'Watch a running server from a terminal: sessions, quality, alarms; pause, stop, search the archive')
             [CompletionResult]::new('archive', 'archive', [CompletionResultType]::ParameterValue, 'Look after a data directory: what is kept and erased, what waits for storage, what is damaged, the audit log, catalog, keys')
             [CompletionResult]::new('config', 'config', [CompletionResultType]::ParameterValue, 'Check, show or print the configuration')
             [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Whether this machine is as the configuration needs it: ports, firewall, kernel, clock, disk, targets, database, certificates')
-            [CompletionResult]::new('complete', 'complete', [CompletionResultType]::ParameterValue, 'Ids of recordings and sessions, for the completion of shells')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
@@ -577,7 +616,13 @@ Register-ArgumentCompleter -Native -CommandName 'siprec' -ScriptBlock {
         'siprec;help;replay' {
             break
         }
+        'siprec;help;trace' {
+            break
+        }
         'siprec;help;export' {
+            break
+        }
+        'siprec;help;tui' {
             break
         }
         'siprec;help;archive' {

@@ -1,3 +1,9 @@
+_siprec_ids() {
+    local words
+    read -ra words <<< "${COMP_LINE}"
+    siprec complete "$1" -- "${words[@]}" 2>/dev/null | cut -f1
+}
+
 _siprec() {
     local i cur prev opts cmd
     COMPREPLY=()
@@ -19,8 +25,14 @@ _siprec() {
             siprec,archive)
                 cmd="siprec__subcmd__archive"
                 ;;
+            siprec,complete)
+                cmd="siprec__subcmd__complete"
+                ;;
             siprec,config)
                 cmd="siprec__subcmd__config"
+                ;;
+            siprec,doctor)
+                cmd="siprec__subcmd__doctor"
                 ;;
             siprec,export)
                 cmd="siprec__subcmd__export"
@@ -33,6 +45,9 @@ _siprec() {
                 ;;
             siprec,serve)
                 cmd="siprec__subcmd__serve"
+                ;;
+            siprec,trace)
+                cmd="siprec__subcmd__trace"
                 ;;
             siprec,tui)
                 cmd="siprec__subcmd__tui"
@@ -169,8 +184,14 @@ _siprec() {
             siprec__subcmd__help,archive)
                 cmd="siprec__subcmd__help__subcmd__archive"
                 ;;
+            siprec__subcmd__help,complete)
+                cmd="siprec__subcmd__help__subcmd__complete"
+                ;;
             siprec__subcmd__help,config)
                 cmd="siprec__subcmd__help__subcmd__config"
+                ;;
+            siprec__subcmd__help,doctor)
+                cmd="siprec__subcmd__help__subcmd__doctor"
                 ;;
             siprec__subcmd__help,export)
                 cmd="siprec__subcmd__help__subcmd__export"
@@ -183,6 +204,9 @@ _siprec() {
                 ;;
             siprec__subcmd__help,serve)
                 cmd="siprec__subcmd__help__subcmd__serve"
+                ;;
+            siprec__subcmd__help,trace)
+                cmd="siprec__subcmd__help__subcmd__trace"
                 ;;
             siprec__subcmd__help,tui)
                 cmd="siprec__subcmd__help__subcmd__tui"
@@ -248,7 +272,7 @@ _siprec() {
 
     case "${cmd}" in
         siprec)
-            opts="-c -h -V --config --set --data-dir --debug --log-level --log-format --sip-trace --sip-trace-file --pprof --pprof-addr --help --version serve replay export tui archive config help"
+            opts="-c -h -V --config --set --data-dir --debug --log-level --log-format --sip-trace --sip-trace-file --pprof --pprof-addr --help --version serve replay trace export tui archive config doctor help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -327,7 +351,7 @@ _siprec() {
                     return 0
                     ;;
                 --recording)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "$(_siprec_ids recordings)" -- "${cur}"))
                     return 0
                     ;;
                 --public-key)
@@ -445,7 +469,7 @@ _siprec() {
                     return 0
                     ;;
                 --id)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "$(_siprec_ids recordings)" -- "${cur}"))
                     return 0
                     ;;
                 --limit)
@@ -787,7 +811,7 @@ _siprec() {
                     return 0
                     ;;
                 --id)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "$(_siprec_ids recordings)" -- "${cur}"))
                     return 0
                     ;;
                 --limit)
@@ -862,7 +886,7 @@ _siprec() {
             return 0
             ;;
         siprec__subcmd__archive__subcmd__rebuild)
-            opts="-c -h --json --config --set --data-dir --help"
+            opts="-q -c -h --json --quiet --config --set --data-dir --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1017,7 +1041,7 @@ _siprec() {
                     return 0
                     ;;
                 --id)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "$(_siprec_ids recordings)" -- "${cur}"))
                     return 0
                     ;;
                 --limit)
@@ -1153,7 +1177,7 @@ _siprec() {
                     return 0
                     ;;
                 --id)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "$(_siprec_ids recordings)" -- "${cur}"))
                     return 0
                     ;;
                 --limit)
@@ -1198,7 +1222,7 @@ _siprec() {
             return 0
             ;;
         siprec__subcmd__archive__subcmd__verify)
-            opts="-c -h --since --deep --mend --public-key --json --config --set --data-dir --help"
+            opts="-q -c -h --since --deep --mend --public-key --json --quiet --config --set --data-dir --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1228,6 +1252,20 @@ _siprec() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        siprec__subcmd__complete)
+            opts="-h --help recordings sessions"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;
@@ -1503,8 +1541,42 @@ _siprec() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        siprec__subcmd__doctor)
+            opts="-q -c -h --json --quiet --color --config --set --data-dir --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         siprec__subcmd__export)
-            opts="-j -c -h --to --as --sign --vcon-audio --jobs --layout --dry-run --verify --public-key --server --token --json --config --set --data-dir --since --until --caller --callee --participant --number-ends --text --call --label --vendor --state --min-duration --max-duration --min-loss --faulty --tag --held --id --limit --help"
+            opts="-j -q -c -h --to --as --sign --vcon-audio --jobs --layout --dry-run --verify --public-key --server --token --json --quiet --config --set --data-dir --since --until --caller --callee --participant --number-ends --text --call --label --vendor --state --min-duration --max-duration --min-loss --faulty --tag --held --id --limit --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1627,7 +1699,7 @@ _siprec() {
                     return 0
                     ;;
                 --id)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "$(_siprec_ids recordings)" -- "${cur}"))
                     return 0
                     ;;
                 --limit)
@@ -1642,7 +1714,7 @@ _siprec() {
             return 0
             ;;
         siprec__subcmd__help)
-            opts="serve replay export tui archive config help"
+            opts="serve replay trace export tui archive config doctor help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1851,6 +1923,20 @@ _siprec() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        siprec__subcmd__help__subcmd__complete)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         siprec__subcmd__help__subcmd__config)
             opts="check show example key"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1935,6 +2021,20 @@ _siprec() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        siprec__subcmd__help__subcmd__doctor)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         siprec__subcmd__help__subcmd__export)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1991,6 +2091,20 @@ _siprec() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        siprec__subcmd__help__subcmd__trace)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         siprec__subcmd__help__subcmd__tui)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -2006,7 +2120,7 @@ _siprec() {
             return 0
             ;;
         siprec__subcmd__replay)
-            opts="-c -h --config --set --data-dir --json --to --tone --wav --codec --legs --calls --rate --duration --speed --hold --transfer --loss --jitter --reorder --skew --srtp --user --password-file --tls-ca --tls-insecure --tls-cert --tls-key --local --seed --threads --help"
+            opts="-c -q -h --config --set --data-dir --json --quiet --to --tone --wav --codec --legs --calls --rate --duration --speed --hold --transfer --loss --jitter --reorder --skew --srtp --user --password-file --tls-ca --tls-insecure --tls-cert --tls-key --local --seed --threads --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2167,6 +2281,84 @@ _siprec() {
                     return 0
                     ;;
                 --pprof-addr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        siprec__subcmd__trace)
+            opts="-c -h --list --messages --rtp --mermaid --svg --lint --json --call --party --address --method --status --since --until --write --keylog --anonymise --color --width --config --set --data-dir --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --call)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --party)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --method)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --status)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --write)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keylog)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --anonymise)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --width)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -44,10 +44,13 @@ complete -c siprec -n "__fish_siprec_needs_command" -s h -l help -d 'Print help'
 complete -c siprec -n "__fish_siprec_needs_command" -s V -l version -d 'Print version'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "serve" -d 'Record calls: SIP and RTP in, recordings out'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "replay" -d 'Run captures (pcap, pcapng) through the recorder, offline and faster than life'
+complete -c siprec -n "__fish_siprec_needs_command" -f -a "trace" -d 'Show what captures and journals hold: SIP ladders, metadata, RTP quality, why there is no audio; lint INVITEs'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "export" -d 'Find recordings and copy them, verified'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "tui" -d 'Watch a running server from a terminal: sessions, quality, alarms; pause, stop, search the archive'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "archive" -d 'Look after a data directory: what is kept and erased, what waits for storage, what is damaged, the audit log, catalog, keys'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "config" -d 'Check, show or print the configuration'
+complete -c siprec -n "__fish_siprec_needs_command" -f -a "doctor" -d 'Whether this machine is as the configuration needs it: ports, firewall, kernel, clock, disk, targets, database, certificates'
+complete -c siprec -n "__fish_siprec_needs_command" -f -a "complete" -d 'Ids of recordings and sessions, for the completion of shells'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c siprec -n "__fish_siprec_using_subcommand serve" -s c -l config -d 'Read this configuration file (YAML)' -r -F
 complete -c siprec -n "__fish_siprec_using_subcommand serve" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
@@ -96,8 +99,34 @@ complete -c siprec -n "__fish_siprec_using_subcommand replay" -l local -d 'Send 
 complete -c siprec -n "__fish_siprec_using_subcommand replay" -l seed -d 'Draw all that is random from this number: tags, keys, losses come again' -r
 complete -c siprec -n "__fish_siprec_using_subcommand replay" -l threads -d 'Threads that send media: one for each 100,000 packets a second' -r
 complete -c siprec -n "__fish_siprec_using_subcommand replay" -l json -d 'Print JSON: an object a recording, or with --to one report'
+complete -c siprec -n "__fish_siprec_using_subcommand replay" -s q -l quiet -d 'Show no progress, on a terminal either'
 complete -c siprec -n "__fish_siprec_using_subcommand replay" -l tls-insecure -d 'Take any certificate: for tests only'
 complete -c siprec -n "__fish_siprec_using_subcommand replay" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l call -d 'Only the call with this Call-ID, or with this communication session; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l party -d 'Only calls of this number, address or name, or a part of it; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l address -d 'Only calls with messages or media of this host; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l method -d 'Only calls with this method, and of their messages only those; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l status -d 'Only calls with this status, and of their messages only those: 486, 4xx; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l since -d 'Only messages since then: 2026-11-30, 2026-11-30T10:30:00Z, yesterday, 2h' -r
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l until -d 'Only messages until then' -r
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l write -d 'Write the packets of the calls that match (SIP, RTP, RTCP) to this file; SIP over TCP as one packet a message' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l keylog -d 'Read SIP over TLS with the keys of this file (SSLKEYLOGFILE)' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l anonymise -d 'Write a capture of all that is SIP, RTP and RTCP in which numbers, names, addresses, keys and audio are replaced, the same everywhere; it replays as the original does, and what is left out of it is told' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l color -d 'Colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'In a pipe, too'
+never\t'None'"
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l width -d 'Columns of a ladder; those of the terminal, else 100' -r
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -s c -l config -d 'Read this configuration file (YAML)' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l list -d 'A line a message'
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l messages -d 'Messages in full, their secrets blanked'
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l rtp -d 'All that is known of each RTP stream'
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l mermaid -d 'A sequence diagram in Mermaid\'s language'
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l svg -d 'The ladder as a picture'
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l lint -d 'Say of each INVITE, re-INVITE and UPDATE of an SRC who made it, what is wrong with it and how to mend it, and what the server would answer; exit code 1 if there are errors'
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l json -d 'Print JSON, an object a line: messages, sessions and streams; with --list or --messages, --rtp, --lint only those'
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l to -d 'Copy recordings and their sidecars here, verified, keeping YYYY/MM/DD: a folder, s3://BUCKET/PREFIX, az://ACCOUNT/CONTAINER/PREFIX or gs://BUCKET/PREFIX (as storage has it), or - for the audio of one on standard output' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l as -d 'Not a copy, but this form: rendered again from the journal, or (vcon) audio and proof sheet in one file' -r -f -a "wav\t'16-bit samples in WAV'
 wav-g711\t'G.711 in WAV as it came, where all of a file is of one law'
@@ -134,11 +163,12 @@ complete -c siprec -n "__fish_siprec_using_subcommand export" -l min-duration -d
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l max-duration -d 'At most so long' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l min-loss -d 'With at least so much of its packets lost on the way: 5, 0.5%' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l tag -d 'With this tag (`siprec archive tag`)' -r
-complete -c siprec -n "__fish_siprec_using_subcommand export" -l id -d 'The recording of this id; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l id -d 'The recording of this id; repeatable' -x -a "(siprec complete recordings -- (commandline -opc) 2>/dev/null)"
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l limit -d 'At most so many, the latest' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l sign -d 'Sign vCons with the server\'s proof key (JWS, Ed25519)'
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l dry-run -d 'Only list what matches'
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l json -d 'Print one JSON object a recording'
+complete -c siprec -n "__fish_siprec_using_subcommand export" -s q -l quiet -d 'Show no progress, on a terminal either'
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l faulty -d 'Whose proof sheet shows a fault'
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l held -d 'Under a legal hold (`siprec archive hold`)'
 complete -c siprec -n "__fish_siprec_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -196,7 +226,7 @@ complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_s
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l max-duration -d 'At most so long' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l min-loss -d 'With at least so much of its packets lost on the way: 5, 0.5%' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l tag -d 'With this tag (`siprec archive tag`)' -r
-complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l id -d 'The recording of this id; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l id -d 'The recording of this id; repeatable' -x -a "(siprec complete recordings -- (commandline -opc) 2>/dev/null)"
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l limit -d 'At most so many, the latest' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l json -d 'Print one JSON object a recording'
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from hold" -l faulty -d 'Whose proof sheet shows a fault'
@@ -222,7 +252,7 @@ complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_s
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l max-duration -d 'At most so long' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l min-loss -d 'With at least so much of its packets lost on the way: 5, 0.5%' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l tag -d 'With this tag (`siprec archive tag`)' -r
-complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l id -d 'The recording of this id; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l id -d 'The recording of this id; repeatable' -x -a "(siprec complete recordings -- (commandline -opc) 2>/dev/null)"
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l limit -d 'At most so many, the latest' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l all -d 'End all holds'
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from release" -l json -d 'Print one JSON object a recording'
@@ -250,7 +280,7 @@ complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_s
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l max-duration -d 'At most so long' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l min-loss -d 'With at least so much of its packets lost on the way: 5, 0.5%' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l tag -d 'With this tag (`siprec archive tag`)' -r
-complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l id -d 'The recording of this id; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l id -d 'The recording of this id; repeatable' -x -a "(siprec complete recordings -- (commandline -opc) 2>/dev/null)"
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l limit -d 'At most so many, the latest' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l json -d 'Print one JSON object a recording'
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from tag" -l faulty -d 'Whose proof sheet shows a fault'
@@ -276,7 +306,7 @@ complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_s
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l max-duration -d 'At most so long' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l min-loss -d 'With at least so much of its packets lost on the way: 5, 0.5%' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l tag -d 'With this tag (`siprec archive tag`)' -r
-complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l id -d 'The recording of this id; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l id -d 'The recording of this id; repeatable' -x -a "(siprec complete recordings -- (commandline -opc) 2>/dev/null)"
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l limit -d 'At most so many, the latest' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -l dry-run -d 'Only say what would be erased'
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from erase" -s y -l yes -d 'Do not ask'
@@ -311,6 +341,7 @@ complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_s
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from rebuild" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from rebuild" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from rebuild" -l json -d 'Print one JSON object'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from rebuild" -s q -l quiet -d 'Show no progress, on a terminal either'
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from rebuild" -s h -l help -d 'Print help'
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from verify" -l since -d 'Only those that started then or later: 2026-11-23T09:30:00Z, 2026-11-23, yesterday (days are UTC), or how long ago: 2h, 7d' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from verify" -l public-key -d 'The server\'s siprec-proof.pub, from a place that you trust, instead of the one in the data directory' -r -F
@@ -320,11 +351,12 @@ complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_s
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from verify" -l deep -d 'Open what is sealed as well, and fetch what storage targets have instead of asking for its length and checksum'
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from verify" -l mend -d 'Put right what can be: rows of the catalog, files that a target has, objects that a target lacks. Nothing is removed; a damaged file is kept as NAME.damaged'
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from verify" -l json -d 'Print one JSON object for each thing that is wrong, and one with the sums'
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Show no progress, on a terminal either'
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from audit" -l since -d 'Entries of then or later: 2026-11-23T09:30:00Z, 2026-11-23, yesterday (days are UTC), or how long ago: 2h, 7d' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from audit" -l until -d 'Entries of before then; a day is included as a whole' -r
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from audit" -l action -d 'Of this action (exported, erased, held ...); repeatable' -r
-complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from audit" -l recording -d 'About the recording of this id; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from audit" -l recording -d 'About the recording of this id; repeatable' -x -a "(siprec complete recordings -- (commandline -opc) 2>/dev/null)"
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from audit" -l public-key -d 'The server\'s siprec-proof.pub, from a place that you trust, instead of the one in the data directory' -r -F
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from audit" -s c -l config -d 'Read this configuration file (YAML)' -r -F
 complete -c siprec -n "__fish_siprec_using_subcommand archive; and __fish_seen_subcommand_from audit" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
@@ -370,13 +402,26 @@ complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_su
 complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "example" -d 'Print a file with every key at its default'
 complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "key" -d 'Make keys for programs that use the API'
 complete -c siprec -n "__fish_siprec_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export tui archive config help" -f -a "serve" -d 'Record calls: SIP and RTP in, recordings out'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export tui archive config help" -f -a "replay" -d 'Run captures (pcap, pcapng) through the recorder, offline and faster than life'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export tui archive config help" -f -a "export" -d 'Find recordings and copy them, verified'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export tui archive config help" -f -a "tui" -d 'Watch a running server from a terminal: sessions, quality, alarms; pause, stop, search the archive'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export tui archive config help" -f -a "archive" -d 'Look after a data directory: what is kept and erased, what waits for storage, what is damaged, the audit log, catalog, keys'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export tui archive config help" -f -a "config" -d 'Check, show or print the configuration'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay export tui archive config help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c siprec -n "__fish_siprec_using_subcommand doctor" -l color -d 'Colours: on a terminal, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'In a pipe, too'
+never\t'None'"
+complete -c siprec -n "__fish_siprec_using_subcommand doctor" -s c -l config -d 'Read this configuration file (YAML)' -r -F
+complete -c siprec -n "__fish_siprec_using_subcommand doctor" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
+complete -c siprec -n "__fish_siprec_using_subcommand doctor" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand doctor" -l json -d 'Print one JSON object a check, then one with the sums'
+complete -c siprec -n "__fish_siprec_using_subcommand doctor" -s q -l quiet -d 'Print only warnings and what failed'
+complete -c siprec -n "__fish_siprec_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c siprec -n "__fish_siprec_using_subcommand complete" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay trace export tui archive config doctor complete help" -f -a "serve" -d 'Record calls: SIP and RTP in, recordings out'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay trace export tui archive config doctor complete help" -f -a "replay" -d 'Run captures (pcap, pcapng) through the recorder, offline and faster than life'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay trace export tui archive config doctor complete help" -f -a "trace" -d 'Show what captures and journals hold: SIP ladders, metadata, RTP quality, why there is no audio; lint INVITEs'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay trace export tui archive config doctor complete help" -f -a "export" -d 'Find recordings and copy them, verified'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay trace export tui archive config doctor complete help" -f -a "tui" -d 'Watch a running server from a terminal: sessions, quality, alarms; pause, stop, search the archive'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay trace export tui archive config doctor complete help" -f -a "archive" -d 'Look after a data directory: what is kept and erased, what waits for storage, what is damaged, the audit log, catalog, keys'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay trace export tui archive config doctor complete help" -f -a "config" -d 'Check, show or print the configuration'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay trace export tui archive config doctor complete help" -f -a "doctor" -d 'Whether this machine is as the configuration needs it: ports, firewall, kernel, clock, disk, targets, database, certificates'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay trace export tui archive config doctor complete help" -f -a "complete" -d 'Ids of recordings and sessions, for the completion of shells'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay trace export tui archive config doctor complete help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from archive" -f -a "outbox" -d 'What waits for storage targets, and why; beside a running server or without one'
 complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from archive" -f -a "unfinished" -d 'Recordings that could not be made, and why; beside a running server or without one'
 complete -c siprec -n "__fish_siprec_using_subcommand help; and __fish_seen_subcommand_from archive" -f -a "hold" -d 'Keep recordings from being deleted, whatever rule or order there is; a server may run'

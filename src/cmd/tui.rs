@@ -5,10 +5,10 @@ use crate::tui::{self, Look, Options};
 
 const EXAMPLES: &str = "\
 Examples:
-  The server on this machine:                    siprec tui
-  One far away, its token unseen by others:      SIPREC_TOKEN=... siprec tui --server https://srs.example.com
-  Its certificate is of a CA of your own:        SSL_CERT_FILE=ca.pem siprec tui --server https://srs.example.com
-  For a screen on the wall:                      siprec tui --read-only --theme contrast
+  The server on this machine:   siprec tui
+  One far away, with a token:   SIPREC_TOKEN=... siprec tui --server https://srs.example.com
+  Its CA is one of your own:    SSL_CERT_FILE=ca.pem siprec tui --server https://srs.example.com
+  For a screen on the wall:     siprec tui --read-only --theme contrast
 
 Keys are told by ? in it. Audio of a live session goes to a file or a named pipe (l): mkfifo call; aplay call
 Exit codes: 0 somebody quit; 1 no terminal, or no such server; 2 usage.";

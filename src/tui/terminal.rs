@@ -12,6 +12,7 @@ use ratatui::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size,
 };
 use ratatui::crossterm::{cursor, execute};
+use ratatui::layout::Rect;
 
 /// Whether it is ours now.
 static IS_OURS: AtomicBool = AtomicBool::new(false);
@@ -58,7 +59,9 @@ impl Screen {
     /// Takes it again, whatever somebody else has done to it.
     pub(super) fn retake(&mut self) -> io::Result<()> {
         enter()?;
-        self.0.clear()
+        let (width, height) = size()?;
+        // Terminal::clear asks where the cursor is, and the thread that reads keys would get the answer.
+        self.0.resize(Rect::new(0, 0, width, height))
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) fn setup() -> Setup {
         "peers=[{user_agent: 'moved*', refusal: {status: 302, contact: 'sip:srs2.example.com'}}, \
          {user_agent: 'busy*', refusal: {status: 486}}, {user_agent: 'away*', refusal: {status: 480}}, \
          {user_agent: 'nowhere*', refusal: {status: 600}}, {user_agent: 'strict*', siprec: strict}, \
-         {user_agent: 'unknown*', digest: true}]",
+         {user_agent: 'unknown*', digest: true}, {user_agent: 'phone*', legacy: true}]",
     )
 }
 
@@ -77,6 +77,15 @@ fn expect(raw: &Raw, draft: &Draft, status: u16) {
 pub(crate) fn hear(raw: &Raw) {
     refused(raw);
     invite(raw, "User-Agent: strict\r\n", 421);
+    let phone = Draft {
+        contact: "<sip:phone@127.0.0.1>".into(),
+        more: "User-Agent: phone\r\nAccept: text/plain\r\n".into(),
+        body: Some(Body { content_type: "application/sdp".into(), bytes: b"v=0\r\n".to_vec() }),
+        ..Draft::invite(raw)
+    };
+    let refusal = answer(raw, &phone);
+    assert_eq!(refusal.status(), 406, "{}", refusal.start);
+    acknowledge(raw, &phone, &refusal);
     invite(raw, "Require: siprec\r\nUser-Agent: unknown\r\n", 401);
     invite(raw, "Require: siprec\r\nSupported: timer\r\nSession-Expires: 60\r\n", 422);
     if raw.transport != Transport::Udp {
