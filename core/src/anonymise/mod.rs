@@ -4,7 +4,7 @@
 //! messages, reports, addresses -> Survey -> Originals -> (seed) -> Anonymiser
 //! the same again --------------------------------------------------/ -> what can be shown to others
 //! ```
-//! Both passes walk over the same octets in the same way ([`walk`]): what is broken is walked over, too. What is of the protocol
+//! Both passes walk over the same octets in the same way (`walk`): what is broken is walked over, too. What is of the protocol
 //! stays; what is found to be a number, a user, a host, a name or an address becomes another; all else is swept for whatever
 //! was found anywhere in the run, in each way of writing it. Without the seed, which is nowhere kept, nothing leads back.
 
