@@ -14,6 +14,7 @@ mod event;
 mod feed;
 mod frame;
 mod history;
+mod keyboard;
 mod keys;
 mod link;
 mod listening;
@@ -38,11 +39,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use ratatui::buffer::Buffer;
-use ratatui::crossterm::event as crossterm;
 use ratatui::layout::Rect;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::event::{Effect, Event};
+use self::keyboard::Keyboard;
 use self::link::{Link, Teller};
 use self::state::{Manner, State};
 use self::terminal::Screen;
@@ -88,10 +89,10 @@ pub fn run(options: Options) -> Result<()> {
     signals(&link, &teller)?;
     let screen = Screen::take().context("the terminal cannot be taken")?;
     let size = Screen::size().context("the terminal has no size")?;
-    let keys = teller;
-    std::thread::Builder::new().name("keys".into()).spawn(move || read_keys(&keys))?;
+    let keyboard = Keyboard::listen(teller)?;
     let state = State::new(manner, size, wall::now_ms());
-    let mut running = Running { state, theme: Theme::of(options.look), screen, link, is_changed: true, is_over: false };
+    let theme = Theme::of(options.look);
+    let mut running = Running { state, theme, _keyboard: keyboard, screen, link, is_changed: true, is_over: false };
     let ended = running.run(&told);
     drop(running);
     if terminal::has_panicked() {
@@ -119,29 +120,12 @@ fn signals(link: &Link, teller: &Teller) -> Result<()> {
     follow(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()), || Event::Continued)
 }
 
-fn read_keys(teller: &Teller) {
-    // A terminal that cannot be read is gone.
-    while let Ok(read) = crossterm::read() {
-        let event = match read {
-            crossterm::Event::Key(key) if key.kind != crossterm::KeyEventKind::Release => {
-                event::key_name(key).map(Event::Key)
-            }
-            crossterm::Event::Mouse(mouse) => event::of_mouse(mouse),
-            crossterm::Event::Paste(text) => Some(Event::Pasted(text)),
-            crossterm::Event::Resize(width, height) => Some(Event::Size(width, height)),
-            crossterm::Event::Key(_) | crossterm::Event::FocusGained | crossterm::Event::FocusLost => None,
-        };
-        if let Some(event) = event {
-            teller.send(event);
-        }
-    }
-    teller.send(Event::Ended);
-}
-
 /// The terminal, the state and the link while it runs.
 struct Running {
     state: State,
     theme: Theme,
+    // Dropped before the screen: what is typed once the terminal is the shell's again is the shell's.
+    _keyboard: Keyboard,
     screen: Screen,
     link: Link,
     is_changed: bool,
