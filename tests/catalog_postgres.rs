@@ -48,7 +48,7 @@ fn a_reader_reads_and_does_no_more() {
     let address = cluster.database();
     let reader = Catalog::shared_read_only(address.parse().unwrap(), "here");
     let error = reader.check().unwrap_err();
-    assert!(matches!(error, CatalogError::Postgres(PostgresError::Older { found: 0, known: 1, .. })), "{error}");
+    assert!(matches!(error, CatalogError::Postgres(PostgresError::Older { found: 0, known: 2, .. })), "{error}");
     assert!(error.to_string().contains("start siprec serve"), "{error}");
     catalog(&address, "here").put(&record(1)).unwrap();
     let reader = Catalog::shared_read_only(address.parse().unwrap(), "here");
@@ -117,10 +117,29 @@ fn a_newer_schema_is_left_alone() {
     cluster.sql(&address, "UPDATE siprec.version SET number = 99");
     for newer in [catalog(&address, "here"), Catalog::shared_read_only(address.parse().unwrap(), "here")] {
         let error = newer.check().unwrap_err();
-        assert!(matches!(error, CatalogError::Postgres(PostgresError::Newer { found: 99, known: 1, .. })), "{error}");
+        assert!(matches!(error, CatalogError::Postgres(PostgresError::Newer { found: 99, known: 2, .. })), "{error}");
         assert!(newer.put(&record(2)).is_err());
     }
     assert_eq!(cluster.sql(&address, "SELECT count(*) FROM siprec.recording"), "1");
+}
+
+#[test]
+fn an_older_schema_is_brought_up_by_who_writes() {
+    let cluster = Cluster::shared();
+    let address = cluster.database();
+    catalog(&address, "here").put(&record(1)).unwrap();
+    cluster.sql(
+        &address,
+        "UPDATE siprec.version SET number = 1; ALTER TABLE siprec.search ALTER COLUMN terms SET STATISTICS -1",
+    );
+    let reader = Catalog::shared_read_only(address.parse().unwrap(), "here");
+    let error = reader.check().unwrap_err();
+    assert!(matches!(error, CatalogError::Postgres(PostgresError::Older { found: 1, .. })), "{error}");
+    assert_eq!(catalog(&address, "here").count().unwrap(), 1);
+    let kept =
+        "SELECT attstattarget FROM pg_attribute WHERE attrelid = 'siprec.search'::regclass AND attname = 'terms'";
+    assert_eq!(cluster.sql(&address, kept), "1000");
+    assert_eq!(cluster.sql(&address, "SELECT number FROM siprec.version"), "2");
 }
 
 #[test]

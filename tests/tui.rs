@@ -9,6 +9,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use support::http::Client;
+use support::ports::Ports;
 use support::process;
 use support::recordings;
 use support::server::{Server, Setup, binary, new_key};
@@ -232,13 +233,13 @@ fn recordings_are_found_looked_at_tagged_and_saved() {
     let terminal = Terminal::open(80, 24);
     terminal.start(&server, "--theme mono");
     terminal.keys(&["3"]);
-    terminal.must_show(&["1 recordings", "STARTED (UTC)"]);
+    terminal.must_show(&["1 recording", "STARTED (UTC)"]);
     terminal.keys(&["/"]);
     terminal.type_in("since:2h caller:nobody-of-that-name");
     terminal.keys(&["Enter"]);
     terminal.must_show(&["no recording matches"]);
     terminal.keys(&["Escape"]);
-    terminal.must_show(&["1 recordings"]);
+    terminal.must_show(&["1 recording"]);
     terminal.keys(&["Enter"]);
     terminal.must_show(&[&format!("recording {}", recording.id()), "packets: 100 of 100 received", "left", "complete"]);
     terminal.keys(&["t"]);
@@ -363,4 +364,34 @@ fn a_token_does_not_go_in_clear_to_another_machine() {
     terminal.run(&format!("{} tui --server http://192.0.2.1 --token secret; echo code $?", binary().display()));
     terminal.must_show(&["no https: URL of a host", "code 1"]);
     terminal.must_be_restored();
+}
+
+#[test]
+fn the_readmes_pictures_are_made_of_a_run() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (made, ports) = (TempDir::new("pictures"), Ports::for_sessions(60));
+    let (first, last) = ports.media();
+    let output = Command::new(root.join("docs/pictures/make"))
+        .args([&binary(), made.path()])
+        .env("SIP_PORT", ports.sip().to_string())
+        .env("API_PORT", ports.api().to_string())
+        .env("MEDIA_PORTS", format!("{first}-{last}"))
+        .env("SETTLE", "3")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    for (name, words) in [
+        ("sessions", ["live", "PCMA", "LEVELS"]),
+        ("session", ["INVITE", "label", "communication"]),
+        ("recordings", ["left", "SHA-256", "inactive"]),
+        ("trace", ["INVITE +sdp +metadata", "SRS", "+ Agent &lt;sip:"]),
+    ] {
+        let file = format!("{name}.svg");
+        let picture = std::fs::read_to_string(made.path().join(&file)).unwrap();
+        assert!(words.iter().all(|word| picture.contains(word)), "{name}: {picture}");
+        assert!(picture.trim_end().ends_with("</svg>"), "{name}");
+        assert!(root.join("docs/pictures").join(&file).exists(), "{file} is not kept: docs/pictures/make");
+        assert!(readme.contains(&format!("docs/pictures/{file}")), "{file} is not in the README");
+    }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier};
+use ratatui::text::Span;
 
 /// A cell, units of the picture.
 const WIDTH: f64 = 8.4;
@@ -85,7 +86,7 @@ fn svg(buffer: &Buffer) -> String {
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.1} {height:.1}\" width=\"{width:.0}\" height=\"{height:.0}\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"{PAPER}\"/>\n\
-         <g font-family=\"ui-monospace, DejaVu Sans Mono, Menlo, Consolas, monospace\" font-size=\"14\" xml:space=\"preserve\">\n"
+         <g font-family=\"ui-monospace, DejaVu Sans Mono, Menlo, Consolas, monospace\" font-size=\"14\">\n"
     );
     for (y, row) in rows(buffer).enumerate() {
         let mut x = 0;
@@ -107,19 +108,39 @@ fn write_run(svg: &mut String, ink: Ink, run: &[Cell], (x, y): (f64, f64)) {
         let _ =
             writeln!(svg, "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{HEIGHT}\" fill=\"{back}\"/>");
     }
-    let text: String = run.iter().map(|cell| cell.symbol()).collect();
-    if text.trim().is_empty() {
-        return;
-    }
     let bold = if ink.is_bold { " font-weight=\"bold\"" } else { "" };
     let dim = if ink.is_dim { " opacity=\"0.65\"" } else { "" };
     let underlined = if ink.is_underlined { " text-decoration=\"underline\"" } else { "" };
     let (baseline, fore) = (y + HEIGHT * 0.76, ink.fore);
-    let _ = writeln!(
-        svg,
-        "<text x=\"{x:.1}\" y=\"{baseline:.1}\" textLength=\"{width:.1}\" fill=\"{fore}\"{bold}{dim}{underlined}>{}</text>",
-        escaped(&text)
-    );
+    for (column, columns, word) in words(run) {
+        let (x, width) = (x + column as f64 * WIDTH, columns as f64 * WIDTH);
+        let _ = writeln!(
+            svg,
+            "<text x=\"{x:.1}\" y=\"{baseline:.1}\" textLength=\"{width:.1}\" fill=\"{fore}\"{bold}{dim}{underlined}>{}</text>",
+            escaped(&word)
+        );
+    }
+}
+
+/// Words with their first columns and how many they have: browsers make one blank of several, and none of those at an end.
+fn words(run: &[Cell]) -> Vec<(usize, usize, String)> {
+    let mut words: Vec<(usize, usize, String)> = Vec::new();
+    let mut column = 0;
+    while let Some(cell) = run.get(column) {
+        let symbol = cell.symbol();
+        let columns = Span::raw(symbol).width().max(1);
+        if !symbol.trim().is_empty() {
+            match words.last_mut().filter(|(from, length, _)| from + length == column) {
+                Some((_, length, word)) => {
+                    *length += columns;
+                    word.push_str(symbol);
+                }
+                None => words.push((column, columns, symbol.to_owned())),
+            }
+        }
+        column += columns;
+    }
+    words
 }
 
 fn escaped(text: &str) -> String {
@@ -147,9 +168,21 @@ mod tests {
     #[test]
     fn a_picture_is_xml_that_has_texts_and_colours() {
         let svg = of(&buffer(), Path::new("a.svg"));
-        let text = "<text x=\"0.0\" y=\"12.9\" textLength=\"75.6\" fill=\"#e5534b\">a &lt;b&gt; &amp; c</text>";
-        assert!(svg.contains(text), "{svg}");
+        for (x, length, word) in
+            [("0.0", "8.4", "a"), ("16.8", "25.2", "&lt;b&gt;"), ("50.4", "8.4", "&amp;"), ("67.2", "8.4", "c")]
+        {
+            let text = format!("<text x=\"{x}\" y=\"12.9\" textLength=\"{length}\" fill=\"#e5534b\">{word}</text>");
+            assert!(svg.contains(&text), "{text} is not in {svg}");
+        }
         assert!(svg.contains(&format!("height=\"17\" fill=\"{INK}\"/>")), "{svg}");
-        assert_eq!((svg.matches("<text").count(), svg.matches("</svg>").count()), (2, 1));
+        assert_eq!((svg.matches("<text").count(), svg.matches("</svg>").count()), (5, 1));
+    }
+
+    #[test]
+    fn blanks_are_places_and_wide_characters_have_two() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 12, 1));
+        buffer.set_string(1, 0, "a  田中 b", Style::new());
+        let word = |from, columns, word: &str| (from, columns, word.to_owned());
+        assert_eq!(words(&buffer.content), [word(1, 1, "a"), word(4, 4, "田中"), word(9, 1, "b")]);
     }
 }

@@ -24,8 +24,8 @@ const RECORDING: RecordingId = RecordingId(SESSION.0 + 1);
 const BEGAN: i64 = 1_795_219_199_000_000_000;
 const PACKET_NS: i64 = 20_000_000;
 const PACKETS_A_SECOND: u64 = 50;
-/// What rendering may take beyond what the process has before it: the second pass holds seconds, not hours.
-const MOST_KIB: u64 = 96 * 1024;
+/// What rendering may take beyond what the process has before it: the second pass holds seconds, not hours. It takes some 4 MiB.
+const MOST_KIB: u64 = 16 * 1024;
 
 /// What a leg sends.
 #[derive(Clone, Copy)]
@@ -38,8 +38,8 @@ struct Voice {
 }
 
 const A_LAW: Voice = Voice { encoding: "PCMA", clock_rate: 8_000, octets: 160, toc: None };
-/// SILK of 16 kHz, in packets of 20 ms.
-const OPUS: Voice = Voice { encoding: "opus", clock_rate: 48_000, octets: 60, toc: Some(9 << 3) };
+/// CELT of the full band, which is rendered at 48 kHz, in packets of 20 ms.
+const OPUS: Voice = Voice { encoding: "opus", clock_rate: 48_000, octets: 60, toc: Some(31 << 3) };
 
 #[test]
 #[ignore = "takes its time: make soak"]

@@ -43,7 +43,11 @@ fn search(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let (right, style) = match (&recordings.wrong, recordings.is_asked) {
         (Some(why), _) => (format!("{why} "), theme.bad),
         (None, true) => ("searching ... ".to_owned(), theme.dim),
-        (None, false) => (format!("{} recordings{more} ", recordings.rows.len()), theme.dim),
+        (None, false) => {
+            let count = recordings.rows.len();
+            let noun = if count == 1 { "recording" } else { "recordings" };
+            (format!("{count} {noun}{more} "), theme.dim)
+        }
     };
     put_right(buffer, (area.x + used + 1, area.y), area.width.saturating_sub(used + 1), &right, style);
 }

@@ -16,9 +16,10 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(15);
 pub(super) const CALL_LIMIT: Duration = Duration::from_secs(30);
 
 /// What each connection is told first. Tables stand in a schema of their own. Without scans of whole tables, a plan that
-/// was made while the tables were small, or that statistics mislead, is at worst a detour.
-const SETTINGS: &str = "SET search_path TO siprec; SET enable_seqscan TO off; SET statement_timeout TO 25000; \
-    SET lock_timeout TO 10000; SET client_min_messages TO warning; SET synchronous_commit TO on";
+/// was made while the tables were small, or that statistics mislead, is at worst a detour. Nothing here is worth several processes.
+const SETTINGS: &str = "SET search_path TO siprec; SET enable_seqscan TO off; SET max_parallel_workers_per_gather TO 0; \
+    SET statement_timeout TO 25000; SET lock_timeout TO 10000; \
+    SET client_min_messages TO warning; SET synchronous_commit TO on";
 
 /// An open connection.
 pub(super) struct Connection {

@@ -9,8 +9,10 @@ mod pool;
 mod probe;
 mod rows;
 mod schema;
+mod windows;
 
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use siprec_core::seed::{RecordingId, SessionId};
@@ -23,22 +25,16 @@ pub use probe::Probed;
 
 use self::connection::{CALL_LIMIT, Connection};
 use self::pool::Pool;
+use self::windows::Windows;
 use super::conditions::{self, Conditions, Dialect, Value};
 use super::select::Page;
-use super::{CatalogError, Engine, Filter, Record};
+use super::{CatalogError, Engine, Filter, Record, terms};
 
 /// Recordings put in by one statement.
 const BATCH: usize = 500;
 
 /// Making the catalog anew, of a million recordings and more.
 const REBUILD_LIMIT: Duration = Duration::from_secs(6 * 3600);
-
-/// Of fewer rows that the index of terms finds, all are looked at and sorted; of more, one in so many matches, and they are
-/// found sooner by going through the recordings from the latest on.
-const FEW: i64 = 4_000;
-
-/// Of as many, by the server's statistics, so many match that they are not even counted.
-const MANY: u64 = 40_000;
 
 const DIALECT: Dialect = Dialect {
     value: |n| format!("${n}"),
@@ -279,16 +275,7 @@ impl Engine for Postgres {
     }
 
     fn page(&self, filter: &Filter, after: Option<i64>, want: usize) -> Result<Page, CatalogError> {
-        self.run(async |client| {
-            let (sql, values) = page_query(client, filter, after, want).await?;
-            let mut page = Page::default();
-            for row in ask(client, &sql, &values).await? {
-                let (key, row) = rows::read(&row)?;
-                page.last = Some(key);
-                page.rows.push(row);
-            }
-            Ok(page)
-        })
+        self.run(async |client| page(client, filter, after, want).await)
     }
 
     fn count(&self) -> Result<u64, CatalogError> {
@@ -327,44 +314,57 @@ async fn clean_up(client: &Client) {
     }
 }
 
-/// The query for a page. The index of terms gives rows in no order: it leads where it finds few, which is asked first.
-async fn page_query(
+/// A page of rows, as `filter` asks for. The index of terms gives rows in no order, and what matches a few thousand times in a
+/// million would be fetched whole and sorted for the latest fifty: so it is asked for a window of time after the other, from
+/// the latest on, each so long that it should be enough.
+async fn page(client: &Client, filter: &Filter, after: Option<i64>, want: usize) -> Result<Page, PostgresError> {
+    let keys = conditions::keys(filter, after);
+    let clauses = if Conditions::of(filter, &DIALECT).is_narrow { Vec::new() } else { terms::asked(filter) };
+    let mut page = Page::default();
+    let Some(mut windows) = Windows::of(client, &clauses, &keys, want).await? else {
+        read(client, filter, (None, &keys), want, &mut page).await?;
+        return Ok(page);
+    };
+    while let Some(window) = windows.next_one() {
+        let left = want - page.rows.len();
+        read(client, filter, (Some(&windows.query), &window), left, &mut page).await?;
+        if page.rows.len() >= want {
+            break;
+        }
+    }
+    Ok(page)
+}
+
+/// Reads the latest `want` rows of these keys, which the index of terms finds by `query`.
+async fn read(
     client: &Client,
     filter: &Filter,
-    after: Option<i64>,
+    (query, keys): (Option<&String>, &Range<i64>),
     want: usize,
-) -> Result<(String, Vec<Value>), PostgresError> {
+    page: &mut Page,
+) -> Result<(), PostgresError> {
     let mut conditions = Conditions::of(filter, &DIALECT);
     if let Some(node) = &filter.node {
         let node = conditions.bind(node.clone());
         conditions.and(format!("node = {node}"));
     }
-    let index_query = conditions::index_query(filter, " & ", " | ").filter(|_| !conditions.is_narrow);
-    if let Some(query) = index_query
-        && finds_few(client, &query).await?
-    {
-        let query = conditions.bind(query);
-        let found = format!("SELECT recording FROM search WHERE terms @@ {query}::text::tsquery");
-        conditions.and((DIALECT.key_is_of)(&found));
+    if let Some(query) = query {
+        let query = conditions.bind(query.clone());
+        let (from, to) = (conditions.bind(keys.start), conditions.bind(keys.end));
+        conditions.and((DIALECT.key_is_of)(&format!(
+            "SELECT recording FROM search WHERE terms @@ {query}::text::tsquery AND recording >= {from} AND recording < {to}"
+        )));
     }
-    conditions.within("key", &conditions::keys(filter, after));
+    conditions.within("key", keys);
     let limit = conditions.bind(i64::try_from(want).unwrap_or(i64::MAX));
     let (columns, condition) = (rows::COLUMNS, conditions.sql());
     let sql = format!("SELECT {columns} FROM recording WHERE {condition} ORDER BY key DESC LIMIT {limit}");
-    Ok((sql, conditions.values))
-}
-
-async fn finds_few(client: &Client, query: &str) -> Result<bool, PostgresError> {
-    // A guess by statistics: what is known to be common is not counted, which would take as long as it is common.
-    let guess = "EXPLAIN (FORMAT JSON) SELECT 1 FROM search WHERE terms @@ $1::text::tsquery";
-    let plan = client.query_typed_one(guess, &[(&query, Type::TEXT)]).await?;
-    if rows::planned(&plan)? > MANY {
-        return Ok(false);
+    for row in ask(client, &sql, &conditions.values).await? {
+        let (key, row) = rows::read(&row)?;
+        page.last = Some(key);
+        page.rows.push(row);
     }
-    let sql =
-        format!("SELECT count(*) FROM (SELECT 1 FROM search WHERE terms @@ $1::text::tsquery LIMIT {FEW}) AS found");
-    let row = client.query_typed_one(&sql, &[(&query, Type::TEXT)]).await?;
-    Ok(row.try_get::<_, i64>(0)? < FEW)
+    Ok(())
 }
 
 async fn ask(client: &Client, sql: &str, values: &[Value]) -> Result<Vec<tokio_postgres::Row>, PostgresError> {

@@ -67,11 +67,17 @@ pub(super) fn read(row: &Found) -> Result<(i64, Row), PostgresError> {
     Ok((number(0)?, found))
 }
 
-/// The rows that a plan is for, of `EXPLAIN (FORMAT JSON)`.
-pub(super) fn planned(plan: &Found) -> Result<u64, PostgresError> {
+/// The rows that a plan of `EXPLAIN (FORMAT JSON)` expects of each table that it reads, in the order of the query.
+pub(super) fn planned(plan: &Found) -> Result<Vec<u64>, PostgresError> {
     let Raw(json) = plan.try_get(0)?;
     let plan: serde_json::Value = serde_json::from_slice(json).unwrap_or_default();
-    Ok(plan.pointer("/0/Plan/Plan Rows").and_then(serde_json::Value::as_f64).map_or(0, |rows| rows as u64))
+    Ok(plan.pointer("/0/Plan").map(expected).unwrap_or_default())
+}
+
+fn expected(node: &serde_json::Value) -> Vec<u64> {
+    let rows = node.get("Relation Name").and(node.get("Plan Rows")).and_then(serde_json::Value::as_f64);
+    let below = node.get("Plans").and_then(serde_json::Value::as_array).into_iter().flatten().flat_map(expected);
+    rows.map(|rows| rows as u64).into_iter().chain(below).collect()
 }
 
 /// JSON as it comes.

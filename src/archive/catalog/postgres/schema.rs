@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::{Address, PostgresError};
 
 /// What leads from version n to version n + 1, from nothing on.
-const MIGRATIONS: &[&str] = &[include_str!("0001.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("0001.sql"), include_str!("0002.sql")];
 
 /// The version that this siprec writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
