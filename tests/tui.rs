@@ -314,7 +314,7 @@ fn a_session_is_listened_to_while_it_goes_on() {
     terminal.start(&server, "");
     terminal.must_show(&["1 sessions"]);
     terminal.keys(&["l"]);
-    terminal.must_show(&["Listen into this file or pipe"]);
+    terminal.must_show(&["Listen by a program", "file or pipe", ".wav"]);
     terminal.keys(&["C-u"]);
     terminal.type_in("live.wav");
     terminal.keys(&["Enter"]);
@@ -323,6 +323,24 @@ fn a_session_is_listened_to_while_it_goes_on() {
     let has_a_second = || std::fs::metadata(&path).is_ok_and(|file| file.len() > 16_000);
     assert!(becomes_true(SOON, has_a_second), "nothing is heard: {}", terminal.seen());
     assert_eq!(&std::fs::read(&path).unwrap()[..4], b"RIFF");
+    terminal.keys(&["l"]);
+    terminal.must_show(&["nothing is listened to any more"]);
+    terminal.keys(&["q"]);
+    terminal.must_be_restored();
+
+    // Where there is a sound device, it is a program that plays.
+    terminal.run("export PULSE_SERVER=unix:/nowhere SDL_AUDIODRIVER=disk SDL_DISKAUDIOFILE=$PWD/played; clear");
+    terminal.start(&server, "");
+    terminal.must_show(&["1 sessions"]);
+    terminal.keys(&["l"]);
+    terminal.must_show(&["Listen by a program", "| "]);
+    terminal.keys(&["C-u"]);
+    terminal.type_in("| ffplay -nodisp -autoexit -loglevel error -i -");
+    terminal.keys(&["Enter"]);
+    terminal.must_show(&["listening by ffplay"]);
+    let played = terminal.folder().join("played");
+    let plays_a_second = || std::fs::metadata(&played).is_ok_and(|file| file.len() > 16_000);
+    assert!(becomes_true(SOON, plays_a_second), "nothing is played: {}", terminal.seen());
     terminal.keys(&["l"]);
     terminal.must_show(&["nothing is listened to any more"]);
     calls[0].bye().unwrap();

@@ -10,7 +10,7 @@ Examples:
   Its CA is one of your own:    SSL_CERT_FILE=ca.pem siprec tui --server https://srs.example.com
   For a screen on the wall:     siprec tui --read-only --theme contrast
 
-Keys are told by ? in it. Audio of a live session goes to a file or a named pipe (l): mkfifo call; aplay call
+Keys are told by ? in it. A live session is listened to (l) by a program that plays, into a file or a named pipe
 Exit codes: 0 somebody quit; 1 no terminal, or no such server; 2 usage.";
 
 #[derive(Debug, clap::Args)]

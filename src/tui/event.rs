@@ -106,9 +106,38 @@ pub(super) enum Ask {
     Tag(String, String, bool),
     /// A recording's audio to a file.
     SaveAudio(String, PathBuf),
-    /// A session's audio, as it comes, to a file or a pipe.
-    Listen(String, PathBuf),
+    /// A session's audio, as it comes.
+    Listen(String, Ear),
     StopListening,
+}
+
+/// Where a session's audio goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ear {
+    /// A file that is made, or a named pipe that is there.
+    File(PathBuf),
+    /// A program with its arguments, which gets WAV on its standard input.
+    Player(Vec<String>),
+}
+
+impl Ear {
+    /// As it is typed: `| aplay -q -` is a program, all else a file.
+    pub(super) fn of(text: &str) -> Self {
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        text.strip_prefix('|')
+            .map(words)
+            .filter(|words| !words.is_empty())
+            .map_or_else(|| Self::File(text.into()), Self::Player)
+    }
+}
+
+impl std::fmt::Display for Ear {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Player(words) => f.write_str(words.first().map_or("", String::as_str)),
+        }
+    }
 }
 
 /// An order about a session.

@@ -1,10 +1,10 @@
 //! What keys do. A key is its name (`j`, `enter`, `ctrl-d`); which keys work where is also told in `view/help.rs`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::answers::{clock, name};
 use super::cursor::{Cursor, Typed};
-use super::event::{Ask, Effect, Order};
+use super::event::{Ask, Ear, Effect, Order};
 use super::frame;
 use super::state::{OpenedRecording, Overlay, Pane, Purpose, State, Tab, Typing};
 use super::update::POINTS;
@@ -172,7 +172,8 @@ impl State {
             return Vec::new();
         };
         let short: String = id.chars().take(8).collect();
-        self.prompt(Purpose::Listen(id), format!("siprec-{short}.wav"));
+        let player = self.manner.player.as_ref().map(|player| format!("| {player}"));
+        self.prompt(Purpose::Listen(id), player.unwrap_or_else(|| format!("siprec-{short}.wav")));
         Vec::new()
     }
 
@@ -370,8 +371,10 @@ impl State {
             Purpose::Audio(id) => Effect::Ask(Ask::SaveAudio(id, path())),
             Purpose::Listen(id) => {
                 self.heard = Some((id.clone(), 0));
-                self.say(format!("listening into {}; l ends it", Path::new(text).display()));
-                Effect::Ask(Ask::Listen(id, path()))
+                let ear = Ear::of(text);
+                let way = if matches!(ear, Ear::Player(_)) { "by" } else { "into" };
+                self.say(format!("listening {way} {ear}; l ends it"));
+                Effect::Ask(Ask::Listen(id, ear))
             }
             Purpose::Tag(id) => match text.strip_prefix('-') {
                 Some(tag) => Effect::Ask(Ask::Tag(id, tag.to_owned(), false)),

@@ -135,7 +135,7 @@ async fn answer(api: &ApiClient, ask: &Ask, teller: &Teller) -> Result<Told> {
             let octets = save(api, id, path).await?;
             Told::Done(format!("saved to {} ({octets} octets)", path.display()))
         }
-        Ask::Listen(session, path) => listening::listen(api, session, path, teller).await?,
+        Ask::Listen(session, ear) => listening::listen(api, session, ear, teller).await?,
         Ask::StopListening => Told::HeardOut(String::new()),
     })
 }

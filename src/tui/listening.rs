@@ -1,8 +1,8 @@
-//! A session's audio as it comes (`/ws/stream`), into a file or a named pipe. No sound device: what plays is at the other end of the
-//! pipe (`mkfifo call; aplay call`).
+//! A session's audio as it comes (`/ws/stream`): to a program that plays it, into a file or a named pipe.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use super::event::Told;
+use super::event::{Ear, Told};
 use super::link::Teller;
 use crate::api_client::ApiClient;
 use crate::https;
@@ -29,6 +29,8 @@ const QUIET: Duration = Duration::from_secs(60);
 const FRAME_HEAD: usize = 12;
 /// Frames that whoever reads the pipe may be behind: ten seconds. What is older is lost to it.
 const BEHIND: usize = 500;
+/// Octets of what a player complains of.
+const MOST_SAID: u64 = 4 << 10;
 /// How often it is told how much there was.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
 
@@ -38,7 +40,7 @@ trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
 
 /// Listens until the session is over, or nobody reads any more.
-pub(super) async fn listen(api: &ApiClient, session: &str, path: &Path, teller: &Teller) -> Result<Told> {
+pub(super) async fn listen(api: &ApiClient, session: &str, ear: &Ear, teller: &Teller) -> Result<Told> {
     let url = Url::parse(&format!("{}/ws/stream", api.url())).context("--server")?;
     let connected = timeout(CONNECTED_WITHIN, connect(&url)).await.context("it does not answer in time")??;
     let scheme = if url.scheme() == "https" { "wss" } else { "ws" };
@@ -54,11 +56,14 @@ pub(super) async fn listen(api: &ApiClient, session: &str, path: &Path, teller: 
         Err(tungstenite::Error::Http(answer)) => bail!("{} says {}", api.url(), answer.status()),
         Err(error) => return Err(error.into()),
     };
-    let is_wav = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("wav"));
+    let is_wav = match ear {
+        Ear::File(path) => path.extension().is_some_and(|end| end.eq_ignore_ascii_case("wav")),
+        Ear::Player(_) => true,
+    };
     let format = if is_wav { "wav" } else { "pcm16" };
     let say = serde_json::json!({ "action": "subscribe", "session_id": session, "format": format });
     socket.send(Message::text(say.to_string())).await?;
-    let writing = Writing::begin(path)?;
+    let writing = Writing::begin(ear)?;
     let (mut octets, mut told) = (0_u64, Instant::now());
     loop {
         match timeout(QUIET, socket.next()).await.context("nothing comes any more")? {
@@ -66,7 +71,7 @@ pub(super) async fn listen(api: &ApiClient, session: &str, path: &Path, teller: 
                 let audio = frame.get(FRAME_HEAD..).unwrap_or_default();
                 octets += audio.len() as u64;
                 if !writing.take(audio)? {
-                    return Ok(Told::HeardOut(format!("nobody reads {} any more", path.display())));
+                    return Ok(Told::HeardOut(nobody_hears(ear)));
                 }
                 if told.elapsed() >= TOLD_EVERY {
                     told = Instant::now();
@@ -91,7 +96,17 @@ pub(super) async fn listen(api: &ApiClient, session: &str, path: &Path, teller: 
             Some(Err(error)) => return Err(error.into()),
         }
     }
-    Ok(Told::HeardOut(format!("the session is over: {octets} octets in {}", path.display())))
+    Ok(Told::HeardOut(match ear {
+        Ear::File(path) => format!("the session is over: {octets} octets in {}", path.display()),
+        Ear::Player(_) => "the session is over".to_owned(),
+    }))
+}
+
+fn nobody_hears(ear: &Ear) -> String {
+    match ear {
+        Ear::File(path) => format!("nobody reads {} any more", path.display()),
+        Ear::Player(_) => format!("{ear} has ended"),
+    }
 }
 
 async fn connect(url: &Url) -> Result<Box<dyn Wire>> {
@@ -115,28 +130,18 @@ struct Writing {
 
 impl Writing {
     /// A file is made anew, and must not be there; a pipe waits for who reads it.
-    fn begin(path: &Path) -> Result<Self> {
-        use std::os::unix::fs::FileTypeExt as _;
-        let is_pipe =
-            std::fs::metadata(path).is_ok_and(|known| !known.file_type().is_file() && known.file_type().is_fifo());
-        let file = if is_pipe {
-            None
-        } else {
-            Some(std::fs::File::create_new(path).with_context(|| path.display().to_string())?)
+    fn begin(ear: &Ear) -> Result<Self> {
+        let mut sink = match ear {
+            Ear::Player(words) => Sink::Player(player(words)?),
+            Ear::File(path) if is_pipe(path) => Sink::Pipe(path.clone()),
+            Ear::File(path) => Sink::File(std::fs::File::create_new(path).with_context(|| path.display().to_string())?),
         };
         let (pieces, taken) = mpsc::sync_channel::<Vec<u8>>(BEHIND);
         let failed = Arc::new(std::sync::OnceLock::new());
-        let (tell, path): (_, PathBuf) = (Arc::clone(&failed), path.to_owned());
+        let (tell, name) = (Arc::clone(&failed), ear.to_string());
         let write = move || {
-            let written = (|| {
-                let mut file = match file {
-                    Some(file) => file,
-                    None => std::fs::OpenOptions::new().write(true).open(&path)?,
-                };
-                taken.iter().try_for_each(|piece| file.write_all(&piece))
-            })();
-            if let Err(error) = written {
-                let _ = tell.set(format!("{}: {error}", path.display()));
+            if let Err(error) = sink.write(&taken) {
+                let _ = tell.set(format!("{name}: {error}"));
             }
         };
         std::thread::Builder::new().name("listening".into()).spawn(write)?;
@@ -155,6 +160,55 @@ impl Writing {
     }
 }
 
+/// Where it is written.
+enum Sink {
+    File(std::fs::File),
+    /// It is opened when somebody reads it.
+    Pipe(PathBuf),
+    Player(Child),
+}
+
+impl Sink {
+    fn write(&mut self, taken: &mpsc::Receiver<Vec<u8>>) -> std::io::Result<()> {
+        match self {
+            Self::File(file) => taken.iter().try_for_each(|piece| file.write_all(&piece)),
+            Self::Pipe(path) => {
+                let mut pipe = std::fs::OpenOptions::new().write(true).open(path)?;
+                taken.iter().try_for_each(|piece| pipe.write_all(&piece))
+            }
+            Self::Player(child) => {
+                let mut input = child.stdin.take();
+                let written =
+                    taken.iter().try_for_each(|piece| input.as_mut().map_or(Ok(()), |input| input.write_all(&piece)));
+                drop(input);
+                let mut said = String::new();
+                if let Some(errors) = &mut child.stderr {
+                    errors.by_ref().take(MOST_SAID).read_to_string(&mut said)?;
+                    std::io::copy(errors, &mut std::io::sink())?;
+                }
+                match (child.wait()?.success(), said.lines().next()) {
+                    (true, _) => written,
+                    (false, Some(line)) => Err(std::io::Error::other(line.trim().to_owned())),
+                    (false, None) => Err(std::io::Error::other("it failed, and does not say why")),
+                }
+            }
+        }
+    }
+}
+
+fn is_pipe(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    std::fs::metadata(path).is_ok_and(|known| known.file_type().is_fifo())
+}
+
+/// The screen is ours: what it says on it would be drawn over.
+fn player(words: &[String]) -> Result<Child> {
+    let (program, arguments) = words.split_first().context("a program is not named behind |")?;
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.spawn().with_context(|| format!("{program} cannot be started"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,14 +218,43 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("call.wav");
         std::fs::write(&path, "kept").unwrap();
-        assert!(Writing::begin(&path).is_err());
+        assert!(Writing::begin(&Ear::File(path.clone())).is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"kept");
         let other = folder.path().join("other");
-        let writing = Writing::begin(&other).unwrap();
+        let writing = Writing::begin(&Ear::File(other.clone())).unwrap();
         assert!(writing.take(b"abc").unwrap());
         drop(writing);
         while std::fs::read(&other).unwrap() != b"abc" {
             std::thread::yield_now();
         }
+    }
+
+    #[test]
+    fn a_player_gets_what_comes_and_is_quoted_where_it_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let heard = folder.path().join("heard");
+        let ear = |line: &str| Ear::of(line);
+        let writing = Writing::begin(&ear(&format!("| tee {}", heard.display()))).unwrap();
+        assert!(writing.take(b"abc").unwrap());
+        drop(writing);
+        while std::fs::read(&heard).unwrap_or_default() != b"abc" {
+            std::thread::yield_now();
+        }
+        assert!(
+            Writing::begin(&ear("| no-such-player-here -"))
+                .is_err_and(|error| error.to_string().contains("no-such-player"))
+        );
+        let writing = Writing::begin(&ear("| ls /no-such-folder")).unwrap();
+        let said = loop {
+            // It may have ended before or after it was written to.
+            match writing.take(b"abc") {
+                Ok(true) => std::thread::yield_now(),
+                Ok(false) => panic!("it is not told why"),
+                Err(error) => break error.to_string(),
+            }
+        };
+        assert!(said.starts_with("ls: ") && said.contains("no-such-folder"), "{said}");
+        assert_eq!(ear("call.wav"), Ear::File("call.wav".into()));
+        assert_eq!(ear("|"), Ear::File("|".into()));
     }
 }

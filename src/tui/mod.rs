@@ -22,6 +22,7 @@ mod metrics;
 mod mouse;
 mod picture;
 mod search;
+mod sound;
 mod state;
 mod table;
 mod terminal;
@@ -84,7 +85,7 @@ pub fn run(options: Options) -> Result<()> {
     }
     let api = ApiClient::new(&options.server, options.token)?;
     let (teller, told) = Teller::new();
-    let manner = Manner { server: api.url().to_owned(), read_only: options.read_only };
+    let manner = Manner { server: api.url().to_owned(), read_only: options.read_only, player: sound::player() };
     let link = Link::start(api, teller.clone())?;
     signals(&link, &teller)?;
     let screen = Screen::take().context("the terminal cannot be taken")?;

@@ -93,7 +93,9 @@ impl Purpose {
         match self {
             Self::Picture => "Save what is seen to (.svg, or .txt for plain text)",
             Self::Audio(_) => "Save the audio to",
-            Self::Listen(_) => "Listen into this file or pipe (raw: 16-bit little-endian; .wav: with a header)",
+            Self::Listen(_) => {
+                "Listen by a program (| aplay -q -), or into a file or pipe (.wav, else raw 16-bit little-endian)"
+            }
             Self::Tag(_) => "Tag it (-name takes a tag away)",
         }
     }
@@ -196,6 +198,8 @@ pub(super) struct Manner {
     /// The server's URL.
     pub(super) server: String,
     pub(super) read_only: bool,
+    /// What plays sound here, with its arguments, if anything does.
+    pub(super) player: Option<String>,
 }
 
 /// All of it.

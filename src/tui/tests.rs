@@ -27,7 +27,7 @@ struct Desk {
 
 impl Desk {
     fn new(size: (u16, u16)) -> Self {
-        let manner = Manner { server: "https://srs.example.com".into(), read_only: false };
+        let manner = Manner { server: "https://srs.example.com".into(), read_only: false, player: None };
         Self { state: State::new(manner, size, NOW), now: NOW }
     }
 

@@ -28,7 +28,7 @@ const HELP: [(&str, &str); 43] = [
     ("Enter", "look at the session"),
     ("p, r", "pause, resume: nothing of a paused session reaches the disk"),
     ("s", "stop it with BYE, after a question"),
-    ("l", "listen: its audio into a file or a named pipe; again: no more"),
+    ("l", "listen: by a program, into a file or a pipe; again: no more"),
     ("", "Session"),
     ("Left Right, [ ]", "legs, metadata, events, SIP"),
     ("j k", "choose a message or an event"),
