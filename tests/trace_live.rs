@@ -15,8 +15,8 @@ use support::studio::Plan;
 use support::{becomes_true, process, until};
 
 const SOON: Duration = Duration::from_secs(30);
-/// A key of SRTP, as an offer has it.
-const KEY: &str = "d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj";
+/// What keys of SRTP end with, as an offer has them.
+const KEY: &str = "0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj";
 
 /// What a run came to.
 #[derive(Debug)]
@@ -132,24 +132,30 @@ fn title(line: &str) -> String {
     rest.split("  ").next().unwrap_or_default().to_owned()
 }
 
-/// Offers SRTP with [`KEY`].
+/// A server that takes keys of SRTP in clear signalling.
+fn with_keys_in_clear() -> Server {
+    Setup::default().set("media.sdes_over_clear=true").start()
+}
+
+/// Offers SRTP with keys that end with [`KEY`], one a line.
 fn secured(mut call: Call) -> Call {
     call.bend_offer = Box::new(|offer| {
-        let line = |line: &str| match line.starts_with("m=audio") {
-            true => format!(
-                "{}\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}\r\n",
-                line.replace("RTP/AVP", "RTP/SAVP")
-            ),
-            false => format!("{line}\r\n"),
-        };
-        offer.lines().map(line).collect()
+        let (mut out, mut begins) = (String::new(), ["a", "b"].into_iter());
+        for line in offer.lines() {
+            out += &format!("{}\r\n", line.replace("RTP/AVP", "RTP/SAVP"));
+            if line.starts_with("m=audio") {
+                let begin = begins.next().unwrap();
+                out += &format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{begin}{KEY}\r\n");
+            }
+        }
+        out
     });
     call
 }
 
 #[test]
 fn what_a_server_records_now_is_shown_as_a_capture_is() {
-    let server = Server::start();
+    let server = with_keys_in_clear();
     let (src, other) = (Src::udp(server.sip), Src::tcp(server.sip));
     let (one, two) = (Call::new(&src, 1), secured(Call::new(&other, 2)));
     one.must_invite();
@@ -243,7 +249,7 @@ fn a_session_that_is_over_has_its_signalling_and_a_recording_its_packets_too() {
 
 #[test]
 fn a_call_is_followed_from_its_beginning_and_one_that_goes_on_from_where_it_is() {
-    let server = Server::start();
+    let server = with_keys_in_clear();
     let src = Src::udp(server.sip);
     let before = secured(Call::new(&src, 1));
     before.must_invite();
@@ -363,7 +369,7 @@ fn who_may_not_is_told_what_it_takes() {
 
 #[test]
 fn sip_is_told_to_nobody_who_did_not_ask_and_without_keys_to_who_did() {
-    let server = Server::start();
+    let server = with_keys_in_clear();
     let client = Client::new(server.api);
     let mut all = client.websocket("/ws/events").unwrap();
     let mut sip = client.websocket("/ws/events?sip=true&types=session.ended").unwrap();
@@ -392,7 +398,12 @@ fn sip_is_told_to_nobody_who_did_not_ask_and_without_keys_to_who_did() {
 fn it_says_what_it_cannot_do_and_a_reader_that_goes_away_is_no_failure() {
     let output = Command::new(binary()).args(["trace", "--follow", "call.pcap"]).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.code() == Some(2) && said.contains("--server <URL>"), "{said}");
+    assert!(
+        output.status.code() == Some(2)
+            && said.contains("--follow is for a running server")
+            && said.contains("--server"),
+        "{said}"
+    );
     let output = Command::new(binary()).args(["trace", "--follow", "--server", "http://127.0.0.1:1"]).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(1) && said.contains("it cannot be reached"), "{said}");

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::ArgGroup;
+use clap::error::ErrorKind;
 use siprec_core::seed::{NotAnId, SessionId};
 use siprec_core::time::Wall;
 use siprec_core::trace::{Filter, Place, Statuses};
@@ -47,21 +48,21 @@ Exit: 0 done, 1 nothing matches, a file could not be read whole, or --lint found
 #[command(group = ArgGroup::new("show").args(["list", "messages", "rtp", "mermaid", "svg", "lint"]))]
 pub(super) struct Args {
     /// Captures (pcap, pcapng), journals, folders of them, files with one SIP message; - reads standard input
-    #[arg(required_unless_present = "server", value_name = "FILE")]
+    #[arg(required_unless_present_any = ["server", "follow", "session", "token"], value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Instead of files, a running server, by its API: the SIP of what it records now (takes the permission `manage`); without a
     /// URL the one on this machine, where the configuration has it
     #[arg(long, value_name = "URL", num_args = 0..=1, conflicts_with_all = ["files", "keylog", "anonymise"])]
     server: Option<Option<String>>,
     /// What shows that server who asks: an API key, or a token of its issuer; SIPREC_TOKEN says the same, unseen by other users
-    #[arg(long, value_name = "TOKEN", requires = "server")]
+    #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
     /// Only this session of the server's, also one that is over as long as its journal is kept; a recording's id shows its packets,
     /// RTP and all (takes `export`); repeatable
-    #[arg(long, value_name = "ID", requires = "server", value_parser = session)]
+    #[arg(long, value_name = "ID", value_parser = session)]
     session: Vec<SessionId>,
     /// Go on: print each message of the server's as it comes, a line each; in full with --messages, as JSON lines with --json
-    #[arg(long, short, requires = "server", conflicts_with_all = ["rtp", "mermaid", "svg", "lint", "write"])]
+    #[arg(long, short, conflicts_with_all = ["rtp", "mermaid", "svg", "lint", "write"])]
     follow: bool,
     /// A line a message
     #[arg(long)]
@@ -127,6 +128,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
+    args.check_server();
     let loaded = args.settings.sources(Vec::new()).load()?;
     logging::start(&loaded.config.logging, false)?;
     let is_stdin = |file: &PathBuf| file == Path::new("-");
@@ -197,6 +199,16 @@ fn served(_: &Config, _: Option<String>, _: Option<String>, _: Vec<SessionId>) -
 }
 
 impl Args {
+    /// Says what is for a server alone. (clap asks for no `--server` beside files, which it conflicts with.)
+    fn check_server(&self) {
+        let only =
+            [("--follow", self.follow), ("--session", !self.session.is_empty()), ("--token", self.token.is_some())];
+        if let Some((name, _)) = only.into_iter().find(|(_, is_given)| *is_given && self.server.is_none()) {
+            let text = format!("{name} is for a running server, not for files: say --server [URL] in their place\n");
+            clap::Error::raw(ErrorKind::MissingRequiredArgument, text).exit();
+        }
+    }
+
     fn show(&self) -> Show {
         let asked = [
             (self.list, Show::List),

@@ -124,7 +124,8 @@ impl Fetched {
             Some((live, Some(signalling))) => {
                 if live.is_none() {
                     let call_id = signalling.messages.first().and_then(Message::call_id);
-                    let recordings = self.runtime.block_on(recordings(&self.api, id));
+                    let of_call = recordings(&self.api, id, call_id.as_deref().unwrap_or_default());
+                    let recordings = self.runtime.block_on(of_call);
                     self.over.push(Over { id, call_id, recordings });
                 }
                 self.live.extend(live);
@@ -218,11 +219,13 @@ impl Over {
 }
 
 /// Ids of what was made of a session; none where that cannot be told now, which is not what was asked for.
-async fn recordings(api: &ApiClient, id: SessionId) -> Vec<String> {
-    let found = get::<serde_json::Value>(api, "/api/v1/recordings", &[("call", id.to_string())]).await;
+async fn recordings(api: &ApiClient, id: SessionId, call_id: &str) -> Vec<String> {
+    let found = get::<serde_json::Value>(api, "/api/v1/recordings", &[("call", call_id.to_owned())]).await;
     let rows = found.unwrap_or_default();
     let rows = rows.get("recordings").and_then(serde_json::Value::as_array).into_iter().flatten();
-    rows.filter_map(|row| Some(row.get("id")?.as_str()?.to_owned())).collect()
+    let text = |row: &serde_json::Value, name: &str| Some(row.get(name)?.as_str()?.to_owned());
+    let rows = rows.filter(|row| text(row, "session_id") == Some(id.to_string()));
+    rows.filter_map(|row| text(row, "id")).collect()
 }
 
 /// Sessions that go on: those of the calls that are wanted, where the server knows them by that name, else all.
