@@ -169,20 +169,15 @@ fn what_a_server_records_now_is_shown_as_a_capture_is() {
         assert!(ladders.contains(words), "{words}: {ladders}");
     }
     assert!(!ladders.contains("no RTP"), "what is not seen is not missing: {ladders}");
-    assert!(ladders.contains("a=inactive"), "what the signalling says is said: {ladders}");
     assert!(ladders.contains("SRTP AES_CM_128_HMAC_SHA1_80"), "{ladders}");
 
     let count = |arguments: &[&str]| lines(&shown(&server, &[&["--list", "--json"], arguments].concat())).len();
-    assert_eq!(
-        count(&["--call", one.call_id()]),
-        8,
-        "INVITE, 100, 200, ACK, each twice: {}",
-        shown(&server, &["--list"])
-    );
+    // The journal is a moment behind the wire.
+    assert!(becomes_true(SOON, || count(&["--method", "ACK"]) == 3), "{}", shown(&server, &["--list"]));
+    assert_eq!(count(&["--call", one.call_id()]), 3, "INVITE, 200, ACK: {}", shown(&server, &["--list"]));
     assert_eq!(count(&["--party", "1011"]), count(&["--call", one.call_id()]));
     assert_eq!(count(&["--party", "alice 2"]), count(&["--call", two.call_id()]));
     assert_eq!(count(&["--address", &other.contact().ip().to_string()]), count(&[]));
-    assert_eq!(count(&["--method", "ACK"]), 3);
     assert_eq!(count(&["--status", "2xx"]), 3);
     assert_eq!(count(&["--session", &session(&server, &two)]), count(&["--call", two.call_id()]));
     for (arguments, words) in [
@@ -204,7 +199,7 @@ fn what_a_server_records_now_is_shown_as_a_capture_is() {
     let messages = shown(&server, &["--messages"]);
     assert!(messages.contains("inline:xxxx") && !messages.contains(KEY), "{messages}");
 
-    one.talk(&Plan::seconds(8.0));
+    one.talk(&Plan::seconds(5.0));
     let rtp = shown(&server, &["--rtp", "--call", one.call_id()]);
     assert!(rtp.contains("in the last second") && rtp.contains(", 0 lost, jitter "), "{rtp}");
     let mut here = Command::new(binary());
@@ -216,7 +211,7 @@ fn what_a_server_records_now_is_shown_as_a_capture_is() {
     let written = server.scratch().join("one.pcapng");
     shown(&server, &["--call", one.call_id(), "--write", written.to_str().unwrap()]);
     let output = Command::new(binary()).args(["trace", "--list"]).arg(&written).output().unwrap();
-    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 8);
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 3);
     for call in [&one, &two] {
         call.bye().unwrap();
     }
