@@ -38,7 +38,7 @@ Register-ArgumentCompleter -Native -CommandName 'siprec' -ScriptBlock {
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Record calls: SIP and RTP in, recordings out')
             [CompletionResult]::new('replay', 'replay', [CompletionResultType]::ParameterValue, 'Run captures (pcap, pcapng) through the recorder, offline and faster than life')
-            [CompletionResult]::new('trace', 'trace', [CompletionResultType]::ParameterValue, 'Show what captures and journals hold: SIP ladders, metadata, RTP quality, why there is no audio; lint INVITEs')
+            [CompletionResult]::new('trace', 'trace', [CompletionResultType]::ParameterValue, 'Show what captures, journals and running servers hold: SIP ladders, metadata, RTP quality, why there is no audio; lint INVITEs')
             [CompletionResult]::new('export', 'export', [CompletionResultType]::ParameterValue, 'Find recordings and copy them, verified')
             [CompletionResult]::new('tui', 'tui', [CompletionResultType]::ParameterValue, 'Watch a running server from a terminal: sessions, quality, alarms; pause, stop, search the archive')
             [CompletionResult]::new('archive', 'archive', [CompletionResultType]::ParameterValue, 'Look after a data directory: what is kept and erased, what waits for storage, what is damaged, the audit log, catalog, keys')
@@ -606,7 +606,7 @@ Register-ArgumentCompleter -Native -CommandName 'siprec' -ScriptBlock {
         'siprec;help' {
             [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Record calls: SIP and RTP in, recordings out')
             [CompletionResult]::new('replay', 'replay', [CompletionResultType]::ParameterValue, 'Run captures (pcap, pcapng) through the recorder, offline and faster than life')
-            [CompletionResult]::new('trace', 'trace', [CompletionResultType]::ParameterValue, 'Show what captures and journals hold: SIP ladders, metadata, RTP quality, why there is no audio; lint INVITEs')
+            [CompletionResult]::new('trace', 'trace', [CompletionResultType]::ParameterValue, 'Show what captures, journals and running servers hold: SIP ladders, metadata, RTP quality, why there is no audio; lint INVITEs')
             [CompletionResult]::new('export', 'export', [CompletionResultType]::ParameterValue, 'Find recordings and copy them, verified')
             [CompletionResult]::new('tui', 'tui', [CompletionResultType]::ParameterValue, 'Watch a running server from a terminal: sessions, quality, alarms; pause, stop, search the archive')
             [CompletionResult]::new('archive', 'archive', [CompletionResultType]::ParameterValue, 'Look after a data directory: what is kept and erased, what waits for storage, what is damaged, the audit log, catalog, keys')

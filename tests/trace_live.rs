@@ -168,6 +168,7 @@ fn what_a_server_records_now_is_shown_as_a_capture_is() {
     {
         assert!(ladders.contains(words), "{words}: {ladders}");
     }
+    assert!(ladders.contains("not over so far"), "{ladders}");
     assert!(!ladders.contains("no RTP"), "what is not seen is not missing: {ladders}");
     assert!(ladders.contains("SRTP AES_CM_128_HMAC_SHA1_80"), "{ladders}");
 
@@ -251,7 +252,7 @@ fn a_call_is_followed_from_its_beginning_and_one_that_goes_on_from_where_it_is()
     let all = Following::start(&server, &[]);
     let of_the_second = Following::start(&server, &["--party", "bob 2", "--json"]);
     let whole = Following::start(&server, &["--messages", "--session", &session(&server, &before)]);
-    assert!(all.said.lock().unwrap().contains("where 1 sessions go on"));
+    assert!(all.said.lock().unwrap().contains("where 1 session goes on"));
 
     // Nobody's call, and a peer that asks whether the server is there, which is of no call.
     src.options().unwrap();

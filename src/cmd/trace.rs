@@ -37,7 +37,7 @@ Examples:
   siprec trace --anonymise vendor.pcapng day.pcap         a capture that names nobody, to be sent to a vendor
   siprec trace --lint invite.sip                          deviations, remedies, and what the server would answer
   tcpdump -U -w - port 5060 | siprec trace --list -       what a capture has, once it ends
-  siprec trace --server                                   what the server of this machine records now
+  siprec trace --server                                   what the server here records now
   siprec trace --server URL --session ID --rtp            a session, or a recording and its RTP
   siprec trace --server URL --follow --status 4xx         refusals as they come, a line each
 

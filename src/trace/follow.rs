@@ -164,6 +164,7 @@ impl Following {
         match self.learn(again).await {
             Ok(None) => return Ok(Ended::Over),
             Ok(Some(_)) if again => say(&format!("{url} is there again: what went by meanwhile is missing"))?,
+            Ok(Some(1)) => say(&format!("following {url}, where 1 session goes on; Ctrl-C ends it"))?,
             Ok(Some(count)) => say(&format!("following {url}, where {count} sessions go on; Ctrl-C ends it"))?,
             Err(Failed::Lost(why)) => return Ok(Ended::Lost(why)),
             Err(Failed::Missing(error) | Failed::Refused(error)) => return Err(error),

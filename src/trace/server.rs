@@ -7,6 +7,7 @@
 //! What is asked for decides what it takes: signalling is for those who may `manage`, packets for those who may `export`, and the
 //! server writes down that they left.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read, Write as _};
 use std::pin::Pin;
 use std::time::Duration;
@@ -71,7 +72,7 @@ impl Fetched {
         if server.sessions.is_empty() {
             fetched.all(options)?;
         }
-        for id in &server.sessions {
+        for id in server.sessions.iter().collect::<BTreeSet<_>>() {
             fetched.one(*id)?;
         }
         if options.show == Show::Rtp && !fetched.live.is_empty() {

@@ -76,10 +76,15 @@ fn that_no_rtp_came_is_said_of_no_call_whose_rtp_goes_by_unseen() {
         let mut trace = Trace::default();
         take(&mut trace, Wall(0), Transport::Udp, a, b, invite.as_bytes());
         take(&mut trace, Wall(1), Transport::Udp, b, a, ok.as_bytes());
-        trace.finish().silences(0).iter().map(|silence| silence.code).collect::<Vec<_>>()
+        let story = trace.finish();
+        let head = head(&story, 0).iter().map(Row::text).collect::<Vec<_>>().join("\n");
+        (story.silences(0).iter().map(|silence| silence.code).collect::<Vec<_>>(), head)
     };
-    assert_eq!(codes(Trace::message), ["no-rtp", "no-rtp"]);
-    assert!(codes(Trace::signalling).is_empty());
+    let (of_a_capture, head) = codes(Trace::message);
+    assert_eq!(of_a_capture, ["no-rtp", "no-rtp"]);
+    assert!(head.contains("not over at the end of the capture"), "{head}");
+    let (of_a_server, head) = codes(Trace::signalling);
+    assert!(of_a_server.is_empty() && head.contains("not over so far"), "{of_a_server:?} {head}");
 }
 
 #[test]
