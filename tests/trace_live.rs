@@ -408,15 +408,9 @@ fn it_says_what_it_cannot_do_and_a_reader_that_goes_away_is_no_failure() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let mut child = command(&server, &["--follow"]).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
-    let call = Call::new(&Src::udp(server.sip), 3);
-    call.must_invite();
-    // It may not have followed yet when that went by.
-    let ended = until(SOON, || {
-        let _ = call.reinvite(&[Direction::SendOnly; 2]);
-        child.try_wait().unwrap()
-    });
+    // Nothing has to come for it to notice.
+    let ended = until(SOON, || child.try_wait().unwrap());
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(ended.unwrap().success() && !said.contains("roken pipe"), "{said}");
-    call.bye().unwrap();
 }

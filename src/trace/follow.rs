@@ -6,10 +6,13 @@
 //! The server is connected to again where it is lost; what went by meanwhile is missing, and that is said.
 
 use std::io::{self, Stdout, Write as _};
+use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use futures_util::StreamExt as _;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use reqwest::{Method, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use siprec_core::session::blank_secrets;
@@ -54,10 +57,28 @@ pub fn follow(options: &Options, server: &Server) -> Result<()> {
             ended = following => ended.context("it broke off")?,
             _ = interrupt.recv() => Ok(()),
             _ = terminate.recv() => Ok(()),
+            () = unread() => Ok(()),
         }
     });
     runtime.shutdown_background();
     ended
+}
+
+/// Until nobody reads what is printed: a pipe whose reader is gone would be noticed with the next message only.
+async fn unread() {
+    let look = || {
+        let out = io::stdout();
+        loop {
+            match poll(&mut [PollFd::new(out.as_fd(), PollFlags::empty())], PollTimeout::NONE) {
+                Ok(_) => return true,
+                Err(Errno::EINTR) => {}
+                Err(_) => return false,
+            }
+        }
+    };
+    if !tokio::task::spawn_blocking(look).await.unwrap_or(false) {
+        std::future::pending().await
+    }
 }
 
 /// What comes of a connection.
