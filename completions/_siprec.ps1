@@ -38,7 +38,7 @@ Register-ArgumentCompleter -Native -CommandName 'siprec' -ScriptBlock {
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Record calls: SIP and RTP in, recordings out')
             [CompletionResult]::new('replay', 'replay', [CompletionResultType]::ParameterValue, 'Run captures (pcap, pcapng) through the recorder, offline and faster than life')
-            [CompletionResult]::new('trace', 'trace', [CompletionResultType]::ParameterValue, 'Show what captures and journals hold: SIP ladders, metadata, RTP quality, why there is no audio; lint INVITEs')
+            [CompletionResult]::new('trace', 'trace', [CompletionResultType]::ParameterValue, 'Show what captures, journals and running servers hold: SIP ladders, metadata, RTP quality, why there is no audio; lint INVITEs')
             [CompletionResult]::new('export', 'export', [CompletionResultType]::ParameterValue, 'Find recordings and copy them, verified')
             [CompletionResult]::new('tui', 'tui', [CompletionResultType]::ParameterValue, 'Watch a running server from a terminal: sessions, quality, alarms; pause, stop, search the archive')
             [CompletionResult]::new('archive', 'archive', [CompletionResultType]::ParameterValue, 'Look after a data directory: what is kept and erased, what waits for storage, what is damaged, the audit log, catalog, keys')
@@ -101,6 +101,9 @@ Register-ArgumentCompleter -Native -CommandName 'siprec' -ScriptBlock {
             break
         }
         'siprec;trace' {
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Instead of files, a running server, by its API: the SIP of what it records now (takes the permission `manage`); without a URL the one on this machine, where the configuration has it')
+            [CompletionResult]::new('--token', '--token', [CompletionResultType]::ParameterName, 'What shows that server who asks: an API key, or a token of its issuer; SIPREC_TOKEN says the same, unseen by other users')
+            [CompletionResult]::new('--session', '--session', [CompletionResultType]::ParameterName, 'Only this session of the server''s, also one that is over as long as its journal is kept; a recording''s id shows its packets, RTP and all (takes `export`); repeatable')
             [CompletionResult]::new('--call', '--call', [CompletionResultType]::ParameterName, 'Only the call with this Call-ID, or with this communication session; repeatable')
             [CompletionResult]::new('--party', '--party', [CompletionResultType]::ParameterName, 'Only calls of this number, address or name, or a part of it; repeatable')
             [CompletionResult]::new('--address', '--address', [CompletionResultType]::ParameterName, 'Only calls with messages or media of this host; repeatable')
@@ -117,6 +120,8 @@ Register-ArgumentCompleter -Native -CommandName 'siprec' -ScriptBlock {
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Read this configuration file (YAML)')
             [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Set a key of the configuration, as server.address=:5070; repeatable')
             [CompletionResult]::new('--data-dir', '--data-dir', [CompletionResultType]::ParameterName, 'Keep journals, recordings and the catalog here (archive.data_dir)')
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Go on: print each message of the server''s as it comes, a line each; in full with --messages, as JSON lines with --json')
+            [CompletionResult]::new('--follow', '--follow', [CompletionResultType]::ParameterName, 'Go on: print each message of the server''s as it comes, a line each; in full with --messages, as JSON lines with --json')
             [CompletionResult]::new('--list', '--list', [CompletionResultType]::ParameterName, 'A line a message')
             [CompletionResult]::new('--messages', '--messages', [CompletionResultType]::ParameterName, 'Messages in full, their secrets blanked')
             [CompletionResult]::new('--rtp', '--rtp', [CompletionResultType]::ParameterName, 'All that is known of each RTP stream')
@@ -601,7 +606,7 @@ Register-ArgumentCompleter -Native -CommandName 'siprec' -ScriptBlock {
         'siprec;help' {
             [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Record calls: SIP and RTP in, recordings out')
             [CompletionResult]::new('replay', 'replay', [CompletionResultType]::ParameterValue, 'Run captures (pcap, pcapng) through the recorder, offline and faster than life')
-            [CompletionResult]::new('trace', 'trace', [CompletionResultType]::ParameterValue, 'Show what captures and journals hold: SIP ladders, metadata, RTP quality, why there is no audio; lint INVITEs')
+            [CompletionResult]::new('trace', 'trace', [CompletionResultType]::ParameterValue, 'Show what captures, journals and running servers hold: SIP ladders, metadata, RTP quality, why there is no audio; lint INVITEs')
             [CompletionResult]::new('export', 'export', [CompletionResultType]::ParameterValue, 'Find recordings and copy them, verified')
             [CompletionResult]::new('tui', 'tui', [CompletionResultType]::ParameterValue, 'Watch a running server from a terminal: sessions, quality, alarms; pause, stop, search the archive')
             [CompletionResult]::new('archive', 'archive', [CompletionResultType]::ParameterValue, 'Look after a data directory: what is kept and erased, what waits for storage, what is damaged, the audit log, catalog, keys')

@@ -2292,12 +2292,24 @@ _siprec() {
             return 0
             ;;
         siprec__subcmd__trace)
-            opts="-c -h --list --messages --rtp --mermaid --svg --lint --json --call --party --address --method --status --since --until --write --keylog --anonymise --color --width --config --set --data-dir --help"
+            opts="-f -c -h --server --token --session --follow --list --messages --rtp --mermaid --svg --lint --json --call --party --address --method --status --since --until --write --keylog --anonymise --color --width --config --set --data-dir --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --session)
+                    COMPREPLY=($(compgen -W "$(_siprec_ids sessions)" -- "${cur}"))
+                    return 0
+                    ;;
                 --call)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

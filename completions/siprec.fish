@@ -44,7 +44,7 @@ complete -c siprec -n "__fish_siprec_needs_command" -s h -l help -d 'Print help'
 complete -c siprec -n "__fish_siprec_needs_command" -s V -l version -d 'Print version'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "serve" -d 'Record calls: SIP and RTP in, recordings out'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "replay" -d 'Run captures (pcap, pcapng) through the recorder, offline and faster than life'
-complete -c siprec -n "__fish_siprec_needs_command" -f -a "trace" -d 'Show what captures and journals hold: SIP ladders, metadata, RTP quality, why there is no audio; lint INVITEs'
+complete -c siprec -n "__fish_siprec_needs_command" -f -a "trace" -d 'Show what captures, journals and running servers hold: SIP ladders, metadata, RTP quality, why there is no audio; lint INVITEs'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "export" -d 'Find recordings and copy them, verified'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "tui" -d 'Watch a running server from a terminal: sessions, quality, alarms; pause, stop, search the archive'
 complete -c siprec -n "__fish_siprec_needs_command" -f -a "archive" -d 'Look after a data directory: what is kept and erased, what waits for storage, what is damaged, the audit log, catalog, keys'
@@ -102,6 +102,9 @@ complete -c siprec -n "__fish_siprec_using_subcommand replay" -l json -d 'Print 
 complete -c siprec -n "__fish_siprec_using_subcommand replay" -s q -l quiet -d 'Show no progress, on a terminal either'
 complete -c siprec -n "__fish_siprec_using_subcommand replay" -l tls-insecure -d 'Take any certificate: for tests only'
 complete -c siprec -n "__fish_siprec_using_subcommand replay" -s h -l help -d 'Print help'
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l server -d 'Instead of files, a running server, by its API: the SIP of what it records now (takes the permission `manage`); without a URL the one on this machine, where the configuration has it' -r
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l token -d 'What shows that server who asks: an API key, or a token of its issuer; SIPREC_TOKEN says the same, unseen by other users' -r
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -l session -d 'Only this session of the server\'s, also one that is over as long as its journal is kept; a recording\'s id shows its packets, RTP and all (takes `export`); repeatable' -x -a "(siprec complete sessions -- (commandline -opc) 2>/dev/null)"
 complete -c siprec -n "__fish_siprec_using_subcommand trace" -l call -d 'Only the call with this Call-ID, or with this communication session; repeatable' -r
 complete -c siprec -n "__fish_siprec_using_subcommand trace" -l party -d 'Only calls of this number, address or name, or a part of it; repeatable' -r
 complete -c siprec -n "__fish_siprec_using_subcommand trace" -l address -d 'Only calls with messages or media of this host; repeatable' -r
@@ -119,6 +122,7 @@ complete -c siprec -n "__fish_siprec_using_subcommand trace" -l width -d 'Column
 complete -c siprec -n "__fish_siprec_using_subcommand trace" -s c -l config -d 'Read this configuration file (YAML)' -r -F
 complete -c siprec -n "__fish_siprec_using_subcommand trace" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
 complete -c siprec -n "__fish_siprec_using_subcommand trace" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -s f -l follow -d 'Go on: print each message of the server\'s as it comes, a line each; in full with --messages, as JSON lines with --json'
 complete -c siprec -n "__fish_siprec_using_subcommand trace" -l list -d 'A line a message'
 complete -c siprec -n "__fish_siprec_using_subcommand trace" -l messages -d 'Messages in full, their secrets blanked'
 complete -c siprec -n "__fish_siprec_using_subcommand trace" -l rtp -d 'All that is known of each RTP stream'
@@ -414,7 +418,7 @@ complete -c siprec -n "__fish_siprec_using_subcommand doctor" -s h -l help -d 'P
 complete -c siprec -n "__fish_siprec_using_subcommand complete" -s h -l help -d 'Print help'
 complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay trace export tui archive config doctor complete help" -f -a "serve" -d 'Record calls: SIP and RTP in, recordings out'
 complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay trace export tui archive config doctor complete help" -f -a "replay" -d 'Run captures (pcap, pcapng) through the recorder, offline and faster than life'
-complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay trace export tui archive config doctor complete help" -f -a "trace" -d 'Show what captures and journals hold: SIP ladders, metadata, RTP quality, why there is no audio; lint INVITEs'
+complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay trace export tui archive config doctor complete help" -f -a "trace" -d 'Show what captures, journals and running servers hold: SIP ladders, metadata, RTP quality, why there is no audio; lint INVITEs'
 complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay trace export tui archive config doctor complete help" -f -a "export" -d 'Find recordings and copy them, verified'
 complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay trace export tui archive config doctor complete help" -f -a "tui" -d 'Watch a running server from a terminal: sessions, quality, alarms; pause, stop, search the archive'
 complete -c siprec -n "__fish_siprec_using_subcommand help; and not __fish_seen_subcommand_from serve replay trace export tui archive config doctor complete help" -f -a "archive" -d 'Look after a data directory: what is kept and erased, what waits for storage, what is damaged, the audit log, catalog, keys'

@@ -23,6 +23,8 @@ pub mod cmd;
 pub mod config;
 pub mod doctor;
 pub mod erasing;
+#[cfg(any(feature = "api", feature = "tui"))]
+mod event_stream;
 pub mod export;
 #[cfg(any(feature = "api", feature = "tui"))]
 mod https;
@@ -49,5 +51,6 @@ mod wall;
 
 pub use config::Config;
 pub use server::{
-    Live, LiveEvent, MAX_LISTENERS, Orders, Server, ServerAlarm, Sound, StreamSecond, Tap, Told, Watch, Watched,
+    Live, LiveEvent, MAX_LISTENERS, Orders, Server, ServerAlarm, SipTold, SipWatch, SipWatched, Sound, StreamSecond,
+    Tap, Told, Watch, Watched,
 };

@@ -73,7 +73,7 @@ const GOOD: &[(&str, &str, &str, u16)] = &[
     ("GET /api/v1/sessions", "/api/v1/sessions?paused=false", "", 200),
     ("GET /api/v1/sessions/{id}", "/api/v1/sessions/$live", "", 200),
     ("GET /api/v1/sessions/{id}/sip", "/api/v1/sessions/$live/sip", "", 200),
-    ("GET /ws/events", "/ws/events?quality=true", "", 101),
+    ("GET /ws/events", "/ws/events?quality=true&sip=true", "", 101),
     ("GET /ws/stream", "/ws/stream", "", 101),
     ("GET /api/v1/events", "/api/v1/events?types=session", "", 200),
     ("POST /api/v1/sessions/{id}/pause", "/api/v1/sessions/$live/pause", r#"{"at_most": "1m"}"#, 200),

@@ -55,6 +55,7 @@ const MATRIX: &[(&str, &str, [u16; 6])] = &[
     ("GET",    "/ws/events",                            [400, 400, 400, 403, 403, 401]),
     ("GET",    "/ws/stream",                            [400, 400, 400, 403, 403, 401]),
     ("GET",    "/api/v1/events?colour=red",             [400, 400, 400, 403, 403, 401]),
+    ("GET",    "/api/v1/events?sip=true&types=colour",  [400, 403, 403, 403, 403, 401]),
     ("GET",    "/api/v1/alarms",                        [200, 200, 200, 403, 403, 401]),
     ("POST",   "/api/v1/alarms/{id}/acknowledge",       [404, 404, 403, 403, 403, 401]),
     ("GET",    "/api/v1/unfinished",                    [200, 403, 403, 403, 403, 401]),

@@ -222,6 +222,8 @@ fn a_reader_that_goes_away_is_silent_for_every_subcommand() {
         "export --verify OUT/a",
         "export --verify OUT/a --json",
         "export --dry-run --server API",
+        "trace --server API --session ID",
+        "trace --server API --session ID --json",
         "replay JOURNAL --data-dir OUT/again",
         "replay JOURNAL --data-dir OUT/again2 --json",
         "replay --to sip:127.0.0.1:1 --duration 1s",

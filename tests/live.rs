@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 
-use siprec::{LiveEvent, MAX_LISTENERS, Sound, StreamSecond, Tap, Told, Watch, Watched};
+use siprec::{LiveEvent, MAX_LISTENERS, SipTold, SipWatched, Sound, StreamSecond, Tap, Told, Watch, Watched};
 use siprec_core::entry::EndCause;
 use siprec_core::seed::SessionId;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -43,6 +43,37 @@ fn seconds(events: &[Told]) -> Vec<StreamSecond> {
     let quality =
         |told: &Told| if let LiveEvent::Quality(seconds) = &told.event { seconds.to_vec() } else { Vec::new() };
     events.iter().flat_map(quality).collect()
+}
+
+#[test]
+fn whoever_watches_sip_is_told_of_each_message_and_of_its_session() {
+    let server = Embedded::start();
+    let mut watch = server.watched.watch_sip();
+    let src = Src::udp(server.sip);
+    src.options().unwrap();
+    let call = Call::new(&src, 20);
+    call.must_invite();
+    let session = server.session();
+    call.bye().unwrap();
+    let mut next = || match wait(watch.next()) {
+        SipWatched::Told(told) => SipTold::clone(&told),
+        other @ (SipWatched::Missed(_) | SipWatched::Over) => panic!("{other:?}"),
+    };
+    let told: Vec<SipTold> = (0..7).map(|_| next()).collect();
+    let line = |told: &SipTold| {
+        let text = String::from_utf8_lossy(&told.message.octets).into_owned();
+        let first = text.split(' ').take(2).collect::<Vec<_>>().join(" ");
+        (
+            if first.starts_with("SIP") { first } else { text.split(' ').next().unwrap().to_owned() },
+            told.message.outbound,
+        )
+    };
+    let lines: Vec<(String, bool)> = told.iter().map(line).collect();
+    let lines: Vec<(&str, bool)> = lines.iter().map(|(line, outbound)| (line.as_str(), *outbound)).collect();
+    let (ok, call) = (("SIP/2.0 200", true), Some(session));
+    assert_eq!(lines, [("OPTIONS", false), ok, ("INVITE", false), ok, ("ACK", false), ("BYE", false), ok]);
+    let sessions: Vec<Option<SessionId>> = told.iter().map(|told| told.session).collect();
+    assert_eq!(sessions, [None, None, call, call, call, call, call]);
 }
 
 #[test]

@@ -17,6 +17,8 @@ pub(crate) use file::Capture;
 pub(crate) use folders::{segments_of_folders, total_bytes};
 pub(crate) use journal::session_of;
 pub(crate) use packets::{Content, Decoder, Packet, Segment};
+#[cfg(feature = "api")]
+pub(crate) use progress::counting;
 pub(crate) use progress::reading;
 pub(crate) use sip::{SipStreams, looks_like_sip};
 pub(crate) use tcp::Reassembly;

@@ -69,7 +69,7 @@ impl Line {
     /// Reads a line that is not complete yet, as far as it can be read.
     fn read(words: &[String]) -> Self {
         let mut line = Self::default();
-        let mut words = words.iter();
+        let mut words = words.iter().peekable();
         while let Some(word) = words.next() {
             let (name, value) = match word.split_once('=') {
                 Some((name, value)) if name.starts_with("--") => (name, Some(value.to_owned())),
@@ -78,7 +78,9 @@ impl Line {
             if !["--server", "--token", "--config", "-c", "--set"].contains(&name) {
                 continue;
             }
-            let Some(value) = value.or_else(|| words.next().cloned()) else { break };
+            // `trace --server` may have no value: then the server of the configuration is meant.
+            let is_value = |word: &&String| name != "--server" || !word.starts_with('-');
+            let Some(value) = value.or_else(|| words.next_if(is_value).cloned()) else { continue };
             match name {
                 "--server" => line.server = Some(value),
                 "--token" => line.token = Some(value),
@@ -111,5 +113,6 @@ mod tests {
             }
         );
         assert_eq!(read("siprec archive hold --id"), Line::default());
+        assert_eq!(read("siprec trace --server --follow --session"), Line::default());
     }
 }

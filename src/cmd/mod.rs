@@ -51,7 +51,7 @@ enum Command {
     Serve(serve::Args),
     /// Run captures (pcap, pcapng) through the recorder, offline and faster than life
     Replay(Box<replay::Args>),
-    /// Show what captures and journals hold: SIP ladders, metadata, RTP quality, why there is no audio; lint INVITEs
+    /// Show what captures, journals and running servers hold: SIP ladders, metadata, RTP quality, why there is no audio; lint INVITEs
     Trace(Box<trace::Args>),
     /// Find recordings and copy them, verified
     Export(Box<export::Args>),

@@ -5,14 +5,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::ArgGroup;
+use clap::error::ErrorKind;
+use siprec_core::seed::{NotAnId, SessionId};
 use siprec_core::time::Wall;
 use siprec_core::trace::{Filter, Place, Statuses};
 
 use super::colour::Colour;
 use super::search::{since, until};
 use super::settings::Settings;
+use crate::config::Config;
 use crate::logging;
-use crate::trace::{self, Options, Show};
+use crate::trace::{self, Options, Server, Show};
 
 /// Columns where standard output is no terminal.
 const WIDTH: usize = 100;
@@ -34,6 +37,9 @@ Examples:
   siprec trace --anonymise vendor.pcapng day.pcap         a capture that names nobody, to be sent to a vendor
   siprec trace --lint invite.sip                          deviations, remedies, and what the server would answer
   tcpdump -U -w - port 5060 | siprec trace --list -       what a capture has, once it ends
+  siprec trace --server                                   what the server here records now
+  siprec trace --server URL --session ID --rtp            a session, or a recording and its RTP
+  siprec trace --server URL --follow --status 4xx         refusals as they come, a line each
 
 Exit: 0 done, 1 nothing matches, a file could not be read whole, or --lint found errors, 2 usage.";
 
@@ -42,8 +48,22 @@ Exit: 0 done, 1 nothing matches, a file could not be read whole, or --lint found
 #[command(group = ArgGroup::new("show").args(["list", "messages", "rtp", "mermaid", "svg", "lint"]))]
 pub(super) struct Args {
     /// Captures (pcap, pcapng), journals, folders of them, files with one SIP message; - reads standard input
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present_any = ["server", "follow", "session", "token"], value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Instead of files, a running server, by its API: the SIP of what it records now (takes the permission `manage`); without a
+    /// URL the one on this machine, where the configuration has it
+    #[arg(long, value_name = "URL", num_args = 0..=1, conflicts_with_all = ["files", "keylog", "anonymise"])]
+    server: Option<Option<String>>,
+    /// What shows that server who asks: an API key, or a token of its issuer; SIPREC_TOKEN says the same, unseen by other users
+    #[arg(long, value_name = "TOKEN")]
+    token: Option<String>,
+    /// Only this session of the server's, also one that is over as long as its journal is kept; a recording's id shows its packets,
+    /// RTP and all (takes `export`); repeatable
+    #[arg(long, value_name = "ID", value_parser = session)]
+    session: Vec<SessionId>,
+    /// Go on: print each message of the server's as it comes, a line each; in full with --messages, as JSON lines with --json
+    #[arg(long, short, conflicts_with_all = ["rtp", "mermaid", "svg", "lint", "write"])]
+    follow: bool,
     /// A line a message
     #[arg(long)]
     list: bool,
@@ -108,6 +128,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
+    args.check_server();
     let loaded = args.settings.sources(Vec::new()).load()?;
     logging::start(&loaded.config.logging, false)?;
     let is_stdin = |file: &PathBuf| file == Path::new("-");
@@ -135,8 +156,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         since: args.since,
         until: args.until,
     };
-    trace::run(&Options {
+    let (sessions, token) = (args.session, args.token);
+    let server = args.server.map(|url| served(&loaded.config, url, token, sessions)).transpose()?;
+    let options = Options {
         files: args.files,
+        server,
         config: loaded.config,
         filter,
         show,
@@ -146,10 +170,45 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         width: args.width.or_else(terminal_width).unwrap_or(WIDTH).max(LEAST_WIDTH),
         write: args.write,
         progress: stderr().is_terminal(),
-    })
+    };
+    #[cfg(feature = "api")]
+    if let Some(server) = options.server.as_ref().filter(|_| args.follow) {
+        return trace::follow(&options, server);
+    }
+    trace::run(&options)
+}
+
+fn session(text: &str) -> Result<SessionId, String> {
+    text.parse().map_err(|error: NotAnId| error.to_string())
+}
+
+#[cfg(feature = "api")]
+fn served(
+    config: &Config,
+    url: Option<String>,
+    token: Option<String>,
+    sessions: Vec<SessionId>,
+) -> anyhow::Result<Server> {
+    let url = url.unwrap_or_else(|| crate::ids::url_of(config));
+    Ok(Server { url, token: super::token::token(token), sessions })
+}
+
+#[cfg(not(feature = "api"))]
+fn served(_: &Config, _: Option<String>, _: Option<String>, _: Vec<SessionId>) -> anyhow::Result<Server> {
+    bail!("--server: this build has no API (feature `api`)")
 }
 
 impl Args {
+    /// Says what is for a server alone. (clap asks for no `--server` beside files, which it conflicts with.)
+    fn check_server(&self) {
+        let only =
+            [("--follow", self.follow), ("--session", !self.session.is_empty()), ("--token", self.token.is_some())];
+        if let Some((name, _)) = only.into_iter().find(|(_, is_given)| *is_given && self.server.is_none()) {
+            let text = format!("{name} is for a running server, not for files: say --server [URL] in their place\n");
+            clap::Error::raw(ErrorKind::MissingRequiredArgument, text).exit();
+        }
+    }
+
     fn show(&self) -> Show {
         let asked = [
             (self.list, Show::List),

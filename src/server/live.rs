@@ -22,6 +22,7 @@ use super::alarms::{Alarms, Of, ServerAlarm};
 use super::media::Overheard;
 use super::meters::{Meters, Seen};
 use super::orders::{Orders, Wish};
+use super::sip_watch::{SipFeed, SipTap, SipWatch};
 use crate::archive::audit::Origin;
 use crate::wall;
 
@@ -166,6 +167,7 @@ pub struct StreamSecond {
 #[derive(Debug, Clone)]
 pub struct Live {
     publisher: Arc<Publisher>,
+    sip: SipFeed,
     orders: Orders,
     listeners: Arc<AtomicUsize>,
 }
@@ -192,7 +194,7 @@ impl Live {
     pub(super) fn new(orders: Orders) -> Self {
         let events = broadcast::channel(EVENTS).0;
         let publisher = Arc::new(Publisher { events, number: Mutex::default(), of_seconds: Arc::default() });
-        Self { publisher, orders, listeners: Arc::default() }
+        Self { publisher, sip: SipFeed::default(), orders, listeners: Arc::default() }
     }
 
     /// Everything that happens from now on.
@@ -205,6 +207,16 @@ impl Live {
     /// The same, without the seconds of streams where nobody else wants them.
     pub fn watch_changes(&self) -> Watch {
         Watch { events: self.publisher.events.subscribe(), _of_seconds: None }
+    }
+
+    /// Each SIP message that comes or goes from now on.
+    pub fn watch_sip(&self) -> SipWatch {
+        self.sip.watch()
+    }
+
+    /// Where messages go that come and go.
+    pub(super) fn sip_tap(&self) -> SipTap {
+        SipTap::new(self.sip.clone())
     }
 
     /// Seconds of streams are made as long as this is held.

@@ -37,6 +37,7 @@ mod shared_catalog;
 #[cfg_attr(not(feature = "api"), expect(dead_code, reason = "only the API asks for it"))]
 mod showing;
 mod signalling;
+mod sip_watch;
 mod storing;
 mod streams;
 mod tls;
@@ -56,4 +57,5 @@ pub use options::Options;
 pub use orders::{Desk, Orders};
 pub use recovery::clock_offset;
 pub use serve::run;
+pub use sip_watch::{SipTold, SipWatch, SipWatched};
 pub use tls::{Held, check as check_tls, hold as held_certificates};

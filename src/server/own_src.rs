@@ -18,7 +18,7 @@ use siprec_core::metadata::{
 use siprec_core::sdp::Description;
 use siprec_core::seed::{Random, SessionId};
 use siprec_core::session::Input;
-use siprec_core::sip::{Message, Method};
+use siprec_core::sip::{Message, Method, Transport};
 use tokio::sync::oneshot;
 
 use super::signalling::Signalling;
@@ -189,6 +189,7 @@ impl Signalling {
     pub(super) fn speak_with_itself(&mut self) {
         while let Some((local, octets)) = self.own_src.says.pop_front() {
             let remote = SocketAddr::new(OWN_ADDRESS.into(), OWN_PORT);
+            self.show_watchers(false, Transport::Udp, (remote, local), &octets);
             self.input(Input::Datagram { local, remote, bytes: &octets });
         }
     }

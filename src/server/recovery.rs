@@ -163,6 +163,7 @@ pub(super) fn start(
         lookout: Lookout::new(&*disk, &data, storage.as_ref()),
         storage,
         auditing,
+        sip: options.desk.live().sip_tap(),
         board: Board::new(options.desk.live(), alarms.clone(), meters.clone()),
         meters,
         answering: Answering::default(),
@@ -188,8 +189,7 @@ pub(super) fn start(
         pressure: None,
         _lock: lock,
     };
-    let mut recovered = signalling.restore(found, began);
-    recovered.free = signalling.disk.free_space(&data).ok();
+    let recovered = Recovered { free: signalling.disk.free_space(&data).ok(), ..signalling.restore(found, began) };
     Ok((signalling, Wakers { arrivals, media, written }, recovered))
 }
 

@@ -37,6 +37,7 @@ use super::meters::Meters;
 use super::own_src::OwnSrc;
 use super::recompressing::Job;
 use super::shared_catalog::Asking;
+use super::sip_watch::SipTap;
 use super::streams::{StreamEvent, Streams};
 use super::told;
 use crate::archive::catalog::Catalog;
@@ -79,7 +80,9 @@ pub(super) struct Signalling {
     /// The SRC of sessions without SIP.
     pub(super) own_src: OwnSrc,
     pub(super) trace: Option<SipTrace>,
-    /// What the trace shows of digits.
+    /// Tells whoever watches of each message.
+    pub(super) sip: SipTap,
+    /// What of digits is shown.
     pub(super) digits: Digits,
     pub(super) advertised_media: Option<IpAddr>,
     /// Pairs that are bound and wait for their settings.
@@ -331,6 +334,7 @@ impl Signalling {
             }
             Output::Begin { at, header, ports } => self.scribe.begin(at, &header, &ports),
             Output::Keep { session, at, kept } => {
+                self.sip.kept(session, &kept);
                 self.board.kept(at, session, &kept);
                 self.scribe.keep(session, at, &kept);
                 if matches!(kept, Kept::Event(Event::SrtpKeys { .. })) {
@@ -396,6 +400,7 @@ impl Signalling {
         while let Some(held) = self.held.pop_front_if(|held| held.ticket <= written || held.until <= now) {
             self.send_now(&held.flow, held.bytes);
         }
+        self.sip.tell();
         self.grant();
         while let Some((_, to)) = self.confirmations.pop_front_if(|(ticket, _)| *ticket <= written) {
             // Who has stopped waiting need not know.
@@ -447,10 +452,26 @@ impl Signalling {
         }
     }
 
-    fn show(&self, outbound: bool, transport: Transport, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+    /// Shows a message to whoever looks.
+    fn show(&mut self, outbound: bool, transport: Transport, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         if let Some(trace) = &self.trace {
             let shown = without_digits(bytes, self.digits);
             trace.message(self.clock.now().wall, outbound, transport, from, to, &shown);
+        }
+        self.show_watchers(outbound, transport, (from, to), bytes);
+    }
+
+    /// Shows a message to those alone who watch from elsewhere.
+    pub(super) fn show_watchers(
+        &mut self,
+        outbound: bool,
+        transport: Transport,
+        ends: (SocketAddr, SocketAddr),
+        bytes: &[u8],
+    ) {
+        if self.sip.is_watched() {
+            let at = self.clock.now().wall;
+            self.sip.message((at, outbound), transport, ends, bytes, self.digits);
         }
     }
 }

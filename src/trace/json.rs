@@ -63,6 +63,16 @@ impl<'a> MessageLine<'a> {
             after_ms: request.map(|request| ms(message.at.nanos_since(request.at) / 1_000)),
         }
     }
+
+    /// With the numbers of another count, by the places of this one.
+    #[cfg(feature = "api")]
+    pub(super) fn numbered(mut self, numbers: &[usize]) -> Self {
+        let other = |number: usize| numbers.get(number - 1).copied();
+        self.number = other(self.number).unwrap_or(self.number);
+        self.again = self.again.and_then(other);
+        self.answers = self.answers.and_then(other);
+        self
+    }
 }
 
 #[derive(Serialize)]

@@ -1,52 +1,68 @@
 //! `siprec trace`: what captures and journals tell: calls, recording sessions, streams, and what is wrong with them.
 //!
 //! ```text
-//! files -> Reader -> core::trace::Trace -> Story -> ladders | list | messages | rtp | json | mermaid | svg | lint
-//!                \-> (once more) Writing: the packets of what matched
+//! files, or a running server -> Reader -> core::trace::Trace -> Story -> ladders | list | messages | rtp | json | mermaid | svg | lint
+//!                                   \-> (once more) Writing: the packets of what matched
+//! a running server's events -> follow: a line each, as they come
 //! ```
 //! The story and its layout are the core's; here files are read and text is printed.
 
+#[cfg(feature = "api")]
+mod answers;
 pub mod anonymise;
+#[cfg(feature = "api")]
+mod follow;
+#[cfg(feature = "api")]
+mod followed;
+mod input;
 mod json;
 mod lint;
 mod mermaid;
 mod options;
 mod paint;
 mod reader;
+#[cfg(feature = "api")]
+mod seconds;
+#[cfg(feature = "api")]
+mod server;
 mod svg;
 mod text;
 pub mod tls;
 mod written;
 
-pub use options::{Options, Show};
+#[cfg(feature = "api")]
+pub use follow::follow;
+pub use options::{Options, Server, Show};
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 use siprec_core::trace::{MAX_MESSAGES, MAX_STREAMS, Sequence, Story, Trace, Traced};
 
+use self::input::Input;
 use self::json::{MessageLine, SessionLine, StreamLine};
 use self::paint::Painter;
 use self::reader::{Item, Passed, Reader};
 use self::tls::KeyLog;
 use self::written::Writing;
-use crate::capture::{reading, segments_of_folders, total_bytes};
+use crate::capture::{reading, total_bytes};
 use crate::policy::policy;
 use crate::sealing;
 
-/// Reads the files and shows what was asked for.
+/// Reads the files, or asks the server, and shows what was asked for.
 ///
 /// # Errors
-/// A file that could not be read whole (what could be read was shown before), nothing that matches, INVITEs with errors
+/// The server's, a file that could not be read whole (what could be read was shown before), nothing that matches, INVITEs with errors
 /// where they were linted.
 pub fn run(options: &Options) -> anyhow::Result<()> {
-    let files = reader::by_time(segments_of_folders(&options.files)?);
+    let input = Input::open(options)?;
     let mut trace = Trace::default();
-    let Done { mut failures, troubles } = read(options, &files, "", &mut |item: Item<'_>| match item.content {
+    let Done { mut failures, troubles } = read(options, &input, "", &mut |item: Item<'_>| match item.content {
         Passed::Message(transport, bytes) => trace.message(item.at, transport, item.from, item.to, bytes),
+        Passed::Signalling(transport, bytes) => trace.signalling(item.at, transport, item.from, item.to, bytes),
         Passed::Datagram { bytes, plain } => trace.datagram(item.at, item.from, item.to, bytes, plain),
     })?;
     let story = trace.finish();
@@ -55,9 +71,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     }
     say_what_is_left_out(&story)?;
     let calls = options.filter.calls(&story);
-    let shown = show(options, &story, &calls);
+    let shown = show(options, &input, &story, &calls);
     if let (Some(path), Ok(())) = (&options.write, &shown) {
-        failures.extend(write(options, &story, &calls, path, &files)?);
+        failures.extend(write(options, &story, &calls, path, &input)?);
     }
     match shown {
         // A closed pipe is told apart by the command line.
@@ -80,22 +96,18 @@ struct Done {
     troubles: Vec<String>,
 }
 
-/// Reads all files.
+/// Reads all there is.
 fn read(
     options: &Options,
-    files: &[PathBuf],
+    input: &Input,
     message: &'static str,
     sink: &mut dyn FnMut(Item<'_>),
 ) -> anyhow::Result<Done> {
     let keys = options.keylog.as_deref().map(key_log).transpose()?;
-    let bar = reading(options.progress, total_bytes(files)).with_message(message);
+    let total = total_bytes(&input.files).filter(|_| options.server.is_none());
+    let bar = reading(options.progress, total).with_message(message);
     let mut reader = Reader::new(sealing::reading_disk(&options.config.archive.seal)?, keys, bar.clone());
-    let mut failures = Vec::new();
-    for path in files {
-        if let Err(error) = reader.read(path, sink) {
-            failures.push(format!("{}: {error:#}", path.display()));
-        }
-    }
+    let failures = input.read(&mut reader, sink);
     bar.finish_and_clear();
     Ok(Done { failures, troubles: reader.troubles() })
 }
@@ -127,7 +139,7 @@ fn say_what_is_left_out(story: &Story) -> io::Result<()> {
 }
 
 /// Prints what was asked for.
-fn show(options: &Options, story: &Story, calls: &[usize]) -> anyhow::Result<()> {
+fn show(options: &Options, input: &Input, story: &Story, calls: &[usize]) -> anyhow::Result<()> {
     let mut painter = Painter::new(BufWriter::new(io::stdout().lock()), options.color);
     let filter = &options.filter;
     // Streams of no call are shown where nothing but calls is asked for.
@@ -144,19 +156,19 @@ fn show(options: &Options, story: &Story, calls: &[usize]) -> anyhow::Result<()>
         });
     }
     if options.json {
-        lines(options, story, calls, others, &mut painter)?;
+        lines(options, input, story, (calls, others), &mut painter)?;
         return Ok(painter.finish()?);
     }
     match options.show {
         Show::Ladder => {
-            text::ladders(story, calls, (filter, options.width), &mut painter)?;
+            text::ladders(story, calls, (filter, options.width), &|call| input.told(call), &mut painter)?;
             if has_strays {
-                text::rtp(story, &[], true, &mut painter)?;
+                text::rtp(story, &[], true, &|_| Vec::new(), &mut painter)?;
             }
         }
         Show::List => text::list(&messages(options, story, calls), &mut painter)?,
         Show::Messages => text::messages(&messages(options, story, calls), &mut painter)?,
-        Show::Rtp => text::rtp(story, calls, others, &mut painter)?,
+        Show::Rtp => text::rtp(story, calls, others, &|call| input.told(call), &mut painter)?,
         Show::Mermaid => painter.text(&mermaid::diagram(&Sequence::of(story, &whole(story, calls), filter)))?,
         Show::Svg => painter.text(&svg::picture(&Sequence::of(story, &whole(story, calls), filter)))?,
         Show::Lint => {}
@@ -195,9 +207,9 @@ fn messages<'a>(options: &Options, story: &'a Story, calls: &[usize]) -> Vec<(us
 
 fn lines<W: Write>(
     options: &Options,
+    input: &Input,
     story: &Story,
-    calls: &[usize],
-    others: bool,
+    (calls, others): (&[usize], bool),
     painter: &mut Painter<W>,
 ) -> anyhow::Result<()> {
     let (with_messages, with_sessions, with_streams) = match options.show {
@@ -214,6 +226,9 @@ fn lines<W: Write>(
         let Some(known) = story.calls.get(call) else { continue };
         if with_sessions {
             put(painter, &SessionLine::of(story, call, known))?;
+        }
+        if with_sessions || with_streams {
+            input.line(known).iter().try_for_each(|line| put(painter, line))?;
         }
         if with_streams {
             for stream in story.streams_of(call, None) {
@@ -234,17 +249,11 @@ fn put<W: Write>(painter: &mut Painter<W>, line: &impl Serialize) -> anyhow::Res
 }
 
 /// Reads the files once more and writes what matched.
-fn write(
-    options: &Options,
-    story: &Story,
-    calls: &[usize],
-    path: &Path,
-    files: &[PathBuf],
-) -> anyhow::Result<Vec<String>> {
+fn write(options: &Options, story: &Story, calls: &[usize], path: &Path, input: &Input) -> anyhow::Result<Vec<String>> {
     let all = whole(story, calls);
-    let mut writing = Writing::begin(story, &all, path, files)?;
+    let mut writing = Writing::begin(story, &all, path, &input.files)?;
     // What could not be read was told the first time.
-    read(options, files, "writing", &mut |item: Item<'_>| writing.take(&item))?;
+    read(options, input, "writing", &mut |item: Item<'_>| writing.take(&item))?;
     let packets = writing.finish(path)?;
     if packets == 0 {
         return Ok(vec![format!("--write {}: no packet matched", path.display())]);

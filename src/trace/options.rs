@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use siprec_core::seed::SessionId;
 use siprec_core::trace::Filter;
 
 use crate::config::Config;
@@ -11,6 +12,8 @@ use crate::config::Config;
 pub struct Options {
     /// Captures, journals, folders of them, files with one message; `-` is standard input.
     pub files: Vec<PathBuf>,
+    /// Instead of them, a running server.
+    pub server: Option<Server>,
     /// For sealed journals, and for the answer that the server would give.
     pub config: Config,
     /// Which calls.
@@ -29,6 +32,17 @@ pub struct Options {
     pub write: Option<PathBuf>,
     /// Progress may be shown.
     pub progress: bool,
+}
+
+/// A running server.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Its API.
+    pub url: String,
+    /// What shows it who asks.
+    pub token: Option<String>,
+    /// These sessions alone, or recordings of these ids; all that goes on, where there are none.
+    pub sessions: Vec<SessionId>,
 }
 
 /// How calls are shown.

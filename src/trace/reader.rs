@@ -38,6 +38,9 @@ pub(super) struct Item<'a> {
 pub(super) enum Passed<'a> {
     /// A SIP message.
     Message(Transport, &'a [u8]),
+    /// A SIP message of a call whose RTP goes by unseen.
+    #[cfg_attr(not(feature = "api"), expect(dead_code, reason = "only a server tells of such"))]
+    Signalling(Transport, &'a [u8]),
     /// Another datagram; `plain`: its SRTP was opened already.
     Datagram { bytes: &'a [u8], plain: bool },
 }
@@ -73,6 +76,11 @@ impl Reader {
         } else {
             Box::new(File::open(path).context("cannot be opened")?)
         };
+        self.read_from(file, sink)
+    }
+
+    /// Reads what is a file elsewhere.
+    pub(super) fn read_from(&mut self, file: impl Read, sink: &mut dyn FnMut(Item<'_>)) -> anyhow::Result<()> {
         let mut file = BufReader::with_capacity(READ_BYTES, self.progress.wrap_read(file));
         if session_of(&mut file)?.is_some() {
             return journal_entries(file, sink);

@@ -4,16 +4,17 @@ use std::io::{self, Write};
 
 use siprec_core::session::blank_secrets;
 use siprec_core::trace::{
-    Filter, MessageKind, Row, Sequence, Story, Style, Subject, Traced, clock, head, ladder, lines, stream_rows,
+    Call, Filter, MessageKind, Row, Sequence, Story, Style, Subject, Traced, clock, head, ladder, lines, stream_rows,
 };
 
 use super::paint::Painter;
 
-/// Calls by groups that belong together: head, ladder, lines and streams.
+/// Calls by groups that belong together: head, ladder, lines and streams, and what else is `told` of each.
 pub(super) fn ladders<W: Write>(
     story: &Story,
     calls: &[usize],
     (filter, width): (&Filter, usize),
+    told: &dyn Fn(&Call) -> Vec<Row>,
     painter: &mut Painter<W>,
 ) -> io::Result<()> {
     let mut shown = vec![false; story.calls.len()];
@@ -43,6 +44,7 @@ pub(super) fn ladders<W: Write>(
                 painter.gap()?;
                 painter.rows(&rows)?;
             }
+            painter.rows(&story.calls.get(other).map(told).unwrap_or_default())?;
         }
     }
     Ok(())
@@ -70,9 +72,16 @@ pub(super) fn messages<W: Write>(messages: &[(usize, &Traced)], painter: &mut Pa
 }
 
 /// Streams by their calls, with all that is known of them; then those of no call.
-pub(super) fn rtp<W: Write>(story: &Story, calls: &[usize], others: bool, painter: &mut Painter<W>) -> io::Result<()> {
+pub(super) fn rtp<W: Write>(
+    story: &Story,
+    calls: &[usize],
+    others: bool,
+    told: &dyn Fn(&Call) -> Vec<Row>,
+    painter: &mut Painter<W>,
+) -> io::Result<()> {
     for &call in calls {
-        let rows = lines(story, call, true);
+        let mut rows = lines(story, call, true);
+        rows.extend(story.calls.get(call).map(told).unwrap_or_default());
         if !rows.is_empty() {
             if let Some(title) = head(story, call).first() {
                 painter.row(title)?;
@@ -99,14 +108,7 @@ pub(super) fn strays(story: &Story) -> impl Iterator<Item = usize> {
 
 /// `1  10:31:02.123  192.0.2.1:5060 > 192.0.2.2:5060  UDP  INVITE +sdp  Call-ID`
 fn line(place: usize, message: &Traced) -> Row {
-    let style = match message.kind() {
-        _ if message.again.is_some() => Style::Faint,
-        MessageKind::Request => Style::Request,
-        MessageKind::Provisional => Style::Provisional,
-        MessageKind::Success => Style::Success,
-        MessageKind::Redirection => Style::Redirection,
-        MessageKind::Failure => Style::Failure,
-    };
+    let style = style(message);
     let again = message.again.map(|first| format!(" again (as {})", first + 1)).unwrap_or_default();
     Row::about(Subject::Message(place))
         .with(format!("{:>5}  ", place + 1), Style::Faint)
@@ -114,4 +116,16 @@ fn line(place: usize, message: &Traced) -> Row {
         .with(format!("  {} > {}  {}  ", message.from, message.to, message.transport), Style::Plain)
         .with(format!("{}{again}", message.title()), style)
         .with(format!("  {}", message.call_id), Style::Faint)
+}
+
+/// How a message stands out.
+pub(super) fn style(message: &Traced) -> Style {
+    match message.kind() {
+        _ if message.again.is_some() => Style::Faint,
+        MessageKind::Request => Style::Request,
+        MessageKind::Provisional => Style::Provisional,
+        MessageKind::Success => Style::Success,
+        MessageKind::Redirection => Style::Redirection,
+        MessageKind::Failure => Style::Failure,
+    }
 }

@@ -76,9 +76,9 @@ impl<'a> Writing<'a> {
     /// Takes what went by.
     pub(super) fn take(&mut self, item: &Item<'_>) {
         let bytes = match item.content {
-            Passed::Message(_, bytes) if self.wanted.has_message(bytes) => bytes,
+            Passed::Message(_, bytes) | Passed::Signalling(_, bytes) if self.wanted.has_message(bytes) => bytes,
             Passed::Datagram { bytes, .. } if self.wanted.has(item.from, item.to, item.at) => bytes,
-            Passed::Message(..) | Passed::Datagram { .. } => return,
+            Passed::Message(..) | Passed::Signalling(..) | Passed::Datagram { .. } => return,
         };
         self.scratch.clear();
         datagram(&mut self.scratch, item.from, item.to, bytes);

@@ -14,6 +14,7 @@ use super::answers::{Happened, Quality};
 use super::event::Told;
 use super::link::Teller;
 use crate::api_client::ApiClient;
+use crate::event_stream::Lines;
 use crate::https;
 
 /// The server asks every 20 s whether somebody is there: what is quiet for longer is gone.
@@ -22,8 +23,6 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 /// Between tries.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
-/// A longer line is no event: seconds of twenty thousand streams are a tenth of it.
-const MAX_LINE: usize = 64 << 20;
 /// The id before the first event: the server sends all that it remembers.
 const BEFORE_ALL: &str = "0-0";
 
@@ -57,7 +56,10 @@ async fn follow_once(api: &ApiClient, teller: &Teller, last: &mut String, is_con
     let mut lines = Lines::default();
     loop {
         match timeout(QUIET, pieces.next()).await {
-            Ok(Some(Ok(piece))) => lines.take(&piece, &mut |line| tell(line, last, teller))?,
+            Ok(Some(Ok(piece))) => lines.take(&piece, &mut |line| {
+                tell(line, last, teller);
+                Ok(())
+            })?,
             Ok(Some(Err(error))) => bail!("{}: {}", api.url(), https::words(&error)),
             Ok(None) => return Ok(()),
             Err(_) => bail!("{}: nothing came for {} s", api.url(), QUIET.as_secs()),
@@ -81,48 +83,10 @@ fn tell(line: &str, last: &mut String, teller: &Teller) {
     teller.tell(Told::Happened(Box::new(event)));
 }
 
-/// Lines of a text that comes in pieces.
-#[derive(Debug, Default)]
-struct Lines {
-    begun: Vec<u8>,
-}
-
-impl Lines {
-    fn take(&mut self, piece: &[u8], line: &mut dyn FnMut(&str)) -> Result<()> {
-        let mut parts = piece.split(|octet| *octet == b'\n');
-        // The last part has no end yet.
-        let mut part = parts.next().unwrap_or_default();
-        for next in parts {
-            self.begun.extend_from_slice(part);
-            if let Ok(text) = std::str::from_utf8(&self.begun) {
-                line(text.trim_end_matches('\r'));
-            }
-            self.begun.clear();
-            part = next;
-        }
-        self.begun.extend_from_slice(part);
-        anyhow::ensure!(self.begun.len() <= MAX_LINE, "the server sends an event without an end");
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::tui::event::Event;
-
-    #[test]
-    fn lines_come_whole_however_they_are_cut() {
-        let text = b"id: a\ndata: {\"x\": 1}\r\n\n:\nda";
-        for size in [1, 3, 7, 100] {
-            let (mut lines, mut seen) = (Lines::default(), Vec::new());
-            for piece in text.chunks(size) {
-                lines.take(piece, &mut |line| seen.push(line.to_owned())).unwrap();
-            }
-            assert_eq!(seen, ["id: a", "data: {\"x\": 1}", "", ":"], "{size}");
-            assert_eq!(lines.begun, b"da");
-        }
-    }
 
     #[test]
     fn events_seconds_and_gaps_are_told_apart() {

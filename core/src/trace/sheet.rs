@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::call::{Call, party};
+use super::call::{Call, State, party};
 use super::differences::person;
 use super::row::{Row, Style, Subject};
 use super::sequence::millis;
@@ -32,7 +32,10 @@ pub fn head(story: &Story, place: usize) -> Vec<Row> {
         more => format!(", {more} retransmissions"),
     };
     let answered = answered.unwrap_or_default();
-    let text = format!("  {} for {lasted}{answered}, {}{again}", call.began_at, call.state.words());
+    // A server that tells of its signalling has no end as a capture has.
+    let goes_on = call.state == State::Established && story.is_unseen(call);
+    let state = if goes_on { "not over so far".to_string() } else { call.state.words() };
+    let text = format!("  {} for {lasted}{answered}, {state}{again}", call.began_at);
     rows.push(Row::of(text, Style::Plain));
     if let Some(vendor) = call.vendor.as_ref().filter(|_| call.is_recording()) {
         rows.push(Row::of(format!("  SRC: {} ({} %)", vendor.product, vendor.confidence), Style::Plain));

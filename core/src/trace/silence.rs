@@ -163,6 +163,9 @@ impl Looked<'_> {
                 )
             });
         }
+        if self.story.calls.get(self.call).is_some_and(|call| self.story.is_unseen(call)) {
+            return None;
+        }
         let expected = receiver.address()?;
         Some(self.came_elsewhere(sender, expected).unwrap_or_else(|| self.did_not_come(expected)))
     }

@@ -1,6 +1,6 @@
 //! What is taken in, and what is made of it.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
@@ -57,6 +57,8 @@ pub struct Trace {
     unreadable: Vec<Unreadable>,
     told: Told,
     streams: Streams,
+    /// Call-IDs of calls whose RTP goes by unseen.
+    unseen: BTreeSet<String>,
 }
 
 /// All that can be told of a capture.
@@ -75,6 +77,8 @@ pub struct Story {
     pub packets_left_out: u64,
     /// RTCP compounds that came to an address.
     pub(super) reports: BTreeMap<SocketAddr, u64>,
+    /// Call-IDs of calls whose RTP goes by unseen: that none of it came says nothing.
+    pub(super) unseen: BTreeSet<String>,
     /// Streams of each call, by their places.
     by_call: Vec<Vec<usize>>,
     /// Streams that no description names, by either of their hosts.
@@ -109,6 +113,15 @@ impl Trace {
         }
     }
 
+    /// Takes a message of a call whose RTP goes by unseen, as where a server tells of its signalling alone.
+    pub fn signalling(&mut self, at: Wall, transport: Transport, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+        let place = self.messages.len();
+        self.message(at, transport, from, to, bytes);
+        if let Some(message) = self.messages.get(place) {
+            self.unseen.insert(message.call_id.clone());
+        }
+    }
+
     /// Takes a datagram that is no SIP. `plain`: its SRTP was opened already, as in a journal.
     pub fn datagram(&mut self, at: Wall, from: SocketAddr, to: SocketAddr, bytes: &[u8], plain: bool) {
         self.streams.datagram(at, (from, to), bytes, plain, &self.told);
@@ -130,6 +143,7 @@ impl Trace {
         }
         let (by_call, strays) = places_of(&all, calls.len());
         Story {
+            unseen: self.unseen,
             by_call,
             strays,
             messages,
@@ -186,6 +200,11 @@ impl Story {
     /// Streams from or to a host that no description names, the first ones.
     pub(super) fn strays(&self, host: IpAddr) -> impl Iterator<Item = &Stream> {
         self.strays.get(&host).into_iter().flatten().filter_map(|place| self.streams.get(*place))
+    }
+
+    /// Whether a call's RTP goes by unseen.
+    pub fn is_unseen(&self, call: &Call) -> bool {
+        self.unseen.contains(&call.id)
     }
 
     /// Why there is no audio on lines of a call, or less than there should be.

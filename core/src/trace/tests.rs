@@ -63,6 +63,31 @@ fn a_retransmission_is_the_same_once_more_and_an_answer_knows_its_request() {
 }
 
 #[test]
+fn that_no_rtp_came_is_said_of_no_call_whose_rtp_goes_by_unseen() {
+    let (a, b) = ends();
+    let sdp = |first: &str, to: &str, host: &str| {
+        let more = "Content-Type: application/sdp\r\n";
+        let sdp =
+            format!("v=0\r\no=- 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n");
+        text(first, "1", ("x", to), more) + &sdp
+    };
+    let (invite, ok) = (sdp("INVITE sip:b@h SIP/2.0", "", "192.0.2.1"), sdp("SIP/2.0 200 OK", ";tag=y", "192.0.2.2"));
+    let codes = |take: fn(&mut Trace, Wall, Transport, SocketAddr, SocketAddr, &[u8])| {
+        let mut trace = Trace::default();
+        take(&mut trace, Wall(0), Transport::Udp, a, b, invite.as_bytes());
+        take(&mut trace, Wall(1), Transport::Udp, b, a, ok.as_bytes());
+        let story = trace.finish();
+        let head = head(&story, 0).iter().map(Row::text).collect::<Vec<_>>().join("\n");
+        (story.silences(0).iter().map(|silence| silence.code).collect::<Vec<_>>(), head)
+    };
+    let (of_a_capture, head) = codes(Trace::message);
+    assert_eq!(of_a_capture, ["no-rtp", "no-rtp"]);
+    assert!(head.contains("not over at the end of the capture"), "{head}");
+    let (of_a_server, head) = codes(Trace::signalling);
+    assert!(of_a_server.is_empty() && head.contains("not over so far"), "{of_a_server:?} {head}");
+}
+
+#[test]
 fn calls_with_an_id_in_common_belong_together() {
     let session = "Session-ID: f81d4fae7dec11d0a76500a0c91e6bf6;remote=00000000000000000000000000000000\r\n";
     let one = text("INVITE sip:b@h SIP/2.0", "1", ("x", ""), session);

@@ -1,4 +1,6 @@
 //! `/ws/events` and `/api/v1/events`: what happens, as it happens, over a WebSocket or as server-sent events.
+//!
+//! SIP messages come a way of their own, to those alone who ask for them.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -22,8 +24,11 @@ use super::asked::Asked;
 use super::event_log::{KINDS, QUALITY, Resumed, Written};
 use super::guard::Caller;
 use super::problem::Problem;
+use super::signalling;
 use super::state::Served;
+use crate::config::Permission;
 use crate::server::live::Counted;
+use crate::server::sip_watch::{SipTold, SipWatch, SipWatched};
 
 /// A listener that hears nothing is asked so often whether it is still there.
 const PING: Duration = Duration::from_secs(20);
@@ -51,17 +56,25 @@ pub(super) struct Which {
     /// With figures of each stream each second.
     #[param(default = false)]
     quality: bool,
+    /// With each SIP message that comes or goes, keys blanked, as `/sessions/{id}/sip` has them; `session` is null of one that is
+    /// of no session, as an INVITE that is refused. Needs the permission `manage`. Such events have no id: who comes back has
+    /// missed what there was.
+    #[param(default = false)]
+    sip: bool,
     /// For who cannot send header fields: the token.
     access_token: Option<String>,
 }
 
 impl Which {
-    /// Refuses what no event begins with: it would be waited for in vain.
-    fn checked(self) -> Result<Self, Problem> {
+    /// Refuses what no event begins with, which would be waited for in vain, and what is not for the caller.
+    fn checked(self, caller: &Caller) -> Result<Self, Problem> {
+        if self.sip {
+            caller.must(Permission::Manage, "sip=true")?;
+        }
         let is_known = |kind: &str| KINDS.iter().any(|known| known.starts_with(kind.trim()));
         match self.types.iter().flat_map(|types| types.split(',')).find(|kind| !is_known(kind)) {
             Some(unknown) => Err(Problem::bad_request(format!(
-                "types: no type begins with `{unknown}`: there are {}; figures of streams come with quality=true",
+                "types: no type begins with `{unknown}`: there are {}; figures of streams come with quality=true, SIP with sip=true",
                 KINDS.join(", ")
             ))),
             None => Ok(self),
@@ -81,6 +94,7 @@ impl Which {
 #[derive(Debug)]
 enum Next {
     Event(Written),
+    Sip(Arc<SipTold>),
     /// So many were missed, since the listener did not keep up, or came back too late: it has to ask how things are.
     Missed(Option<u64>),
 }
@@ -89,6 +103,7 @@ impl Next {
     fn text(&self) -> String {
         match self {
             Self::Event(event) => event.text.to_string(),
+            Self::Sip(told) => signalling::event(told),
             Self::Missed(count) => serde_json::json!({ "type": "missed", "events": count }).to_string(),
         }
     }
@@ -101,14 +116,16 @@ struct Listener {
     is_torn: bool,
     before: VecDeque<Written>,
     after: broadcast::Receiver<Written>,
+    sip: Option<SipWatch>,
     _seconds: Option<Counted>,
 }
 
 impl Listener {
     fn new(served: &Served, which: Which) -> Self {
         let seconds = which.quality.then(|| served.live.want_seconds());
+        let sip = which.sip.then(|| served.live.watch_sip());
         let Resumed { before, is_torn, after } = served.events.resume(which.after.as_deref());
-        Self { which, is_torn, before: before.into(), after, _seconds: seconds }
+        Self { which, is_torn, before: before.into(), after, sip, _seconds: seconds }
     }
 
     /// The next that is meant; none when the server stops.
@@ -116,23 +133,42 @@ impl Listener {
         if std::mem::take(&mut self.is_torn) {
             return Some(Next::Missed(None));
         }
+        while let Some(event) = self.before.pop_front() {
+            if self.which.means(&event) {
+                return Some(Next::Event(event));
+            }
+        }
         loop {
-            let event = match self.before.pop_front() {
-                Some(event) => event,
-                None => match self.after.recv().await {
-                    Ok(event) => event,
+            tokio::select! {
+                event = self.after.recv() => match event {
+                    Ok(event) if self.which.means(&event) => return Some(Next::Event(event)),
+                    Ok(_) => {}
                     Err(RecvError::Lagged(count)) => return Some(Next::Missed(Some(count))),
                     Err(RecvError::Closed) => return None,
                 },
-            };
-            if self.which.means(&event) {
-                return Some(Next::Event(event));
+                told = next_of(&mut self.sip) => match told {
+                    SipWatched::Told(told) if self.which.session.is_none_or(|id| told.session == Some(id)) => {
+                        return Some(Next::Sip(told));
+                    }
+                    SipWatched::Told(_) => {}
+                    SipWatched::Missed(count) => return Some(Next::Missed(Some(count))),
+                    SipWatched::Over => return None,
+                },
             }
         }
     }
 }
 
-/// Tells what happens, as server-sent events: sessions, alarms, recordings, and on demand figures of each stream each second.
+/// The next message; never one where nobody asked for any.
+async fn next_of(sip: &mut Option<SipWatch>) -> SipWatched {
+    match sip {
+        Some(watch) => watch.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Tells what happens, as server-sent events: sessions, alarms, recordings, and on demand figures of each stream each second and
+/// each SIP message.
 #[utoipa::path(get, path = "/api/v1/events", tag = "server", params(Which,
     ("last-event-id" = Option<String>, Header, description = "Go on after this event")),
     responses(
@@ -145,7 +181,7 @@ pub(super) async fn server_sent(
     headers: HeaderMap,
     Asked(which): Asked<Which>,
 ) -> Result<Response, Problem> {
-    let mut which = which.checked()?;
+    let mut which = which.checked(&caller)?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     which.after = last.map(str::to_owned).or(which.after);
     let events = stream::unfold((Listener::new(&served, which), caller), |(mut listener, caller)| async move {
@@ -155,6 +191,7 @@ pub(super) async fn server_sent(
         };
         let event = match &next {
             Next::Event(event) => Event::default().id(&event.id).event(event.kind).data(&event.text),
+            Next::Sip(_) => Event::default().event(signalling::SIP).data(next.text()),
             Next::Missed(_) => Event::default().event("missed").data(next.text()),
         };
         Some((Ok::<_, Infallible>(event), (listener, caller)))
@@ -175,7 +212,7 @@ pub(super) async fn over_websocket(
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let upgrade = upgrade.map_err(|refused| Problem::bad_request(format!("this is for WebSockets: {refused}")))?;
-    let listener = Listener::new(&served, which.checked()?);
+    let listener = Listener::new(&served, which.checked(&caller)?);
     Ok(upgrade.max_message_size(MAX_SAID).on_upgrade(|socket| tell(socket, listener, caller)))
 }
 

@@ -14,6 +14,7 @@ use super::asked::Id;
 use super::problem::Problem;
 use super::state::{Served, blocking};
 use crate::archive::finish::{SipMessage, messages};
+use crate::server::sip_watch::SipTold;
 
 /// Messages of an answer, the newest.
 const MAX_MESSAGES: usize = 1_000;
@@ -53,6 +54,26 @@ impl From<SipMessage> for Message {
         let start_line = message.lines().next().unwrap_or_default().to_owned();
         Self { at, outbound, transport: transport.to_string().to_lowercase(), from, to, start_line, message }
     }
+}
+
+/// A message as it comes or goes, for `/ws/events?sip=true`.
+#[derive(Debug, Serialize)]
+struct SipEvent {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    session: Option<SessionId>,
+    #[serde(flatten)]
+    message: Message,
+}
+
+/// The type of events of SIP.
+pub(super) const SIP: &str = "sip";
+
+/// A message as an event.
+pub(super) fn event(told: &SipTold) -> String {
+    let event = SipEvent { kind: SIP, session: told.session, message: told.message.clone().into() };
+    // Of texts, numbers and truth values alone JSON can be made.
+    serde_json::to_string(&event).unwrap_or_default()
 }
 
 /// Shows the SIP messages of a session, also of one that is over as long as its journal is kept.
