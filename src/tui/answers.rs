@@ -27,6 +27,7 @@ pub(super) struct Session {
     pub(super) pause_ends_at: Option<String>,
     pub(super) caller: Option<Person>,
     pub(super) callee: Option<Person>,
+    pub(super) tags: Vec<String>,
     pub(super) recordings: Vec<OpenRecording>,
     pub(super) streams: Vec<Stream>,
     pub(super) alarms: Vec<SessionAlarm>,

@@ -86,6 +86,8 @@ pub(super) enum Purpose {
     Listen(String),
     /// A tag for a recording.
     Tag(String),
+    /// A tag for what a session records.
+    TagSession(String),
 }
 
 impl Purpose {
@@ -94,7 +96,7 @@ impl Purpose {
             Self::Picture => "Save what is seen to (.svg, or .txt for plain text)",
             Self::Audio(_) => "Save the audio to",
             Self::Listen(_) => "Listen into this file or pipe (raw: 16-bit little-endian; .wav: with a header)",
-            Self::Tag(_) => "Tag it (-name takes a tag away)",
+            Self::Tag(_) | Self::TagSession(_) => "Tag it (-name takes a tag away)",
         }
     }
 }

@@ -262,6 +262,7 @@ fn words(session: &Session) -> String {
     }
     words.extend(session.peer.clone());
     words.extend(session.vendor.clone());
+    words.extend(session.tags.iter().cloned());
     words.push(session.codecs());
     words.push(session.srtp().to_owned());
     words.push(if session.paused { "paused" } else { "recording" }.to_owned());

@@ -123,10 +123,11 @@ impl EventLog {
 pub(super) const QUALITY: &str = "quality";
 
 /// The others.
-pub(super) const KINDS: [&str; 12] = [
+pub(super) const KINDS: [&str; 13] = [
     "session.started",
     "session.ended",
     "session.alarm",
+    "session.tagged",
     "stream.paused",
     "stream.resumed",
     "recording.started",
@@ -157,6 +158,9 @@ pub(in crate::server) fn fields(event: &LiveEvent) -> (&'static str, Option<Sess
         LiveEvent::RecordingStarted { session, recording, communication_session } => {
             let fields = json!({ "recording": recording, "communication_session": communication_session });
             ("recording.started", Some(*session), fields)
+        }
+        LiveEvent::SessionTagged { session, added, removed } => {
+            ("session.tagged", Some(*session), json!({ "added": added, "removed": removed }))
         }
         LiveEvent::Recorded { session, recording, duration_ms } => {
             ("recording.completed", Some(*session), json!({ "recording": recording, "duration_ms": duration_ms }))
@@ -245,6 +249,7 @@ mod tests {
         for event in [
             LiveEvent::Draining,
             LiveEvent::SessionEnded { session: SessionId(1), cause: EndCause::Bye },
+            LiveEvent::SessionTagged { session: SessionId(1), added: Vec::new(), removed: Vec::new() },
             LiveEvent::Acknowledged { alarm: String::new(), by: String::new() },
             LiveEvent::Stored { recording: siprec_core::seed::RecordingId(1), target: String::new() },
         ] {

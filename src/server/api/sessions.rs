@@ -1,5 +1,6 @@
 //! `/sessions`: what is being recorded now, and orders about it.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,9 @@ use super::guard::Caller;
 use super::problem::Problem;
 use super::signalling;
 use super::state::Served;
+use super::tagging;
 use crate::archive::catalog::Person;
+use crate::archive::notes::Tag;
 use crate::config::{Invalid, Span};
 use crate::server::orders::Wish;
 use crate::server::showing::Shown;
@@ -33,7 +36,7 @@ const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 pub(super) fn routes() -> Router<Arc<Served>> {
     Router::new()
         .route("/api/v1/sessions", get(list))
-        .route("/api/v1/sessions/{id}", get(show))
+        .route("/api/v1/sessions/{id}", get(show).patch(tagging::change))
         .route("/api/v1/sessions/{id}/pause", post(pause))
         .route("/api/v1/sessions/{id}/resume", post(resume))
         .route("/api/v1/sessions/{id}/stop", post(stop))
@@ -73,6 +76,8 @@ pub(super) struct Session {
     /// What vendors call the call, by field.
     #[schema(value_type = BTreeMap<String, Vec<String>>)]
     call: CallIds,
+    /// What its recordings are tagged with, those that go on and those to come.
+    tags: BTreeSet<String>,
     caller: Option<Person>,
     callee: Option<Person>,
     recordings: Vec<OpenRecording>,
@@ -160,6 +165,7 @@ impl From<Shown> for Session {
             streams: portrait.streams.iter().map(|line| stream(line, snapshot)).collect(),
             alarms: alarms.collect(),
             call_id: portrait.call_id,
+            tags: portrait.tags.into_iter().collect(),
             call: portrait.call,
             peer: portrait.peer,
         }
@@ -198,7 +204,7 @@ fn stream(line: &PortraitStream, snapshot: &Snapshot) -> Stream {
 }
 
 /// Which sessions.
-#[derive(Debug, Default, PartialEq, Deserialize, IntoParams)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Which {
@@ -211,6 +217,8 @@ pub(super) struct Which {
     /// The row of `peers` that it is under.
     #[param(pattern = "[^ ]")]
     peer: Option<String>,
+    /// With this tag.
+    tag: Option<String>,
     /// Only those that are paused (`true`), or that are not (`false`).
     paused: Option<bool>,
     /// Only those with an alarm.
@@ -237,6 +245,7 @@ impl Which {
         self.participant.as_ref().is_none_or(is_called)
             && self.call.as_ref().is_none_or(|call| is_of_call(portrait, call))
             && self.peer.as_ref().is_none_or(|peer| portrait.peer.as_ref() == Some(peer))
+            && self.tag.as_ref().is_none_or(|tag| portrait.tags.contains(tag))
             && self.paused.is_none_or(|paused| portrait.paused == paused)
             && (!self.alarmed || !beside.alarms.is_empty())
     }
@@ -275,8 +284,10 @@ pub(super) async fn list(
 
 /// The sessions that are meant, at most [`MAX_SESSIONS`].
 async fn meant(served: &Served, which: &Which) -> Result<Vec<Shown>, Problem> {
-    let Which { participant, call, peer, .. } = which;
+    let Which { participant, call, peer, tag, .. } = which;
     with_values(&[("participant", participant), ("call", call), ("peer", peer)])?;
+    let tag = tag.as_ref().map(|text| text.parse::<Tag>().map_err(|error| Problem::bad_request(format!("tag: {error}"))));
+    let which = &Which { tag: tag.transpose()?.map(String::from), ..which.clone() };
     let mut found = Vec::new();
     let take = |page: Vec<Shown>| {
         found.extend(page.into_iter().filter(|shown| which.means(shown)));
@@ -412,7 +423,7 @@ async fn done(served: &Served, id: SessionId) -> Result<Json<Ordered>, Problem> 
 /// The sessions that an order is about: something has to be said of them.
 async fn those(served: &Served, which: &Which) -> Result<Vec<SessionId>, Problem> {
     if *which == Which::default() {
-        return Err(Problem::bad_request("say which sessions: participant, call, peer, paused or alarmed"));
+        return Err(Problem::bad_request("say which sessions: participant, call, peer, tag, paused or alarmed"));
     }
     Ok(meant(served, which).await?.into_iter().map(|shown| shown.portrait.session).collect())
 }
