@@ -9,7 +9,7 @@ use siprec_core::time::Wall;
 use siprec_core::trace::{Filter, Place, Statuses};
 
 use super::colour::Colour;
-use super::search::{since, until};
+use super::search::{in_order, since, until};
 use super::settings::Settings;
 use crate::logging;
 use crate::trace::{self, Options, Show};
@@ -108,6 +108,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
+    in_order(args.since, args.until)?;
     let loaded = args.settings.sources(Vec::new()).load()?;
     logging::start(&loaded.config.logging, false)?;
     let is_stdin = |file: &PathBuf| file == Path::new("-");
