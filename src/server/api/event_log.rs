@@ -13,6 +13,7 @@ use siprec_core::seed::SessionId;
 use tokio::sync::broadcast;
 
 use crate::server::live::{Live, LiveEvent, StreamSecond, Told, Watched};
+use crate::server::own_src::OwnSrc;
 use crate::wall;
 
 /// Events that are remembered; seconds of streams are not among them.
@@ -143,6 +144,7 @@ pub(super) const KINDS: [&str; 13] = [
 pub(in crate::server) fn fields(event: &LiveEvent) -> (&'static str, Option<SessionId>, Value) {
     match event {
         LiveEvent::SessionStarted { session, src, streams, vendor } => {
+            let src = (!OwnSrc::is_at(src.ip())).then_some(src);
             ("session.started", Some(*session), json!({ "src": src, "streams": streams, "vendor": vendor }))
         }
         LiveEvent::SessionEnded { session, cause } => ("session.ended", Some(*session), json!({ "cause": cause })),

@@ -27,6 +27,7 @@ use crate::archive::catalog::Person;
 use crate::archive::notes::Tag;
 use crate::config::{Invalid, Span};
 use crate::server::orders::Wish;
+use crate::server::own_src::OwnSrc;
 use crate::server::showing::Shown;
 
 /// Sessions of one answer.
@@ -56,10 +57,10 @@ pub(super) struct Session {
     #[serde(serialize_with = "super::time::optional")]
     #[schema(value_type = Option<String>, format = DateTime)]
     started_at: Option<siprec_core::time::Wall>,
-    /// The SRC's address.
-    #[schema(value_type = String)]
-    src: SocketAddr,
-    /// `udp`, `tcp` or `tls`.
+    /// The SRC's address; none of a session that was begun over the API.
+    #[schema(value_type = Option<String>)]
+    src: Option<SocketAddr>,
+    /// `udp`, `tcp` or `tls`; `api` of a session that was begun over it.
     transport: String,
     /// The row of `peers` that it is under.
     peer: Option<String>,
@@ -140,6 +141,7 @@ pub(super) struct RaisedAlarm {
 impl From<Shown> for Session {
     fn from(Shown { portrait, beside }: Shown) -> Self {
         let (caller, callee) = parties(&portrait);
+        let is_own = OwnSrc::is_at(portrait.src.ip());
         let snapshot = &portrait.snapshot;
         let alarms = beside.alarms.iter().map(|(alarm, port, since)| RaisedAlarm {
             alarm: *alarm,
@@ -149,8 +151,8 @@ impl From<Shown> for Session {
         Self {
             id: portrait.session,
             started_at: portrait.answered,
-            src: portrait.src,
-            transport: portrait.transport.to_string().to_lowercase(),
+            src: (!is_own).then_some(portrait.src),
+            transport: if is_own { "api".to_owned() } else { portrait.transport.to_string().to_lowercase() },
             vendor: beside.vendor.clone(),
             initiated: portrait.initiated,
             paused: portrait.paused,
@@ -286,7 +288,8 @@ pub(super) async fn list(
 async fn meant(served: &Served, which: &Which) -> Result<Vec<Shown>, Problem> {
     let Which { participant, call, peer, tag, .. } = which;
     with_values(&[("participant", participant), ("call", call), ("peer", peer)])?;
-    let tag = tag.as_ref().map(|text| text.parse::<Tag>().map_err(|error| Problem::bad_request(format!("tag: {error}"))));
+    let tag =
+        tag.as_ref().map(|text| text.parse::<Tag>().map_err(|error| Problem::bad_request(format!("tag: {error}"))));
     let which = &Which { tag: tag.transpose()?.map(String::from), ..which.clone() };
     let mut found = Vec::new();
     let take = |page: Vec<Shown>| {

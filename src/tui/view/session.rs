@@ -83,7 +83,10 @@ fn who(state: &State, opened: &Opened, theme: &Theme, area: Rect, buffer: &mut B
 
 /// SRC, peer, transport, ids.
 fn facts(session: &Session, theme: &Theme, area: Rect, buffer: &mut Buffer) {
-    let src = format!(" {} over {}", session.src, session.transport);
+    let src = match &session.src {
+        Some(src) => format!(" {src} over {}", session.transport),
+        None => " begun over the API, without SIP".to_owned(),
+    };
     let maker = session.vendor.as_deref().map(|vendor| format!(", {vendor}")).unwrap_or_default();
     let peer = session.peer.as_deref().map(|peer| format!(", peer {peer}")).unwrap_or_default();
     let since = session.started_at.as_deref().map(|at| format!(", since {}", clock(at))).unwrap_or_default();

@@ -232,7 +232,10 @@ pub(super) fn told(event: &Happened, theme: &Theme) -> (String, Style) {
         Err(_) => String::new(),
     };
     match event.kind.as_str() {
-        "session.started" => (format!("session began, {} streams, from {}", text("streams"), text("src")), theme.plain),
+        "session.started" => {
+            let src = Some(text("src")).filter(|src| !src.is_empty()).unwrap_or_else(|| "the API".to_owned());
+            (format!("session began, {} streams, from {src}", text("streams")), theme.plain)
+        }
         "session.ended" => (format!("session ended: {}", words("cause")), theme.plain),
         "session.alarm" if raised => (format!("alarm: {}{stream}", words("alarm")), theme.bad),
         "session.alarm" => (format!("over: {}{stream}", words("alarm")), theme.good),
