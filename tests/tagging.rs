@@ -11,7 +11,7 @@ mod story;
 use document::{Document, two_parties};
 use serde_json::{Value, json};
 use std::time::Duration;
-use story::{recordings_of, speak, update};
+use story::{assert_replays, recordings_of, speak, update};
 use support::http::{Answer, Client, Socket};
 use support::recordings;
 use support::server::{Server, Setup, must_run, new_key};
@@ -133,6 +133,22 @@ fn what_goes_on_and_what_begins_later_is_tagged_and_what_has_ended_is_not() {
     patch(&client, &format!("/api/v1/recordings/{}", all[0].id()), r#"{"add_tags": ["vip"]}"#).must(200);
     assert_eq!(of_catalog()[0], json!(["vip"]));
     server.assert_never_panicked();
+}
+
+#[test]
+fn a_journal_tells_its_tags_to_whoever_replays_it() {
+    let server = Server::start();
+    let client = Client::new(server.api);
+    let call = Call::new(&Src::udp(server.sip), 8);
+    call.must_invite();
+    let path = only_session(&client);
+    patch(&client, &path, r#"{"add_tags": ["vip", "wrong"]}"#).must(200);
+    speak(&call, 1.0);
+    patch(&client, &path, r#"{"remove_tags": ["wrong"]}"#).must(200);
+    assert_eq!(call.bye().unwrap().status(), 200);
+    let recording = recordings::wait(&server.data, call.call_id(), SOON);
+    assert_eq!(recording.sheet["tags"], json!(["vip"]));
+    assert_replays(&recording);
 }
 
 #[test]

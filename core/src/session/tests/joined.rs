@@ -90,6 +90,7 @@ fn near_and_far_end_are_one_recording_in_one_journal() {
     }
     near.hang_up(&mut bench);
     assert!(bench.ended.is_empty() && bench.ended_recordings.is_empty(), "the far end goes on");
+    assert_eq!(bench.srs.portrait(session).unwrap().tags, ["claim"], "and is tagged as both were");
     assert_eq!(bench.closed, [(session, PortIndex(0))]);
     let over = |event: &Event| matches!(event, Event::Stream(s) if s.paused == Some(PauseCause::DialogEnded));
     assert_eq!(count(&bench, over), 1);
