@@ -22,6 +22,9 @@ use support::{TempDir, becomes_true};
 
 const SOON: Duration = Duration::from_secs(30);
 
+/// Orders that are answered, and followed by a kill at once.
+const CRASHES: u32 = 8;
+
 /// The path of the only session that is being recorded.
 #[track_caller]
 fn only_session(client: &Client) -> String {
@@ -59,15 +62,22 @@ fn tags_of_a_call_outlive_a_crash_and_are_its_recordings() {
     call.talk(&Plan::seconds(2.0));
     let path = only_session(&client);
     assert_eq!(client.get(&path).must(200)["tags"], json!(["berlin", "wrong"]), "its peer's");
-    let mut events: Socket = client.websocket("/ws/events?types=session.tagged").unwrap();
     let shown = patch(&client, &path, r#"{"add_tags": ["Claim-7"], "remove_tags": ["wrong"]}"#).must(200);
     // The answer is the promise: nothing is waited for.
     server.kill();
     assert_eq!(shown["tags"], json!(["berlin", "claim-7"]));
-    let told = events.until(|event| event["type"] == "session.tagged").pop().unwrap();
-    assert_eq!((&told["added"], &told["removed"]), (&json!(["claim-7"]), &json!(["wrong"])));
     server.restart();
     assert_eq!(client.get(&path).must(200)["tags"], json!(["berlin", "claim-7"]));
+    for crash in 0..CRASHES {
+        let (order, tags) = match crash % 2 {
+            0 => ("add_tags", json!(["berlin", "claim-7", "crash"])),
+            _ => ("remove_tags", json!(["berlin", "claim-7"])),
+        };
+        patch(&client, &path, &json!({ order: ["crash"] }).to_string()).must(200);
+        server.kill();
+        server.restart();
+        assert_eq!(client.get(&path).must(200)["tags"], tags, "after crash {crash}");
+    }
     let matching =
         |tag: &str| client.get(&format!("/api/v1/sessions?tag={tag}")).must(200)["sessions"].as_array().unwrap().len();
     assert_eq!((matching("CLAIM-7"), matching("wrong")), (1, 0));
@@ -136,15 +146,20 @@ fn what_goes_on_and_what_begins_later_is_tagged_and_what_has_ended_is_not() {
 }
 
 #[test]
-fn a_journal_tells_its_tags_to_whoever_replays_it() {
+fn changes_are_told_as_they_happen_and_a_journal_replays_with_them() {
     let server = Server::start();
     let client = Client::new(server.api);
     let call = Call::new(&Src::udp(server.sip), 8);
     call.must_invite();
     let path = only_session(&client);
+    let mut events: Socket = client.websocket("/ws/events?types=session.tagged").unwrap();
     patch(&client, &path, r#"{"add_tags": ["vip", "wrong"]}"#).must(200);
     speak(&call, 1.0);
-    patch(&client, &path, r#"{"remove_tags": ["wrong"]}"#).must(200);
+    patch(&client, &path, r#"{"remove_tags": ["wrong"], "add_tags": ["vip"]}"#).must(200);
+    let told = events.until(|event| event["added"] == json!([]));
+    assert_eq!(told.len(), 2, "one for each change: {told:?}");
+    assert_eq!((&told[0]["added"], &told[1]["removed"]), (&json!(["vip", "wrong"]), &json!(["wrong"])));
+    assert!(path.ends_with(told[0]["session"].as_str().unwrap()), "{told:?}");
     assert_eq!(call.bye().unwrap().status(), 200);
     let recording = recordings::wait(&server.data, call.call_id(), SOON);
     assert_eq!(recording.sheet["tags"], json!(["vip"]));
