@@ -214,6 +214,7 @@ fn what_is_asked_wrongly_is_told_what_is_wrong() {
         ("GET", "/api/v1/recordings?limit=70000", 400, "limit"),
         ("GET", "/api/v1/recordings?colour=red", 400, "unknown field `colour`"),
         ("GET", "/api/v1/recordings?since=whenever", 400, "is no time"),
+        ("GET", "/api/v1/recordings?since=1h&until=2h", 400, "is later than until"),
         ("GET", "/api/v1/recordings?after=x", 400, "`next`"),
         ("GET", "/api/v1/recordings?tag=a%00b", 400, "is no tag"),
         ("GET", "/api/v1/sessions?paused=maybe", 400, "the query"),
@@ -238,6 +239,8 @@ fn what_is_asked_wrongly_is_told_what_is_wrong() {
     let pause = |body: &str| client.post(&format!("/api/v1/sessions/{id}/pause"), body).problem(400);
     assert!(pause(r#"{"at_most": "0s"}"#).contains("a second at least"), "nothing would be paused");
     assert!(pause("[]").contains("has to be an object"));
+    assert!(pause(r#"{"at_most": 5}"#).contains("the body: at_most: invalid type: integer `5`"));
+    assert!(pause(r#"{"at_most": "1m"} {}"#).contains("the body: trailing characters"));
     let long = client.get(&format!("/api/v1/recordings/{}", "a".repeat(10_000)));
     long.problem(404);
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));

@@ -72,6 +72,7 @@ const GOOD: &[(&str, &str, &str, u16)] = &[
     ("DELETE /api/v1/recordings/{id}", "/api/v1/recordings/$spare?reason=asked", "", 202),
     ("GET /api/v1/sessions", "/api/v1/sessions?paused=false", "", 200),
     ("GET /api/v1/sessions/{id}", "/api/v1/sessions/$live", "", 200),
+    ("PATCH /api/v1/sessions/{id}", "/api/v1/sessions/$live", r#"{"add_tags": ["seen"]}"#, 200),
     ("GET /api/v1/sessions/{id}/sip", "/api/v1/sessions/$live/sip", "", 200),
     ("GET /ws/events", "/ws/events?quality=true&sip=true", "", 101),
     ("GET /ws/stream", "/ws/stream", "", 101),

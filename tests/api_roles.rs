@@ -45,6 +45,7 @@ const MATRIX: &[(&str, &str, [u16; 6])] = &[
     ("GET",    "/api/v1/recordings/{id}/journal",       [403, 404, 403, 404, 403, 401]),
     ("GET",    "/api/v1/sessions",                      [200, 200, 200, 403, 403, 401]),
     ("GET",    "/api/v1/sessions/{id}",                 [404, 404, 404, 403, 403, 401]),
+    ("PATCH",  "/api/v1/sessions/{id}",                 [404, 404, 403, 403, 403, 401]),
     ("GET",    "/api/v1/sessions/{id}/sip",             [404, 403, 403, 403, 403, 401]),
     ("POST",   "/api/v1/sessions/pause",                [400, 400, 403, 403, 403, 401]),
     ("POST",   "/api/v1/sessions/resume",               [400, 400, 403, 403, 403, 401]),

@@ -69,6 +69,7 @@ fn the_guides_request_begins_a_recording_that_outlives_a_crash() {
     let session = client.get("/api/v1/sessions?call=call-123456").must(200)["sessions"][0].clone();
     assert_eq!((&session["id"], &session["peer"]), (&started["session"], &json!("api")));
     assert_eq!(session["caller"]["name"], "Alice");
+    assert_eq!((&session["src"], &session["transport"]), (&Value::Null, &json!("api")), "no address is made up");
     let stopped = client.post("/api/v1/recordings/stop", r#"{"session_id": "call-123456"}"#).must(202);
     assert_eq!(stopped["session"], started["session"]);
     assert!(becomes_true(SOON, || found(&client, "call=call-123456").len() == 1), "{}", server.tail());
@@ -124,6 +125,10 @@ fn what_cannot_begin_is_told_why() {
         (r#"{"session_id": "a", "participants": [{"uri": "sip:a@b\u0000"}]}"#, "uri"),
         (r#"{"session_id": "a", "participants": [{"uri": "sip:a@b"}], "metadata": {"x": [1]}}"#, "metadata"),
         (r#"{"session_id": "a", "participants": [{"uri": "sip:a@b"}], "media_address": "::1"}"#, "family"),
+        (
+            r#"{"session_id": "a", "participants": ["sip:a@b"]}"#,
+            r#"participants[0]: invalid type: string \"sip:a@b\", expected an object, {\"uri\": \"sip:alice@example.com\", \"name\": \"Alice\"}"#,
+        ),
         ("{}", "session_id"),
     ] {
         let answer = start(body);

@@ -80,6 +80,14 @@ fn a_slip_gets_exit_2_and_a_suggestion() {
         ("export --dry-run --sinse 7d", "'--since'"),
         ("doctor --colour never", "'--color'"),
         ("doctor --color nver", "'never'"),
+        (
+            "export --dry-run --since foo",
+            "say 2026-11-23T09:30:00Z, 2026-11-23, today, yesterday, or how long ago: 90s, 15m",
+        ),
+        ("trace --since foo x.pcap", "say 2026-11-23T09:30:00Z"),
+        ("export --dry-run --since 1h --until 2h", ") is later than until ("),
+        ("archive audit --since now --until yesterday", "nothing lies between them"),
+        ("trace --since 1h --until 2h x.pcap", "nothing lies between them"),
     ] {
         let said = said(line);
         assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{line}");

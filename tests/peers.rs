@@ -320,7 +320,10 @@ fn recordings_of_a_peer_have_its_tags() {
     call.bye().unwrap();
     let recording = recordings::wait(&server.data, call.call_id(), SOON);
     assert_eq!(recording.sheet["tags"], json!(["berlin", "sales"]));
-    let seen = Client::new(server.api).bearer(&key).get(&format!("/api/v1/recordings/{}", recording.id())).must(200);
+    let path = format!("/api/v1/recordings/{}", recording.id());
+    // The catalog's row follows the sheet.
+    assert!(becomes_true(SOON, || Client::new(server.api).bearer(&key).get(&path).status == 200), "{}", server.tail());
+    let seen = Client::new(server.api).bearer(&key).get(&path).must(200);
     assert_eq!(seen["tags"], json!(["berlin", "sales"]));
     let stored = || share.path().join(format!("berlin/{}.json", recording.id())).exists();
     assert!(becomes_true(SOON, stored), "{:?}", support::files_below(share.path()));
@@ -331,7 +334,7 @@ fn recordings_of_a_peer_have_its_tags() {
     server.terminate();
     std::fs::remove_file(server.data.join("catalog.sqlite")).unwrap();
     server.restart();
-    let seen = Client::new(server.api).bearer(&key).get(&format!("/api/v1/recordings/{}", recording.id())).must(200);
+    let seen = Client::new(server.api).bearer(&key).get(&path).must(200);
     assert_eq!(seen["tags"], json!(["berlin"]));
     server.assert_never_panicked();
 }

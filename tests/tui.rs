@@ -154,10 +154,8 @@ fn two_hundred_calls_are_shown_filtered_paused_resumed_and_stopped() {
     terminal.must_show(&["1 of 200 sessions"]);
     terminal.keys(&["Enter"]);
     terminal.keys(&["p"]);
-    let is_paused = || {
-        let session = sessions(&client).into_iter().find(|session| session["call_id"] == wanted.as_str());
-        session.is_some_and(|session| session["paused"] == true)
-    };
+    let chosen = || sessions(&client).into_iter().find(|session| session["call_id"] == wanted.as_str());
+    let is_paused = || chosen().is_some_and(|session| session["paused"] == true);
     assert!(becomes_true(SOON, is_paused), "it is not paused");
     terminal.must_show(&["PAUSE"]);
     assert_eq!(sessions(&client).iter().filter(|session| session["paused"] == true).count(), 1);
@@ -166,6 +164,13 @@ fn two_hundred_calls_are_shown_filtered_paused_resumed_and_stopped() {
     terminal.keys(&["r"]);
     assert!(becomes_true(SOON, || !is_paused()), "it is still paused");
     terminal.must_show(&["resumed on stream 1"]);
+    terminal.keys(&["t"]);
+    terminal.must_show(&["Tag it"]);
+    terminal.type_in("VIP");
+    terminal.keys(&["Enter"]);
+    let is_tagged = || chosen().is_some_and(|session| session["tags"] == serde_json::json!(["vip"]));
+    assert!(becomes_true(SOON, is_tagged), "it is not tagged");
+    terminal.must_show(&["tags: vip", "tagged vip", "├ tags vip"]);
 
     terminal.keys(&["s"]);
     terminal.must_show(&["Stop recording"]);

@@ -208,7 +208,7 @@ impl SegmentHeader {
         self.config = Arc::new(keys.into());
     }
 
-    /// What the session's recordings are tagged with, if this header says so.
+    /// What the session's recordings are tagged with from its beginning, if this header says so.
     pub fn tags(&self) -> Vec<String> {
         self.config.get(TAGS).and_then(|tags| Vec::deserialize(tags).ok()).unwrap_or_default()
     }
@@ -367,6 +367,16 @@ pub enum Alarm {
     NotSecured,
 }
 
+/// What recordings are tagged with once [`Event::Tagged`] has come. A tag in both lists is lost.
+pub fn retag(tags: &mut Vec<String>, add: &[String], remove: &[String]) {
+    for tag in add {
+        if !tags.contains(tag) {
+            tags.push(tag.clone());
+        }
+    }
+    tags.retain(|tag| !remove.contains(tag));
+}
+
 /// Decisions and observations that are not packets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -404,6 +414,13 @@ pub enum Event {
         recording: RecordingId,
         /// Why.
         cause: EndCause,
+    },
+    /// What recordings of the session are tagged with, those that go on and those to come, is changed by order.
+    Tagged {
+        /// Tags that they get.
+        add: Vec<String>,
+        /// Tags that they lose.
+        remove: Vec<String>,
     },
     /// A source appeared on a port.
     Source {

@@ -22,6 +22,25 @@ pub enum Bound {
 )]
 pub struct NotATime(String);
 
+/// Nothing can be between the ends of a range.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("since ({}) is later than until ({}): nothing lies between them", .since.rfc3339(), .until.rfc3339())]
+pub struct Backwards {
+    since: Wall,
+    until: Wall,
+}
+
+/// Whether a range can hold anything: who gives its ends in the wrong order finds nothing, and would take it for an answer.
+///
+/// # Errors
+/// It cannot.
+pub fn in_order(since: Option<Wall>, until: Option<Wall>) -> Result<(), Backwards> {
+    match since.zip(until) {
+        Some((since, until)) if since > until => Err(Backwards { since, until }),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// The moment that `text` means at `now`. All before the moment is before the range's bound, all from it on is after.
 pub fn moment(text: &str, bound: Bound, now: Wall) -> Result<Wall, NotATime> {
     let text = text.trim();
@@ -183,6 +202,20 @@ mod tests {
         ] {
             assert!(moment(text, Bound::Since, NOW).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_range_has_its_ends_in_their_order() {
+        let at = |text, bound| Some(moment(text, bound, NOW).unwrap());
+        let (early, late) = (at("2h", Bound::Since), at("1h", Bound::Until));
+        assert!(in_order(early, late).is_ok() && in_order(early, early).is_ok() && in_order(late, None).is_ok());
+        let day = (at("today", Bound::Since), at("today", Bound::Until));
+        assert!(in_order(day.0, day.1).is_ok(), "a day is a range");
+        let said = in_order(late, early).unwrap_err().to_string();
+        assert_eq!(
+            said,
+            "since (2026-11-23T02:13:21.042Z) is later than until (2026-11-23T01:13:21.042Z): nothing lies between them"
+        );
     }
 
     #[test]

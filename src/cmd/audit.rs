@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use siprec_core::seed::RecordingId;
 use siprec_core::time::Wall;
 
-use super::search::{id, since, until};
+use super::search::{id, in_order, since, until};
 use super::settings::Settings;
 use crate::archive::audit::Action;
 use crate::upkeep::{self, Listing};
@@ -45,6 +45,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let Args { since, until, actions, recordings, verify, public_key, json, settings } = args;
+    in_order(since, until)?;
     let data = settings.sources(Vec::new()).load()?.config.archive.data_dir;
     upkeep::audit(&Listing { data, since, until, actions, recordings, verify, public_key, json })
 }

@@ -187,7 +187,7 @@ fn run_served(args: Args, config: &Config, url: String) -> anyhow::Result<()> {
     let what = args.what(config.recording.layout)?;
     let to = if args.dry_run { None } else { args.to.map(|to| destination(config, to)).transpose()? };
     let token = super::token::token(args.token);
-    let (filter, progress) = (args.search.filter(), !args.quiet && std::io::stderr().is_terminal());
+    let (filter, progress) = (args.search.filter()?, !args.quiet && std::io::stderr().is_terminal());
     let jobs = args.jobs.map_or_else(jobs, usize::from);
     export::run_served(&export::ServedOptions { url, token, filter, to, what, jobs, json: args.json, progress })
 }
@@ -214,7 +214,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         leave_out: details(&config.archive.leave_out),
         data: config.archive.data_dir.clone(),
         targets: export::Targets::new(move || targets::targets(&config)),
-        filter: args.search.filter(),
+        filter: args.search.filter()?,
         to,
         what,
         jobs: args.jobs.map_or_else(jobs, usize::from),

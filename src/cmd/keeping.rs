@@ -138,7 +138,7 @@ impl How {
 
 /// The recordings that are meant. All of them never are by saying nothing.
 fn meant(search: Search) -> anyhow::Result<Filter> {
-    let filter = search.filter();
+    let filter = search.filter()?;
     ensure!(filter != Filter::default(), "which recordings? Say --id, --participant, --since, --tag ... (see --help)");
     Ok(filter)
 }

@@ -83,6 +83,11 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
+            // What clap cannot see by itself: options that contradict each other.
+            if let Some(usage) = error.downcast_ref::<clap::Error>() {
+                let _ = usage.print();
+                return ExitCode::from(2);
+            }
             for line in format!("{error:#}").lines() {
                 let _ = writeln!(std::io::stderr(), "siprec: {line}");
             }

@@ -1,11 +1,12 @@
 //! Which recordings a command is about.
 
+use clap::error::ErrorKind;
 use siprec_core::seed::{NotAnId, RecordingId};
 use siprec_core::time::Wall;
 
 use crate::archive::catalog::{Filter, LastDigits, PerTenThousand, Words};
 use crate::archive::notes::Tag;
-use crate::archive::selection::{Bound, moment};
+use crate::archive::selection::{self, Bound, moment};
 use crate::config::{Span, nearest};
 use crate::wall;
 
@@ -81,12 +82,16 @@ enum State {
 
 impl Search {
     /// As the catalog is asked.
-    pub(super) fn filter(self) -> Filter {
+    ///
+    /// # Errors
+    /// The command line's: its range is none.
+    pub(super) fn filter(self) -> anyhow::Result<Filter> {
+        in_order(self.since, self.until)?;
         let state = |state| match state {
             State::Complete => "complete",
             State::Interrupted => "interrupted",
         };
-        Filter {
+        Ok(Filter {
             since: self.since,
             until: self.until,
             caller: self.caller,
@@ -109,8 +114,14 @@ impl Search {
             node: None,
             ids: self.ids,
             limit: self.limit,
-        }
+        })
     }
+}
+
+/// Refuses a range that can hold nothing, as the command line's fault.
+pub(super) fn in_order(since: Option<Wall>, until: Option<Wall>) -> anyhow::Result<()> {
+    let judged = selection::in_order(since, until);
+    Ok(judged.map_err(|error| clap::Error::raw(ErrorKind::ValueValidation, format!("{error}\n")))?)
 }
 
 pub(super) fn id(text: &str) -> Result<RecordingId, String> {

@@ -11,7 +11,7 @@ use siprec_core::time::Wall;
 use siprec_core::trace::{Filter, Place, Statuses};
 
 use super::colour::Colour;
-use super::search::{since, until};
+use super::search::{in_order, since, until};
 use super::settings::Settings;
 use crate::config::Config;
 use crate::logging;
@@ -129,6 +129,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
     args.check_server();
+    in_order(args.since, args.until)?;
     let loaded = args.settings.sources(Vec::new()).load()?;
     logging::start(&loaded.config.logging, false)?;
     let is_stdin = |file: &PathBuf| file == Path::new("-");

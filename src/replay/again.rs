@@ -197,6 +197,9 @@ impl Again {
             Event::Answered => self.answered(at),
             Event::Gap { from, to, rebooted } => self.restart(*from, *to, *rebooted),
             Event::Ended { cause } => self.ended(at, *cause),
+            Event::Tagged { add, remove } => {
+                self.order(at, |session| Order::Tag { session, add: add.clone(), remove: remove.clone() });
+            }
             // What befell the machine then is part of the recording.
             Event::ClockStep { by_ns } => self.befell(at, |_| Input::ClockStep { by_ns: *by_ns }),
             Event::DiskStalled { took_ms } => self.befell(at, |_| Input::DiskStalled { took_ms: *took_ms }),

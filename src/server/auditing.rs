@@ -131,6 +131,7 @@ fn ordered(order: &Order) -> Option<Act> {
         }
         Order::Resume(session) => Some(Act::new(Action::Resumed).session(*session)),
         Order::TakeBack { session, port } => Some(Act::new(Action::Stopped).session(*session).with("stream", port.0)),
+        Order::Tag { session, .. } => Some(Act::new(Action::Tagged).session(*session)),
         Order::HoldOff(true) => of(Action::Paused).map(|act| act.with("sessions", "new")),
         Order::HoldOff(false) => of(Action::Resumed).map(|act| act.with("sessions", "new")),
         Order::Drain(true) => of(Action::Drained),

@@ -99,6 +99,15 @@ pub enum LiveEvent {
         /// Its communication session, where the metadata names one.
         communication_session: Option<String>,
     },
+    /// What recordings of a session are tagged with was changed by order: of those that go on and of those to come.
+    SessionTagged {
+        /// The session.
+        session: SessionId,
+        /// Tags that they have now and had not.
+        added: Vec<String>,
+        /// Tags that they had and have no more.
+        removed: Vec<String>,
+    },
     /// A recording was made, and can be found.
     Recorded {
         /// Its session.
@@ -443,11 +452,14 @@ impl Board {
         self.streams.remove(&(session, port));
     }
 
-    /// Something was kept of a session: a recording that begins is news.
+    /// Something was kept of a session: a recording that begins is news, and so are other tags.
     pub(super) fn kept(&self, at: Wall, session: SessionId, kept: &Kept) {
         if let Kept::Event(Event::RecordingStarted { recording, communication_session, .. }) = kept {
             let (recording, communication_session) = (*recording, communication_session.clone());
             self.publish(at, LiveEvent::RecordingStarted { session, recording, communication_session });
+        } else if let Kept::Event(Event::Tagged { add, remove }) = kept {
+            let (added, removed) = (add.clone(), remove.clone());
+            self.publish(at, LiveEvent::SessionTagged { session, added, removed });
         }
     }
 

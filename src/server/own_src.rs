@@ -121,7 +121,7 @@ impl OwnSrc {
         now.duration_since(*since) < self.patience
     }
 
-    /// Whether an address is its own: nobody else can have it (RFC 7600), so what comes from there is forged.
+    /// Whether an address is its own: nobody else can have it (RFC 7600), so what comes from there is forged. It says nothing to people.
     pub(super) fn is_at(address: IpAddr) -> bool {
         address.to_canonical() == IpAddr::V4(OWN_ADDRESS)
     }

@@ -19,7 +19,8 @@ pub(super) struct Session {
     pub(super) id: String,
     pub(super) call_id: String,
     pub(super) started_at: Option<String>,
-    pub(super) src: String,
+    /// None of a session that was begun over the API.
+    pub(super) src: Option<String>,
     pub(super) transport: String,
     pub(super) peer: Option<String>,
     pub(super) vendor: Option<String>,
@@ -27,6 +28,7 @@ pub(super) struct Session {
     pub(super) pause_ends_at: Option<String>,
     pub(super) caller: Option<Person>,
     pub(super) callee: Option<Person>,
+    pub(super) tags: Vec<String>,
     pub(super) recordings: Vec<OpenRecording>,
     pub(super) streams: Vec<Stream>,
     pub(super) alarms: Vec<SessionAlarm>,
@@ -193,6 +195,11 @@ impl Session {
         names.join(" ")
     }
 
+    /// Where it comes from: its SRC's address, or the API.
+    pub(super) fn origin(&self) -> &str {
+        self.src.as_deref().unwrap_or("API")
+    }
+
     /// Whether all of its streams are SRTP, some, or none.
     pub(super) fn srtp(&self) -> &'static str {
         let protected = self.streams.iter().filter(|stream| stream.srtp).count();
@@ -217,6 +224,8 @@ mod tests {
     fn what_an_older_server_lacks_is_empty() {
         let session: Session = serde_json::from_str(r#"{"id": "a", "streams": [{"number": 1}], "new": 1}"#).unwrap();
         assert_eq!((session.id.as_str(), session.streams.len(), session.vendor), ("a", 1, None));
+        let begun: Session = serde_json::from_str(r#"{"src": null, "transport": "api"}"#).unwrap();
+        assert_eq!((begun.src.as_deref(), begun.origin()), (None, "API"));
     }
 
     #[test]

@@ -104,6 +104,8 @@ pub(super) enum Ask {
     Acknowledge(String),
     /// A recording gets (`true`) or loses a tag.
     Tag(String, String, bool),
+    /// What a session records, now and later, gets (`true`) or loses a tag.
+    TagSession(String, String, bool),
     /// A recording's audio to a file.
     SaveAudio(String, PathBuf),
     /// A session's audio, as it comes.

@@ -130,7 +130,7 @@ impl State {
                 return self.listen();
             }
             if key == "t" {
-                self.say("a recording is tagged when it is finished: 3, choose it, t");
+                self.tag_session();
             }
             return Vec::new();
         };
@@ -153,6 +153,14 @@ impl State {
             return Vec::new();
         }
         vec![Effect::Ask(ask)]
+    }
+
+    fn tag_session(&mut self) {
+        match self.meant_session().map(|session| session.id.clone()) {
+            Some(id) if !self.is_forbidden() => self.prompt(Purpose::TagSession(id), String::new()),
+            Some(_) => {}
+            None => self.complain("no session that goes on is chosen"),
+        }
     }
 
     /// Says so, where nothing may be changed.
@@ -366,6 +374,8 @@ impl State {
             return Vec::new();
         }
         let path = || PathBuf::from(text);
+        let is_added = !text.starts_with('-');
+        let tag = text.strip_prefix('-').unwrap_or(text).to_owned();
         vec![match purpose {
             Purpose::Picture => Effect::Save(path()),
             Purpose::Audio(id) => Effect::Ask(Ask::SaveAudio(id, path())),
@@ -376,10 +386,8 @@ impl State {
                 self.say(format!("listening {way} {ear}; l ends it"));
                 Effect::Ask(Ask::Listen(id, ear))
             }
-            Purpose::Tag(id) => match text.strip_prefix('-') {
-                Some(tag) => Effect::Ask(Ask::Tag(id, tag.to_owned(), false)),
-                None => Effect::Ask(Ask::Tag(id, text.to_owned(), true)),
-            },
+            Purpose::Tag(id) => Effect::Ask(Ask::Tag(id, tag, is_added)),
+            Purpose::TagSession(id) => Effect::Ask(Ask::TagSession(id, tag, is_added)),
         }]
     }
 }

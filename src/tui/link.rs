@@ -125,11 +125,11 @@ async fn answer(api: &ApiClient, ask: &Ask, teller: &Teller) -> Result<Told> {
             Told::Done("acknowledged: others see that you are at it".to_owned())
         }
         Ask::Tag(id, tag, is_added) => {
-            let field = if *is_added { "add_tags" } else { "remove_tags" };
-            let body = serde_json::json!({ field: [tag] });
-            send(api, Method::PATCH, &format!("/api/v1/recordings/{id}"), &[], Some(body)).await?;
-            let done = if *is_added { "tagged" } else { "the tag is gone" };
+            let done = tagged(api, &format!("/api/v1/recordings/{id}"), tag, *is_added).await?;
             Told::Tagged(id.clone(), tag.clone(), *is_added, done.to_owned())
+        }
+        Ask::TagSession(id, tag, is_added) => {
+            Told::Done(tagged(api, &format!("/api/v1/sessions/{id}"), tag, *is_added).await?.to_owned())
         }
         Ask::SaveAudio(id, path) => {
             let octets = save(api, id, path).await?;
@@ -143,6 +143,13 @@ async fn answer(api: &ApiClient, ask: &Ask, teller: &Teller) -> Result<Told> {
 async fn ordered(api: &ApiClient, order: Order, id: &str) -> Result<Told> {
     send(api, Method::POST, &format!("/api/v1/sessions/{id}/{}", order.path()), &[], None).await?;
     Ok(Told::Done(order.done().to_owned()))
+}
+
+/// Gives what is at `path` a tag, or takes one away; what it came to.
+async fn tagged(api: &ApiClient, path: &str, tag: &str, is_added: bool) -> Result<&'static str> {
+    let (field, done) = if is_added { ("add_tags", "tagged") } else { ("remove_tags", "the tag is gone") };
+    send(api, Method::PATCH, path, &[], Some(serde_json::json!({ field: [tag] }))).await?;
+    Ok(done)
 }
 
 async fn get<T: DeserializeOwned>(api: &ApiClient, path: &str, query: &[(&str, String)]) -> Result<T> {

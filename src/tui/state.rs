@@ -86,6 +86,8 @@ pub(super) enum Purpose {
     Listen(String),
     /// A tag for a recording.
     Tag(String),
+    /// A tag for what a session records.
+    TagSession(String),
 }
 
 impl Purpose {
@@ -96,7 +98,7 @@ impl Purpose {
             Self::Listen(_) => {
                 "Listen by a program (| aplay -q -), or into a file or pipe (.wav, else raw 16-bit little-endian)"
             }
-            Self::Tag(_) => "Tag it (-name takes a tag away)",
+            Self::Tag(_) | Self::TagSession(_) => "Tag it (-name takes a tag away)",
         }
     }
 }

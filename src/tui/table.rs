@@ -246,7 +246,7 @@ fn key(line: &Line, by: Sort, histories: &Histories) -> Key {
         Sort::State => Key::Number(if !session.alarms.is_empty() { 0 } else { 2 - i64::from(session.paused) }),
         Sort::Caller => text(name(session.caller.as_ref())),
         Sort::Callee => text(name(session.callee.as_ref())),
-        Sort::Src => text(session.peer.as_deref().unwrap_or(&session.src)),
+        Sort::Src => text(session.peer.as_deref().unwrap_or(session.origin())),
         Sort::Vendor => text(session.vendor.as_deref().unwrap_or_default()),
         Sort::Loss => number(worst().loss.map(|loss| -loss.cast_signed())),
         Sort::Jitter => number(worst().jitter.map(|jitter| -i64::from(jitter))),
@@ -255,13 +255,15 @@ fn key(line: &Line, by: Sort, histories: &Histories) -> Key {
 }
 
 fn words(session: &Session) -> String {
-    let mut words = vec![session.id.clone(), session.call_id.clone(), session.src.clone(), session.transport.clone()];
+    let mut words =
+        vec![session.id.clone(), session.call_id.clone(), session.origin().to_owned(), session.transport.clone()];
     for person in [&session.caller, &session.callee].into_iter().flatten() {
         words.extend(person.aor.clone());
         words.extend(person.name.clone());
     }
     words.extend(session.peer.clone());
     words.extend(session.vendor.clone());
+    words.extend(session.tags.iter().cloned());
     words.push(session.codecs());
     words.push(session.srtp().to_owned());
     words.push(if session.paused { "paused" } else { "recording" }.to_owned());

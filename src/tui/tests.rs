@@ -289,13 +289,49 @@ fn a_stop_is_asked_about_and_a_pause_is_not() {
 }
 
 #[test]
+fn a_session_that_goes_on_is_tagged_and_found_by_its_tag() {
+    let mut desk = Desk::busy(SMALL);
+    let id = session(0)["id"].as_str().unwrap().to_owned();
+    desk.keys("t");
+    desk.must_show(&["Tag it"]);
+    desk.typed("Claim-7");
+    let asked = desk.keys("enter");
+    assert_eq!(asked, [Effect::Ask(Ask::TagSession(id.clone(), "Claim-7".into(), true))]);
+    let mut tagged = sessions();
+    tagged[0].tags = vec!["claim-7".into(), "seen".into()];
+    desk.now += 5_000;
+    assert_eq!(desk.told(Told::Done("tagged".into())), [Ask::Sessions, Ask::Alarms].map(Effect::Ask));
+    desk.told(Told::Sessions(tagged));
+    let event = json!({ "id": "r-9", "at": "2026-11-30T09:30:00.000Z", "type": "session.tagged", "session": id,
+        "added": ["claim-7", "seen"], "removed": [] });
+    desk.told(Told::Happened(Box::new(of::<Happened>(event))));
+    desk.keys("/");
+    desk.typed("claim");
+    desk.must_show(&["1 of 5 sessions"]);
+    desk.keys("enter enter");
+    desk.must_be("session-tagged");
+    desk.keys("right");
+    desk.must_show(&["├ tags claim-7 seen"]);
+    desk.keys("right");
+    desk.must_show(&["tagged claim-7 seen"]);
+    desk.keys("t");
+    desk.typed("-seen");
+    assert_eq!(desk.keys("enter"), [Effect::Ask(Ask::TagSession(id.clone(), "seen".into(), false))]);
+    let ended = json!({ "id": "r-10", "at": "", "type": "session.ended", "session": id, "cause": "bye" });
+    desk.told(Told::Happened(Box::new(of::<Happened>(ended))));
+    desk.keys("t");
+    desk.must_show(&["no session that goes on is chosen"]);
+}
+
+#[test]
 fn read_only_changes_nothing_and_says_so() {
     let mut desk = Desk::busy(SMALL);
     desk.state.manner.read_only = true;
     desk.must_show(&["read-only"]);
-    for keys in ["p", "r", "s", "4 a"] {
+    for keys in ["p", "r", "s", "t", "4 a"] {
         let effects = desk.keys(keys);
         let is_order = |effect: &Effect| matches!(effect, Effect::Ask(Ask::Order(..) | Ask::Acknowledge(_)));
+        assert_eq!(desk.state.overlay, None, "{keys}");
         assert!(!effects.iter().any(is_order), "{keys}: {effects:?}");
         desk.must_show(&["--read-only: nothing is changed from here"]);
     }

@@ -271,6 +271,7 @@ impl State {
             | Ask::Order(..)
             | Ask::Acknowledge(_)
             | Ask::Tag(..)
+            | Ask::TagSession(..)
             | Ask::SaveAudio(..)
             | Ask::StopListening => self.complain(why),
         }

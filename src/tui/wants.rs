@@ -118,6 +118,7 @@ impl Kind {
             | Ask::Tag(..)
             | Ask::SaveAudio(..)
             | Ask::Listen(..)
+            | Ask::TagSession(..)
             | Ask::StopListening => return None,
         })
     }

@@ -195,6 +195,7 @@ pub(crate) fn assert_replays(live: &Recording) {
         "/started_at",
         "/duration_ms",
         "/ended_by",
+        "/tags",
         "/participants",
         "/streams",
         "/proof/pauses",

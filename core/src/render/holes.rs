@@ -71,6 +71,7 @@ pub(super) fn interrupts(event: &Event, port: Option<PortIndex>) -> bool {
         | Event::RecordingStarted { .. }
         | Event::RecordingBound { .. }
         | Event::RecordingEnded { .. }
+        | Event::Tagged { .. }
         | Event::SrtpKeys { .. }
         | Event::SrtcpReserved { .. }
         | Event::SrtpRefused { .. }

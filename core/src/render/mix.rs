@@ -137,6 +137,7 @@ impl<'p> Mixer<'p> {
             | Event::RecordingStarted { .. }
             | Event::RecordingBound { .. }
             | Event::RecordingEnded { .. }
+            | Event::Tagged { .. }
             | Event::SrtpKeys { .. }
             | Event::SrtcpReserved { .. }
             | Event::SrtpRefused { .. }

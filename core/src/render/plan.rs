@@ -23,7 +23,7 @@ use super::text::Text;
 use super::track::{Heard, Tracker};
 use super::wav::{WavCoding, WavFormat};
 use crate::deviation::{Code, Deviation, codes};
-use crate::entry::{Alarm, Digits, Entry, Event, Kind, PortIndex, Protected, SegmentHeader};
+use crate::entry::{Alarm, Digits, Entry, Event, Kind, PortIndex, Protected, SegmentHeader, retag};
 use crate::seed::{RecordingId, SessionId};
 
 /// Gaps, drops, alarms, steps and deviations that are listed, each.
@@ -127,7 +127,7 @@ pub struct Planner {
     pub(super) keys: Keys,
     /// What may be told of them: the strictest that held for any of the session's streams.
     pub(super) digits: Digits,
-    /// What the recording is tagged with.
+    /// What the recording is tagged with as of now, or as of its end.
     pub(super) tags: Vec<String>,
     pub(super) holes: Holes,
     pub(super) text: Text,
@@ -351,7 +351,9 @@ impl Planner {
                     record.refused = record.refused.plus(*refusals);
                 }
             }
+            Event::Tagged { add, remove } if !self.scope.is_closed() => retag(&mut self.tags, add, remove),
             Event::Metadata { .. }
+            | Event::Tagged { .. }
             | Event::SrtpRefused { .. }
             | Event::SrtpKeys { .. }
             | Event::SrtcpReserved { .. }
@@ -373,8 +375,8 @@ impl Planner {
         self.segments = self.segments.saturating_add(1);
         let digits = header.config.get("media.dtmf").and_then(|digits| Digits::deserialize(digits).ok());
         self.digits = self.digits.max(digits.unwrap_or_default());
-        // Those of the first segment: who goes on later need not know them any more.
-        if self.tags.is_empty() {
+        // Those of the first segment: later ones may repeat them, and not know what was ordered since.
+        if self.segments == 1 {
             self.tags = header.tags();
         }
     }

@@ -88,6 +88,7 @@ impl Scope {
                 self.share_out();
             }
             Event::Segment(_)
+            | Event::Tagged { .. }
             | Event::Source { .. }
             | Event::SrtpKeys { .. }
             | Event::SrtcpReserved { .. }
@@ -103,6 +104,11 @@ impl Scope {
     /// Whether something may still come that is of it: started and not closed.
     pub(super) fn is_open(&self) -> bool {
         self.started.is_some() && !self.closed
+    }
+
+    /// Whether it has ended, its last packets too.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// Whether what arrives on `port` now belongs to the recording.

@@ -45,7 +45,7 @@ pub struct Sidecar {
     /// What vendors call the call, by field: recordings with a value in common belong together.
     #[serde(default)]
     pub call: CallIds,
-    /// What it is tagged with from its beginning, by whom it was recorded for (`peers[].tags`).
+    /// What it was tagged with when it ended: by whom it was recorded for (`peers[].tags`), and by orders while it went on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
     /// Who called.

@@ -73,6 +73,9 @@ pub struct Checkpoint {
     /// Alarms that stand.
     #[serde(default, skip_serializing_if = "RaisedAlarms::is_empty")]
     pub(super) raised: RaisedAlarms,
+    /// What its recordings are tagged with, those that go on and those to come.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) tags: Vec<String>,
     /// What its first message and vendors call the call.
     #[serde(default, skip_serializing_if = "CallIds::is_empty")]
     pub(super) call: CallIds,
@@ -133,6 +136,7 @@ impl Checkpoint {
     ) -> Self {
         Self {
             version: VERSION,
+            tags: header.tags(),
             header,
             dialog,
             flow,

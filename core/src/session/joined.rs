@@ -201,6 +201,7 @@ impl Checkpoint {
         self.header.clone_from(&other.header);
         self.snapshot = Arc::clone(&other.snapshot);
         self.recordings.clone_from(&other.recordings);
+        self.tags.clone_from(&other.tags);
         self.ended_beside.clone_from(&other.ended_beside);
         self.streams.follow(&other.streams);
     }
@@ -210,6 +211,7 @@ impl Checkpoint {
         let mut alone = self.clone();
         alone.snapshot = Arc::default();
         alone.recordings = Recordings::default();
+        alone.tags = Vec::new();
         alone.ended_beside = Vec::new();
         alone
     }

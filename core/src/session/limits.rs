@@ -8,6 +8,8 @@ pub const MAX_M_LINES: usize = 32;
 pub const MAX_PORTS: u16 = 256;
 /// Recordings that a session may hold open at a time.
 pub const MAX_OPEN_RECORDINGS: usize = 32;
+/// Tags that a session's recordings may have while it goes on.
+pub const MAX_TAGS: usize = 64;
 /// Streams (TCP, TLS) that are open at a time.
 pub const MAX_CONNECTIONS: usize = 20_000;
 /// Streams of strangers that carry no call.

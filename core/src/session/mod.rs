@@ -43,6 +43,7 @@ mod session_timer;
 mod srs;
 mod streams;
 mod swapped;
+mod tags;
 mod talk;
 mod watch;
 
@@ -247,6 +248,15 @@ pub enum Order {
         session: SessionId,
         /// The stream's port.
         port: PortIndex,
+    },
+    /// What a session's recordings are tagged with is changed: of those that go on and of those to come.
+    Tag {
+        /// The session.
+        session: SessionId,
+        /// Tags that they get.
+        add: Vec<String>,
+        /// Tags that they lose.
+        remove: Vec<String>,
     },
     /// New sessions are answered `inactive` from now on (`true`), each until it is resumed (RFC 7866 7.2), or as usual
     /// again.

@@ -23,6 +23,9 @@ impl Srs {
                 let dialog = self.dialog_with(*session, *port);
                 self.with_session(now, dialog, |session, ctx| session.take_back(*port, ctx));
             }
+            Order::Tag { session, add, remove } => {
+                self.with_session(now, self.first_of(*session), |session, ctx| session.tag(add, remove, ctx));
+            }
             Order::HoldOff(holds_off) => self.holds_off = *holds_off,
             Order::RequestSnapshot(id) => {
                 self.with_session(now, self.first_of(*id), |session, ctx| session.order_snapshot(ctx));

@@ -42,6 +42,8 @@ pub struct Portrait {
     pub pause_ends: Option<Wall>,
     /// What vendors call the call.
     pub call: CallIds,
+    /// What its recordings are tagged with, those that go on and those to come.
+    pub tags: Vec<String>,
     /// Recordings that have begun and not ended, each with its communication session's id.
     pub recordings: Vec<(RecordingId, Option<String>)>,
     /// Its streams, in the offer's order.
@@ -118,6 +120,7 @@ fn portrait(dialog: &RecordingSession) -> Portrait {
         paused: state.streams.paused_by_operator,
         pause_ends: state.pause_ends,
         call: call(state),
+        tags: state.tags.clone(),
         recordings: state.recordings.open().map(|(id, of)| (id, of.map(ToString::to_string))).collect(),
         streams: state.streams.live().map(stream).collect(),
         snapshot: Arc::clone(&state.snapshot),

@@ -395,6 +395,7 @@ impl Contents {
             | Event::Answered
             | Event::Metadata { .. }
             | Event::RecordingBound { .. }
+            | Event::Tagged { .. }
             | Event::Source { .. }
             | Event::SrtpKeys { .. }
             | Event::SrtcpReserved { .. }

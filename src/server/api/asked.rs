@@ -54,7 +54,14 @@ pub(super) fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
     if text.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
         return Err(Problem::bad_request("the body: it has to be an object: {\"name\": value}"));
     }
-    serde_json::from_slice(text).map_err(|error| Problem::bad_request(format!("the body: {error}")))
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let (field, why) = (error.path().to_string(), error.inner());
+        // What is wrong with the whole has no name.
+        if [".", "?"].contains(&field.as_str()) { why.to_string() } else { format!("{field}: {why}") }
+    });
+    let whole = read.and_then(|read| json.end().map(|()| read).map_err(|error| error.to_string()));
+    whole.map_err(|why| Problem::bad_request(format!("the body: {why}")))
 }
 
 /// Whether a Content-Type is JSON's; one that is not said is taken for it.

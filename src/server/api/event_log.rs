@@ -13,6 +13,7 @@ use siprec_core::seed::SessionId;
 use tokio::sync::broadcast;
 
 use crate::server::live::{Live, LiveEvent, StreamSecond, Told, Watched};
+use crate::server::own_src::OwnSrc;
 use crate::wall;
 
 /// Events that are remembered; seconds of streams are not among them.
@@ -123,10 +124,11 @@ impl EventLog {
 pub(super) const QUALITY: &str = "quality";
 
 /// The others.
-pub(super) const KINDS: [&str; 12] = [
+pub(super) const KINDS: [&str; 13] = [
     "session.started",
     "session.ended",
     "session.alarm",
+    "session.tagged",
     "stream.paused",
     "stream.resumed",
     "recording.started",
@@ -142,6 +144,7 @@ pub(super) const KINDS: [&str; 12] = [
 pub(in crate::server) fn fields(event: &LiveEvent) -> (&'static str, Option<SessionId>, Value) {
     match event {
         LiveEvent::SessionStarted { session, src, streams, vendor } => {
+            let src = (!OwnSrc::is_at(src.ip())).then_some(src);
             ("session.started", Some(*session), json!({ "src": src, "streams": streams, "vendor": vendor }))
         }
         LiveEvent::SessionEnded { session, cause } => ("session.ended", Some(*session), json!({ "cause": cause })),
@@ -157,6 +160,9 @@ pub(in crate::server) fn fields(event: &LiveEvent) -> (&'static str, Option<Sess
         LiveEvent::RecordingStarted { session, recording, communication_session } => {
             let fields = json!({ "recording": recording, "communication_session": communication_session });
             ("recording.started", Some(*session), fields)
+        }
+        LiveEvent::SessionTagged { session, added, removed } => {
+            ("session.tagged", Some(*session), json!({ "added": added, "removed": removed }))
         }
         LiveEvent::Recorded { session, recording, duration_ms } => {
             ("recording.completed", Some(*session), json!({ "recording": recording, "duration_ms": duration_ms }))
@@ -245,6 +251,7 @@ mod tests {
         for event in [
             LiveEvent::Draining,
             LiveEvent::SessionEnded { session: SessionId(1), cause: EndCause::Bye },
+            LiveEvent::SessionTagged { session: SessionId(1), added: Vec::new(), removed: Vec::new() },
             LiveEvent::Acknowledged { alarm: String::new(), by: String::new() },
             LiveEvent::Stored { recording: siprec_core::seed::RecordingId(1), target: String::new() },
         ] {

@@ -61,6 +61,7 @@ pub(super) const NEEDS: &[(Method, &str, Need)] = &[
     (Method::GET, "/api/v1/recordings/{id}/journal", One(Export)),
     (Method::GET, "/api/v1/sessions", One(Read)),
     (Method::GET, "/api/v1/sessions/{id}", One(Read)),
+    (Method::PATCH, "/api/v1/sessions/{id}", One(Write)),
     (Method::GET, "/api/v1/sessions/{id}/sip", One(Manage)),
     (Method::POST, "/api/v1/sessions/pause", One(Write)),
     (Method::POST, "/api/v1/sessions/resume", One(Write)),
@@ -263,7 +264,7 @@ impl Caller {
 }
 
 /// What an identity may do with what a request is about. Who has a permission for some tags only has it for recordings with one
-/// of these, and for nothing else: not for what is being recorded, which has no tags yet, nor for the server.
+/// of these, and for nothing else: not for what is being recorded, whose tags are not settled yet, nor for the server.
 async fn narrow(
     served: &Arc<Served>,
     identity: &Identity,

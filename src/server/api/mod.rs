@@ -36,6 +36,7 @@ mod starting;
 mod state;
 mod stream;
 mod system;
+mod tagging;
 mod time;
 mod unfinished;
 mod webhooks;

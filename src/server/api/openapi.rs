@@ -12,7 +12,7 @@ use super::auth::Guarded;
 use super::state::Served;
 use super::{
     alarms, audio, events, health, journal, metrics, peaks, recordings, sessions, signalling, starting, stream, system,
-    unfinished, webhooks,
+    tagging, unfinished, webhooks,
 };
 
 #[derive(OpenApi)]
@@ -30,7 +30,7 @@ use super::{
     paths(
         recordings::list, recordings::show, recordings::change, recordings::erase, recordings::metadata, recordings::proof,
         audio::audio, journal::journal, peaks::peaks, starting::start, starting::stop,
-        sessions::list, sessions::show, sessions::pause, sessions::resume, sessions::stop, signalling::sip,
+        sessions::list, sessions::show, tagging::change, sessions::pause, sessions::resume, sessions::stop, signalling::sip,
         sessions::pause_those, sessions::resume_those, sessions::stop_those,
         stream::stream, events::server_sent, events::over_websocket, alarms::list, alarms::acknowledge, unfinished::listed,
         unfinished::retry,

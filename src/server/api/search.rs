@@ -9,7 +9,7 @@ use utoipa::IntoParams;
 use super::asked::{self, with_values};
 use super::problem::Problem;
 use crate::archive::catalog::Filter;
-use crate::archive::selection::{Bound, moment};
+use crate::archive::selection::{Bound, in_order, moment};
 use crate::config::Span;
 
 /// Recordings of a page at most.
@@ -150,9 +150,11 @@ impl Search {
             State::Complete => "complete",
             State::Interrupted => "interrupted",
         };
+        let (since, until) = (time("since", self.since, Bound::Since)?, time("until", self.until, Bound::Until)?);
+        in_order(since, until).map_err(Problem::bad_request)?;
         Ok(Filter {
-            since: time("since", self.since, Bound::Since)?,
-            until: time("until", self.until, Bound::Until)?,
+            since,
+            until,
             caller: self.caller,
             callee: self.callee,
             participant: self.participant,
@@ -212,6 +214,7 @@ mod tests {
     fn what_cannot_be_is_refused_and_named() {
         for (search, said) in [
             (Search { since: Some("whenever".into()), ..Search::default() }, "since: "),
+            (Search { since: Some("1h".into()), until: Some("2h".into()), ..Search::default() }, "is later than until"),
             (Search { min_duration: Some("long".into()), ..Search::default() }, "min_duration: "),
             (Search { tag: Some("two words".into()), ..Search::default() }, "tag: "),
             (Search { caller: Some(" ".into()), ..Search::default() }, "caller: "),

@@ -1,5 +1,6 @@
 //! `/sessions`: what is being recorded now, and orders about it.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,9 +22,12 @@ use super::guard::Caller;
 use super::problem::Problem;
 use super::signalling;
 use super::state::Served;
+use super::tagging;
 use crate::archive::catalog::Person;
+use crate::archive::notes::Tag;
 use crate::config::{Invalid, Span};
 use crate::server::orders::Wish;
+use crate::server::own_src::OwnSrc;
 use crate::server::showing::Shown;
 
 /// Sessions of one answer.
@@ -33,7 +37,7 @@ const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 pub(super) fn routes() -> Router<Arc<Served>> {
     Router::new()
         .route("/api/v1/sessions", get(list))
-        .route("/api/v1/sessions/{id}", get(show))
+        .route("/api/v1/sessions/{id}", get(show).patch(tagging::change))
         .route("/api/v1/sessions/{id}/pause", post(pause))
         .route("/api/v1/sessions/{id}/resume", post(resume))
         .route("/api/v1/sessions/{id}/stop", post(stop))
@@ -53,10 +57,10 @@ pub(super) struct Session {
     #[serde(serialize_with = "super::time::optional")]
     #[schema(value_type = Option<String>, format = DateTime)]
     started_at: Option<siprec_core::time::Wall>,
-    /// The SRC's address.
-    #[schema(value_type = String)]
-    src: SocketAddr,
-    /// `udp`, `tcp` or `tls`.
+    /// The SRC's address; none of a session that was begun over the API.
+    #[schema(value_type = Option<String>)]
+    src: Option<SocketAddr>,
+    /// `udp`, `tcp` or `tls`; `api` of a session that was begun over it.
     transport: String,
     /// The row of `peers` that it is under.
     peer: Option<String>,
@@ -73,6 +77,8 @@ pub(super) struct Session {
     /// What vendors call the call, by field.
     #[schema(value_type = BTreeMap<String, Vec<String>>)]
     call: CallIds,
+    /// What its recordings are tagged with, those that go on and those to come.
+    tags: BTreeSet<String>,
     caller: Option<Person>,
     callee: Option<Person>,
     recordings: Vec<OpenRecording>,
@@ -135,6 +141,7 @@ pub(super) struct RaisedAlarm {
 impl From<Shown> for Session {
     fn from(Shown { portrait, beside }: Shown) -> Self {
         let (caller, callee) = parties(&portrait);
+        let is_own = OwnSrc::is_at(portrait.src.ip());
         let snapshot = &portrait.snapshot;
         let alarms = beside.alarms.iter().map(|(alarm, port, since)| RaisedAlarm {
             alarm: *alarm,
@@ -144,8 +151,8 @@ impl From<Shown> for Session {
         Self {
             id: portrait.session,
             started_at: portrait.answered,
-            src: portrait.src,
-            transport: portrait.transport.to_string().to_lowercase(),
+            src: (!is_own).then_some(portrait.src),
+            transport: if is_own { "api".to_owned() } else { portrait.transport.to_string().to_lowercase() },
             vendor: beside.vendor.clone(),
             initiated: portrait.initiated,
             paused: portrait.paused,
@@ -160,6 +167,7 @@ impl From<Shown> for Session {
             streams: portrait.streams.iter().map(|line| stream(line, snapshot)).collect(),
             alarms: alarms.collect(),
             call_id: portrait.call_id,
+            tags: portrait.tags.into_iter().collect(),
             call: portrait.call,
             peer: portrait.peer,
         }
@@ -198,7 +206,7 @@ fn stream(line: &PortraitStream, snapshot: &Snapshot) -> Stream {
 }
 
 /// Which sessions.
-#[derive(Debug, Default, PartialEq, Deserialize, IntoParams)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Which {
@@ -211,6 +219,8 @@ pub(super) struct Which {
     /// The row of `peers` that it is under.
     #[param(pattern = "[^ ]")]
     peer: Option<String>,
+    /// With this tag.
+    tag: Option<String>,
     /// Only those that are paused (`true`), or that are not (`false`).
     paused: Option<bool>,
     /// Only those with an alarm.
@@ -237,6 +247,7 @@ impl Which {
         self.participant.as_ref().is_none_or(is_called)
             && self.call.as_ref().is_none_or(|call| is_of_call(portrait, call))
             && self.peer.as_ref().is_none_or(|peer| portrait.peer.as_ref() == Some(peer))
+            && self.tag.as_ref().is_none_or(|tag| portrait.tags.contains(tag))
             && self.paused.is_none_or(|paused| portrait.paused == paused)
             && (!self.alarmed || !beside.alarms.is_empty())
     }
@@ -275,8 +286,11 @@ pub(super) async fn list(
 
 /// The sessions that are meant, at most [`MAX_SESSIONS`].
 async fn meant(served: &Served, which: &Which) -> Result<Vec<Shown>, Problem> {
-    let Which { participant, call, peer, .. } = which;
+    let Which { participant, call, peer, tag, .. } = which;
     with_values(&[("participant", participant), ("call", call), ("peer", peer)])?;
+    let tag =
+        tag.as_ref().map(|text| text.parse::<Tag>().map_err(|error| Problem::bad_request(format!("tag: {error}"))));
+    let which = &Which { tag: tag.transpose()?.map(String::from), ..which.clone() };
     let mut found = Vec::new();
     let take = |page: Vec<Shown>| {
         found.extend(page.into_iter().filter(|shown| which.means(shown)));
@@ -412,7 +426,7 @@ async fn done(served: &Served, id: SessionId) -> Result<Json<Ordered>, Problem> 
 /// The sessions that an order is about: something has to be said of them.
 async fn those(served: &Served, which: &Which) -> Result<Vec<SessionId>, Problem> {
     if *which == Which::default() {
-        return Err(Problem::bad_request("say which sessions: participant, call, peer, paused or alarmed"));
+        return Err(Problem::bad_request("say which sessions: participant, call, peer, tag, paused or alarmed"));
     }
     Ok(meant(served, which).await?.into_iter().map(|shown| shown.portrait.session).collect())
 }

@@ -56,7 +56,7 @@ pub(super) struct Start {
 
 /// Somebody who speaks.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = r#"an object, {"uri": "sip:alice@example.com", "name": "Alice"}"#)]
 pub(super) struct Who {
     /// `sip:alice@example.com`, `tel:+15551234`.
     #[schema(min_length = 1, max_length = 256)]

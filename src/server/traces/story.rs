@@ -133,7 +133,9 @@ impl Story {
                 });
             }
             LiveEvent::Stored { recording, target } => self.stored(*recording, target, told.at),
-            LiveEvent::ServerAlarm { .. }
+            // Tags are people's words: no trace tells them.
+            LiveEvent::SessionTagged { .. }
+            | LiveEvent::ServerAlarm { .. }
             | LiveEvent::Acknowledged { .. }
             | LiveEvent::Draining
             | LiveEvent::Quality(_) => {}

@@ -179,6 +179,7 @@ fn subject(event: &LiveEvent) -> Option<(String, bool)> {
         LiveEvent::SessionStarted { .. }
         | LiveEvent::SessionEnded { .. }
         | LiveEvent::StreamPaused { .. }
+        | LiveEvent::SessionTagged { .. }
         | LiveEvent::Acknowledged { .. }
         | LiveEvent::Draining
         | LiveEvent::Quality(_) => None,

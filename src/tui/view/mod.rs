@@ -123,7 +123,8 @@ fn keys(state: &State) -> Vec<(&'static str, &'static str)> {
             if !frame::is_wide(state.size) {
                 keys.push(("Left/Right", "part"));
             }
-            keys.extend([("p", "pause"), ("r", "resume"), ("s", "stop"), ("l", "listen"), ("Enter", "message")]);
+            keys.extend([("p", "pause"), ("r", "resume"), ("s", "stop"), ("t", "tag"), ("l", "listen")]);
+            keys.push(("Enter", "message"));
             keys
         }
         (Typing::Nowhere, Tab::Recordings) => {

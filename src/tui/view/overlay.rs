@@ -10,7 +10,7 @@ use crate::tui::state::{Overlay, State};
 use crate::tui::theme::Theme;
 
 /// A key, and what it does; an empty key begins a part.
-const HELP: [(&str, &str); 43] = [
+const HELP: [(&str, &str); 44] = [
     ("", "Everywhere"),
     ("1 2 3 4, Tab", "Sessions, Session, Recordings, System"),
     ("j k, arrows", "down, up; the wheel too"),
@@ -22,18 +22,19 @@ const HELP: [(&str, &str); 43] = [
     ("Ctrl-Z", "to the shell; fg comes back"),
     ("q, Ctrl-C", "quit"),
     ("", "Sessions"),
-    ("/", "filter as you type: names, numbers, ids, SRC, vendor, codec, paused"),
+    ("/", "filter as you type: names, numbers, ids, SRC, vendor, codec, tags, paused"),
     ("Esc", "show all again"),
     ("o, O", "order by the next column; the other way round"),
     ("Enter", "look at the session"),
     ("p, r", "pause, resume: nothing of a paused session reaches the disk"),
     ("s", "stop it with BYE, after a question"),
+    ("t", "tag its recordings; -name takes a tag away"),
     ("l", "listen: by a program, into a file or a pipe; again: no more"),
     ("", "Session"),
     ("Left Right, [ ]", "legs, metadata, events, SIP"),
     ("j k", "choose a message or an event"),
     ("Enter", "read the message"),
-    ("p r s l", "as in Sessions"),
+    ("p r s t l", "as in Sessions"),
     ("Esc", "back"),
     ("", "Recordings"),
     ("/", "search; Enter asks"),

@@ -67,6 +67,7 @@ fn who(state: &State, opened: &Opened, theme: &Theme, area: Rect, buffer: &mut B
     let alarms = if alarms.is_empty() { String::new() } else { format!("  {}", alarms.join(", ")) };
     let until =
         session.pause_ends_at.as_deref().map(|ends| format!("  paused until {}", clock(ends))).unwrap_or_default();
+    let tags = if session.tags.is_empty() { String::new() } else { format!("  tags: {}", session.tags.join(" ")) };
     let words = [
         (" ", theme.plain),
         (&word, style),
@@ -75,13 +76,17 @@ fn who(state: &State, opened: &Opened, theme: &Theme, area: Rect, buffer: &mut B
         (&parties, theme.accent),
         (&alarms, theme.bad),
         (&until, theme.warn),
+        (&tags, theme.accent),
     ];
     put_all(buffer, area, words);
 }
 
 /// SRC, peer, transport, ids.
 fn facts(session: &Session, theme: &Theme, area: Rect, buffer: &mut Buffer) {
-    let src = format!(" {} over {}", session.src, session.transport);
+    let src = match &session.src {
+        Some(src) => format!(" {src} over {}", session.transport),
+        None => " begun over the API, without SIP".to_owned(),
+    };
     let maker = session.vendor.as_deref().map(|vendor| format!(", {vendor}")).unwrap_or_default();
     let peer = session.peer.as_deref().map(|peer| format!(", peer {peer}")).unwrap_or_default();
     let since = session.started_at.as_deref().map(|at| format!(", since {}", clock(at))).unwrap_or_default();
@@ -199,6 +204,9 @@ fn tree(session: &Session, theme: &Theme) -> Vec<(String, Style)> {
     };
     let mut lines = vec![(format!("recording session {}", session.id), theme.accent)];
     lines.push((format!("├ Call-ID {}", session.call_id), theme.dim));
+    if !session.tags.is_empty() {
+        lines.push((format!("├ tags {}", session.tags.join(" ")), theme.accent));
+    }
     for recording in &session.recordings {
         lines.push((format!("├ recording {}", recording.id), theme.plain));
         if let Some(of) = &recording.communication_session {

@@ -176,7 +176,7 @@ fn cell_text(cell: Cell, line: &Line, worst: Worst, now: i64, theme: &Theme) -> 
         }
         Cell::By(Sort::Caller) => (name(session.caller.as_ref()).to_owned(), theme.plain),
         Cell::By(Sort::Callee) => (name(session.callee.as_ref()).to_owned(), theme.plain),
-        Cell::By(Sort::Src) => (session.peer.clone().unwrap_or_else(|| session.src.clone()), theme.dim),
+        Cell::By(Sort::Src) => (session.peer.clone().unwrap_or_else(|| session.origin().to_owned()), theme.dim),
         Cell::By(Sort::Vendor) => (dash(session.vendor.as_deref().unwrap_or_default()), theme.dim),
         Cell::By(Sort::Loss) => (hundredths(worst.loss), theme.loss(worst.loss)),
         Cell::By(Sort::Jitter) => (tenths(worst.jitter), theme.jitter(worst.jitter)),

@@ -232,10 +232,14 @@ pub(super) fn told(event: &Happened, theme: &Theme) -> (String, Style) {
         Err(_) => String::new(),
     };
     match event.kind.as_str() {
-        "session.started" => (format!("session began, {} streams, from {}", text("streams"), text("src")), theme.plain),
+        "session.started" => {
+            let src = Some(text("src")).filter(|src| !src.is_empty()).unwrap_or_else(|| "the API".to_owned());
+            (format!("session began, {} streams, from {src}", text("streams")), theme.plain)
+        }
         "session.ended" => (format!("session ended: {}", words("cause")), theme.plain),
         "session.alarm" if raised => (format!("alarm: {}{stream}", words("alarm")), theme.bad),
         "session.alarm" => (format!("over: {}{stream}", words("alarm")), theme.good),
+        "session.tagged" => (tagged(event), theme.plain),
         "stream.paused" => (format!("paused{stream}: {}", words("cause")), theme.warn),
         "stream.resumed" => (format!("resumed{stream}"), theme.good),
         "recording.started" => (format!("recording {} began", text("recording")), theme.plain),
@@ -252,5 +256,17 @@ pub(super) fn told(event: &Happened, theme: &Theme) -> (String, Style) {
         "alarm.acknowledged" => (format!("{} noted by {}", text("alarm"), text("by")), theme.plain),
         "server.draining" => ("no new sessions are taken: the server drains".to_owned(), theme.warn),
         other => (other.to_owned(), theme.dim),
+    }
+}
+
+fn tagged(event: &Happened) -> String {
+    let list = |field: &str| {
+        let tags = event.more.get(field).and_then(serde_json::Value::as_array).into_iter().flatten();
+        tags.filter_map(serde_json::Value::as_str).collect::<Vec<_>>().join(" ")
+    };
+    match (list("added"), list("removed")) {
+        (added, removed) if removed.is_empty() => format!("tagged {added}"),
+        (added, removed) if added.is_empty() => format!("no longer tagged {removed}"),
+        (added, removed) => format!("tagged {added}, no longer {removed}"),
     }
 }

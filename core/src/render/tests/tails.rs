@@ -95,3 +95,19 @@ fn what_still_comes_is_in_a_recording_of_its_own() {
     let all = [FIRST, SECOND_RECORDING, OWN].map(|id| received(&sheet(&call, id)).iter().map(|(_, n)| n).sum::<u64>());
     assert_eq!(all.iter().sum::<u64>(), 2 * 490);
 }
+
+#[test]
+fn a_recording_has_the_tags_of_its_session_at_its_own_end() {
+    let mut call = call(true);
+    let tagged = |add: &[&str], remove: &[&str]| {
+        let texts = |tags: &[&str]| tags.iter().map(ToString::to_string).collect();
+        Event::Tagged { add: texts(add), remove: texts(remove) }
+    };
+    call.event(SECOND, tagged(&["early", "wrong"], &[]));
+    call.event(OVER + SECOND, tagged(&["last-words"], &["wrong"]));
+    call.event(CLOSED + SECOND, tagged(&["later"], &["early"]));
+    call.items.sort_by_key(|(at, _)| *at);
+    assert_eq!(sheet(&call, FIRST).tags, ["early", "last-words"], "it had ended when the others came");
+    assert_eq!(sheet(&call, SECOND_RECORDING).tags, ["last-words", "later"]);
+    assert_eq!(sheet(&call, OWN).tags, ["last-words", "later"], "it began after them");
+}

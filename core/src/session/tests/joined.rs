@@ -77,6 +77,9 @@ fn near_and_far_end_are_one_recording_in_one_journal() {
     // Nobody is asked whether it is there: nothing speaks in this test.
     let (mut bench, mut near, mut far) = both_under(Policy { probes: false, ..legacy() });
     let session = bench.session();
+    let tagged = Order::Tag { session, add: ["claim".to_string()].to_vec(), remove: Vec::new() };
+    bench.input(Input::Order(tagged));
+    assert_eq!(count(&bench, |event| matches!(event, Event::Tagged { .. })), 1, "a session's tags, not a dialog's");
     assert_eq!((bench.begun.len(), recordings(&bench)), (1, 1));
     assert!(bench.kept.iter().all(|(of, _, _)| *of == session));
     assert_eq!(bench.opened, [(session, PortIndex(0), None), (session, PortIndex(1), None)]);
@@ -87,6 +90,7 @@ fn near_and_far_end_are_one_recording_in_one_journal() {
     }
     near.hang_up(&mut bench);
     assert!(bench.ended.is_empty() && bench.ended_recordings.is_empty(), "the far end goes on");
+    assert_eq!(bench.srs.portrait(session).unwrap().tags, ["claim"], "and is tagged as both were");
     assert_eq!(bench.closed, [(session, PortIndex(0))]);
     let over = |event: &Event| matches!(event, Event::Stream(s) if s.paused == Some(PauseCause::DialogEnded));
     assert_eq!(count(&bench, over), 1);

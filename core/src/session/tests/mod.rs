@@ -19,6 +19,7 @@ mod restart;
 mod secure;
 mod srtp;
 mod snapshots;
+mod tags;
 mod talk;
 mod timers;
 

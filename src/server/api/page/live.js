@@ -122,6 +122,7 @@ class Card {
         this.element.replaceChildren(make("h3", {}, parties(session)),
             make("p", { class: "faint" }, this.long, [session.vendor, session.peer, session.src].filter(Boolean).map((word) => `, ${word}`).join("")),
             make("span", { class: "chips" }, session.paused && make("span", { class: "chip warn" }, "paused"),
+                (session.tags ?? []).map((tag) => make("span", { class: "chip" }, tag)),
                 session.alarms.map((alarm) => {
                     const of = session.streams.find((stream) => stream.number === alarm.stream);
                     return make("span", { class: "chip bad" }, words(alarm.alarm), of && `: ${speaker(of)}`);
