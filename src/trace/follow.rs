@@ -108,7 +108,7 @@ enum Told {
     #[serde(rename = "session.ended")]
     Ended { session: String },
     #[serde(rename = "missed")]
-    Missed { events: Option<u64> },
+    Missed { events: Option<u64>, of: Option<String> },
     #[serde(other)]
     Other,
 }
@@ -131,6 +131,8 @@ struct Following {
     whole: bool,
     /// When to end, once what was named is over.
     until: Option<Instant>,
+    /// It may have ended unheard.
+    is_torn: bool,
 }
 
 impl Following {
@@ -145,6 +147,7 @@ impl Following {
             json: options.json,
             whole: options.show == Show::Messages,
             until: None,
+            is_torn: false,
         })
     }
 
@@ -195,7 +198,12 @@ impl Following {
         loop {
             let until = self.until.unwrap_or_else(|| Instant::now() + QUIET);
             match timeout_at(until, pieces.next()).await {
-                Ok(Some(Ok(piece))) => lines.take(&piece, &mut |line| self.line(line))?,
+                Ok(Some(Ok(piece))) => {
+                    lines.take(&piece, &mut |line| self.line(line))?;
+                    if std::mem::take(&mut self.is_torn) {
+                        return Ok(Ended::Lost(format!("{}: events were missed", self.api.url())));
+                    }
+                }
                 Ok(Some(Err(error))) => {
                     return Ok(Ended::Lost(format!("{}: {}", self.api.url(), https::words(&error))));
                 }
@@ -237,9 +245,14 @@ impl Following {
                 }
                 Ok(())
             }
-            Ok(Told::Missed { events }) => {
+            Ok(Told::Missed { events, of: Some(_) }) => {
                 let count = events.map_or_else(|| "some".to_owned(), |count| count.to_string());
                 say(&format!("{count} messages went by faster than they were taken: they are missing"))
+            }
+            // The end of what is followed may be among them: who comes back asks.
+            Ok(Told::Missed { of: None, .. }) => {
+                self.is_torn = !self.ids.is_empty();
+                Ok(())
             }
             Ok(Told::Other) | Err(_) => Ok(()),
         }

@@ -97,6 +97,8 @@ enum Next {
     Sip(Arc<SipTold>),
     /// So many were missed, since the listener did not keep up, or came back too late: it has to ask how things are.
     Missed(Option<u64>),
+    /// The same of SIP messages alone.
+    MissedSip(u64),
 }
 
 impl Next {
@@ -105,6 +107,9 @@ impl Next {
             Self::Event(event) => event.text.to_string(),
             Self::Sip(told) => signalling::event(told),
             Self::Missed(count) => serde_json::json!({ "type": "missed", "events": count }).to_string(),
+            Self::MissedSip(count) => {
+                serde_json::json!({ "type": "missed", "events": count, "of": signalling::SIP }).to_string()
+            }
         }
     }
 }
@@ -151,7 +156,7 @@ impl Listener {
                         return Some(Next::Sip(told));
                     }
                     SipWatched::Told(_) => {}
-                    SipWatched::Missed(count) => return Some(Next::Missed(Some(count))),
+                    SipWatched::Missed(count) => return Some(Next::MissedSip(count)),
                     SipWatched::Over => return None,
                 },
             }
@@ -192,7 +197,7 @@ pub(super) async fn server_sent(
         let event = match &next {
             Next::Event(event) => Event::default().id(&event.id).event(event.kind).data(&event.text),
             Next::Sip(_) => Event::default().event(signalling::SIP).data(next.text()),
-            Next::Missed(_) => Event::default().event("missed").data(next.text()),
+            Next::Missed(_) | Next::MissedSip(_) => Event::default().event("missed").data(next.text()),
         };
         Some((Ok::<_, Infallible>(event), (listener, caller)))
     });
