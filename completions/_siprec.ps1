@@ -117,6 +117,8 @@ Register-ArgumentCompleter -Native -CommandName 'siprec' -ScriptBlock {
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Read this configuration file (YAML)')
             [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Set a key of the configuration, as server.address=:5070; repeatable')
             [CompletionResult]::new('--data-dir', '--data-dir', [CompletionResultType]::ParameterName, 'Keep journals, recordings and the catalog here (archive.data_dir)')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Look through calls, ladders, messages and streams on this terminal, by keys')
+            [CompletionResult]::new('--interactive', '--interactive', [CompletionResultType]::ParameterName, 'Look through calls, ladders, messages and streams on this terminal, by keys')
             [CompletionResult]::new('--list', '--list', [CompletionResultType]::ParameterName, 'A line a message')
             [CompletionResult]::new('--messages', '--messages', [CompletionResultType]::ParameterName, 'Messages in full, their secrets blanked')
             [CompletionResult]::new('--rtp', '--rtp', [CompletionResultType]::ParameterName, 'All that is known of each RTP stream')

@@ -13,6 +13,10 @@ use super::search::{since, until};
 use super::settings::Settings;
 use crate::logging;
 use crate::trace::{self, Options, Show};
+#[cfg(feature = "tui")]
+use crate::tui::Look;
+#[cfg(feature = "tui")]
+use crate::tui::browse::{self, Capture};
 
 /// Columns where standard output is no terminal.
 const WIDTH: usize = 100;
@@ -21,29 +25,43 @@ const LEAST_WIDTH: usize = 40;
 
 const EXAMPLES: &str = "\
 Examples:
-  siprec trace call.pcap                                  ladders, people, streams, and why there is no audio
+  siprec trace call.pcap                                  ladders, people, why there is no audio
+";
+
+#[cfg(feature = "tui")]
+const INTERACTIVE_EXAMPLE: &str = "  \
+  siprec trace -i day*.pcapng                             the same by keys (? tells them)
+";
+#[cfg(not(feature = "tui"))]
+const INTERACTIVE_EXAMPLE: &str = "";
+
+const MORE_EXAMPLES: &str = "  \
   siprec trace --party 4711 --status 4xx day*.pcapng      calls of a number that met a refusal
   siprec trace --list --address 192.0.2.9 call.pcap       messages to and from a host, a line each
   siprec trace --messages --call ID call.pcap             its messages in full (secrets blanked)
-  siprec trace --rtp call.pcap                            loss, jitter, MOS, gaps and DTMF of each stream
+  siprec trace --rtp call.pcap                            loss, jitter, MOS, gaps, DTMF of streams
   siprec trace --json call.pcap | jq 'select(.type == \"stream\" and .lost > 0)'
-  siprec trace --svg --call ID call.pcap > ticket.svg     a picture for a ticket (--mermaid: for a wiki)
+  siprec trace --svg --call ID call.pcap > ticket.svg     a picture for a ticket
   siprec trace --call ID --write one.pcapng day.pcap      only its packets
   siprec trace siprec-data/journals/2026/11/30/SESSION    what a recording was made of
-  siprec trace --keylog keys.txt tls.pcap                 SIP over TLS, by the keys of an SSLKEYLOGFILE
-  siprec trace --anonymise vendor.pcapng day.pcap         a capture that names nobody, to be sent to a vendor
-  siprec trace --lint invite.sip                          deviations, remedies, and what the server would answer
+  siprec trace --keylog keys.txt tls.pcap                 SIP over TLS, by an SSLKEYLOGFILE
+  siprec trace --anonymise vendor.pcapng day.pcap         a capture that names nobody
+  siprec trace --lint invite.sip                          what is wrong with it, and the remedies
   tcpdump -U -w - port 5060 | siprec trace --list -       what a capture has, once it ends
 
 Exit: 0 done, 1 nothing matches, a file could not be read whole, or --lint found errors, 2 usage.";
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = format!("{EXAMPLES}{INTERACTIVE_EXAMPLE}{MORE_EXAMPLES}"))]
 #[command(group = ArgGroup::new("show").args(["list", "messages", "rtp", "mermaid", "svg", "lint"]))]
 pub(super) struct Args {
     /// Captures (pcap, pcapng), journals, folders of them, files with one SIP message; - reads standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Look through calls, ladders, messages and streams on this terminal, by keys
+    #[cfg(feature = "tui")]
+    #[arg(short, long, conflicts_with_all = ["show", "json", "write", "anonymise"])]
+    interactive: bool,
     /// A line a message
     #[arg(long)]
     list: bool,
@@ -135,7 +153,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         since: args.since,
         until: args.until,
     };
-    trace::run(&Options {
+    #[cfg(feature = "tui")]
+    let is_interactive = args.interactive;
+    let options = Options {
         files: args.files,
         config: loaded.config,
         filter,
@@ -146,7 +166,29 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         width: args.width.or_else(terminal_width).unwrap_or(WIDTH).max(LEAST_WIDTH),
         write: args.write,
         progress: stderr().is_terminal(),
-    })
+    };
+    #[cfg(feature = "tui")]
+    if is_interactive {
+        return interactive(options);
+    }
+    trace::run(&options)
+}
+
+#[cfg(feature = "tui")]
+fn interactive(options: Options) -> anyhow::Result<()> {
+    if options.files.iter().any(|file| file == Path::new("-")) {
+        bail!("--interactive takes keys from the terminal, so it reads no standard input: give it a file");
+    }
+    browse::must_have_terminal()?;
+    let told = trace::story(&options)?;
+    told.must_match(&options.filter)?;
+    let name = match options.files.as_slice() {
+        [only] => only.display().to_string(),
+        files => format!("{} files", files.len()),
+    };
+    let look = if options.color { Look::Colour } else { Look::Mono };
+    browse::run(Capture { name, story: told.story, filter: options.filter }, look)?;
+    if told.failures.is_empty() { Ok(()) } else { bail!(told.failures.join("\n")) }
 }
 
 impl Args {

@@ -6,9 +6,10 @@
 //! server -> link (own thread) -/                                 \-> Effect -> link, files
 //! ```
 //! What decides and what draws touches nothing: time, size and answers are passed in, so screens are tested without a terminal.
-//! `running` is the loop that hands them over.
+//! `running` is the loop that hands them over. [`browse`] shows a capture's calls by the same means.
 
 mod answers;
+pub mod browse;
 mod cursor;
 mod event;
 mod feed;
