@@ -183,7 +183,7 @@ fn interactive(options: Options) -> anyhow::Result<()> {
     let told = trace::story(&options)?;
     told.must_match(&options.filter)?;
     let name = match options.files.as_slice() {
-        [only] => only.display().to_string(),
+        [only] => only.file_name().unwrap_or(only.as_os_str()).to_string_lossy().into_owned(),
         files => format!("{} files", files.len()),
     };
     let look = if options.color { Look::Colour } else { Look::Mono };

@@ -133,6 +133,17 @@ mod tests {
     }
 
     #[test]
+    fn it_is_laid_out_for_the_width_that_it_has() {
+        let mut ladder = Ladder::default();
+        ladder.fit(80, 20);
+        ladder.take(answer(0, 3));
+        (0..2).for_each(|_| assert!(ladder.scroll.key("j", 20)));
+        let (chosen, narrow) = (ladder.scroll.subject(), ladder.scroll.is_wider(80));
+        ladder.fit(120, 20);
+        assert_eq!((narrow, ladder.scroll.is_wider(80), ladder.scroll.subject()), (false, true, chosen));
+    }
+
+    #[test]
     fn what_cannot_be_read_is_told_and_the_same_answer_is_not_read_again() {
         let mut signalling = answer(0, 2);
         signalling.messages[1].message = "OPTIONS sip:b@h SIP/2.0\r\nCSeq: 1 OPTIONS\r\n\r\n".into();

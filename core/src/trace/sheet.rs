@@ -127,13 +127,16 @@ pub fn lines(story: &Story, place: usize, whole: bool) -> Vec<Row> {
             if streams.is_empty() && faults.is_empty() && !sends {
                 continue;
             }
-            rows.push(line_row(call, sender, line, from, to));
+            // Whoever looks at the line or at what is wrong with it means its stream.
+            let subject = streams.first().map_or(Subject::None, |nth| Subject::Stream(*nth));
+            rows.push(Row { subject, ..line_row(call, sender, line, from, to) });
             for nth in streams {
                 if let Some(stream) = story.streams.get(nth) {
                     rows.extend(stream_rows(stream, nth, whole));
                 }
             }
-            rows.extend(faults.iter().map(|fault| Row::of(format!("      ! {}", fault.text), Style::Warning)));
+            let fault = |text: &str| Row::about(subject).with(format!("      ! {text}"), Style::Warning);
+            rows.extend(faults.iter().map(|found| fault(&found.text)));
         }
     }
     let of_call = silences.iter().filter(|silence| silence.line.is_none());
