@@ -12,6 +12,7 @@ use capture::{Capture, MIXED, Sip, metadata, mixed, rtp, sdp};
 use serde_json::Value;
 use siprec_core::sdp::crypto::Crypto;
 use siprec_core::srtp::Sender;
+use support::terminal::Terminal;
 
 const SRC: &str = "192.0.2.1:5060";
 const SRS: &str = "192.0.2.2:5060";
@@ -507,4 +508,77 @@ fn a_reader_that_goes_away_is_no_failure_and_standard_input_is_a_capture() {
 fn over_tcp_again(capture: &mut Capture) {
     let base = Sip { first: "OPTIONS sip:a@192.0.2.2 SIP/2.0", cseq: "1 OPTIONS", ..Sip::default() };
     capture.udp(1, SRC, SRS, &Sip { body: &"x".repeat(1_000), content_type: "text/plain", ..base }.bytes());
+}
+
+#[test]
+fn calls_ladders_messages_and_streams_are_looked_through_by_keys() {
+    let folder = folder();
+    let mut made = Capture::default();
+    let key = "d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj";
+    let more = format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}\r\n");
+    recording(&mut made, &Made { more: [&more, ""], ..Made::default() });
+    both_talk(&mut made);
+    over_tcp(&mut made);
+    let file = written(&folder, &mut made);
+    let terminal = Terminal::open(120, 30);
+    let run = format!("{} trace -i {}", env!("CARGO_BIN_EXE_siprec"), file.display());
+    terminal.run(&run);
+    terminal.must_show(&["siprec trace", "made.pcap", "2 calls, by time", "Ann", "Cho"]);
+    terminal.keys(&["/"]);
+    terminal.type_in("tcp-1");
+    terminal.must_show(&["1 of 2 calls"]);
+    terminal.keys(&["Escape"]);
+    terminal.must_show(&["  2 calls"]);
+    terminal.keys(&["/"]);
+    terminal.type_in("cho");
+    terminal.keys(&["Enter"]);
+    terminal.must_show(&["1 of 2 calls"]);
+    terminal.keys(&["Enter"]);
+    terminal.must_show(&["Recording session rs-1", "200 OK (INVITE) +sdp after 512 ms", "+ Bob <sip:bob@example.com>"]);
+    terminal.keys(&["Enter"]);
+    terminal.must_show(&["INVITE sip:srs@192.0.2.2 SIP/2.0", "inline:", "a=label:1"]);
+    assert!(!terminal.seen().contains(key), "{}", terminal.seen());
+    terminal.keys(&["n", "n"]);
+    terminal.must_show(&["SIP/2.0 200 OK"]);
+    // Escape and a letter at once would be another key.
+    terminal.keys(&["h", "d"]);
+    terminal.must_show(&["complete", "~ Cho <sip:cho@example.com> sends on label 2"]);
+    terminal.keys(&["l", "G"]);
+    terminal.must_show(&["label 2  Cho", "000000b2  PCMA/8000  196 packets"]);
+    terminal.keys(&["Enter"]);
+    terminal.must_show(&["expected 200, late 0"]);
+    terminal.keys(&["S"]);
+    terminal.must_show(&["Save what is seen"]);
+    terminal.keys(&["C-u"]);
+    terminal.type_in("stream.svg");
+    terminal.keys(&["Enter"]);
+    terminal.must_show(&["saved to stream.svg"]);
+    let picture = std::fs::read_to_string(terminal.folder().join("stream.svg")).unwrap();
+    assert!(picture.starts_with("<svg ") && picture.contains("expected 200, late 0"), "{picture}");
+    terminal.keys(&["h", "q"]);
+    terminal.must_be_restored();
+    // A signal ends it as well.
+    terminal.run(&run);
+    terminal.must_show(&["2 calls, by time"]);
+    support::process::signal(terminal.program(), libc::SIGTERM);
+    terminal.must_be_restored();
+}
+
+#[test]
+fn interactive_needs_a_terminal_and_a_file() {
+    let folder = folder();
+    let mut made = Capture::default();
+    over_tcp(&mut made);
+    let file = written(&folder, &mut made);
+    let said = trace(&["-i"], &[&file]);
+    assert_eq!((said.code, said.out.as_str()), (Some(1), ""));
+    assert!(said.err.contains("no terminal") && said.err.contains("--json"), "{}", said.err);
+    let said = trace(&["--interactive"], &[Path::new("-")]);
+    assert!(said.code == Some(1) && said.err.contains("give it a file"), "{}", said.err);
+    for other in ["--json", "--list", "--messages", "--rtp", "--mermaid", "--svg", "--lint"] {
+        assert_eq!(trace(&["-i", other], &[&file]).code, Some(2), "{other}");
+    }
+    for other in ["--write", "--anonymise"] {
+        assert_eq!(trace(&["-i", other, "out.pcapng"], &[&file]).code, Some(2), "{other}");
+    }
 }

@@ -4,9 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use support::http::Client;
 use support::ports::Ports;
@@ -15,114 +13,16 @@ use support::recordings;
 use support::server::{Server, Setup, binary, new_key};
 use support::src::{Call, Src, set_up};
 use support::studio::Plan;
-use support::{TempDir, becomes_true, files_below, until};
+use support::terminal::Terminal;
+use support::{becomes_true, files_below};
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// A terminal of tmux's, with a shell in it.
-struct Terminal {
-    /// tmux's own socket: other terminals are none of ours.
-    socket: PathBuf,
-    folder: TempDir,
-}
-
-impl Terminal {
-    /// A terminal of this size, in `folder`.
-    #[track_caller]
-    fn open(width: u16, height: u16) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let folder = TempDir::new(&format!("tui-{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
-        let terminal = Self { socket: folder.path().join("tmux"), folder };
-        let (width, height) = (width.to_string(), height.to_string());
-        let shell = "exec env -u NO_COLOR PS1='$ ' sh";
-        let opened = terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", &width, "-y", &height, shell]);
-        assert!(opened.status.success(), "tmux: {}", String::from_utf8_lossy(&opened.stderr));
-        terminal.must_show(&["$"]);
-        terminal
-    }
-
-    /// Where files go that are named without a folder.
-    fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn tmux(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new("tmux");
-        command.arg("-S").arg(&self.socket).args(arguments).current_dir(self.folder()).env("LC_ALL", "C.UTF-8");
-        command.env_remove("TMUX").stdin(Stdio::null()).output().expect("tmux is there: make peers")
-    }
-
-    /// Keys by tmux's names, one after the other.
-    fn keys(&self, keys: &[&str]) {
-        assert!(self.tmux(&[&["send-keys"], keys].concat()).status.success());
-    }
-
-    /// Characters as they are.
-    fn type_in(&self, text: &str) {
-        assert!(self.tmux(&["send-keys", "-l", text]).status.success());
-    }
-
-    fn run(&self, line: &str) {
-        self.type_in(line);
-        self.keys(&["Enter"]);
-    }
-
-    fn seen(&self) -> String {
-        String::from_utf8(self.tmux(&["capture-pane", "-p"]).stdout).unwrap()
-    }
-
-    /// What tmux says of it: `#{alternate_on}` ...
-    fn says(&self, format: &str) -> String {
-        String::from_utf8(self.tmux(&["display-message", "-p", format]).stdout).unwrap().trim().to_owned()
-    }
-
-    #[track_caller]
-    fn must_show(&self, words: &[&str]) {
-        let all = || words.iter().all(|word| self.seen().contains(word));
-        assert!(becomes_true(SOON, all), "{words:?} are not seen in\n{}", self.seen());
-    }
-
-    #[track_caller]
-    fn must_not_show(&self, word: &str) {
-        assert!(becomes_true(SOON, || !self.seen().contains(word)), "{word} is seen in\n{}", self.seen());
-    }
-
-    /// Starts the program under test, and waits until it is connected.
-    #[track_caller]
-    fn start(&self, server: &Server, more: &str) {
-        self.run(&format!("{} tui --server http://{} {more}", binary().display(), server.api));
-        self.must_show(&["1 Sessions", " live"]);
-    }
-
-    /// The program that has the terminal.
-    fn program(&self) -> u32 {
-        let shell = self.says("#{pane_pid}");
-        let children = format!("/proc/{shell}/task/{shell}/children");
-        let child = || std::fs::read_to_string(&children).ok()?.split_whitespace().next()?.parse().ok();
-        until(SOON, child).expect("nothing runs in the terminal")
-    }
-
-    /// The terminal is as it was: the shell's screen, its cursor, no mouse, and what is typed is seen.
-    #[track_caller]
-    fn must_be_restored(&self) {
-        let state = "#{alternate_on}#{mouse_any_flag}#{cursor_flag}";
-        assert!(becomes_true(SOON, || self.says(state) == "001"), "{}: {}", self.says(state), self.seen());
-        static NUMBER: AtomicU32 = AtomicU32::new(100);
-        let number = NUMBER.fetch_add(2, Ordering::Relaxed);
-        let line = format!("echo still-$(({number} + 1))");
-        self.run(&line);
-        self.must_show(&[&line, &format!("still-{}", number + 1)]);
-    }
-}
-
-impl Drop for Terminal {
-    #[expect(clippy::print_stderr, reason = "what was seen is what a test that failed is looked into by")]
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("the terminal showed:\n{}", self.seen());
-        }
-        self.tmux(&["kill-server"]);
-    }
+/// Starts the program under test, and waits until it is connected.
+#[track_caller]
+fn start(terminal: &Terminal, server: &Server, more: &str) {
+    terminal.run(&format!("{} tui --server http://{} {more}", binary().display(), server.api));
+    terminal.must_show(&["1 Sessions", " live"]);
 }
 
 fn sessions(client: &Client) -> Vec<Value> {
@@ -142,7 +42,7 @@ fn two_hundred_calls_are_shown_filtered_paused_resumed_and_stopped() {
     let client = Client::new(server.api);
     let calls = talk(&server, 200);
     let terminal = Terminal::open(200, 60);
-    terminal.start(&server, "");
+    start(&terminal, &server, "");
     terminal.must_show(&["200 live", "200 sessions", "PCMA", "LEVELS"]);
     // Figures of seconds, as they are heard.
     let rated = || terminal.seen().lines().any(|line| line.contains("REC") && line.contains(" 4.4"));
@@ -160,7 +60,14 @@ fn two_hundred_calls_are_shown_filtered_paused_resumed_and_stopped() {
     terminal.must_show(&["PAUSE"]);
     assert_eq!(sessions(&client).iter().filter(|session| session["paused"] == true).count(), 1);
     terminal.keys(&["Enter"]);
-    terminal.must_show(&["paused: operator", "INVITE", "200 OK (INVITE)", "sdp  metadata", "communication session"]);
+    terminal.must_show(&[
+        "paused: operator",
+        "INVITE",
+        "200 OK (INVITE) +sdp after",
+        "INVITE +sdp +metadata",
+        "+ session",
+        "communication session",
+    ]);
     terminal.keys(&["r"]);
     assert!(becomes_true(SOON, || !is_paused()), "it is still paused");
     terminal.must_show(&["resumed on stream 1"]);
@@ -216,7 +123,7 @@ fn an_alarm_is_acknowledged_as_whoever_the_key_is_of() {
     terminal.keys(&["q"]);
     terminal.must_be_restored();
     terminal.run(&format!("export SIPREC_TOKEN={key}; clear"));
-    terminal.start(&server, "");
+    start(&terminal, &server, "");
     terminal.keys(&["4"]);
     terminal.must_show(&["storage late", "1 recordings wait", "disk free", "of them new"]);
     let place = alarms().iter().position(|alarm| alarm["alarm"] == "storage_late").unwrap();
@@ -236,7 +143,7 @@ fn recordings_are_found_looked_at_tagged_and_saved() {
     let path = format!("/api/v1/recordings/{}", recording.id());
     assert!(becomes_true(SOON, || client.get(&path).status == 200), "{}", server.tail());
     let terminal = Terminal::open(80, 24);
-    terminal.start(&server, "--theme mono");
+    start(&terminal, &server, "--theme mono");
     terminal.keys(&["3"]);
     terminal.must_show(&["1 recording", "STARTED (UTC)"]);
     terminal.keys(&["/"]);
@@ -278,7 +185,7 @@ fn it_connects_again_by_itself_and_the_terminal_outlives_signals() {
     let mut server = Server::start();
     let calls = talk(&server, 2);
     let terminal = Terminal::open(80, 24);
-    terminal.start(&server, "--read-only");
+    start(&terminal, &server, "--read-only");
     terminal.must_show(&["2 live", "read-only"]);
     terminal.keys(&["s"]);
     terminal.must_show(&["--read-only: nothing is changed from here"]);
@@ -296,7 +203,7 @@ fn it_connects_again_by_itself_and_the_terminal_outlives_signals() {
     assert_eq!(terminal.says("#{alternate_on}"), "1");
     process::signal(terminal.program(), libc::SIGTERM);
     terminal.must_be_restored();
-    terminal.start(&server, "--theme contrast");
+    start(&terminal, &server, "--theme contrast");
     process::signal(terminal.program(), libc::SIGTSTP);
     terminal.must_be_restored();
     terminal.run("fg");
@@ -316,7 +223,7 @@ fn a_session_is_listened_to_while_it_goes_on() {
     let server = Server::start();
     let calls = talk(&server, 1);
     let terminal = Terminal::open(80, 24);
-    terminal.start(&server, "");
+    start(&terminal, &server, "");
     terminal.must_show(&["1 sessions"]);
     terminal.keys(&["l"]);
     terminal.must_show(&["Listen by a program", "file or pipe", ".wav"]);
@@ -356,7 +263,7 @@ fn a_session_is_listened_to_while_it_goes_on() {
 fn it_costs_nothing_while_nothing_happens() {
     let server = Server::start();
     let terminal = Terminal::open(200, 60);
-    terminal.start(&server, "");
+    start(&terminal, &server, "");
     terminal.must_show(&["no session is being recorded"]);
     let program = terminal.program();
     let before = ticks(program);

@@ -16,6 +16,10 @@ use super::settings::Settings;
 use crate::config::Config;
 use crate::logging;
 use crate::trace::{self, Options, Server, Show};
+#[cfg(feature = "tui")]
+use crate::tui::Look;
+#[cfg(feature = "tui")]
+use crate::tui::browse::{self, Capture};
 
 /// Columns where standard output is no terminal.
 const WIDTH: usize = 100;
@@ -24,18 +28,28 @@ const LEAST_WIDTH: usize = 40;
 
 const EXAMPLES: &str = "\
 Examples:
-  siprec trace call.pcap                                  ladders, people, streams, and why there is no audio
+  siprec trace call.pcap                                  ladders, people, why there is no audio
+";
+
+#[cfg(feature = "tui")]
+const INTERACTIVE_EXAMPLE: &str = "  \
+  siprec trace -i day*.pcapng                             the same by keys (? tells them)
+";
+#[cfg(not(feature = "tui"))]
+const INTERACTIVE_EXAMPLE: &str = "";
+
+const MORE_EXAMPLES: &str = "  \
   siprec trace --party 4711 --status 4xx day*.pcapng      calls of a number that met a refusal
   siprec trace --list --address 192.0.2.9 call.pcap       messages to and from a host, a line each
   siprec trace --messages --call ID call.pcap             its messages in full (secrets blanked)
-  siprec trace --rtp call.pcap                            loss, jitter, MOS, gaps and DTMF of each stream
+  siprec trace --rtp call.pcap                            loss, jitter, MOS, gaps, DTMF of streams
   siprec trace --json call.pcap | jq 'select(.type == \"stream\" and .lost > 0)'
-  siprec trace --svg --call ID call.pcap > ticket.svg     a picture for a ticket (--mermaid: for a wiki)
+  siprec trace --svg --call ID call.pcap > ticket.svg     a picture for a ticket
   siprec trace --call ID --write one.pcapng day.pcap      only its packets
   siprec trace siprec-data/journals/2026/11/30/SESSION    what a recording was made of
-  siprec trace --keylog keys.txt tls.pcap                 SIP over TLS, by the keys of an SSLKEYLOGFILE
-  siprec trace --anonymise vendor.pcapng day.pcap         a capture that names nobody, to be sent to a vendor
-  siprec trace --lint invite.sip                          deviations, remedies, and what the server would answer
+  siprec trace --keylog keys.txt tls.pcap                 SIP over TLS, by an SSLKEYLOGFILE
+  siprec trace --anonymise vendor.pcapng day.pcap         a capture that names nobody
+  siprec trace --lint invite.sip                          what is wrong with it, and the remedies
   tcpdump -U -w - port 5060 | siprec trace --list -       what a capture has, once it ends
   siprec trace --server                                   what the server here records now
   siprec trace --server URL --session ID --rtp            a session, or a recording and its RTP
@@ -44,7 +58,7 @@ Examples:
 Exit: 0 done, 1 nothing matches, a file could not be read whole, or --lint found errors, 2 usage.";
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = format!("{EXAMPLES}{INTERACTIVE_EXAMPLE}{MORE_EXAMPLES}"))]
 #[command(group = ArgGroup::new("show").args(["list", "messages", "rtp", "mermaid", "svg", "lint"]))]
 pub(super) struct Args {
     /// Captures (pcap, pcapng), journals, folders of them, files with one SIP message; - reads standard input
@@ -64,6 +78,10 @@ pub(super) struct Args {
     /// Go on: print each message of the server's as it comes, a line each; in full with --messages, as JSON lines with --json
     #[arg(long, short, conflicts_with_all = ["rtp", "mermaid", "svg", "lint", "write"])]
     follow: bool,
+    /// Look through calls, ladders, messages and streams on this terminal, by keys
+    #[cfg(feature = "tui")]
+    #[arg(short, long, conflicts_with_all = ["show", "json", "write", "anonymise"])]
+    interactive: bool,
     /// A line a message
     #[arg(long)]
     list: bool,
@@ -159,6 +177,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     };
     let (sessions, token) = (args.session, args.token);
     let server = args.server.map(|url| served(&loaded.config, url, token, sessions)).transpose()?;
+    #[cfg(feature = "tui")]
+    let is_interactive = args.interactive;
     let options = Options {
         files: args.files,
         server,
@@ -175,6 +195,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     #[cfg(feature = "api")]
     if let Some(server) = options.server.as_ref().filter(|_| args.follow) {
         return trace::follow(&options, server);
+    }
+    #[cfg(feature = "tui")]
+    if is_interactive {
+        return interactive(options);
     }
     trace::run(&options)
 }
@@ -197,6 +221,23 @@ fn served(
 #[cfg(not(feature = "api"))]
 fn served(_: &Config, _: Option<String>, _: Option<String>, _: Vec<SessionId>) -> anyhow::Result<Server> {
     bail!("--server: this build has no API (feature `api`)")
+}
+
+#[cfg(feature = "tui")]
+fn interactive(options: Options) -> anyhow::Result<()> {
+    if options.files.iter().any(|file| file == Path::new("-")) {
+        bail!("--interactive takes keys from the terminal, so it reads no standard input: give it a file");
+    }
+    browse::must_have_terminal()?;
+    let told = trace::story(&options)?;
+    told.must_match(&options.filter)?;
+    let name = match options.files.as_slice() {
+        [only] => only.file_name().unwrap_or(only.as_os_str()).to_string_lossy().into_owned(),
+        files => format!("{} files", files.len()),
+    };
+    let look = if options.color { Look::Colour } else { Look::Mono };
+    browse::run(Capture { name, story: told.story, filter: options.filter }, look)?;
+    if told.failures.is_empty() { Ok(()) } else { bail!(told.failures.join("\n")) }
 }
 
 impl Args {

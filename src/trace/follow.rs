@@ -26,7 +26,6 @@ use super::json::MessageLine;
 use super::options::{Options, Server, Show};
 use super::paint::Painter;
 use super::server::read;
-use super::text::style;
 use crate::api_client::ApiClient;
 use crate::event_stream::Lines;
 use crate::https;
@@ -281,7 +280,7 @@ impl Following {
         let row = Row::of(clock(message.at), Style::Time)
             .with(format!("  {short:<SHORT$}"), Style::Faint)
             .with(format!("  {} > {}  {}  ", message.from, message.to, message.transport), Style::Plain)
-            .with(format!("{}{again}", message.title()), style(message))
+            .with(format!("{}{again}", message.title()), message.style())
             .with(parties, Style::Faint);
         self.painter.row(&row)?;
         if self.whole {

@@ -5,7 +5,7 @@
 //!                                   \-> (once more) Writing: the packets of what matched
 //! a running server's events -> follow: a line each, as they come
 //! ```
-//! The story and its layout are the core's; here files are read and text is printed.
+//! The story and its layout are the core's; here files are read and text is printed. `tui::browse` shows the same story on a terminal.
 
 #[cfg(feature = "api")]
 mod answers;
@@ -40,7 +40,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use serde::Serialize;
-use siprec_core::trace::{MAX_MESSAGES, MAX_STREAMS, Sequence, Story, Trace, Traced};
+use siprec_core::trace::{Filter, MAX_MESSAGES, MAX_STREAMS, Sequence, Story, Trace, Traced};
 
 use self::input::Input;
 use self::json::{MessageLine, SessionLine, StreamLine};
@@ -52,15 +52,45 @@ use crate::capture::{reading, total_bytes};
 use crate::policy::policy;
 use crate::sealing;
 
-/// Reads the files, or asks the server, and shows what was asked for.
+/// What files, or a server, tell.
+pub struct Told {
+    /// All of it.
+    pub story: Story,
+    /// Files that could not be read whole, in words.
+    pub failures: Vec<String>,
+    input: Input,
+}
+
+impl std::fmt::Debug for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Told").field("failures", &self.failures).finish_non_exhaustive()
+    }
+}
+
+impl Told {
+    /// Says why, where nothing of it is asked for.
+    ///
+    /// # Errors
+    /// There is nothing, or nothing that matches.
+    pub fn must_match(&self, filter: &Filter) -> anyhow::Result<()> {
+        let is_empty = filter.calls(&self.story).is_empty() && !has_strays(&self.story, filter);
+        match (is_empty, self.failures.is_empty()) {
+            (false, _) => Ok(()),
+            (true, true) => bail!(nothing(&self.story)),
+            // What is wrong with a file explains what is missing in it.
+            (true, false) => bail!(self.failures.join("\n")),
+        }
+    }
+}
+
+/// Reads the files, or asks the server.
 ///
 /// # Errors
-/// The server's, a file that could not be read whole (what could be read was shown before), nothing that matches, INVITEs with errors
-/// where they were linted.
-pub fn run(options: &Options) -> anyhow::Result<()> {
+/// None can be read; the server's.
+pub fn story(options: &Options) -> anyhow::Result<Told> {
     let input = Input::open(options)?;
     let mut trace = Trace::default();
-    let Done { mut failures, troubles } = read(options, &input, "", &mut |item: Item<'_>| match item.content {
+    let Done { failures, troubles } = read(options, &input, "", &mut |item: Item<'_>| match item.content {
         Passed::Message(transport, bytes) => trace.message(item.at, transport, item.from, item.to, bytes),
         Passed::Signalling(transport, bytes) => trace.signalling(item.at, transport, item.from, item.to, bytes),
         Passed::Datagram { bytes, plain } => trace.datagram(item.at, item.from, item.to, bytes, plain),
@@ -70,6 +100,16 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         writeln!(io::stderr(), "siprec: {trouble}")?;
     }
     say_what_is_left_out(&story)?;
+    Ok(Told { story, failures, input })
+}
+
+/// Reads the files, or asks the server, and shows what was asked for.
+///
+/// # Errors
+/// The server's, a file that could not be read whole (what could be read was shown before), nothing that matches, INVITEs with errors
+/// where they were linted.
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    let Told { story, mut failures, input } = story(options)?;
     let calls = options.filter.calls(&story);
     let shown = show(options, &input, &story, &calls);
     if let (Some(path), Ok(())) = (&options.write, &shown) {
@@ -82,6 +122,17 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         Ok(()) | Err(_) if !failures.is_empty() => bail!(failures.join("\n")),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Why nothing is shown.
+fn nothing(story: &Story) -> &'static str {
+    let is_empty = story.calls.is_empty();
+    if is_empty { "no SIP in it (is it encrypted, or in another capture?)" } else { "no call matches" }
+}
+
+/// Streams of no call are shown where nothing but calls is asked for.
+fn has_strays(story: &Story, filter: &Filter) -> bool {
+    filter.is_empty() && text::strays(story).next().is_some()
 }
 
 fn is_io(error: &anyhow::Error) -> bool {
@@ -142,18 +193,12 @@ fn say_what_is_left_out(story: &Story) -> io::Result<()> {
 fn show(options: &Options, input: &Input, story: &Story, calls: &[usize]) -> anyhow::Result<()> {
     let mut painter = Painter::new(BufWriter::new(io::stdout().lock()), options.color);
     let filter = &options.filter;
-    // Streams of no call are shown where nothing but calls is asked for.
-    let others = filter.is_empty();
-    let has_strays = others && text::strays(story).next().is_some();
+    let (others, has_strays) = (filter.is_empty(), has_strays(story, filter));
     if options.show == Show::Lint {
         return judged(options, story, calls, painter);
     }
     if calls.is_empty() && !has_strays {
-        bail!(if story.calls.is_empty() {
-            "no SIP in it (is it encrypted, or in another capture?)"
-        } else {
-            "no call matches"
-        });
+        bail!(nothing(story));
     }
     if options.json {
         lines(options, input, story, (calls, others), &mut painter)?;

@@ -3,9 +3,7 @@
 use std::io::{self, Write};
 
 use siprec_core::session::blank_secrets;
-use siprec_core::trace::{
-    Call, Filter, MessageKind, Row, Sequence, Story, Style, Subject, Traced, clock, head, ladder, lines, stream_rows,
-};
+use siprec_core::trace::{Call, Filter, Row, Story, Style, Traced, head, lines, message_row, sheet, stream_rows};
 
 use super::paint::Painter;
 
@@ -17,33 +15,12 @@ pub(super) fn ladders<W: Write>(
     told: &dyn Fn(&Call) -> Vec<Row>,
     painter: &mut Painter<W>,
 ) -> io::Result<()> {
-    let mut shown = vec![false; story.calls.len()];
-    let mut first = true;
-    for &call in calls {
-        let group: Vec<usize> =
-            story.group(call).into_iter().filter(|other| !shown.get(*other).copied().unwrap_or(true)).collect();
-        if group.is_empty() {
-            continue;
-        }
-        for &other in &group {
-            if let Some(slot) = shown.get_mut(other) {
-                *slot = true;
-            }
-        }
-        if !std::mem::take(&mut first) {
+    for (nth, group) in story.groups(calls).into_iter().enumerate() {
+        if nth > 0 {
             painter.gap()?;
         }
+        painter.rows(&sheet(story, &group, filter, width))?;
         for &other in &group {
-            painter.rows(&head(story, other))?;
-        }
-        painter.gap()?;
-        painter.rows(&ladder(&Sequence::of(story, &group, filter), width))?;
-        for &other in &group {
-            let rows = lines(story, other, false);
-            if !rows.is_empty() {
-                painter.gap()?;
-                painter.rows(&rows)?;
-            }
             painter.rows(&story.calls.get(other).map(told).unwrap_or_default())?;
         }
     }
@@ -53,7 +30,7 @@ pub(super) fn ladders<W: Write>(
 /// A line a message.
 pub(super) fn list<W: Write>(messages: &[(usize, &Traced)], painter: &mut Painter<W>) -> io::Result<()> {
     for (place, message) in messages {
-        painter.row(&line(*place, message))?;
+        painter.row(&message_row(*place, message))?;
     }
     Ok(())
 }
@@ -64,7 +41,7 @@ pub(super) fn messages<W: Write>(messages: &[(usize, &Traced)], painter: &mut Pa
         if nth > 0 {
             painter.gap()?;
         }
-        painter.row(&line(*place, message))?;
+        painter.row(&message_row(*place, message))?;
         painter.gap()?;
         painter.text(&String::from_utf8_lossy(&blank_secrets(&message.bytes)))?;
     }
@@ -104,28 +81,4 @@ pub(super) fn rtp<W: Write>(
 /// Streams of no call.
 pub(super) fn strays(story: &Story) -> impl Iterator<Item = usize> {
     story.streams.iter().enumerate().filter(|(_, stream)| stream.line.is_none()).map(|(place, _)| place)
-}
-
-/// `1  10:31:02.123  192.0.2.1:5060 > 192.0.2.2:5060  UDP  INVITE +sdp  Call-ID`
-fn line(place: usize, message: &Traced) -> Row {
-    let style = style(message);
-    let again = message.again.map(|first| format!(" again (as {})", first + 1)).unwrap_or_default();
-    Row::about(Subject::Message(place))
-        .with(format!("{:>5}  ", place + 1), Style::Faint)
-        .with(clock(message.at), Style::Time)
-        .with(format!("  {} > {}  {}  ", message.from, message.to, message.transport), Style::Plain)
-        .with(format!("{}{again}", message.title()), style)
-        .with(format!("  {}", message.call_id), Style::Faint)
-}
-
-/// How a message stands out.
-pub(super) fn style(message: &Traced) -> Style {
-    match message.kind() {
-        _ if message.again.is_some() => Style::Faint,
-        MessageKind::Request => Style::Request,
-        MessageKind::Provisional => Style::Provisional,
-        MessageKind::Success => Style::Success,
-        MessageKind::Redirection => Style::Redirection,
-        MessageKind::Failure => Style::Failure,
-    }
 }

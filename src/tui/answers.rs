@@ -78,11 +78,9 @@ pub(super) struct Signalling {
 #[serde(default)]
 pub(super) struct Message {
     pub(super) at: String,
-    pub(super) outbound: bool,
     pub(super) transport: String,
     pub(super) from: String,
     pub(super) to: String,
-    pub(super) start_line: String,
     pub(super) message: String,
 }
 

@@ -125,6 +125,11 @@ pub(super) fn pane(size: (u16, u16)) -> Rect {
     Rect { y: body.y + 2, height: body.height.saturating_sub(2), ..body }
 }
 
+/// Where the SIP ladder of the Session view is.
+pub(super) fn sip(size: (u16, u16)) -> Rect {
+    if is_wide(size) { session(size).sip } else { pane(size) }
+}
+
 /// What lies above the view.
 pub(super) fn overlay((width, height): (u16, u16)) -> Rect {
     Rect { x: 2, y: 1, width: width.saturating_sub(4), height: height.saturating_sub(2) }

@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::answers::{clock, name};
+use siprec_core::trace;
+
+use super::answers::name;
 use super::cursor::{Cursor, Typed};
 use super::event::{Ask, Ear, Effect, Order};
 use super::frame;
+use super::picture;
 use super::state::{OpenedRecording, Overlay, Pane, Purpose, State, Tab, Typing};
 use super::update::POINTS;
 
@@ -52,9 +55,7 @@ impl State {
             "tab" => self.show_beside(1),
             "backtab" => self.show_beside(Tab::ALL.len() - 1),
             "S" => {
-                let stamp = siprec_core::time::Wall(self.now * 1_000_000).rfc3339();
-                let stamp: String = stamp.chars().take(19).filter(|char| char.is_ascii_alphanumeric()).collect();
-                let file = format!("siprec-{}-{stamp}Z.svg", self.tab.title().to_lowercase());
+                let file = picture::name(&self.tab.title().to_lowercase(), self.now);
                 self.prompt(Purpose::Picture, file);
             }
             _ => {
@@ -186,7 +187,8 @@ impl State {
     }
 
     fn session_key(&mut self, key: &str) -> Vec<Effect> {
-        let (sip_page, events_page, is_wide) = (self.sip_page(), self.events_page(), frame::is_wide(self.size));
+        let (rows, events_page) = (usize::from(frame::sip(self.size).height), self.events_page());
+        let is_wide = frame::is_wide(self.size);
         let count = self.opened.as_ref().map_or(0, |opened| self.events_of(&opened.session.id).count());
         let Some(opened) = &mut self.opened else { return Vec::new() };
         let place = Pane::ALL.iter().position(|pane| *pane == opened.pane).unwrap_or(0);
@@ -197,11 +199,10 @@ impl State {
             "esc" => self.tab = Tab::Sessions,
             "enter" if opened.pane == Pane::Sip || is_wide => self.read_message(),
             _ => {
-                let messages = opened.signalling.messages.len();
                 let moved = match opened.pane {
                     Pane::Events => opened.events.key(key, count, events_page),
-                    Pane::Sip => opened.sip.key(key, messages, sip_page),
-                    Pane::Legs | Pane::People => is_wide && opened.sip.key(key, messages, sip_page),
+                    Pane::Sip => opened.ladder.scroll.key(key, rows),
+                    Pane::Legs | Pane::People => is_wide && opened.ladder.scroll.key(key, rows),
                 };
                 if !moved {
                     return self.order_key(key);
@@ -212,11 +213,12 @@ impl State {
     }
 
     fn read_message(&mut self) {
-        let Some(opened) = &self.opened else { return };
-        let Some(message) = opened.signalling.messages.get(opened.sip.at) else { return };
-        let way = if message.outbound { "sent" } else { "received" };
-        let title = format!("{way} {} {} {} -> {}", clock(&message.at), message.transport, message.from, message.to);
-        let lines = message.message.lines().map(|line| line.trim_end().replace('\t', "    ")).collect();
+        let Some(message) = self.opened.as_ref().and_then(|opened| opened.ladder.message()) else { return };
+        let (at, transport) = (trace::clock(message.at), message.transport);
+        let title = format!("{at}  {transport}  {} > {}", message.from, message.to);
+        // As the server gave it: with its keys blanked.
+        let text = String::from_utf8_lossy(&message.bytes);
+        let lines = text.lines().map(|line| line.trim_end().replace('\t', "    ")).collect();
         self.overlay = Some(Overlay::Text { title, lines, cursor: Cursor::default() });
     }
 

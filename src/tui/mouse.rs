@@ -43,25 +43,18 @@ impl State {
                 let area = frame::below_title(frame::system(self.size).alarms);
                 choose(line(area, self.system.alarm.top), self.system.alarms.len(), &mut self.system.alarm.at)
             }
-            Tab::Session => self.message_at(at),
+            Tab::Session => self.step_at(at),
         };
         if was_chosen { self.key("enter") } else { Vec::new() }
     }
 
-    /// Chooses the message at a place; whether it was chosen already.
-    fn message_at(&mut self, at: Position) -> bool {
-        let is_wide = frame::is_wide(self.size);
-        let area = if is_wide { frame::session(self.size).sip } else { frame::pane(self.size) };
+    /// Chooses the row of the ladder at a place; whether it was chosen already.
+    fn step_at(&mut self, at: Position) -> bool {
+        let (area, is_wide) = (frame::sip(self.size), frame::is_wide(self.size));
         let Some(opened) = self.opened.as_mut().filter(|opened| is_wide || opened.pane == Pane::Sip) else {
             return false;
         };
-        // Below the rows of the hosts, two a message.
-        let first = area.y + 2;
-        if !area.contains(at) || at.y < first {
-            return false;
-        }
-        let place = Some(usize::from((at.y - first) / 2) + opened.sip.top);
-        choose(place, opened.signalling.messages.len(), &mut opened.sip.at)
+        area.contains(at) && opened.ladder.scroll.click(usize::from(at.y - area.y), usize::from(area.height))
     }
 
     pub(super) fn wheel(&mut self, rows: isize) -> Vec<Effect> {

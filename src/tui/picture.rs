@@ -13,6 +13,13 @@ const HEIGHT: f64 = 17.0;
 const PAPER: &str = "#101418";
 const INK: &str = "#d8dee4";
 
+/// A name for the file: what is seen, and when.
+pub(super) fn name(what: &str, now: i64) -> String {
+    let stamp = siprec_core::time::Wall(now * 1_000_000).rfc3339();
+    let stamp: String = stamp.chars().take(19).filter(|char| char.is_ascii_alphanumeric()).collect();
+    format!("siprec-{what}-{stamp}Z.svg")
+}
+
 /// As a file of this name has it: `.txt` is text, all else SVG.
 pub(super) fn of(buffer: &Buffer, path: &Path) -> String {
     let is_text = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("txt"));

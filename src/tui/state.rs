@@ -2,14 +2,19 @@
 
 use std::collections::VecDeque;
 
+use ratatui::buffer::Buffer;
 use siprec_core::render::Sidecar;
 
-use super::answers::{Alarm, Happened, Peaks, Peer, Session, Signalling};
+use super::answers::{Alarm, Happened, Peaks, Peer, Session};
 use super::cursor::{Cursor, Typed};
-use super::event::Ask;
+use super::event::{Ask, Effect, Event};
 use super::history::Histories;
+use super::ladder::Ladder;
 use super::metrics::Figures;
+use super::running::Shown;
 use super::table::SessionTable;
+use super::theme::Theme;
+use super::view;
 use super::wants::Wants;
 use crate::archive::catalog::Row;
 
@@ -136,15 +141,13 @@ impl Pane {
 }
 
 /// The session that is looked at.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub(super) struct Opened {
     pub(super) session: Session,
     /// Why it is over.
     pub(super) ended: Option<String>,
-    pub(super) signalling: Signalling,
+    pub(super) ladder: Ladder,
     pub(super) pane: Pane,
-    /// In its SIP messages.
-    pub(super) sip: Cursor,
     /// In its events.
     pub(super) events: Cursor,
 }
@@ -192,6 +195,14 @@ pub(super) struct Notice {
     pub(super) text: String,
     pub(super) is_bad: bool,
     pub(super) until: i64,
+}
+
+impl Notice {
+    /// To be seen for some seconds.
+    pub(super) fn new(text: String, is_bad: bool, now: i64) -> Self {
+        const SHOWN_MS: i64 = 8_000;
+        Self { text, is_bad, until: now + SHOWN_MS }
+    }
 }
 
 /// What does not change while it runs.
@@ -256,17 +267,12 @@ impl State {
 
     /// Tells the operator something for some seconds.
     pub(super) fn say(&mut self, text: impl Into<String>) {
-        self.tell(text.into(), false);
+        self.notice = Some(Notice::new(text.into(), false, self.now));
     }
 
     /// Tells the operator what is wrong.
     pub(super) fn complain(&mut self, text: impl Into<String>) {
-        self.tell(text.into(), true);
-    }
-
-    fn tell(&mut self, text: String, is_bad: bool) {
-        const SHOWN_MS: i64 = 8_000;
-        self.notice = Some(Notice { text, is_bad, until: self.now + SHOWN_MS });
+        self.notice = Some(Notice::new(text.into(), true, self.now));
     }
 
     /// Alarms of which nobody has taken note.
@@ -277,16 +283,6 @@ impl State {
     /// Events of a session, the newest first.
     pub(super) fn events_of<'a>(&'a self, session: &'a str) -> impl Iterator<Item = &'a Happened> {
         self.events.iter().rev().filter(move |event| event.session.as_deref() == Some(session))
-    }
-
-    /// Whether what is seen changes with every second.
-    pub(super) fn shows_time(&self) -> bool {
-        let shows_sessions = match self.tab {
-            Tab::Sessions => self.table.shown_count() > 0,
-            Tab::Session => self.opened.as_ref().is_some_and(|opened| opened.ended.is_none()),
-            Tab::Recordings | Tab::System => false,
-        };
-        shows_sessions || self.notice.is_some() || matches!(self.link, Link::Lost { .. })
     }
 
     /// The recording that the cursor is on.
@@ -301,5 +297,32 @@ impl State {
             Tab::Sessions => self.table.chosen().map(|line| &line.session),
             Tab::Recordings | Tab::System => None,
         }
+    }
+}
+
+impl Shown for State {
+    fn size(&self) -> (u16, u16) {
+        self.size
+    }
+
+    fn update(&mut self, now: i64, event: Event) -> Vec<Effect> {
+        Self::update(self, now, event)
+    }
+
+    fn shows_time(&self) -> bool {
+        let shows_sessions = match self.tab {
+            Tab::Sessions => self.table.shown_count() > 0,
+            Tab::Session => self.opened.as_ref().is_some_and(|opened| opened.ended.is_none()),
+            Tab::Recordings | Tab::System => false,
+        };
+        shows_sessions || self.notice.is_some() || matches!(self.link, Link::Lost { .. })
+    }
+
+    fn tell(&mut self, text: String, is_bad: bool) {
+        self.notice = Some(Notice::new(text, is_bad, self.now));
+    }
+
+    fn draw(&self, theme: &Theme, buffer: &mut Buffer) {
+        view::draw(self, theme, buffer);
     }
 }

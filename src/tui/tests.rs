@@ -1,9 +1,7 @@
-//! Screens without a terminal: keys and answers in, cells out, held against kept copies (`UPDATE_SCREENS=1` writes them anew).
+//! Keys and answers in, cells out, held against kept screens.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use ratatui::Terminal;
-use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::style::Color;
 use serde_json::{Value, json};
@@ -11,8 +9,8 @@ use serde_json::{Value, json};
 use super::answers::{Happened, Second, Session};
 use super::event::{Ask, Effect, Event, Order, Told};
 use super::state::{Link, Manner, Overlay, State, Tab};
-use super::theme::{Look, Theme};
-use super::{answers, picture, view};
+use super::theme::Look;
+use super::{answers, screens};
 
 /// 2026-11-30T09:30:00Z.
 const NOW: i64 = 1_796_031_000_000;
@@ -67,39 +65,21 @@ impl Desk {
     }
 
     fn cells(&self, look: Look) -> Buffer {
-        let (width, height) = self.state.size;
-        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        let theme = Theme::of(look);
-        terminal.draw(|frame| view::draw(&self.state, &theme, frame.buffer_mut())).unwrap();
-        terminal.backend().buffer().clone()
+        screens::cells(&self.state, look)
     }
 
     fn seen(&self) -> String {
-        picture::text(&self.cells(Look::Colour))
+        screens::seen(&self.state)
     }
 
     #[track_caller]
     fn must_show(&self, words: &[&str]) {
-        let seen = self.seen();
-        words.iter().for_each(|word| assert!(seen.contains(word), "{word} is not seen in\n{seen}"));
+        screens::must_show(&self.state, words);
     }
 
-    /// What is seen is what was kept, whatever the colours.
     #[track_caller]
     fn must_be(&self, name: &str) {
-        let (width, height) = self.state.size;
-        let seen = self.seen();
-        for look in [Look::Contrast, Look::Mono] {
-            assert_eq!(picture::text(&self.cells(look)), seen, "{look:?} says something else");
-        }
-        let path: PathBuf =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("testdata/tui/{name}-{width}x{height}.txt"));
-        if std::env::var_os("UPDATE_SCREENS").is_some() {
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(&path, &seen).unwrap();
-        }
-        let kept = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(kept == seen, "{} is another (UPDATE_SCREENS=1 writes it anew):\n{seen}", path.display());
+        screens::must_be(&self.state, name);
     }
 }
 
@@ -186,20 +166,47 @@ fn alarms() -> Value {
     ] })
 }
 
+/// An INVITE, its answers, and a second INVITE that brings Carol in Bob's place.
 fn signalling() -> answers::Signalling {
-    let message = |at: &str, outbound: bool, text: &str| {
+    let message = |at: &str, outbound: bool, first: &str, cseq: &str, body: &str| {
         let (src, own) = ("198.51.100.7:5060", "192.0.2.1:5060");
         let (from, to) = if outbound { (own, src) } else { (src, own) };
+        let kind = if body.starts_with("v=0") { "application/sdp" } else { "multipart/mixed;boundary=b" };
+        let kind = if body.is_empty() { String::new() } else { format!("Content-Type: {kind}\r\n") };
+        let text = format!(
+            "{first}\r\nVia: SIP/2.0/TCP 198.51.100.7;branch=z9hG4bK{}\r\nFrom: <sip:src@198.51.100.7>;tag=1\r\n\
+             To: <sip:rec@srs>{}\r\nCall-ID: call-0@sbc\r\nCSeq: {cseq}\r\nContact: <sip:src@198.51.100.7>;+sip.src\r\n\
+             Require: siprec\r\n{kind}Content-Length: {}\r\n\r\n{body}",
+            cseq.replace(' ', ""),
+            if outbound { ";tag=2" } else { "" },
+            body.len()
+        );
         json!({ "at": format!("2026-11-30T{at}Z"), "outbound": outbound, "transport": "tcp", "from": from, "to": to,
-            "start_line": text.lines().next().unwrap(), "message": text })
+            "start_line": first, "message": text })
     };
+    let sdp = "v=0\r\no=- 1 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n\
+               m=audio 4000 RTP/AVP 8\r\na=sendonly\r\na=label:1\r\n";
+    let metadata = |people: &[(&str, &str)]| {
+        let person = |(id, name): &(&str, &str)| {
+            format!(
+                "<participant participant_id='{id}'><nameID aor='sip:{id}@example.com'><name>{name}</name></nameID></participant>"
+            )
+        };
+        let people: String = people.iter().map(person).collect();
+        format!(
+            "--b\r\nContent-Type: application/sdp\r\n\r\n{sdp}\r\n--b\r\nContent-Type: application/rs-metadata+xml\r\n\r\n\
+             <recording xmlns='urn:ietf:params:xml:ns:recording:1'><datamode>complete</datamode><session session_id='cs-0'/>{people}\
+             </recording>\r\n--b--\r\n"
+        )
+    };
+    let invite = "INVITE sip:rec@srs SIP/2.0";
     of(json!({ "left_out": 0, "messages": [
-        message("09:29:00.000", false, "INVITE sip:rec@srs SIP/2.0\r\nCSeq: 1 INVITE\r\n\r\nv=0\r\n<recording xmlns='urn:ietf:params:xml:ns:recording:1'/>"),
-        message("09:29:00.001", true, "SIP/2.0 100 Trying\r\nCSeq: 1 INVITE\r\n\r\n"),
-        message("09:29:00.004", true, "SIP/2.0 200 OK\r\nCSeq: 1 INVITE\r\n\r\nv=0\r\n"),
-        message("09:29:00.021", false, "ACK sip:rec@srs SIP/2.0\r\nCSeq: 1 ACK\r\n\r\n"),
-        message("09:29:20.100", false, "INVITE sip:rec@srs SIP/2.0\r\nCSeq: 2 INVITE\r\n\r\nv=0\r\na=inactive\r\n"),
-        message("09:29:20.102", true, "SIP/2.0 488 Not Acceptable Here\r\nCSeq: 2 INVITE\r\n\r\n"),
+        message("09:29:00.000", false, invite, "1 INVITE", &metadata(&[("alice", "Alice Müller"), ("bob", "Bob")])),
+        message("09:29:00.001", true, "SIP/2.0 100 Trying", "1 INVITE", ""),
+        message("09:29:00.004", true, "SIP/2.0 200 OK", "1 INVITE", sdp),
+        message("09:29:00.021", false, "ACK sip:rec@srs SIP/2.0", "1 ACK", ""),
+        message("09:29:20.100", false, invite, "2 INVITE", &metadata(&[("alice", "Alice Müller"), ("carol", "Carol")])),
+        message("09:29:20.102", true, "SIP/2.0 488 Not Acceptable Here", "2 INVITE", ""),
     ] }))
 }
 
@@ -242,7 +249,7 @@ fn a_session_shows_legs_people_events_and_its_ladder() {
                 desk.must_be(&format!("session-{name}"));
             }
         }
-        desk.keys("j j enter");
+        desk.keys("j j j j j enter");
         desk.must_be("session-message");
         desk.keys("esc esc");
         assert_eq!((desk.state.tab, &desk.state.overlay), (Tab::Sessions, &None));

@@ -1,6 +1,7 @@
 //! Colours that mean something: good, worth a look, bad. In monochrome the same is said by weight and by words.
 
 use ratatui::style::{Color, Modifier, Style};
+use siprec_core::trace;
 
 /// How it looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub(super) struct Theme {
     pub(super) bad: Style,
     /// Ids, addresses, keys: what stands out among text.
     pub(super) accent: Style,
+    /// RTP in a ladder.
+    pub(super) media: Style,
     /// The view that is shown.
     pub(super) tab: Style,
 }
@@ -48,6 +51,7 @@ impl Theme {
                 warn: colour(Color::Yellow),
                 bad: colour(Color::Red).add_modifier(Modifier::BOLD),
                 accent: colour(Color::Blue).add_modifier(Modifier::BOLD),
+                media: colour(Color::Magenta),
                 tab: colour(Color::Cyan).add_modifier(Modifier::BOLD | Modifier::REVERSED),
             },
             Look::Contrast => {
@@ -62,6 +66,7 @@ impl Theme {
                     warn: on_black(Color::LightYellow),
                     bad: Style::new().fg(Color::White).bg(Color::Red).add_modifier(Modifier::BOLD),
                     accent: on_black(Color::LightCyan),
+                    media: on_black(Color::LightMagenta),
                     tab: Style::new().fg(Color::Black).bg(Color::LightCyan).add_modifier(Modifier::BOLD),
                 }
             }
@@ -74,8 +79,23 @@ impl Theme {
                 warn: bold,
                 bad: bold.add_modifier(Modifier::UNDERLINED),
                 accent: bold,
+                media: plain,
                 tab: bold.add_modifier(Modifier::REVERSED),
             },
+        }
+    }
+
+    /// Of a piece of a row of the core's.
+    pub(super) fn of_row(&self, style: trace::Style) -> Style {
+        match style {
+            trace::Style::Plain => self.plain,
+            trace::Style::Heading | trace::Style::Host => self.head,
+            trace::Style::Time | trace::Style::Lifeline | trace::Style::Faint => self.dim,
+            trace::Style::Request => self.accent,
+            trace::Style::Success | trace::Style::Added => self.good,
+            trace::Style::Provisional | trace::Style::Redirection | trace::Style::Changed => self.warn,
+            trace::Style::Failure | trace::Style::Removed | trace::Style::Warning => self.bad,
+            trace::Style::Media => self.media,
         }
     }
 

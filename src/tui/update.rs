@@ -4,6 +4,7 @@ use super::answers::{self, Happened, Session, Signalling};
 use super::cursor::Cursor;
 use super::event::{Ask, Effect, Event, Told};
 use super::frame;
+use super::ladder::Ladder;
 use super::metrics::Counters;
 use super::state::{Link, MAX_EVENTS, Opened, OpenedRecording, Pane, State, Tab};
 use super::wants::Kind;
@@ -59,18 +60,12 @@ impl State {
         self.recordings.cursor.fit(self.recordings.rows.len(), page);
         let alarms = usize::from(frame::below_title(frame::system(self.size).alarms).height);
         self.system.alarm.fit(self.system.alarms.len(), alarms);
-        let (sip, events) = (self.sip_page(), self.events_page());
+        let (sip, events) = (frame::sip(self.size), self.events_page());
         let count = self.opened.as_ref().map_or(0, |opened| self.events_of(&opened.session.id).count());
         if let Some(opened) = &mut self.opened {
-            opened.sip.fit(opened.signalling.messages.len(), sip);
+            opened.ladder.fit(sip.width, sip.height);
             opened.events.fit(count, events);
         }
-    }
-
-    /// Messages that are seen at a time: each has two rows, below the two of the hosts.
-    pub(super) fn sip_page(&self) -> usize {
-        let area = if frame::is_wide(self.size) { frame::session(self.size).sip } else { frame::pane(self.size) };
-        usize::from(area.height.saturating_sub(2) / 2)
     }
 
     /// Events that are seen at a time in the Session view.
@@ -244,7 +239,7 @@ impl State {
     fn signalling(&mut self, session: &str, signalling: Signalling) {
         self.wants.answered(Kind::Signalling, self.now);
         if let Some(opened) = self.opened.as_mut().filter(|opened| opened.session.id == session) {
-            opened.signalling = signalling;
+            opened.ladder.take(signalling);
         }
     }
 
@@ -306,9 +301,8 @@ impl State {
         self.opened = Some(Opened {
             session,
             ended: None,
-            signalling: Signalling::default(),
+            ladder: Ladder::default(),
             pane: Pane::Legs,
-            sip: Cursor::default(),
             events: Cursor::default(),
         });
         self.tab = Tab::Session;

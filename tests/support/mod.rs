@@ -29,6 +29,7 @@ pub mod server;
 pub mod sipp;
 pub mod src;
 pub mod studio;
+pub mod terminal;
 pub mod tls;
 pub mod tshark;
 pub mod voice;

@@ -4,6 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
+use super::row::Style;
 use super::told::{CallMedia, Side};
 use crate::metadata::Snapshot;
 use crate::sip::{Method, NameAddr, Transport};
@@ -116,6 +117,13 @@ pub enum DifferenceKind {
     Changed,
 }
 
+impl Difference {
+    /// Its sign, and what it is.
+    pub fn line(&self) -> String {
+        alloc::format!("{} {}", self.kind.sign(), self.text)
+    }
+}
+
 impl DifferenceKind {
     /// As it stands in front of a line.
     pub fn sign(self) -> &'static str {
@@ -123,6 +131,15 @@ impl DifferenceKind {
             Self::Added => "+",
             Self::Removed => "-",
             Self::Changed => "~",
+        }
+    }
+
+    /// How a row shows it.
+    pub fn style(self) -> Style {
+        match self {
+            Self::Added => Style::Added,
+            Self::Removed => Style::Removed,
+            Self::Changed => Style::Changed,
         }
     }
 

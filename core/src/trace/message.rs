@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
+use super::row::Style;
 use crate::session::Bodies;
 use crate::sip::{CSeq, Message, Method, StartLine, Transport};
 use crate::time::Wall;
@@ -42,21 +43,6 @@ pub struct Traced {
     pub again: Option<usize>,
     /// Of a response: the place of its request.
     pub answers: Option<usize>,
-}
-
-/// What the eye looks for in a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MessageKind {
-    /// A request.
-    Request,
-    /// 1xx.
-    Provisional,
-    /// 2xx.
-    Success,
-    /// 3xx.
-    Redirection,
-    /// 4xx, 5xx, 6xx.
-    Failure,
 }
 
 impl Traced {
@@ -117,14 +103,15 @@ impl Traced {
         self.method().map_or_else(of_cseq, Method::as_str)
     }
 
-    /// Which of the kinds it is.
-    pub fn kind(&self) -> MessageKind {
+    /// How a row shows it: what went by before is passed over.
+    pub fn style(&self) -> Style {
         match self.status() {
-            None => MessageKind::Request,
-            Some(..=199) => MessageKind::Provisional,
-            Some(200..=299) => MessageKind::Success,
-            Some(300..=399) => MessageKind::Redirection,
-            Some(_) => MessageKind::Failure,
+            _ if self.again.is_some() => Style::Faint,
+            None => Style::Request,
+            Some(..=199) => Style::Provisional,
+            Some(200..=299) => Style::Success,
+            Some(300..=399) => Style::Redirection,
+            Some(_) => Style::Failure,
         }
     }
 

@@ -6,9 +6,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
-use super::call::{Call, DifferenceKind, Update};
+use super::call::{Call, Update};
 use super::filter::Filter;
-use super::message::{MessageKind, Traced};
+use super::message::Traced;
 use super::row::{Style, Subject};
 use super::story::Story;
 use super::stream::Stream;
@@ -82,14 +82,6 @@ impl Sequence {
 
     fn message(&mut self, story: &Story, place: usize, message: &Traced, by_port: bool) {
         let ends = (self.host(message.from, by_port), self.host(message.to, by_port));
-        let style = match message.kind() {
-            _ if message.again.is_some() => Style::Faint,
-            MessageKind::Request => Style::Request,
-            MessageKind::Provisional => Style::Provisional,
-            MessageKind::Success => Style::Success,
-            MessageKind::Redirection => Style::Redirection,
-            MessageKind::Failure => Style::Failure,
-        };
         let mut label = message.title();
         if message.again.is_some() {
             label.push_str(" again");
@@ -99,17 +91,12 @@ impl Sequence {
             label.push_str(&format!(" after {}", millis(message.at.nanos_since(request.at))));
         }
         let subject = Subject::Message(place);
-        self.steps.push(Step { at: message.at, ends: Some(ends), label, style, subject });
+        self.steps.push(Step { at: message.at, ends: Some(ends), label, style: message.style(), subject });
     }
 
     fn update(&mut self, place: usize, at: Wall, update: &Update) {
         for change in &update.changes {
-            let style = match change.kind {
-                DifferenceKind::Added => Style::Added,
-                DifferenceKind::Removed => Style::Removed,
-                DifferenceKind::Changed => Style::Changed,
-            };
-            let label = format!("{} {}", change.kind.sign(), change.text);
+            let (label, style) = (change.line(), change.kind.style());
             self.steps.push(Step { at, ends: None, label, style, subject: Subject::Message(place) });
         }
     }

@@ -1,5 +1,5 @@
-//! A call on one screen: who, when, how it ended; of a recording session label, people, m-line and stream in one line; and
-//! what is wrong.
+//! A call on one screen: who, when, how it ended; of a recording session label, people, m-line and stream in one line; what its
+//! metadata changed; and what is wrong.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -7,8 +7,11 @@ use alloc::vec::Vec;
 
 use super::call::{Call, State, party};
 use super::differences::person;
+use super::filter::Filter;
+use super::ladder::{clock, ladder};
+use super::message::Traced;
 use super::row::{Row, Style, Subject};
-use super::sequence::millis;
+use super::sequence::{Sequence, millis};
 use super::story::Story;
 use super::stream::{LOOK_EVERY, Stream};
 use super::told::{Line, Side};
@@ -16,6 +19,54 @@ use crate::codec;
 
 /// Gaps that a report lists in one line.
 const GAPS_SHOWN: usize = 5;
+
+/// Calls that belong together: their heads, one ladder of all of them over `width` columns, lines and streams of each.
+pub fn sheet(story: &Story, group: &[usize], filter: &Filter, width: usize) -> Vec<Row> {
+    let gap = || Row::about(Subject::None);
+    let mut rows: Vec<Row> = group.iter().flat_map(|call| head(story, *call)).collect();
+    rows.push(gap());
+    rows.extend(ladder(&Sequence::of(story, group, filter), width));
+    for call in group {
+        let lines = lines(story, *call, false);
+        if !lines.is_empty() {
+            rows.push(gap());
+            rows.extend(lines);
+        }
+    }
+    rows
+}
+
+/// A message in one row: `1  10:31:02.123  192.0.2.1:5060 > 192.0.2.2:5060  UDP  INVITE +sdp  Call-ID`
+pub fn message_row(place: usize, message: &Traced) -> Row {
+    let again = message.again.map(|first| format!(" again (as {})", first + 1)).unwrap_or_default();
+    Row::about(Subject::Message(place))
+        .with(format!("{:>5}  ", place + 1), Style::Faint)
+        .with(clock(message.at), Style::Time)
+        .with(format!("  {} > {}  {}  ", message.from, message.to, message.transport), Style::Plain)
+        .with(format!("{}{again}", message.title()), message.style())
+        .with(format!("  {}", message.call_id), Style::Faint)
+}
+
+/// What each metadata document of a recording session changed.
+pub fn changes(story: &Story, place: usize) -> Vec<Row> {
+    let updates = story.calls.get(place).and_then(|call| call.recording.as_ref()).map(|recording| &recording.updates);
+    let mut rows = Vec::new();
+    for update in updates.into_iter().flatten() {
+        let Some(message) = story.messages.get(update.message) else { continue };
+        let row = || Row::about(Subject::Message(update.message));
+        let what = match (update.partial, update.changes.is_empty()) {
+            (_, true) => "nothing is otherwise",
+            (true, false) => "partial",
+            (false, false) => "complete",
+        };
+        let title = format!("  {} (message {}): {what}", message.title(), update.message + 1);
+        rows.push(row().with(clock(message.at), Style::Time).with(title, Style::Heading));
+        rows.extend(
+            update.changes.iter().map(|change| row().with(format!("    {}", change.line()), change.kind.style())),
+        );
+    }
+    rows
+}
 
 /// The head of a call: two or three rows.
 pub fn head(story: &Story, place: usize) -> Vec<Row> {
@@ -79,13 +130,16 @@ pub fn lines(story: &Story, place: usize, whole: bool) -> Vec<Row> {
             if streams.is_empty() && faults.is_empty() && !sends {
                 continue;
             }
-            rows.push(line_row(call, sender, line, from, to));
+            // Whoever looks at the line or at what is wrong with it means its stream.
+            let subject = streams.first().map_or(Subject::None, |nth| Subject::Stream(*nth));
+            rows.push(Row { subject, ..line_row(call, sender, line, from, to) });
             for nth in streams {
                 if let Some(stream) = story.streams.get(nth) {
                     rows.extend(stream_rows(stream, nth, whole));
                 }
             }
-            rows.extend(faults.iter().map(|fault| Row::of(format!("      ! {}", fault.text), Style::Warning)));
+            let fault = |text: &str| Row::about(subject).with(format!("      ! {text}"), Style::Warning);
+            rows.extend(faults.iter().map(|found| fault(&found.text)));
         }
     }
     let of_call = silences.iter().filter(|silence| silence.line.is_none());
@@ -192,14 +246,14 @@ fn details(stream: &Stream) -> Vec<String> {
             let took = millis(gap.to.nanos_since(gap.from));
             let missing =
                 if gap.missing > 0 { format!(", {} missing", gap.missing) } else { ", nothing missing".into() };
-            format!("{} ({took}{missing})", super::ladder::clock(gap.from))
+            format!("{} ({took}{missing})", clock(gap.from))
         });
         let shown: Vec<String> = shown.collect();
         let more = if stream.gap_count > GAPS_SHOWN as u64 { ", ..." } else { "" };
         out.push(format!("{} gaps: {}{more}", stream.gap_count, shown.join(", ")));
     }
     for digit in &stream.digits {
-        out.push(format!("DTMF {} at {}, {} ms", digit.key, super::ladder::clock(digit.at), digit.duration_ms));
+        out.push(format!("DTMF {} at {}, {} ms", digit.key, clock(digit.at), digit.duration_ms));
     }
     if let Some(talk) = (stream.loudness.talk * 100).checked_div(stream.loudness.packets) {
         out.push(format!("talk in {talk} % of what was listened to (one packet in {LOOK_EVERY})"));
@@ -212,7 +266,7 @@ fn details(stream: &Stream) -> Vec<String> {
         ));
     }
     if let Some(sender) = figures.sender {
-        out.push(format!("last sender report at {}", super::ladder::clock(sender.at)));
+        out.push(format!("last sender report at {}", clock(sender.at)));
     }
     out
 }

@@ -62,6 +62,7 @@ pub struct Trace {
 }
 
 /// All that can be told of a capture.
+#[derive(Debug)]
 pub struct Story {
     /// Messages, by time.
     pub messages: Vec<Traced>,
@@ -210,6 +211,26 @@ impl Story {
     /// Why there is no audio on lines of a call, or less than there should be.
     pub fn silences(&self, call: usize) -> Vec<Silence> {
         silences(self, call)
+    }
+
+    /// Calls with those that belong to them, each call in one group.
+    pub fn groups(&self, calls: &[usize]) -> Vec<Vec<usize>> {
+        let mut taken = Vec::from_iter(core::iter::repeat_n(false, self.calls.len()));
+        let mut groups = Vec::new();
+        for &call in calls {
+            if taken.get(call).copied().unwrap_or(true) {
+                continue;
+            }
+            let is_free = |other: &usize| taken.get(*other).is_some_and(|taken| !taken);
+            let group: Vec<usize> = self.group(call).into_iter().filter(is_free).collect();
+            for &other in &group {
+                if let Some(slot) = taken.get_mut(other) {
+                    *slot = true;
+                }
+            }
+            groups.push(group);
+        }
+        groups
     }
 
     /// A call and those that belong to it, by time.

@@ -95,6 +95,32 @@ fn calls_with_an_id_in_common_belong_together() {
     let stranger = text("INVITE sip:b@h SIP/2.0", "1", ("x", ""), "").replace("Call-ID: c", "Call-ID: e");
     let story = told(&[one, other, stranger]);
     assert_eq!((story.group(0), story.group(2)), ([0, 1].to_vec(), [2].to_vec()));
+    assert_eq!(story.groups(&[1, 2, 0]), [[0, 1].to_vec(), [2].to_vec()], "each once");
+}
+
+#[test]
+fn what_each_document_changed_is_told_with_its_message() {
+    let with = |cseq: &str, person: &str| {
+        let document = format!(
+            "<recording xmlns='urn:ietf:params:xml:ns:recording:1'><datamode>complete</datamode><session session_id='s'/>\
+             <participant participant_id='{person}'><nameID aor='sip:{person}@h'/></participant></recording>"
+        );
+        let kind = "Require: siprec\r\nContent-Type: application/rs-metadata+xml\r\n";
+        text("INVITE sip:b@h SIP/2.0", cseq, ("x", ""), &format!("{kind}\r\n{document}"))
+    };
+    let story = told(&[with("1", "ann"), with("2", "bob"), with("3", "bob")]);
+    let rows: Vec<String> = changes(&story, 0).iter().map(Row::text).collect();
+    let expected = [
+        "00:00:00.000  INVITE +metadata (message 1): complete",
+        "    + session s",
+        "    + sip:ann@h",
+        "00:00:00.001  INVITE +metadata (message 2): complete",
+        "    - sip:ann@h",
+        "    + sip:bob@h",
+        "00:00:00.002  INVITE +metadata (message 3): nothing is otherwise",
+    ];
+    assert_eq!(rows, expected);
+    assert_eq!(changes(&story, 0)[4].subject, Subject::Message(1));
 }
 
 proptest! {
@@ -134,7 +160,8 @@ proptest! {
         prop_assert!(drawn.iter().all(|row| !row.text().contains('\n')));
         for call in calls {
             lines(&story, call, true);
-            head(&story, call);
+            changes(&story, call);
+            sheet(&story, &story.group(call), &Filter::default(), width);
             story.silences(call);
         }
     }

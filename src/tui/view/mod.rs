@@ -1,9 +1,10 @@
 //! What is seen, of the state alone: nothing here asks, waits or remembers.
 
-mod ladder;
-mod overlay;
-mod pen;
+pub(super) mod overlay;
+pub(super) mod pen;
 mod recordings;
+pub(super) mod rows;
+pub(super) mod screen;
 mod session;
 mod sessions;
 mod system;
@@ -11,7 +12,7 @@ mod system;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use self::pen::{paint, put, put_all, put_right};
+use self::pen::{paint, put, put_right};
 pub(super) use self::sessions::sort_at;
 use super::frame::{self, Areas};
 use super::state::{Link, State, Tab, Typing};
@@ -21,11 +22,7 @@ use super::theme::Theme;
 pub(super) fn draw(state: &State, theme: &Theme, buffer: &mut Buffer) {
     let area = buffer.area;
     paint(buffer, area, theme.plain);
-    if frame::is_small((area.width, area.height)) {
-        let (width, height) = frame::SMALLEST;
-        put(buffer, (0, 0), area.width, &format!("{}x{} is too small:", area.width, area.height), theme.warn);
-        put(buffer, (0, 1), area.width, &format!("{width}x{height} at least"), theme.warn);
-        put(buffer, (0, 2), area.width, "q quits", theme.dim);
+    if screen::is_too_small(theme, buffer) {
         return;
     }
     let Areas { tabs, tools, body, status } = frame::areas((area.width, area.height));
@@ -84,9 +81,7 @@ fn foot(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
         return;
     }
     if let Some(notice) = &state.notice {
-        let style = if notice.is_bad { theme.bad } else { theme.good };
-        put(buffer, (area.x, area.y), area.width, &format!(" {}", notice.text), style);
-        return;
+        return screen::notice(notice, theme, area, buffer);
     }
     let mut right = Vec::new();
     if let Some((_, octets)) = &state.heard {
@@ -98,17 +93,7 @@ fn foot(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let right = format!("{} ", right.join(", "));
     let room = area.width.saturating_sub(u16::try_from(pen::width(&right)).unwrap_or(0));
     put_right(buffer, (area.x, area.y), area.width, &right, theme.warn);
-    let mut x = area.x;
-    for (key, what) in keys(state) {
-        let width = u16::try_from(pen::width(key) + pen::width(what) + 3).unwrap_or(u16::MAX);
-        // Half a key is none.
-        if x.saturating_add(width) > area.x + room {
-            return;
-        }
-        let place = Rect { x, width, ..area };
-        put_all(buffer, place, [(" ", theme.dim), (key, theme.accent), (" ", theme.dim), (what, theme.dim)]);
-        x += width;
-    }
+    screen::keys(&keys(state), theme, Rect { width: room, ..area }, buffer);
 }
 
 fn keys(state: &State) -> Vec<(&'static str, &'static str)> {

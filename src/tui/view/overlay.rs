@@ -5,11 +5,12 @@ use ratatui::layout::Rect;
 use ratatui::widgets::{Block, Clear, Widget as _};
 
 use super::pen::{put, put_all, width};
+use crate::tui::cursor::Typed;
 use crate::tui::frame;
 use crate::tui::state::{Overlay, State};
 use crate::tui::theme::Theme;
 
-/// A key, and what it does; an empty key begins a part.
+/// All keys.
 const HELP: [(&str, &str); 44] = [
     ("", "Everywhere"),
     ("1 2 3 4, Tab", "Sessions, Session, Recordings, System"),
@@ -32,7 +33,7 @@ const HELP: [(&str, &str); 44] = [
     ("l", "listen: by a program, into a file or a pipe; again: no more"),
     ("", "Session"),
     ("Left Right, [ ]", "legs, metadata, events, SIP"),
-    ("j k", "choose a message or an event"),
+    ("j k", "choose a message or an event; < > left, right"),
     ("Enter", "read the message"),
     ("p r s t l", "as in Sessions"),
     ("Esc", "back"),
@@ -59,7 +60,7 @@ const HELP: [(&str, &str); 44] = [
 
 pub(super) fn draw(state: &State, shown: &Overlay, theme: &Theme, buffer: &mut Buffer) {
     match shown {
-        Overlay::Help(top) => help(*top, state.size, theme, buffer),
+        Overlay::Help(top) => help(&HELP, *top, theme, buffer),
         Overlay::Confirm { question, warning, .. } => {
             let inner = dialog(state.size, width(question).max(width(warning)), 4, theme, buffer);
             put(buffer, (inner.x, inner.y), inner.width, question, theme.warn);
@@ -67,22 +68,7 @@ pub(super) fn draw(state: &State, shown: &Overlay, theme: &Theme, buffer: &mut B
             let answers = [("y", theme.accent), (" yes   ", theme.plain), ("n", theme.accent), (" no", theme.plain)];
             put_all(buffer, Rect { y: inner.y + 3, height: 1, ..inner }, answers);
         }
-        Overlay::Prompt { purpose, typed } => {
-            let inner = dialog(state.size, 76, 3, theme, buffer);
-            put(buffer, (inner.x, inner.y), inner.width, purpose.label(), theme.head);
-            // The end of what is typed is what matters.
-            let room = usize::from(inner.width) - 1;
-            let skipped = typed.0.chars().count().saturating_sub(room);
-            let seen: String = typed.0.chars().skip(skipped).collect();
-            put_all(
-                buffer,
-                Rect { y: inner.y + 1, height: 1, ..inner },
-                [(seen.as_str(), theme.accent), ("▏", theme.plain)],
-            );
-            let keys =
-                [("Enter", theme.accent), (" do it   ", theme.dim), ("Esc", theme.accent), (" leave it", theme.dim)];
-            put_all(buffer, Rect { y: inner.y + 2, height: 1, ..inner }, keys);
-        }
+        Overlay::Prompt { purpose, typed } => prompt(purpose.label(), typed, theme, buffer),
         Overlay::Text { title, lines, cursor } => {
             let inner = framed(frame::overlay(state.size), title, theme, buffer);
             for (line, text) in lines.iter().skip(cursor.at).take(usize::from(inner.height)).enumerate() {
@@ -93,13 +79,28 @@ pub(super) fn draw(state: &State, shown: &Overlay, theme: &Theme, buffer: &mut B
     }
 }
 
-fn help(top: usize, size: (u16, u16), theme: &Theme, buffer: &mut Buffer) {
-    let whole = frame::overlay(size);
-    let height = whole.height.min(u16::try_from(HELP.len()).unwrap_or(u16::MAX) + 2);
+/// A line to be typed.
+pub(in crate::tui) fn prompt(label: &str, typed: &Typed, theme: &Theme, buffer: &mut Buffer) {
+    let inner = dialog((buffer.area.width, buffer.area.height), 76, 3, theme, buffer);
+    put(buffer, (inner.x, inner.y), inner.width, label, theme.head);
+    // The end of what is typed is what matters.
+    let room = usize::from(inner.width).saturating_sub(1);
+    let skipped = typed.0.chars().count().saturating_sub(room);
+    let seen: String = typed.0.chars().skip(skipped).collect();
+    let line = |line: u16| Rect { y: inner.y + line, height: 1, ..inner };
+    put_all(buffer, line(1), [(seen.as_str(), theme.accent), ("▏", theme.plain)]);
+    let keys = [("Enter", theme.accent), (" do it   ", theme.dim), ("Esc", theme.accent), (" leave it", theme.dim)];
+    put_all(buffer, line(2), keys);
+}
+
+/// Keys and what they do, from one of them on; an empty key begins a part.
+pub(in crate::tui) fn help(keys: &[(&str, &str)], top: usize, theme: &Theme, buffer: &mut Buffer) {
+    let whole = frame::overlay((buffer.area.width, buffer.area.height));
+    let height = whole.height.min(u16::try_from(keys.len()).unwrap_or(u16::MAX).saturating_add(2));
     let area = Rect { width: whole.width.min(100), height, ..whole };
     let inner = framed(area, "help: j and k scroll, any other key leaves it", theme, buffer);
-    let top = top.min(HELP.len().saturating_sub(usize::from(inner.height)));
-    for (line, (key, what)) in HELP.iter().skip(top).take(usize::from(inner.height)).enumerate() {
+    let top = top.min(keys.len().saturating_sub(usize::from(inner.height)));
+    for (line, (key, what)) in keys.iter().skip(top).take(usize::from(inner.height)).enumerate() {
         let y = inner.y + u16::try_from(line).unwrap_or(0);
         if key.is_empty() {
             put(buffer, (inner.x, y), inner.width, what, theme.head);

@@ -6,12 +6,12 @@ use ratatui::style::Style;
 use ratatui::text::Span;
 
 /// Columns of a text.
-pub(super) fn width(text: &str) -> usize {
+pub(in crate::tui) fn width(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { Span::raw(text).width() }
 }
 
 /// As much of a text as fits, with an ellipsis where not all does.
-pub(super) fn clip(text: &str, columns: usize) -> String {
+pub(in crate::tui) fn clip(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
     }
@@ -34,7 +34,7 @@ pub(super) fn clip(text: &str, columns: usize) -> String {
 
 /// Writes at a place; what comes from calls cannot steer the terminal: the buffer leaves control characters out, and what turns the
 /// direction of writing is left out here. The columns that were used.
-pub(super) fn put(buffer: &mut Buffer, (x, y): (u16, u16), columns: u16, text: &str, style: Style) -> u16 {
+pub(in crate::tui) fn put(buffer: &mut Buffer, (x, y): (u16, u16), columns: u16, text: &str, style: Style) -> u16 {
     if columns == 0 || !buffer.area.contains((x, y).into()) {
         return 0;
     }
@@ -53,14 +53,18 @@ pub(super) fn put(buffer: &mut Buffer, (x, y): (u16, u16), columns: u16, text: &
 }
 
 /// The same, with its end at the end of its columns.
-pub(super) fn put_right(buffer: &mut Buffer, (x, y): (u16, u16), columns: u16, text: &str, style: Style) {
+pub(in crate::tui) fn put_right(buffer: &mut Buffer, (x, y): (u16, u16), columns: u16, text: &str, style: Style) {
     let clipped = clip(text, usize::from(columns));
     let blanks = usize::from(columns).saturating_sub(width(&clipped));
     put(buffer, (x + u16::try_from(blanks).unwrap_or(0), y), columns, &clipped, style);
 }
 
 /// Words one after the other; where the last ends.
-pub(super) fn put_all<'a>(buffer: &mut Buffer, area: Rect, words: impl IntoIterator<Item = (&'a str, Style)>) -> u16 {
+pub(in crate::tui) fn put_all<'a>(
+    buffer: &mut Buffer,
+    area: Rect,
+    words: impl IntoIterator<Item = (&'a str, Style)>,
+) -> u16 {
     let mut x = area.x;
     for (word, style) in words {
         x += put(buffer, (x, area.y), area.right().saturating_sub(x), word, style);
@@ -69,35 +73,35 @@ pub(super) fn put_all<'a>(buffer: &mut Buffer, area: Rect, words: impl IntoItera
 }
 
 /// Gives a whole row a style.
-pub(super) fn paint(buffer: &mut Buffer, row: Rect, style: Style) {
+pub(in crate::tui) fn paint(buffer: &mut Buffer, row: Rect, style: Style) {
     buffer.set_style(row, style);
 }
 
 /// The title of a part, over its whole width.
-pub(super) fn title(buffer: &mut Buffer, area: Rect, text: &str, style: Style) {
+pub(in crate::tui) fn title(buffer: &mut Buffer, area: Rect, text: &str, style: Style) {
     let line = "─".repeat(usize::from(area.width).saturating_sub(width(text) + 4));
     put(buffer, (area.x, area.y), area.width, &format!("─ {text} {line}"), style);
 }
 
 /// `1:02:03`, `4:05`.
-pub(super) fn length(millis: i64) -> String {
+pub(in crate::tui) fn length(millis: i64) -> String {
     let seconds = millis.max(0) / 1_000;
     let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
 
 /// Hundredths as a decimal; a dash where there are none.
-pub(super) fn hundredths(value: Option<u64>) -> String {
+pub(in crate::tui) fn hundredths(value: Option<u64>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{}.{:02}", value / 100, value % 100))
 }
 
 /// Tenths as a decimal; a dash where there are none.
-pub(super) fn tenths(value: Option<u16>) -> String {
+pub(in crate::tui) fn tenths(value: Option<u16>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{}.{}", value / 10, value % 10))
 }
 
 /// Octets, as people say them.
-pub(super) fn octets(value: f64) -> String {
+pub(in crate::tui) fn octets(value: f64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let (mut value, mut unit) = (value.max(0.0), 0);
     while value >= 1_024.0 && unit + 1 < UNITS.len() {
@@ -108,7 +112,7 @@ pub(super) fn octets(value: f64) -> String {
 }
 
 /// Seconds, as people say them.
-pub(super) fn seconds(value: f64) -> String {
+pub(in crate::tui) fn seconds(value: f64) -> String {
     if value < 0.001 {
         format!("{:.1} ms", value * 1e3)
     } else if value < 1.0 {
@@ -119,7 +123,7 @@ pub(super) fn seconds(value: f64) -> String {
 }
 
 /// A meter of so many cells, filled in steps of an eighth of a cell.
-pub(super) fn meter(steps: usize, cells: usize) -> String {
+pub(in crate::tui) fn meter(steps: usize, cells: usize) -> String {
     const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
     let (whole, part) = (steps / 8, steps % 8);
     let mut bar = "█".repeat(whole.min(cells));
@@ -132,7 +136,7 @@ pub(super) fn meter(steps: usize, cells: usize) -> String {
 }
 
 /// A value between 0 and 1 as a column of eight steps; none where there is none.
-pub(super) fn spark(value: Option<f32>) -> char {
+pub(in crate::tui) fn spark(value: Option<f32>) -> char {
     const STEPS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let Some(value) = value else { return ' ' };
     let step = STEPS.iter().enumerate().rev().find(|(step, _)| value * 8.0 >= *step as f32);

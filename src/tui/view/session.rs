@@ -5,8 +5,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::ladder;
 use super::pen::{clip, hundredths, length, meter, paint, put, put_all, spark, tenths, title};
+use super::rows;
 use super::sessions::{state_style, state_word};
 use crate::archive::catalog::Person;
 use crate::tui::answers::{Session, Stream, clock, millis, name};
@@ -33,7 +33,7 @@ pub(super) fn draw(state: &State, theme: &Theme, tools: Rect, body: Rect, buffer
         people(&opened.session, theme, below_title(areas.people), buffer);
         title(buffer, areas.events, "events, gaps and pauses", theme.head);
         events(state, opened, theme, below_title(areas.events), buffer);
-        ladder::draw(&opened.signalling, opened.sip, theme, areas.sip, buffer);
+        sip(opened, theme, areas.sip, buffer);
         return;
     }
     let mut x = bar.x + 1;
@@ -46,8 +46,15 @@ pub(super) fn draw(state: &State, theme: &Theme, tools: Rect, body: Rect, buffer
         Pane::Legs => legs(state, opened, theme, area, buffer),
         Pane::People => people(&opened.session, theme, area, buffer),
         Pane::Events => events(state, opened, theme, area, buffer),
-        Pane::Sip => ladder::draw(&opened.signalling, opened.sip, theme, area, buffer),
+        Pane::Sip => sip(opened, theme, area, buffer),
     }
+}
+
+fn sip(opened: &Opened, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+    if opened.ladder.scroll.is_empty() {
+        put(buffer, (area.x + 2, area.y + 1), area.width, "no SIP message is there yet", theme.dim);
+    }
+    rows::draw(&opened.ladder.scroll, theme, area, buffer);
 }
 
 /// State, time, parties.
