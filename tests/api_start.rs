@@ -70,6 +70,7 @@ fn the_guides_request_begins_a_recording_that_outlives_a_crash() {
     assert_eq!((&session["id"], &session["peer"]), (&started["session"], &json!("api")));
     assert_eq!(session["caller"]["name"], "Alice");
     assert_eq!((&session["src"], &session["transport"]), (&Value::Null, &json!("api")), "no address is made up");
+    assert_eq!(session["streams"][0]["remote"], Value::Null, "{session}");
     let stopped = client.post("/api/v1/recordings/stop", r#"{"session_id": "call-123456"}"#).must(202);
     assert_eq!(stopped["session"], started["session"]);
     assert!(becomes_true(SOON, || found(&client, "call=call-123456").len() == 1), "{}", server.tail());

@@ -323,7 +323,10 @@ fn a_session_that_goes_on_is_tagged_and_found_by_its_tag() {
     desk.must_show(&["tagged claim-7 seen"]);
     desk.keys("t");
     desk.typed("-seen");
-    assert_eq!(desk.keys("enter"), [Effect::Ask(Ask::TagSession(id.clone(), "seen".into(), false))]);
+    let untag = Ask::TagSession(id.clone(), "seen".into(), false);
+    assert_eq!(desk.keys("enter"), [Effect::Ask(untag.clone())]);
+    desk.told(Told::Failed(untag, "https://srs.example.com says 403 Forbidden: this needs the permission".into()));
+    desk.must_show(&[" 403 Forbidden: this needs the permission"]);
     let ended = json!({ "id": "r-10", "at": "", "type": "session.ended", "session": id, "cause": "bye" });
     desk.told(Told::Happened(Box::new(of::<Happened>(ended))));
     desk.keys("t");

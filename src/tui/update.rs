@@ -157,7 +157,7 @@ impl State {
                 self.say(what);
                 self.tagged(&id, &tag, is_added);
             }
-            Told::Failed(ask, why) => self.failed(&ask, why),
+            Told::Failed(ask, why) => self.failed(&ask, &why),
             Told::Heard(octets) => {
                 if let Some((_, heard)) = &mut self.heard {
                     *heard = octets;
@@ -243,10 +243,13 @@ impl State {
         }
     }
 
-    fn failed(&mut self, ask: &Ask, why: String) {
+    fn failed(&mut self, ask: &Ask, why: &str) {
         if let Some(kind) = Kind::of(ask) {
             self.wants.answered(kind, self.now);
         }
+        // Whose word it is stands above; what is wrong has to fit on the line.
+        let said = why.strip_prefix(&self.manner.server).and_then(|rest| rest.strip_prefix(" says "));
+        let why = said.unwrap_or(why).to_owned();
         match ask {
             // Who may not know of ports or of others' alarms sees what else there is.
             Ask::Ports | Ask::Peers | Ask::Metrics | Ask::Signalling(_) => {}

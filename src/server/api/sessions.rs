@@ -196,7 +196,7 @@ fn stream(line: &PortraitStream, snapshot: &Snapshot) -> Stream {
         media: stream.media.clone(),
         codecs: stream.formats.iter().map(|format| format!("{}/{}", format.encoding, format.clock_rate)).collect(),
         local: stream.local,
-        remote: stream.remote,
+        remote: stream.remote.filter(|remote| !OwnSrc::is_at(remote.ip())),
         srtp: line.is_protected,
         suite: line.suite.map(|suite| suite.to_string()),
         paused: stream.paused,
