@@ -231,9 +231,10 @@ fn interactive(options: Options) -> anyhow::Result<()> {
     browse::must_have_terminal()?;
     let told = trace::story(&options)?;
     told.must_match(&options.filter)?;
-    let name = match options.files.as_slice() {
-        [only] => only.file_name().unwrap_or(only.as_os_str()).to_string_lossy().into_owned(),
-        files => format!("{} files", files.len()),
+    let name = match (options.files.as_slice(), &options.server) {
+        (_, Some(server)) => server.url.clone(),
+        ([only], None) => only.file_name().unwrap_or(only.as_os_str()).to_string_lossy().into_owned(),
+        (files, None) => format!("{} files", files.len()),
     };
     let look = if options.color { Look::Colour } else { Look::Mono };
     browse::run(Capture { name, story: told.story, filter: options.filter }, look)?;
