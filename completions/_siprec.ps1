@@ -122,6 +122,8 @@ Register-ArgumentCompleter -Native -CommandName 'siprec' -ScriptBlock {
             [CompletionResult]::new('--data-dir', '--data-dir', [CompletionResultType]::ParameterName, 'Keep journals, recordings and the catalog here (archive.data_dir)')
             [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Go on: print each message of the server''s as it comes, a line each; in full with --messages, as JSON lines with --json')
             [CompletionResult]::new('--follow', '--follow', [CompletionResultType]::ParameterName, 'Go on: print each message of the server''s as it comes, a line each; in full with --messages, as JSON lines with --json')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Look through calls, ladders, messages and streams on this terminal, by keys')
+            [CompletionResult]::new('--interactive', '--interactive', [CompletionResultType]::ParameterName, 'Look through calls, ladders, messages and streams on this terminal, by keys')
             [CompletionResult]::new('--list', '--list', [CompletionResultType]::ParameterName, 'A line a message')
             [CompletionResult]::new('--messages', '--messages', [CompletionResultType]::ParameterName, 'Messages in full, their secrets blanked')
             [CompletionResult]::new('--rtp', '--rtp', [CompletionResultType]::ParameterName, 'All that is known of each RTP stream')

@@ -2292,7 +2292,7 @@ _siprec() {
             return 0
             ;;
         siprec__subcmd__trace)
-            opts="-f -c -h --server --token --session --follow --list --messages --rtp --mermaid --svg --lint --json --call --party --address --method --status --since --until --write --keylog --anonymise --color --width --config --set --data-dir --help"
+            opts="-f -i -c -h --server --token --session --follow --interactive --list --messages --rtp --mermaid --svg --lint --json --call --party --address --method --status --since --until --write --keylog --anonymise --color --width --config --set --data-dir --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

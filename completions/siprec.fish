@@ -123,6 +123,7 @@ complete -c siprec -n "__fish_siprec_using_subcommand trace" -s c -l config -d '
 complete -c siprec -n "__fish_siprec_using_subcommand trace" -l set -d 'Set a key of the configuration, as server.address=:5070; repeatable' -r
 complete -c siprec -n "__fish_siprec_using_subcommand trace" -l data-dir -d 'Keep journals, recordings and the catalog here (archive.data_dir)' -r
 complete -c siprec -n "__fish_siprec_using_subcommand trace" -s f -l follow -d 'Go on: print each message of the server\'s as it comes, a line each; in full with --messages, as JSON lines with --json'
+complete -c siprec -n "__fish_siprec_using_subcommand trace" -s i -l interactive -d 'Look through calls, ladders, messages and streams on this terminal, by keys'
 complete -c siprec -n "__fish_siprec_using_subcommand trace" -l list -d 'A line a message'
 complete -c siprec -n "__fish_siprec_using_subcommand trace" -l messages -d 'Messages in full, their secrets blanked'
 complete -c siprec -n "__fish_siprec_using_subcommand trace" -l rtp -d 'All that is known of each RTP stream'

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 
 use serde_json::Value;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use support::http::Client;
@@ -14,7 +15,7 @@ use support::server::{Server, Setup, binary, new_key};
 use support::src::{Call, Src, set_up};
 use support::studio::Plan;
 use support::terminal::Terminal;
-use support::{becomes_true, files_below};
+use support::{TempDir, becomes_true, files_below};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -242,7 +243,7 @@ fn a_session_is_listened_to_while_it_goes_on() {
 
     // Where there is a sound device, it is a program that plays.
     terminal.run("export PULSE_SERVER=unix:/nowhere SDL_AUDIODRIVER=disk SDL_DISKAUDIOFILE=$PWD/played; clear");
-    terminal.start(&server, "");
+    start(&terminal, &server, "");
     terminal.must_show(&["1 sessions"]);
     terminal.keys(&["l"]);
     terminal.must_show(&["Listen by a program", "| "]);
