@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use siprec_core::seed::SessionId;
 use tokio::sync::broadcast;
 
-use crate::server::live::{Live, LiveEvent, StreamSecond, Told, Watched};
+use crate::server::live::{LiveEvent, StreamSecond, Told, Watch, Watched};
 use crate::server::own_src::OwnSrc;
 use crate::wall;
 
@@ -67,8 +67,7 @@ impl EventLog {
     }
 
     /// Takes in what happens, until the server stops.
-    pub(super) async fn follow(self: Arc<Self>, live: Live) {
-        let mut watch = live.watch_changes();
+    pub(super) async fn follow(self: Arc<Self>, mut watch: Watch) {
         loop {
             match watch.next().await {
                 Watched::Told(told) => self.take(&told),

@@ -149,9 +149,10 @@ pub(super) fn serve(bound: Bound, served: Served) -> anyhow::Result<Serving> {
         runtime.spawn(reload(door.clone(), served.configuration.changes()));
     }
     let served = Arc::new(served);
-    runtime.spawn(Arc::clone(&served.events).follow(served.live.clone()));
+    // They watch from here on, not from when their tasks begin: a call may come before that.
+    runtime.spawn(Arc::clone(&served.events).follow(served.live.watch_changes()));
     if let Some(webhooks) = &served.webhooks {
-        runtime.spawn(Arc::clone(webhooks).run(served.live.clone()));
+        runtime.spawn(Arc::clone(webhooks).run(served.live.watch_changes()));
     }
     #[cfg(feature = "otlp")]
     follow_traces(&runtime, &served)?;
@@ -173,7 +174,7 @@ fn follow_traces(runtime: &Runtime, served: &Served) -> anyhow::Result<()> {
     let node = crate::archive::node_id::load(&*served.disk, &served.data)?;
     let now = served.configuration.now();
     if let Some(traces) = crate::server::traces::Traces::new(&now.config, &node)? {
-        runtime.spawn(traces.run(served.live.clone()));
+        runtime.spawn(traces.run(served.live.watch_changes()));
     }
     Ok(())
 }

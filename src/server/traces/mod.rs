@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use self::outgoing::Outgoing;
 use self::story::Story;
-use super::live::{Live, Watched};
+use super::live::{Watch, Watched};
 use crate::config::Config;
 
 /// Who makes and sends them.
@@ -35,8 +35,7 @@ impl Traces {
     }
 
     /// Tells of what happens, until the server stops.
-    pub(super) async fn run(mut self, live: Live) {
-        let mut watch = live.watch_changes();
+    pub(super) async fn run(mut self, mut watch: Watch) {
         tokio::spawn(Arc::clone(&self.outgoing).send());
         loop {
             match watch.next().await {

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 pub(super) use self::queue::{DeadLetter, Queue, Standing};
 use self::sender::Sender;
 use super::api::fields as event_fields;
-use super::live::{Live, LiveEvent, Told, Watched};
+use super::live::{LiveEvent, Told, Watch, Watched};
 use crate::archive::catalog::{Catalog, Filter};
 use crate::config::{Config, WebhookConfig};
 use crate::wall;
@@ -61,8 +61,7 @@ impl Webhooks {
     }
 
     /// Takes in what happens, and tells it, until the server stops.
-    pub(super) async fn run(self: Arc<Self>, live: Live) {
-        let mut watch = live.watch_changes();
+    pub(super) async fn run(self: Arc<Self>, mut watch: Watch) {
         for place in 0..self.hooks.len() {
             match Sender::new(Arc::clone(&self), place) {
                 Ok(sender) => drop(tokio::spawn(sender.run())),
