@@ -338,7 +338,7 @@ fn a_key_that_comes_after_more_than_a_port_remembers_loses_nothing() {
     siprec(&["export", "--data-dir", replay.to_str().unwrap(), "--as", "json", "--to", sheets.to_str().unwrap()], &[]);
     let sheet = files_below(&sheets).into_iter().find(|file| file.extension().is_some_and(|e| e == "json")).unwrap();
     let sheet: serde_json::Value = serde_json::from_slice(&std::fs::read(sheet).unwrap()).unwrap();
-    assert_eq!(sheet["proof"]["opened_late"], LATE);
+    assert_eq!(sheet["proof"]["opened_late"], opened_late);
     // Where the node's key is lost, what the port did not open stays sealed, and the sheet says so.
     std::fs::remove_file(server.data.join("node.key")).unwrap();
     let lost = server.scratch().join("lost");
