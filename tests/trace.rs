@@ -579,6 +579,7 @@ fn interactive_needs_a_terminal_and_a_file() {
     for other in ["--json", "--list", "--messages", "--rtp", "--mermaid", "--svg", "--lint"] {
         assert_eq!(trace(&["-i", other], &[&file]).code, Some(2), "{other}");
     }
+    assert_eq!(trace(&["-i", "--server", "--follow"], &[]).code, Some(2), "what goes on is not looked through");
     for other in ["--write", "--anonymise"] {
         assert_eq!(trace(&["-i", other, "out.pcapng"], &[&file]).code, Some(2), "{other}");
     }

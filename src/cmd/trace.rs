@@ -80,7 +80,7 @@ pub(super) struct Args {
     follow: bool,
     /// Look through calls, ladders, messages and streams on this terminal, by keys
     #[cfg(feature = "tui")]
-    #[arg(short, long, conflicts_with_all = ["show", "json", "write", "anonymise"])]
+    #[arg(short, long, conflicts_with_all = ["show", "json", "write", "anonymise", "follow"])]
     interactive: bool,
     /// A line a message
     #[arg(long)]

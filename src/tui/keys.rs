@@ -1,4 +1,4 @@
-//! What keys do. A key is its name (`j`, `enter`, `ctrl-d`); which keys work where is also told in `view/help.rs`.
+//! What keys do. A key is its name (`j`, `enter`, `ctrl-d`); which keys work where is also told in `view/overlay.rs`.
 
 use std::path::PathBuf;
 
