@@ -1,5 +1,5 @@
-//! Load: how fast an INVITE is answered beside 1,000 live sessions and a render, and how soon 2,000 sessions are back after
-//! a crash. Ignored by default; `make bench` runs them with an optimised binary.
+//! Load: how fast an INVITE is answered beside 500, 1,000 and 2,000 live sessions and a render, and how soon 2,000 sessions
+//! are back after a crash. Ignored by default; `make bench` runs them with an optimised binary.
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 
@@ -13,10 +13,14 @@ use support::src::{Call, Src, Transport, set_up};
 use support::studio::Plan;
 use support::{becomes_true, recordings};
 
-const LIVE: usize = 1_000;
+/// Sessions whose legs talk, and the 99th percentile of answer times beside them that must be kept; what 2,000 leave of two
+/// cores, the sender on them, is told and not judged.
+const BESIDE: [(usize, Option<Duration>); 3] =
+    [(500, Some(Duration::from_millis(10))), (1_000, Some(Duration::from_millis(10))), (2_000, None)];
 const RATE: u32 = 100;
 const MEASURED: usize = 1_000;
-const P99: Duration = Duration::from_millis(10);
+/// Live sessions that end as the clock begins to run, and are rendered meanwhile.
+const RENDERED: usize = 50;
 const RESTARTED: usize = 2_000;
 const PORTS_BOUND: u64 = 300;
 const DIALOGS_KNOWN: u64 = 1_000;
@@ -26,42 +30,38 @@ const DIALOGS_KNOWN: u64 = 1_000;
 fn an_invite_is_answered_in_milliseconds() {
     inside(Own::Network, "an_invite_is_answered_in_milliseconds", || {
         raise_file_limit();
-        let server = Setup::default().sessions(4_000).start();
-        let src = Src::udp(server.sip);
-        let begun = Instant::now();
-        let calls = set_up(&src, LIVE);
-        println!("{LIVE} sessions set up in {:?}", begun.elapsed());
-        // Half an hour's worth of talk, to be stopped when all is measured.
-        calls.iter().for_each(|c| c.talk(&Plan::seconds(1800.0)));
-        support::pause(Duration::from_secs(20));
-        // A render of many, while the clock runs.
-        calls[..50].iter().for_each(|c| {
-            c.hush();
-            assert_eq!(c.bye().unwrap().status(), 200);
-        });
-        let mut times = answer_times(&server);
-        times.sort_unstable();
-        let share = |of: f64| {
-            #[allow(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                clippy::cast_precision_loss,
-                reason = "an index"
-            )]
-            let n = (times.len() as f64 * of) as usize;
-            times[n.min(times.len() - 1)]
-        };
-        println!(
-            "INVITE to 200 at {RATE}/s beside {} sessions: p50 {:?}, p90 {:?}, p99 {:?}, worst {:?}",
-            LIVE - 50,
-            share(0.5),
-            share(0.9),
-            share(0.99),
-            share(1.0)
-        );
-        assert!(share(0.99) < P99, "p99 is {:?}", share(0.99));
-        calls.iter().for_each(Call::hush);
+        let told = BESIDE.map(|(live, budget)| (live, budget, percentile_99(live)));
+        for (live, budget, p99) in told {
+            assert!(budget.is_none_or(|budget| p99 < budget), "p99 beside {live} sessions is {p99:?}");
+        }
     });
+}
+
+/// Of the answer times beside so many sessions.
+fn percentile_99(live: usize) -> Duration {
+    let server = Setup::default().sessions(6_000).start();
+    let src = Src::udp(server.sip);
+    let calls = set_up(&src, live);
+    // Half an hour's worth of talk, to be stopped when all is measured.
+    calls.iter().for_each(|c| c.talk(&Plan::seconds(1800.0)));
+    support::pause(Duration::from_secs(20));
+    calls[..RENDERED].iter().for_each(|c| {
+        c.hush();
+        assert_eq!(c.bye().unwrap().status(), 200);
+    });
+    let mut times = answer_times(&server);
+    calls.iter().for_each(Call::hush);
+    times.sort_unstable();
+    let share = |percent: usize| times[(times.len() * percent / 100).min(times.len() - 1)];
+    println!(
+        "INVITE to 200 at {RATE}/s beside {} sessions: p50 {:?}, p90 {:?}, p99 {:?}, worst {:?}",
+        live - RENDERED,
+        share(50),
+        share(90),
+        share(99),
+        share(100)
+    );
+    share(99)
 }
 
 /// Sends INVITEs evenly, hangs up each, and measures.
