@@ -15,6 +15,7 @@
 
 mod any_certificate;
 #[cfg(any(feature = "api", feature = "tui"))]
+mod api_answers;
 mod api_client;
 pub mod archive;
 pub mod beside;

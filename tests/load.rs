@@ -1,6 +1,7 @@
 //! Load: how fast an INVITE is answered beside 500, 1,000 and 2,000 live sessions and a render, and how soon 2,000 sessions
 //! are back after a crash. Ignored by default; `make bench` runs them with an optimised binary.
 
+#![allow(clippy::print_stdout, reason = "a benchmark tells its figures")]
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 
 use std::sync::Mutex;

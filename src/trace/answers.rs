@@ -1,14 +1,12 @@
-//! What a server answers, as far as a trace shows it. A field that an older or a newer server lacks is empty, not an error.
+//! What a server answers of its sessions, as rows of a trace.
 
 use std::net::SocketAddr;
 
-use anyhow::{Context as _, Result};
 use serde::Deserialize;
-use siprec_core::sip::{self, Transport};
-use siprec_core::time::Wall;
 use siprec_core::trace::{Row, Style, clock};
 
 use super::seconds::Second;
+use crate::api_answers::{RaisedAlarm, Session, Stream};
 use crate::archive::catalog::Person;
 use crate::archive::selection::date_time;
 
@@ -16,93 +14,6 @@ use crate::archive::selection::date_time;
 #[derive(Debug, Deserialize)]
 pub(super) struct Sessions {
     pub(super) sessions: Vec<serde_json::Value>,
-}
-
-/// A session that is being recorded.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Session {
-    pub(super) id: String,
-    pub(super) call_id: String,
-    pub(super) started_at: Option<String>,
-    pub(super) peer: Option<String>,
-    pub(super) paused: bool,
-    pub(super) pause_ends_at: Option<String>,
-    pub(super) caller: Option<Person>,
-    pub(super) callee: Option<Person>,
-    pub(super) recordings: Vec<OpenRecording>,
-    pub(super) streams: Vec<Stream>,
-    pub(super) alarms: Vec<RaisedAlarm>,
-}
-
-/// A recording that has begun and not ended.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct OpenRecording {
-    pub(super) id: String,
-    pub(super) communication_session: Option<String>,
-}
-
-/// A stream of a session.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Stream {
-    pub(super) number: u16,
-    pub(super) label: Option<String>,
-    pub(super) media: String,
-    pub(super) codecs: Vec<String>,
-    pub(super) local: Option<SocketAddr>,
-    pub(super) remote: Option<SocketAddr>,
-    pub(super) suite: Option<String>,
-    pub(super) srtp: bool,
-    pub(super) paused: Option<String>,
-    pub(super) last_packet_at: Option<String>,
-    pub(super) speakers: Vec<Person>,
-}
-
-/// An alarm that is raised.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct RaisedAlarm {
-    pub(super) alarm: String,
-    pub(super) stream: Option<u16>,
-    pub(super) since: String,
-}
-
-/// SIP messages of a session.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Signalling {
-    pub(super) messages: Vec<Message>,
-    pub(super) left_out: usize,
-}
-
-/// A SIP message.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(super) struct Message {
-    pub(super) at: String,
-    pub(super) transport: String,
-    pub(super) from: SocketAddr,
-    pub(super) to: SocketAddr,
-    pub(super) message: String,
-}
-
-impl Message {
-    pub(super) fn at(&self) -> Result<Wall> {
-        date_time(&self.at).with_context(|| format!("the server says `{}`, which is no time", self.at))
-    }
-
-    pub(super) fn call_id(&self) -> Option<String> {
-        sip::Message::parse_datagram(self.message.as_bytes()).ok()?.call_id().map(str::to_owned)
-    }
-
-    pub(super) fn transport(&self) -> Transport {
-        match self.transport.as_str() {
-            "tcp" => Transport::Tcp,
-            "tls" => Transport::Tls,
-            _ => Transport::Udp,
-        }
-    }
 }
 
 impl Session {

@@ -20,12 +20,13 @@ use siprec_core::trace::{Row, Style, clock};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::answers::{Session, Sessions};
+use super::answers::Sessions;
 use super::followed::{Calls, Seen, SipEvent, Taken};
 use super::json::MessageLine;
 use super::options::{Options, Server, Show};
 use super::paint::Painter;
 use super::server::read;
+use crate::api_answers::Session;
 use crate::api_client::ApiClient;
 use crate::event_stream::Lines;
 use crate::https;

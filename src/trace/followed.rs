@@ -12,7 +12,7 @@ use siprec_core::sip::NameAddr;
 use siprec_core::time::Wall;
 use siprec_core::trace::{Call, Filter, Line, Side, Story, Trace, Traced, party};
 
-use super::answers::{Message, Session};
+use crate::api_answers::{Message, Session};
 use crate::archive::catalog::Person;
 
 /// Messages that are kept of a call.

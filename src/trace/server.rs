@@ -23,10 +23,11 @@ use siprec_core::trace::{Filter, Row, Style};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-use super::answers::{Message, Session, Sessions, Signalling};
+use super::answers::Sessions;
 use super::options::{Options, Server, Show};
 use super::reader::{Item, Passed, Reader};
 use super::seconds::{Second, listen};
+use crate::api_answers::{Message, Session, Signalling};
 use crate::api_client::ApiClient;
 use crate::capture::counting;
 use crate::https;

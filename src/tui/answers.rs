@@ -1,8 +1,10 @@
-//! What the server answers, as far as it is shown. A field that an older or a newer server lacks is empty, not an error.
+//! What the server answers beside its sessions, and how a session is summed up. A field that an older or a newer server lacks is
+//! empty, not an error.
 
 use serde::Deserialize;
 use siprec_core::time::Wall;
 
+use crate::api_answers::Session;
 use crate::archive::catalog::{Person, Row};
 use crate::archive::selection::date_time;
 
@@ -10,78 +12,6 @@ use crate::archive::selection::date_time;
 #[derive(Debug, Deserialize)]
 pub(super) struct Sessions {
     pub(super) sessions: Vec<Session>,
-}
-
-/// A session that is being recorded.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub(super) struct Session {
-    pub(super) id: String,
-    pub(super) call_id: String,
-    pub(super) started_at: Option<String>,
-    /// None of a session that was begun over the API.
-    pub(super) src: Option<String>,
-    pub(super) transport: String,
-    pub(super) peer: Option<String>,
-    pub(super) vendor: Option<String>,
-    pub(super) paused: bool,
-    pub(super) pause_ends_at: Option<String>,
-    pub(super) caller: Option<Person>,
-    pub(super) callee: Option<Person>,
-    pub(super) tags: Vec<String>,
-    pub(super) recordings: Vec<OpenRecording>,
-    pub(super) streams: Vec<Stream>,
-    pub(super) alarms: Vec<SessionAlarm>,
-}
-
-/// A recording that has begun and not ended.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub(super) struct OpenRecording {
-    pub(super) id: String,
-    pub(super) communication_session: Option<String>,
-}
-
-/// A stream of a session.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub(super) struct Stream {
-    pub(super) number: u16,
-    pub(super) label: Option<String>,
-    pub(super) media: String,
-    pub(super) codecs: Vec<String>,
-    pub(super) local: String,
-    pub(super) remote: Option<String>,
-    pub(super) srtp: bool,
-    pub(super) suite: Option<String>,
-    pub(super) paused: Option<String>,
-    pub(super) speakers: Vec<Person>,
-}
-
-/// An alarm as it stands with its session.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub(super) struct SessionAlarm {
-    pub(super) alarm: String,
-}
-
-/// SIP messages of a session.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub(super) struct Signalling {
-    pub(super) messages: Vec<Message>,
-    pub(super) left_out: usize,
-}
-
-/// A SIP message.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub(super) struct Message {
-    pub(super) at: String,
-    pub(super) transport: String,
-    pub(super) from: String,
-    pub(super) to: String,
-    pub(super) message: String,
 }
 
 /// Alarms that are raised.
@@ -217,11 +147,10 @@ pub(super) fn name(person: Option<&Person>) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api_answers::Stream;
 
     #[test]
-    fn what_an_older_server_lacks_is_empty() {
-        let session: Session = serde_json::from_str(r#"{"id": "a", "streams": [{"number": 1}], "new": 1}"#).unwrap();
-        assert_eq!((session.id.as_str(), session.streams.len(), session.vendor), ("a", 1, None));
+    fn a_session_that_the_api_began_has_no_address() {
         let begun: Session = serde_json::from_str(r#"{"src": null, "transport": "api"}"#).unwrap();
         assert_eq!((begun.src.as_deref(), begun.origin()), (None, "API"));
     }

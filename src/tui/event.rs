@@ -11,7 +11,8 @@ use std::path::PathBuf;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use siprec_core::render::Sidecar;
 
-use super::answers::{Alarm, Happened, Page, Peaks, Peer, Second, Session, Signalling};
+use super::answers::{Alarm, Happened, Page, Peaks, Peer, Second};
+use crate::api_answers::{Session, Signalling};
 
 /// Something came.
 #[derive(Debug)]

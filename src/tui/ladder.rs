@@ -1,12 +1,10 @@
 //! A session's SIP messages as the ladder of `siprec trace`: made when the server answers something else than before, laid out when
 //! the width is another.
 
-use siprec_core::sip::Transport;
 use siprec_core::trace::{Filter, Row, Sequence, Story, Style, Subject, Trace, Traced, ladder};
 
-use super::answers::{Message, Signalling};
 use super::scroll::Scroll;
-use crate::archive::selection::date_time;
+use crate::api_answers::Signalling;
 
 /// The messages of a session.
 #[derive(Debug)]
@@ -80,24 +78,18 @@ fn told(answered: &Signalling) -> Story {
     let mut trace = Trace::default();
     for message in &answered.messages {
         // What a newer server says otherwise is left out.
-        let Some((at, from, to)) = place(message) else { continue };
-        trace.message(at, transport(&message.transport), from, to, message.message.as_bytes());
+        let Ok(at) = message.at() else { continue };
+        trace.message(at, message.transport(), message.from, message.to, message.message.as_bytes());
     }
     trace.finish()
-}
-
-fn place(message: &Message) -> Option<(siprec_core::time::Wall, std::net::SocketAddr, std::net::SocketAddr)> {
-    Some((date_time(&message.at)?, message.from.parse().ok()?, message.to.parse().ok()?))
-}
-
-fn transport(name: &str) -> Transport {
-    let known = [Transport::Udp, Transport::Tcp, Transport::Tls];
-    known.into_iter().find(|known| known.to_string().eq_ignore_ascii_case(name)).unwrap_or(Transport::Udp)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api_answers::Message;
+    use crate::archive::selection::date_time;
+    use siprec_core::sip::Transport;
 
     fn answer(from: u32, to: u32) -> Signalling {
         let message = |number: u32| {
@@ -108,8 +100,8 @@ mod tests {
             Message {
                 at: format!("2026-11-30T09:00:{number:02}.000Z"),
                 transport: "tls".into(),
-                from: "192.0.2.1:5061".into(),
-                to: "192.0.2.2:5061".into(),
+                from: ([192, 0, 2, 1], 5061).into(),
+                to: ([192, 0, 2, 2], 5061).into(),
                 message: text,
             }
         };

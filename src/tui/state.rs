@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use ratatui::buffer::Buffer;
 use siprec_core::render::Sidecar;
 
-use super::answers::{Alarm, Happened, Peaks, Peer, Session};
+use super::answers::{Alarm, Happened, Peaks, Peer};
 use super::cursor::{Cursor, Typed};
 use super::event::{Ask, Effect, Event};
 use super::history::Histories;
@@ -16,6 +16,7 @@ use super::table::SessionTable;
 use super::theme::Theme;
 use super::view;
 use super::wants::Wants;
+use crate::api_answers::Session;
 use crate::archive::catalog::Row;
 
 /// Events that are remembered.

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::answers::{Session, millis, name};
+use super::answers::{millis, name};
 use super::cursor::Cursor;
 use super::history::Histories;
+use crate::api_answers::Session;
 
 /// More rows than these are sorted once a second, however often something changes.
 const SORTED_AT_ONCE: usize = 500;

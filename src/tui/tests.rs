@@ -6,11 +6,12 @@ use ratatui::buffer::Buffer;
 use ratatui::style::Color;
 use serde_json::{Value, json};
 
-use super::answers::{Happened, Second, Session};
+use super::answers::{Happened, Second};
 use super::event::{Ask, Effect, Event, Order, Told};
 use super::state::{Link, Manner, Overlay, State, Tab};
 use super::theme::Look;
 use super::{answers, screens};
+use crate::api_answers::Session;
 
 /// 2026-11-30T09:30:00Z.
 const NOW: i64 = 1_796_031_000_000;
@@ -167,7 +168,7 @@ fn alarms() -> Value {
 }
 
 /// An INVITE, its answers, and a second INVITE that brings Carol in Bob's place.
-fn signalling() -> answers::Signalling {
+fn signalling() -> crate::api_answers::Signalling {
     let message = |at: &str, outbound: bool, first: &str, cseq: &str, body: &str| {
         let (src, own) = ("198.51.100.7:5060", "192.0.2.1:5060");
         let (from, to) = if outbound { (own, src) } else { (src, own) };

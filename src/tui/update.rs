@@ -1,6 +1,6 @@
 //! What happens to the state when something comes.
 
-use super::answers::{self, Happened, Session, Signalling};
+use super::answers::{self, Happened};
 use super::cursor::Cursor;
 use super::event::{Ask, Effect, Event, Told};
 use super::frame;
@@ -8,6 +8,7 @@ use super::ladder::Ladder;
 use super::metrics::Counters;
 use super::state::{Link, MAX_EVENTS, Opened, OpenedRecording, Pane, State, Tab};
 use super::wants::Kind;
+use crate::api_answers::{Session, Signalling};
 
 /// Everything is asked for again after so long, whether or not an event said so, milliseconds.
 const ANYWAY: i64 = 30_000;

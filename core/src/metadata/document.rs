@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-use crate::text::{find, split_once};
+use crate::text::{find, find_any, split_once};
 
 /// `datamode` (RFC 7865 5.1.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -243,7 +243,7 @@ fn normalise(aor: &str) -> String {
         Some((scheme, rest)) if ["sip", "sips", "tel"].iter().any(|s| scheme.eq_ignore_ascii_case(s)) => (scheme, rest),
         Some(_) | None => ("", trimmed),
     };
-    let bare = |part: &str| memchr::memchr2(b';', b'?', part.as_bytes()).unwrap_or(part.len());
+    let bare = |part: &str| find_any(part.as_bytes(), [b';', b'?']).unwrap_or(part.len());
     match split_once(rest, b'@') {
         Some((user, host)) => {
             let user = user.get(..bare(user)).unwrap_or(user);

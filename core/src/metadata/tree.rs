@@ -9,6 +9,7 @@ use core::ops::Range;
 
 use super::xml::{Attribute, Reader, Token, local};
 use crate::deviation::{Deviations, codes, quote};
+use crate::text::find_any;
 
 /// Depth of elements; RFC 7865 needs four, vendors' data a few more.
 const MAX_DEPTH: usize = 32;
@@ -453,20 +454,24 @@ const SCHEMA: &[&str] = &[
 
 /// The schema's name of an element that is called `local`.
 fn schema_name(local: &str) -> Option<&'static str> {
-    let exact = SCHEMA.iter().find(|name| **name == local);
+    let first = local.as_bytes().first();
+    let exact = SCHEMA.iter().filter(|name| name.as_bytes().first() == first).find(|name| **name == local);
     exact.or_else(|| SCHEMA.iter().find(|name| is_same_name(name, local))).copied()
 }
 
 /// Whether two names are one but for case, `-` and `_`.
 pub(super) fn is_same_name(one: &str, other: &str) -> bool {
+    let first = |name: &str| name.as_bytes().first().map(u8::to_ascii_lowercase);
+    // Most names are told apart by this.
+    if first(one) != first(other) {
+        return false;
+    }
     if one.len() == other.len() && one.eq_ignore_ascii_case(other) {
         return true;
     }
-    let first = |name: &str| name.as_bytes().first().map(u8::to_ascii_lowercase);
-    let marks = |name: &str| memchr::memchr2(b'-', b'_', name.as_bytes()).is_some();
+    let marks = |name: &str| find_any(name.as_bytes(), [b'-', b'_']).is_some();
     let is_letter = |b: &u8| !matches!(b, b'-' | b'_');
-    first(one) == first(other)
-        && (marks(one) || marks(other))
+    (marks(one) || marks(other))
         && one
             .bytes()
             .filter(is_letter)

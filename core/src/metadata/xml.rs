@@ -13,7 +13,7 @@ use core::ops::Range;
 
 use super::entities::named;
 use crate::deviation::{Deviations, codes, quote};
-use crate::text::find;
+use crate::text::{find, find_any};
 
 /// Attributes kept of one element.
 const MAX_ATTRIBUTES: usize = 32;
@@ -246,7 +246,7 @@ impl<'a> Reader<'a> {
             }
         };
         let value = self.unescape(value, deviations);
-        let value = if memchr::memchr3(b'\t', b'\n', b'\r', value.as_bytes()).is_some() {
+        let value = if find_any(value.as_bytes(), [b'\t', b'\n', b'\r']).is_some() {
             Cow::Owned(value.replace("\r\n", " ").replace(['\t', '\n', '\r'], " "))
         } else {
             value
@@ -273,7 +273,7 @@ impl<'a> Reader<'a> {
     fn closing(&self, from: usize, mark: u8, deviations: &mut Deviations) -> Option<usize> {
         let mut at = from;
         loop {
-            at += memchr::memchr(mark, self.text.as_bytes().get(at..)?)?;
+            at += find_any(self.text.as_bytes().get(at..)?, [mark])?;
             let next = self.blank_end(at + 1);
             let name_end = self.name_end(next);
             let equals = self.blank_end(name_end);
@@ -311,7 +311,7 @@ impl<'a> Reader<'a> {
 
     fn unescape(&self, range: Range<usize>, deviations: &mut Deviations) -> Cow<'a, str> {
         let text = self.text.get(range).unwrap_or("");
-        let special = |text: &str| memchr::memchr2(b'&', b'\r', text.as_bytes());
+        let special = |text: &str| find_any(text.as_bytes(), [b'&', b'\r']);
         if special(text).is_none() {
             return Cow::Borrowed(text);
         }

@@ -12,7 +12,7 @@ use super::dtls::{OwnDtls, Side};
 use super::feedback::Feedback;
 use super::payload::{static_format, static_payload_type};
 use super::{AnswerPolicy, Decided, Decision, Description, Direction, Format, Media};
-use crate::text::{push_ip, push_number};
+use crate::text::{find_any, push_ip, push_number};
 
 /// What a description of two streams has room for at once.
 const ROOM: usize = 768;
@@ -320,7 +320,7 @@ fn numbered_line(out: &mut String, name: &str, number: u32, rest: &[&str]) {
 /// Ends the line that began at `start`. What came from the wire cannot hold a line end; a configured value cannot
 /// smuggle one in.
 fn end_line(out: &mut String, start: usize) {
-    if out.as_bytes().get(start..).is_some_and(|line| memchr::memchr2(b'\r', b'\n', line).is_some()) {
+    if out.as_bytes().get(start..).is_some_and(|line| find_any(line, [b'\r', b'\n']).is_some()) {
         let line = out.split_off(start);
         out.extend(line.chars().filter(|c| *c != '\r' && *c != '\n'));
     }

@@ -4,6 +4,8 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use core::net::IpAddr;
 
+use crate::text::find_any;
+
 /// The text of a body: without byte order mark and NUL bytes; octets that are no UTF-8 are replaced.
 pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
     let text = core::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
@@ -18,7 +20,7 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text.trim_start_matches('\u{feff}'));
     core::iter::from_fn(move || {
         let text = rest?;
-        let Some(end) = memchr::memchr2(b'\r', b'\n', text.as_bytes()) else {
+        let Some(end) = find_any(text.as_bytes(), [b'\r', b'\n']) else {
             rest = None;
             return Some(text);
         };

@@ -1,11 +1,13 @@
 //! What must be known to go on with a session after a crash: written to its journal at each change, as MessagePack with
-//! named fields: a new field has a default in older checkpoints, and texts are copied, not escaped.
+//! named fields: a new field has a default in older checkpoints, and texts are copied, not escaped. What is as it is in most
+//! sessions is left out.
 
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
+use core::ops::Not;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::guarded::Guarded;
@@ -51,21 +53,21 @@ pub struct Checkpoint {
     pub(super) description_id: u64,
     pub(super) description_version: u64,
     /// The row of the table of peers that its INVITE was under.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) peer_row: Option<String>,
     /// Our last description, offer or answer: what is the same again keeps its version (RFC 3264 8).
     #[serde(default)]
     pub(super) described: Guarded,
     /// RFC 4028.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) timer: Option<SessionTimer>,
     #[serde(default)]
     pub(super) peer: Abilities,
     /// The INVITE was ours.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub(super) initiated: bool,
     /// The SRC was asked to stop sending.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub(super) pause_told: bool,
     /// When an operator's pause ends by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -89,6 +91,7 @@ pub struct Checkpoint {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) ended_beside: Vec<EndedDialog>,
     /// Set once the session is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ended: Option<EndCause>,
 }
 

@@ -31,6 +31,11 @@ struct Mark {
 }
 
 impl Losing {
+    /// Nothing was told yet.
+    pub(super) fn is_unknown(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Takes the figures of now: whether an alarm is raised or cleared by them.
     pub(super) fn judge(&mut self, now: Wall, told: &PortStatistics) -> Option<bool> {
         let mark = Mark::of(now, told);

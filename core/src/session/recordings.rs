@@ -24,6 +24,7 @@ pub(super) struct Known<'a> {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Recordings {
     open: Vec<OpenRecording>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     last_ended: Option<Wall>,
 }
 
@@ -33,7 +34,7 @@ struct OpenRecording {
     id: RecordingId,
     communication_session: Option<String>,
     /// When its communication session ended: what still comes on its lines is of it, for a while.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     over_since: Option<Wall>,
 }
 

@@ -33,10 +33,10 @@ pub(super) struct Streams {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     taken_back: BTreeSet<usize>,
     /// What is kept of digits, on ports opened from now on.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Digits::is_keep")]
     pub(super) digits: Digits,
     /// What was dropped for want of a disk that keeps up.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Incidents::is_unknown")]
     pub(super) at_disk: Incidents,
     /// Ports that were asked for and not yet opened.
     #[serde(skip)]
@@ -48,19 +48,20 @@ pub(super) struct Streams {
 pub(super) struct Live {
     pub(super) settings: PortSettings,
     /// What protects its media, where DTLS does.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) dtls: Option<Dtls>,
     /// What the SRC's own offer says of pausing, an operator's pause apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     offered_pause: Option<PauseCause>,
     /// The last packet, or the moment from which packets are expected.
     pub(super) heard: Wall,
     /// Whether silence was told.
     pub(super) alarmed: bool,
     /// What is known of its loss.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Losing::is_unknown")]
     pub(super) losing: Losing,
     /// What the kernel dropped of it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Incidents::is_unknown")]
     pub(super) dropping: Incidents,
     /// What strangers sent to its port.
     #[serde(default, skip_serializing_if = "Incidents::is_unknown")]
@@ -78,7 +79,7 @@ pub(super) struct Live {
     #[serde(skip)]
     published: Option<Box<PortSettings>>,
     /// Of its SRTP.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) keys: Option<Box<StreamKeys>>,
     /// The keys as the journal has them.
     #[serde(skip)]

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::address::Parts;
 use super::message::Message;
 use super::params::Params;
-use super::uri::{Uri, Via};
+use super::uri::{Pieces, Via};
 use super::{Method, multipart};
 
 /// The methods we serve, as `Allow` lists them.
@@ -66,7 +66,7 @@ pub fn check(request: &Message) -> Result<(), Rejection> {
     needed_headers(request, method)?;
     let scheme = request_uri(uri)?;
     known_method(method, request.to_tag().is_some())?;
-    if !matches!(scheme.as_str(), "sip" | "sips" | "tel") {
+    if !["sip", "sips", "tel"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
         return Err(Rejection::new(416, "Unsupported URI Scheme", "RFC 3261 8.2.2.1"));
     }
     required_options(request, method)?;
@@ -100,7 +100,7 @@ fn needed_headers(request: &Message, method: &Method) -> Result<(), Rejection> {
     }
     for (name, reason, section) in [("From", "Bad From", "RFC 3261 20.20"), ("To", "Bad To", "RFC 3261 20.39")] {
         let parts = Parts::of(request.header(name).unwrap_or(""));
-        if !parts.well_formed || Uri::parse(parts.uri).is_err() {
+        if !parts.well_formed || Pieces::of(parts.uri).is_err() {
             return bad(reason, section);
         }
     }
@@ -115,8 +115,8 @@ fn needed_headers(request: &Message, method: &Method) -> Result<(), Rejection> {
 }
 
 /// RFC 3261 19.1.1: no brackets, blanks or header fields in a Request-URI. Yields the scheme.
-fn request_uri(uri: &str) -> Result<String, Rejection> {
-    match Uri::parse(uri) {
+fn request_uri(uri: &str) -> Result<&str, Rejection> {
+    match Pieces::of(uri) {
         Ok(uri) if uri.headers.is_some() => Err(Rejection::new(400, "Header Fields in Request-URI", "RFC 3261 19.1.1")),
         Ok(uri) => Ok(uri.scheme),
         Err(_) => Err(Rejection::new(400, "Bad Request-URI", "RFC 3261 7.1")),

@@ -14,7 +14,7 @@ use super::address::Parts;
 use super::params::separator_at;
 use super::parse;
 use super::uri::{NameAddr, Via};
-use crate::text::push_number;
+use crate::text::{find_any, push_number};
 use core::net::SocketAddr;
 
 /// The largest message that is read, head and body: what a datagram can carry (RFC 3261 18.1.1).
@@ -349,7 +349,7 @@ fn put(out: &mut Vec<u8>, pieces: &[&[u8]]) {
     let start = out.len();
     pieces.iter().for_each(|piece| out.extend_from_slice(piece));
     let line = out.get_mut(start..).unwrap_or_default();
-    if memchr::memchr2(b'\r', b'\n', line).is_some() {
+    if find_any(line, [b'\r', b'\n']).is_some() {
         line.iter_mut().filter(|byte| matches!(byte, b'\r' | b'\n')).for_each(|byte| *byte = b' ');
     }
     out.extend_from_slice(b"\r\n");

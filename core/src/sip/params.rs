@@ -4,7 +4,7 @@ use alloc::string::String;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-use crate::text::split_once;
+use crate::text::{find_any, split_once};
 
 /// Room for what takes the place of what is removed: `received` and `rport` of a Via.
 const ROOM: usize = 40;
@@ -25,6 +25,17 @@ impl Params {
     /// The value of `name` without its quotes; empty where it has none.
     pub fn get(&self, name: &str) -> Option<&str> {
         find(&self.0, name)
+    }
+
+    /// The values of several, in one pass.
+    pub(super) fn get_each<const N: usize>(&self, names: [&str; N]) -> [Option<&str>; N] {
+        let mut found = [None; N];
+        for piece in split(&self.0, b';') {
+            for (name, found) in names.iter().zip(&mut found) {
+                *found = found.or_else(|| value_of(piece, name));
+            }
+        }
+        found
     }
 
     /// Whether `name` is there, with or without a value.
@@ -171,10 +182,10 @@ pub(super) fn separator_at(text: &str, separator: u8) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut at = 0;
     loop {
-        at += memchr::memchr3(separator, b'"', b'<', bytes.get(at..)?)?;
+        at += find_any(bytes.get(at..)?, [separator, b'"', b'<'])?;
         match bytes.get(at)? {
             b'"' => at = quote_end(bytes, at + 1)?,
-            b'<' => at += memchr::memchr(b'>', bytes.get(at..)?)? + 1,
+            b'<' => at += find_any(bytes.get(at..)?, [b'>'])? + 1,
             _ => return Some(at),
         }
     }
@@ -184,7 +195,7 @@ pub(super) fn separator_at(text: &str, separator: u8) -> Option<usize> {
 fn quote_end(bytes: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
     loop {
-        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        at += find_any(bytes.get(at..)?, [b'"', b'\\'])?;
         match bytes.get(at)? {
             b'"' => return Some(at + 1),
             // What is escaped ends nothing.

@@ -61,24 +61,15 @@ impl core::error::Error for UriError {}
 impl Uri {
     /// Takes a URI apart. Unknown parameters and unescaped characters of the user part are borne.
     pub fn parse(text: &str) -> Result<Self, UriError> {
-        let (scheme, rest) = split_once(text, b':').ok_or(UriError::NoScheme)?;
-        let first_is_letter = scheme.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
-        if !first_is_letter || !scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)) {
-            return Err(UriError::NoScheme);
-        }
-        if text.bytes().any(|b| b <= b' ' || matches!(b, 0x7f | b'<' | b'>' | b'"')) {
-            return Err(UriError::BadCharacter);
-        }
-        let scheme = scheme.to_ascii_lowercase();
-        match scheme.as_str() {
-            "sip" | "sips" => parse_sip(scheme, rest),
-            "tel" => {
-                let (number, params) = split_once(rest, b';').unwrap_or((rest, ""));
-                let user = Some(number.to_owned());
-                Ok(Self { scheme, user, params: Params::parse(params), ..Self::default() })
-            }
-            _ => Ok(Self { scheme, host: rest.to_owned(), ..Self::default() }),
-        }
+        let pieces = Pieces::of(text)?;
+        Ok(Self {
+            scheme: pieces.scheme.to_ascii_lowercase(),
+            user: pieces.user.map(ToOwned::to_owned),
+            host: pieces.host.to_owned(),
+            port: pieces.port,
+            params: Params::parse(pieces.params),
+            headers: pieces.headers.map(ToOwned::to_owned),
+        })
     }
 
     /// Whether the scheme is `sip` or `sips`.
@@ -110,19 +101,43 @@ impl Uri {
     }
 }
 
-fn parse_sip(scheme: String, rest: &str) -> Result<Uri, UriError> {
-    // The user part may hold `;` and `?` (RFC 4475 3.1.1.9), so the `@` comes first.
-    let (user, rest) = match split_once(rest, b'@') {
-        Some((user, rest)) => (Some(user.to_owned()), rest),
-        None => (None, rest),
-    };
-    let (rest, headers) = match split_once(rest, b'?') {
-        Some((rest, headers)) => (rest, Some(headers.to_owned())),
-        None => (rest, None),
-    };
-    let (host_port, params) = split_once(rest, b';').unwrap_or((rest, ""));
-    let (host, port) = split_host_port(host_port)?;
-    Ok(Uri { scheme, user, host: host.to_owned(), port, params: Params::parse(params), headers })
+/// A URI's parts as they stand in it.
+#[derive(Default)]
+pub(super) struct Pieces<'a> {
+    /// In whatever case.
+    pub(super) scheme: &'a str,
+    user: Option<&'a str>,
+    host: &'a str,
+    port: Option<u16>,
+    params: &'a str,
+    pub(super) headers: Option<&'a str>,
+}
+
+impl<'a> Pieces<'a> {
+    /// See [`Uri::parse`].
+    pub(super) fn of(text: &'a str) -> Result<Self, UriError> {
+        let (scheme, rest) = split_once(text, b':').ok_or(UriError::NoScheme)?;
+        let first_is_letter = scheme.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
+        if !first_is_letter || !scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)) {
+            return Err(UriError::NoScheme);
+        }
+        if text.bytes().any(|b| b <= b' ' || matches!(b, 0x7f | b'<' | b'>' | b'"')) {
+            return Err(UriError::BadCharacter);
+        }
+        if scheme.eq_ignore_ascii_case("tel") {
+            let (number, params) = split_once(rest, b';').unwrap_or((rest, ""));
+            return Ok(Self { scheme, user: Some(number), params, ..Self::default() });
+        }
+        if !scheme.eq_ignore_ascii_case("sip") && !scheme.eq_ignore_ascii_case("sips") {
+            return Ok(Self { scheme, host: rest, ..Self::default() });
+        }
+        // The user part may hold `;` and `?` (RFC 4475 3.1.1.9), so the `@` comes first.
+        let (user, rest) = split_once(rest, b'@').map_or((None, rest), |(user, rest)| (Some(user), rest));
+        let (rest, headers) = split_once(rest, b'?').map_or((rest, None), |(rest, headers)| (rest, Some(headers)));
+        let (host_port, params) = split_once(rest, b';').unwrap_or((rest, ""));
+        let (host, port) = split_host_port(host_port)?;
+        Ok(Self { scheme, user, host, port, params, headers })
+    }
 }
 
 /// `host`, `host:port`, `[v6]`, `[v6]:port`.

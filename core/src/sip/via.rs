@@ -74,12 +74,13 @@ impl Via {
     /// `None` only where sent-by is a name and nothing was stamped.
     pub fn response_address(&self, transport: Transport) -> Option<SocketAddr> {
         let sent_by_port = self.port.unwrap_or_else(|| transport.default_port());
-        let received = self.params.get("received").and_then(host_ip);
+        let [received, maddr, rport] = self.params.get_each(["received", "maddr", "rport"]);
+        let received = received.and_then(host_ip);
         if transport == Transport::Udp {
-            if let Some(maddr) = self.params.get("maddr").and_then(host_ip) {
+            if let Some(maddr) = maddr.and_then(host_ip) {
                 return Some(SocketAddr::new(maddr, sent_by_port));
             }
-            if let (Some(ip), Some(port)) = (received, self.params.get("rport").and_then(|p| p.parse().ok())) {
+            if let (Some(ip), Some(port)) = (received, rport.and_then(|p| p.parse().ok())) {
                 return Some(SocketAddr::new(ip, port));
             }
         }

@@ -67,7 +67,7 @@ const RULES: &[Rule] = &[
     (Place::Header("X-Genesys-CallUUID"), "genesys_uuid", Form::Text),
     (Place::Header("Genesys-UUID"), "genesys_uuid", Form::Text),
     (Place::Element("GenesysUUID"), "genesys_uuid", Form::Text),
-    // Metaswitch names the numbers of a call in elements of its own.
+    // Metaswitch names the numbers of a call, its group and its system in elements of its own.
     (Place::Below("metaswitchRecordingMetadata"), "metaswitch", Form::Text),
     // Ribbon.
     (Place::Element("callData/gcid"), "ribbon_gcid", Form::Text),
@@ -84,9 +84,15 @@ const RULES: &[Rule] = &[
     (Place::Header("X-Twilio-CallSid"), "twilio_call_sid", Form::Text),
 ];
 
-/// Whether two recordings with the same value of `field` belong together. Fields of a later siprec do.
-pub fn links(field: &str) -> bool {
+/// Whether recordings are looked for by the values of `field`. By fields of a later siprec they are.
+pub fn is_searched(field: &str) -> bool {
     !RULES.iter().any(|(_, name, form)| *name == field && *form == Form::Ordinal)
+}
+
+/// Whether two recordings with the same value of `field` belong together. What merely stands somewhere below an element is
+/// about a call (its subscriber, its group, its type) and names none.
+pub fn links(field: &str) -> bool {
+    is_searched(field) && !RULES.iter().any(|(place, name, _)| *name == field && matches!(place, Place::Below(_)))
 }
 
 /// A call's ids: by field, each value once, in order of appearance.

@@ -108,6 +108,9 @@ fn groups_sessions_and_sequences() {
     assert_eq!(ids.get("ucid"), ["00001000071487015674"]);
     assert_eq!(ids.get("group_sequence"), ["1"]);
     assert!(links("group") && links("ucid") && !links("group_sequence") && links("of a later siprec"));
+    assert!(!is_searched("group_sequence") && is_searched("of a later siprec"));
+    // Any two calls of a subscriber have the same numbers.
+    assert!(is_searched("metaswitch") && !links("metaswitch"));
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod fingerprints;
 mod forms;
 mod profile;
 
-pub use correlation::{CallIds, MAX_VALUES, links};
+pub use correlation::{CallIds, MAX_VALUES, is_searched, links};
 pub(crate) use forms::avaya_ucid;
 pub use forms::search_forms;
 pub use profile::{Evidence, Profile};

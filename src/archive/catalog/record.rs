@@ -204,8 +204,8 @@ impl Record {
 }
 
 fn call(sidecar: &Sidecar) -> Vec<(String, String)> {
-    let linking = sidecar.call.iter().filter(|(field, _)| vendor::links(field));
-    linking.map(|(field, value)| (field.to_owned(), value.to_owned())).collect()
+    let searched = sidecar.call.iter().filter(|(field, _)| vendor::is_searched(field));
+    searched.map(|(field, value)| (field.to_owned(), value.to_owned())).collect()
 }
 
 impl Quality {

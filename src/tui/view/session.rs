@@ -8,8 +8,9 @@ use ratatui::style::Style;
 use super::pen::{clip, hundredths, length, meter, paint, put, put_all, spark, tenths, title};
 use super::rows;
 use super::sessions::{state_style, state_word};
+use crate::api_answers::{Session, Stream};
 use crate::archive::catalog::Person;
-use crate::tui::answers::{Session, Stream, clock, millis, name};
+use crate::tui::answers::{clock, millis, name};
 use crate::tui::frame::{self, below_title};
 use crate::tui::history::{History, SECONDS, fill};
 use crate::tui::state::{Opened, Pane, State};
@@ -137,8 +138,8 @@ fn leg(stream: &Stream, history: Option<&History>, theme: &Theme, area: Rect, bu
         (None, true) => "  SRTP, no key yet".to_owned(),
         (_, false) => String::new(),
     };
-    let from = stream.remote.as_deref().unwrap_or("?");
-    let port = stream.local.rsplit(':').next().unwrap_or_default();
+    let from = stream.remote.map_or_else(|| "?".to_owned(), |remote| remote.to_string());
+    let port = stream.local.map(|local| local.port().to_string()).unwrap_or_default();
     let path = format!("  {codec}{srtp}  {from} -> :{port}");
     let paused = stream.paused.as_deref().map(|why| format!("  paused: {}", why.replace('_', " "))).unwrap_or_default();
     let number = format!(" {}  ", stream.number + 1);

@@ -10,7 +10,8 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::pen::{clip, hundredths, length, meter, paint, put, put_right, spark, tenths};
-use crate::tui::answers::{Session, name};
+use crate::api_answers::Session;
+use crate::tui::answers::name;
 use crate::tui::frame;
 use crate::tui::history::{Histories, Worst, fill};
 use crate::tui::state::{State, Typing};
