@@ -5,6 +5,7 @@ use super::Trouble;
 /// Octets of one message; certificates are the longest.
 const MAX_MESSAGE: usize = 256 << 10;
 const HEADER: usize = 4;
+const EXTENSION_ENCRYPT_THEN_MAC: u16 = 22;
 const EXTENSION_SUPPORTED_VERSIONS: u16 = 43;
 /// The random of a HelloRetryRequest (RFC 8446 4.1.3).
 const RETRY: [u8; 32] = [
@@ -16,12 +17,22 @@ const RETRY: [u8; 32] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Message {
     ClientHello { random: [u8; 32] },
-    ServerHello { random: [u8; 32], suite: u16, version: u16 },
+    ServerHello(ServerHello),
     HelloRetry,
     EndOfEarlyData,
     Finished,
     KeyUpdate,
     Other,
+}
+
+/// What a server decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ServerHello {
+    pub(super) random: [u8; 32],
+    pub(super) suite: u16,
+    pub(super) version: u16,
+    /// With CBC: what is authenticated is encrypted already (RFC 7366), else it is encrypted afterwards.
+    pub(super) is_encrypted_first: bool,
 }
 
 /// Puts messages together that go over records.
@@ -74,11 +85,14 @@ fn server_hello(body: &[u8]) -> Option<Message> {
     // The suite, a compression method, the length of the extensions.
     let mut at = after_session + 5;
     let mut version = u16_at(0)?;
+    let mut is_encrypted_first = false;
     while let (Some(extension), Some(length)) = (u16_at(at), u16_at(at + 2)) {
-        if extension == EXTENSION_SUPPORTED_VERSIONS {
-            version = u16_at(at + 4)?;
+        match extension {
+            EXTENSION_SUPPORTED_VERSIONS => version = u16_at(at + 4)?,
+            EXTENSION_ENCRYPT_THEN_MAC => is_encrypted_first = true,
+            _ => {}
         }
         at += 4 + usize::from(length);
     }
-    Some(Message::ServerHello { random, suite, version })
+    Some(Message::ServerHello(ServerHello { random, suite, version, is_encrypted_first }))
 }

@@ -1,10 +1,15 @@
-//! TLS of a capture, made plain with a key log (the NSS format that `SSLKEYLOGFILE` names): 1.2 with AES-GCM and ChaCha20, 1.3.
+//! TLS of a capture, made plain with a key log (the NSS format that `SSLKEYLOGFILE` names): 1.2 and 1.3, in the
+//! suites that encrypt with AES (GCM, CCM, and in 1.2 CBC) or ChaCha20.
 //!
 //! ```text
 //! a connection's octets, each direction in order -> records -> hellos, keys of the log -> octets of the application
 //! ```
-//! Nothing is verified but what each record's own tag proves. Where it cannot go on, [`Connection::trouble`] says why.
+//! Nothing is verified but what each record's own tag, or authentication code, proves. Where it cannot go on,
+//! [`Connection::trouble`] says why.
 
+mod block;
+mod cbc;
+mod ccm;
 mod handshake;
 mod key_log;
 mod keys;
@@ -21,7 +26,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
-use self::handshake::{Handshakes, Message};
+use self::handshake::{Handshakes, Message, ServerHello};
 use self::key_log::{CLIENT_EARLY, CLIENT_HANDSHAKE, CLIENT_RANDOM, CLIENT_TRAFFIC, SERVER_HANDSHAKE, SERVER_TRAFFIC};
 use self::keys::Opener;
 use self::record::{Kind, Record, Records};
@@ -49,7 +54,10 @@ pub enum Trouble {
     /// The cipher suite is none that we know to open.
     Suite(String),
     /// A record does not open: the key is another's, or octets are lost.
-    Unauthentic,
+    Unauthentic {
+        /// What the suite is called.
+        suite: &'static str,
+    },
 }
 
 impl fmt::Display for Trouble {
@@ -61,9 +69,12 @@ impl fmt::Display for Trouble {
             Self::NoKey { label, client_random } => {
                 write!(f, "the key log has no {label} for the client random {client_random}")
             }
-            Self::Suite(name) => write!(f, "the cipher suite {name} is not supported"),
-            Self::Unauthentic => {
-                f.write_str("a record does not open with the key of the log (octets lost, or another key)")
+            Self::Suite(name) => write!(
+                f,
+                "the cipher suite {name} is not supported, only AES (GCM, CBC, CCM) and ChaCha20: let one end allow no others"
+            ),
+            Self::Unauthentic { suite } => {
+                write!(f, "a record of {suite} does not open with the key of the log (octets lost, or another key)")
             }
         }
     }
@@ -118,6 +129,13 @@ struct Hello {
     random: [u8; 32],
     suite: Suite,
     is_13: bool,
+    is_encrypted_first: bool,
+}
+
+impl Hello {
+    fn unauthentic(&self) -> Trouble {
+        Trouble::Unauthentic { suite: self.suite.name }
+    }
 }
 
 impl Connection {
@@ -235,11 +253,12 @@ impl Connection {
 
     /// A record that the handshake's key does not open may be early data (RFC 8446 4.2.10).
     fn early(&mut self, end: End, record: &Record) -> Result<Record, Trouble> {
-        let is_first = self.direction(end).opener.as_ref().is_some_and(Opener::is_fresh);
-        let (Some(hello), Some(random)) = (self.server, self.client_random) else { return Err(Trouble::Unauthentic) };
-        let secret = self.keys.secret(CLIENT_EARLY, &random).filter(|_| is_first && self.client == Some(end));
-        let mut opener = secret.and_then(|secret| Opener::tls13(hello.suite, secret)).ok_or(Trouble::Unauthentic)?;
-        let opened = opener.open(record).ok_or(Trouble::Unauthentic)?;
+        let (Some(hello), Some(random)) = (self.server, self.client_random) else { return Err(Trouble::BeganBefore) };
+        let is_fresh = self.direction(end).opener.as_ref().is_some_and(Opener::is_fresh);
+        let is_first = hello.is_13 && is_fresh && self.client == Some(end);
+        let secret = self.keys.secret(CLIENT_EARLY, &random).filter(|_| is_first);
+        let mut opener = secret.and_then(|secret| Opener::tls13(hello.suite, secret)).ok_or(hello.unauthentic())?;
+        let opened = opener.open(record).ok_or(hello.unauthentic())?;
         self.direction(end).opener = Some(opener);
         Ok(opened)
     }
@@ -251,38 +270,41 @@ impl Connection {
                 self.client_random = Some(*random);
                 Ok(())
             }
-            Message::ServerHello { random, suite, version } => self.server_hello(end, *random, *suite, *version),
+            Message::ServerHello(hello) => self.server_hello(end, hello),
             Message::Finished if self.server.is_some_and(|hello| hello.is_13) => {
                 let label = if self.client == Some(end) { CLIENT_TRAFFIC } else { SERVER_TRAFFIC };
                 self.use_secret(end, label)
             }
             Message::EndOfEarlyData => self.use_secret(end, CLIENT_HANDSHAKE),
             Message::KeyUpdate => {
+                let hello = self.server.ok_or(Trouble::BeganBefore)?;
                 let updated = self.direction(end).opener.as_mut().and_then(Opener::update);
-                updated.ok_or(Trouble::Unauthentic)
+                updated.ok_or(hello.unauthentic())
             }
             Message::HelloRetry | Message::Finished | Message::Other => Ok(()),
         }
     }
 
-    fn server_hello(&mut self, end: End, random: [u8; 32], suite: u16, version: u16) -> Result<(), Trouble> {
+    fn server_hello(&mut self, end: End, hello: &ServerHello) -> Result<(), Trouble> {
         const TLS_12: u16 = 0x0303;
         const TLS_13: u16 = 0x0304;
+        let &ServerHello { random, suite, version, is_encrypted_first } = hello;
         if self.client_random.is_none() {
             return Err(Trouble::BeganBefore);
         }
         if !(TLS_12..=TLS_13).contains(&version) {
             return Err(Trouble::Version(version));
         }
-        let suite = Suite::known(suite, version == TLS_13).ok_or_else(|| Trouble::Suite(suite::name(suite)))?;
-        self.server = Some(Hello { random, suite, is_13: version == TLS_13 });
-        if version == TLS_13 { self.use_secret(end, SERVER_HANDSHAKE) } else { Ok(()) }
+        let is_13 = version == TLS_13;
+        let suite = Suite::known(suite, is_13).ok_or_else(|| Trouble::Suite(suite::name(suite)))?;
+        self.server = Some(Hello { random, suite, is_13, is_encrypted_first });
+        if is_13 { self.use_secret(end, SERVER_HANDSHAKE) } else { Ok(()) }
     }
 
     fn use_secret(&mut self, end: End, label: &'static str) -> Result<(), Trouble> {
         let (Some(hello), Some(random)) = (self.server, self.client_random) else { return Err(Trouble::BeganBefore) };
         let secret = self.keys.secret(label, &random).ok_or_else(|| no_key(label, &random))?;
-        let opener = Opener::tls13(hello.suite, secret).ok_or(Trouble::Unauthentic)?;
+        let opener = Opener::tls13(hello.suite, secret).ok_or(hello.unauthentic())?;
         self.direction(end).opener = Some(opener);
         Ok(())
     }
@@ -299,8 +321,7 @@ impl Connection {
         let random = self.client_random.ok_or(Trouble::BeganBefore)?;
         let master = self.keys.secret(CLIENT_RANDOM, &random).ok_or_else(|| no_key(CLIENT_RANDOM, &random))?;
         let is_client = self.client == Some(end);
-        let opener =
-            Opener::tls12(hello.suite, master, &random, &hello.random, is_client).ok_or(Trouble::Unauthentic)?;
+        let opener = Opener::tls12(&hello, master, &random, is_client).ok_or(hello.unauthentic())?;
         let direction = self.direction(end);
         direction.opener = Some(opener);
         direction.is_changed = true;

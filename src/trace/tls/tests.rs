@@ -166,7 +166,11 @@ fn why_it_cannot_be_read_is_said() {
                 format!("{start} {}\n", "00".repeat(secret.len() / 2))
             })
             .collect();
-        assert_eq!(plain(&wire, &wrong, 1_000).2, Some(Trouble::Unauthentic));
+        let trouble = plain(&wire, &wrong, 1_000).2;
+        assert!(matches!(trouble, Some(Trouble::Unauthentic { .. })), "{trouble:?}");
+        // The names of rustls say TLS13 where those of the registry say TLS.
+        let told = format!("a record of {} does not open", wire.suite.replace("TLS13_", "TLS_"));
+        assert!(trouble.unwrap().to_string().starts_with(&told), "{told}");
 
         let later = Wire { sent: wire.sent.split_off(4), log: wire.log.clone(), suite: String::new() };
         assert_eq!(plain(&later, &wire.log, 1_000).2, Some(Trouble::BeganBefore));
@@ -184,11 +188,11 @@ fn a_suite_that_is_not_opened_is_named() {
         [&[22, 3, 3, 0, length + 4, kind, 0, 0, length][..], &body].concat()
     };
     let mut connection = Connection::new(Arc::default());
-    connection.push(End::B, &hello(1, &[0, 2, 0xc0, 0x13, 1, 0]));
-    connection.push(End::A, &hello(2, &[0xc0, 0x13, 0]));
+    connection.push(End::B, &hello(1, &[0, 2, 0, 0x0a, 1, 0]));
+    connection.push(End::A, &hello(2, &[0, 0x0a, 0]));
     assert_eq!(connection.client(), Some(End::B));
     let told = connection.trouble().unwrap().to_string();
-    assert_eq!(told, "the cipher suite TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA is not supported");
+    assert!(told.starts_with("the cipher suite TLS_RSA_WITH_3DES_EDE_CBC_SHA is not supported, only AES"), "{told}");
 }
 
 #[test]
