@@ -59,6 +59,27 @@ fn what_is_copied_is_what_the_disk_has() {
     assert_eq!(&heard.stdout[..4], b"RIFF");
 }
 
+/// To the octet what is made beside the data directory, though it is sealed there.
+#[test]
+fn a_vcon_is_the_same_wherever_it_is_made() {
+    let (server, folder) = (Setup::default().sealed().start(), TempDir::new("served-vcon"));
+    let (_, recording) = recordings::of_a_second(&server, SOON);
+    let master = format!("archive.seal.master_key={}", support::server::MASTER_KEY);
+    for (place, audio) in [("inline", &[][..]), ("external", &["--vcon-audio", "external"])] {
+        let (far, near) = (folder.path().join(place).join("far"), folder.path().join(place).join("near"));
+        let arguments = [&["--as", "vcon", "--to", far.to_str().unwrap()], audio].concat();
+        assert_eq!(must_export(&server, &arguments).trim(), "1 copied, 0 already there, 0 failed");
+        assert_eq!(must_export(&server, &arguments).trim(), "0 copied, 1 already there, 0 failed");
+        let near_to = format!("export --as vcon --to {} {}", near.display(), audio.join(" "));
+        must_run(&server.data, std::slice::from_ref(&master), near_to.trim());
+        let made = content(&far);
+        assert!(made.iter().any(|(name, _)| name.ends_with(&format!("{}.vcon.json", recording.id()))), "{place}");
+        assert_eq!(made, content(&near), "{place}");
+    }
+    let shown = export(&server, &["--id", recording.id(), "--as", "vcon", "--to", "-"]);
+    assert!(shown.stdout.starts_with(b"{\"vcon\":"), "{}", String::from_utf8_lossy(&shown.stderr));
+}
+
 #[test]
 fn other_forms_are_had_and_what_cannot_be_is_told() {
     let (server, folder) = (Server::start(), TempDir::new("served-forms"));
@@ -78,7 +99,8 @@ fn other_forms_are_had_and_what_cannot_be_is_told() {
     let to = folder.path().join("x");
     let to = to.to_str().unwrap();
     for (arguments, said) in [
-        (&["--as", "vcon", "--to", to][..], "not over --server"),
+        (&["--as", "vcon", "--sign", "--to", to][..], "--sign: not over --server"),
+        (&["--as", "wav-g711", "--to", to], "not over --server"),
         (&["--as", "wav", "--layout", "mono", "--to", to], "--layout"),
         (&["--id", "01a2287a-4bab-7e19-982e-8c887adffaaf", "--to", to], "404"),
     ] {

@@ -52,6 +52,11 @@ impl Client {
         Ok(Self { api, runtime, stop, quiet: QUIET })
     }
 
+    /// What ends all of it.
+    pub(super) fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
     /// A page of the recordings that `filter` means, after that of `after`; and where the next one begins.
     pub(super) fn page(&self, filter: &Filter, after: Option<&str>) -> Result<(Vec<Row>, Option<String>)> {
         if let [id] = filter.ids[..] {

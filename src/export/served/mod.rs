@@ -5,6 +5,7 @@
 //! ```
 
 mod client;
+mod vcon;
 
 use std::collections::VecDeque;
 use std::fs;
@@ -21,6 +22,7 @@ use super::place::place;
 use super::progress::Progress;
 use super::remote::{Remote, Staging};
 use super::stop::Stop;
+use super::vcon::{AudioPlace, Vcon};
 use super::{Tally, To, What, listing};
 use crate::archive::catalog::{Filter, Row};
 use crate::archive::disk::{Disk as _, RealDisk};
@@ -79,15 +81,16 @@ pub fn run_served(options: &ServedOptions) -> Result<()> {
 
 /// What can be had of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum As {
+enum As<'o> {
     Copy,
     Audio(&'static str),
     Sheet,
     Packets,
+    Vcon(&'o AudioPlace),
 }
 
-impl As {
-    fn of(what: &What) -> Result<Self> {
+impl<'o> As<'o> {
+    fn of(what: &'o What) -> Result<Self> {
         Ok(match what {
             What::Copy => Self::Copy,
             What::Render(Form::Sheet) => Self::Sheet,
@@ -98,7 +101,10 @@ impl As {
                 FileFormat::Opus => Self::Audio("opus"),
                 FileFormat::WavG711 => bail!("--as wav-g711: not over --server: run it beside the data directory"),
             },
-            What::Vcon(_) => bail!("--as vcon: not over --server: run it beside the data directory"),
+            What::Vcon(Vcon { sign: true, .. }) => {
+                bail!("--sign: not over --server: the key never leaves its data directory, so run it there")
+            }
+            What::Vcon(Vcon { audio, sign: false }) => Self::Vcon(audio),
         })
     }
 }
@@ -143,7 +149,7 @@ impl Iterator for Rows<'_> {
 
 fn copy_all(
     options: &ServedOptions,
-    (client, form, stop): (&Client, As, &Stop),
+    (client, form, stop): (&Client, As<'_>, &Stop),
     to: &To,
     out: &mut dyn Write,
     err: &mut dyn Write,
@@ -199,7 +205,7 @@ enum Place<'t> {
 /// A thread's means.
 struct Worker<'t> {
     client: &'t Client,
-    form: As,
+    form: As<'t>,
     place: Place<'t>,
     progress: Progress,
 }
@@ -220,12 +226,13 @@ impl Work for Worker<'_> {
 }
 
 /// Fetches a recording to the folder of its day below `to`.
-fn fetch((client, form): (&Client, As), row: &Row, to: &Path, done: &mut dyn FnMut(u64)) -> Result<Outcome> {
+fn fetch((client, form): (&Client, As<'_>), row: &Row, to: &Path, done: &mut dyn FnMut(u64)) -> Result<Outcome> {
     let folder = to.join(day(&row.path)?);
     RealDisk.create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let path = |what: &str| format!("recordings/{}/{what}", row.id);
     match form {
         As::Copy => copy(client, row, &folder, done),
+        As::Vcon(audio) => vcon::make(client, audio, row, to, done),
         As::Packets => alone((client, &folder), &format!("{}.pcapng", row.id), (&path("journal"), &[]), done),
         As::Sheet => alone((client, &folder), &format!("{}.json", row.id), (&path("proof"), &[]), done),
         As::Audio(format) => {

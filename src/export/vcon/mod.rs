@@ -24,6 +24,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use base64::read::DecoderReader;
 use sha2::{Digest as _, Sha512};
+use siprec_core::seed::RecordingId;
 
 use super::copy::{Copier, Done, Outcome, read_through};
 use super::digest::BLOCK;
@@ -66,6 +67,11 @@ pub enum AudioPlace {
     Url(String),
 }
 
+/// What a recording's vCon is called.
+pub(super) fn file_name(id: RecordingId) -> String {
+    format!("{id}{ENDING}")
+}
+
 /// Makes vCons.
 pub(super) struct Maker<'m> {
     pub(super) archive: &'m Archive,
@@ -94,7 +100,7 @@ impl Maker<'_> {
             self.signer.is_none() || encoded_length(payload) <= MAX_SIGNED,
             "its vCon is too large to be signed ({payload} octets): --vcon-audio external keeps the audio out of it"
         );
-        let name = format!("{}{ENDING}", found.sidecar.id);
+        let name = file_name(found.sidecar.id);
         if self.is_there(&folder.join(&name), &pieces, found) {
             if *self.audio == AudioPlace::Inline {
                 done(found.sidecar.files.iter().map(|file| file.bytes).sum());
