@@ -117,6 +117,17 @@ pub enum LiveEvent {
         /// How long it is.
         duration_ms: u64,
     },
+    /// A recording that was there was made again: keys came that open packets of it.
+    RecordedAgain {
+        /// Its session.
+        session: SessionId,
+        /// Which.
+        recording: RecordingId,
+        /// Packets that a key opened which came after them.
+        opened: u64,
+        /// Packets that no key opens yet.
+        sealed: u64,
+    },
     /// A recording could not be made; it is tried again.
     NotRecorded {
         /// Its session.

@@ -396,6 +396,7 @@ fn report(
         for sidecar in &finished.again {
             let (recording, opened, sealed) = (sidecar.id, sidecar.proof.opened_late, sidecar.proof.sealed);
             tracing::info!(%session, %recording, opened, sealed, "made again: keys came that open packets of it");
+            live.publish(LiveEvent::RecordedAgain { session, recording, opened, sealed });
         }
         for (recording, error) in &finished.failed {
             tracing::error!(%session, ?recording, %error, "a recording is not finished; it will be tried again");

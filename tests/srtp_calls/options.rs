@@ -2,6 +2,7 @@
 //! in the clear; and what changes how SRTP lies on the wire: a stream joined late, RTCP on the port of RTP.
 
 use super::*;
+use support::http::Client;
 use support::pcap::Datagram;
 
 /// The sender report's packet type, and the receiver report's.
@@ -391,7 +392,11 @@ fn a_recording_that_was_made_before_its_key_came_is_made_again_by_itself() {
     assert!(becomes_true(SOON, || is_stored(&deaf)), "{}", server.tail());
 
     // The call goes on, and so does its dialog.
+    let mut events = Client::new(server.api).websocket("/ws/events?types=recording.remade").unwrap();
     let again = rekey(&call, &keys[1..]);
+    let told = events.until(|event| event["type"] == "recording.remade");
+    let told = told.last().unwrap();
+    assert_eq!((told["recording"].as_str(), told["opened"].as_u64()), (Some(deaf.id()), Some(LATE.into())));
     let heard = until_some(|| {
         let now = recordings::of_call(&server.data, call.call_id()).into_iter().find(|now| now.id() == deaf.id())?;
         (now.number("/proof/sealed").is_none()).then_some(now)

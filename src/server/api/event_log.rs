@@ -123,7 +123,7 @@ impl EventLog {
 pub(super) const QUALITY: &str = "quality";
 
 /// The others.
-pub(super) const KINDS: [&str; 13] = [
+pub(super) const KINDS: [&str; 14] = [
     "session.started",
     "session.ended",
     "session.alarm",
@@ -132,6 +132,7 @@ pub(super) const KINDS: [&str; 13] = [
     "stream.resumed",
     "recording.started",
     "recording.completed",
+    "recording.remade",
     "recording.failed",
     "recording.stored",
     "server.alarm",
@@ -165,6 +166,10 @@ pub(in crate::server) fn fields(event: &LiveEvent) -> (&'static str, Option<Sess
         }
         LiveEvent::Recorded { session, recording, duration_ms } => {
             ("recording.completed", Some(*session), json!({ "recording": recording, "duration_ms": duration_ms }))
+        }
+        LiveEvent::RecordedAgain { session, recording, opened, sealed } => {
+            let fields = json!({ "recording": recording, "opened": opened, "sealed": sealed });
+            ("recording.remade", Some(*session), fields)
         }
         LiveEvent::NotRecorded { session, recording, why } => {
             ("recording.failed", Some(*session), json!({ "recording": recording, "why": why }))
@@ -214,6 +219,7 @@ pub(super) fn second(of: &StreamSecond) -> Value {
 mod tests {
     use super::*;
     use siprec_core::entry::EndCause;
+    use siprec_core::seed::RecordingId;
     use siprec_core::time::Wall;
 
     fn told(number: u64) -> Told {
@@ -252,7 +258,8 @@ mod tests {
             LiveEvent::SessionEnded { session: SessionId(1), cause: EndCause::Bye },
             LiveEvent::SessionTagged { session: SessionId(1), added: Vec::new(), removed: Vec::new() },
             LiveEvent::Acknowledged { alarm: String::new(), by: String::new() },
-            LiveEvent::Stored { recording: siprec_core::seed::RecordingId(1), target: String::new() },
+            LiveEvent::Stored { recording: RecordingId(1), target: String::new() },
+            LiveEvent::RecordedAgain { session: SessionId(1), recording: RecordingId(1), opened: 1, sealed: 0 },
         ] {
             assert!(KINDS.contains(&fields(&event).0));
         }

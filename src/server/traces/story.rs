@@ -132,6 +132,9 @@ impl Story {
                     status,
                 });
             }
+            LiveEvent::RecordedAgain { session, recording, .. } => {
+                self.note(*session, "recording made again", told.at, ("siprec.recording", recording.to_string()), None);
+            }
             LiveEvent::Stored { recording, target } => self.stored(*recording, target, told.at),
             // Tags are people's words: no trace tells them.
             LiveEvent::SessionTagged { .. }

@@ -172,7 +172,9 @@ fn subject(event: &LiveEvent) -> Option<(String, bool)> {
         LiveEvent::NotRecorded { session, recording, .. } => {
             Some((recording.map_or_else(|| session.to_string(), |recording| recording.to_string()), false))
         }
-        LiveEvent::Stored { recording, .. } => Some((recording.to_string(), false)),
+        LiveEvent::Stored { recording, .. } | LiveEvent::RecordedAgain { recording, .. } => {
+            Some((recording.to_string(), false))
+        }
         LiveEvent::Alarm { session, .. } => Some((session.to_string(), false)),
         LiveEvent::ServerAlarm { .. } => Some(("server".to_owned(), false)),
         LiveEvent::SessionStarted { .. }

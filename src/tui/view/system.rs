@@ -247,6 +247,10 @@ pub(super) fn told(event: &Happened, theme: &Theme) -> (String, Style) {
             let length = text("duration_ms").parse().map_or_else(|_| String::new(), super::pen::length);
             (format!("recording {} made, {length} long", text("recording")), theme.good)
         }
+        "recording.remade" => (
+            format!("recording {} made again: {} packets more are open", text("recording"), text("opened")),
+            theme.good,
+        ),
         "recording.failed" => (format!("recording could not be made: {}", text("why")), theme.bad),
         "recording.stored" => (format!("recording {} stored in {}", text("recording"), text("target")), theme.good),
         "server.alarm" if raised => {
