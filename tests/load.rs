@@ -40,7 +40,7 @@ fn an_invite_is_answered_in_milliseconds() {
 
 /// Of the answer times beside so many sessions.
 fn percentile_99(live: usize) -> Duration {
-    let server = Setup::default().sessions(6_000).start();
+    let server = Setup::default().sessions(4_000).start();
     let src = Src::udp(server.sip);
     let calls = set_up(&src, live);
     // Half an hour's worth of talk, to be stopped when all is measured.
