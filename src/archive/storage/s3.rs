@@ -1,24 +1,28 @@
 //! S3 and what speaks like it, by rust-s3.
 //!
 //! What that crate does by itself is not asked of it: it retries parts alone, chooses how much memory it takes by what is free,
-//! and gives a failed upload up. Single steps are ours to repeat.
+//! and gives a failed upload up. Single steps are ours to repeat; what carries octets is sent by `put`.
+
+mod put;
 
 use std::error::Error as _;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use object_store::RetryConfig;
 use object_store::aws::{AmazonS3Builder, AwsCredentialProvider};
+use s3::command::Multipart;
 use s3::creds::Credentials;
 use s3::error::S3Error;
 use s3::serde_types::{ObjectIdentifier, Part as PartAnswer};
 use s3::{Bucket, Region};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
+use self::put::Put;
+use super::store::blocking;
 use super::{Checksum, ErrorKind, Found, Part, Step, Sums, Target, TargetError, content_type, patience};
 use crate::archive::recordings::hexadecimal;
 use crate::wall;
@@ -227,11 +231,6 @@ fn checksum(tag: &str) -> Option<Checksum> {
     Some(parts.map_or(Checksum::Md5(digest), |parts| Checksum::OfParts(digest, parts)))
 }
 
-fn md5_header(md5: [u8; 16]) -> HeaderMap {
-    let value = HeaderValue::from_str(&STANDARD.encode(md5));
-    value.into_iter().map(|value| (HeaderName::from_static("content-md5"), value)).collect()
-}
-
 impl Target for S3Target {
     fn url(&self, key: &str) -> String {
         format!("s3://{}/{key}", self.settings.bucket)
@@ -240,12 +239,9 @@ impl Target for S3Target {
     fn put<'a>(&'a self, key: &'a str, content: Bytes, sums: Sums) -> Step<'a, Option<Checksum>> {
         Box::pin(async move {
             let bucket = self.request(content.len() as u64, HeaderMap::new()).await?;
-            let mut headers = self.object_headers(&hexadecimal(&sums.sha256));
-            headers.extend(md5_header(sums.md5));
-            let put = bucket.put_object_with_content_type_and_headers(key, &content, content_type(key), Some(headers));
-            // The crate gives the entity tag in place of the answer's body.
-            let answer = put.await.map_err(|error| self.error(&error))?;
-            Ok(answer.as_str().ok().and_then(checksum))
+            let headers = self.object_headers(&hexadecimal(&sums.sha256));
+            let put = Put { key, part: None, content, sums, content_type: content_type(key), headers };
+            put.send(&bucket).await.map(|tag| checksum(&tag)).map_err(|error| self.error(&error))
         })
     }
 
@@ -259,9 +255,15 @@ impl Target for S3Target {
 
     fn part<'a>(&'a self, key: &'a str, upload: &'a str, part: Part) -> Step<'a, String> {
         Box::pin(async move {
-            let bucket = self.request(part.content.len() as u64, md5_header(part.md5)).await?;
-            let sent = bucket.put_multipart_chunk(part.content.into(), key, part.number + 1, upload, content_type(key));
-            sent.await.map(|answer| answer.etag).map_err(|error| self.error(&error))
+            let bucket = self.request(part.content.len() as u64, HeaderMap::new()).await?;
+            let Part { number, content, md5, .. } = part;
+            let octets = content.clone();
+            let sha256 = blocking(move || Ok(Sha256::digest(&octets).into())).await;
+            let sha256 = sha256.map_err(|error| TargetError::new(ErrorKind::Unreachable, error.to_string()))?;
+            let part = Some(Multipart::new(number + 1, upload));
+            let (sums, headers) = (Sums { md5, sha256 }, HeaderMap::new());
+            let put = Put { key, part, content, sums, content_type: content_type(key), headers };
+            put.send(&bucket).await.map_err(|error| self.error(&error))
         })
     }
 
