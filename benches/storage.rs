@@ -2,7 +2,8 @@
 //! send the same octets to the same server, as many at a time, in objects and parts of the same sizes. One of them hashes nothing
 //! at all; the other one is rust-s3's own PUT.
 //!
-//! `cargo bench --bench storage -- 400`: MiB a round.
+//! `cargo bench --bench storage -- 400`: MiB a round. `-- 400 http://127.0.0.1:9000`: to another server than moto, with a bucket `recs`
+//! for the keys that tests use.
 
 #![allow(clippy::print_stdout, reason = "a benchmark tells its figures")]
 
@@ -26,9 +27,11 @@ use support::objects::S3;
 use support::{TempDir, files_below, made_up};
 use zeroize::Zeroizing;
 
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 const UPLOADS: usize = 4;
 const DEFAULT_MIB: usize = 256;
+const KEY: &str = "AKIDEXAMPLE";
+const SECRET: &str = "secret-of-a-test";
 
 /// What sends them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +42,13 @@ enum Way {
     Crate,
     /// By the outbox.
     Outbox,
+}
+
+/// Where they go.
+#[derive(Debug)]
+struct Server {
+    endpoint: String,
+    _moto: Option<S3>,
 }
 
 /// What a way took.
@@ -52,15 +62,14 @@ struct Took {
 fn main() -> Result<()> {
     let mib = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(DEFAULT_MIB);
     for (what, octets) in [("of 32 MiB", 32 << 20), ("of 5 MiB", 5 << 20), ("of 64 KiB", 64 << 10)] {
-        let count = ((mib << 20) / octets).clamp(1, 1000);
+        let count = ((mib << 20) / octets).clamp(1, 500);
         let ways = [Way::Bare, Way::Crate, Way::Outbox];
         let mut best = ways.map(|_| Took { time: Duration::MAX, cpu: Duration::MAX });
         for round in 0..ROUNDS {
-            // It keeps what it has got in memory.
-            let s3 = S3::start().context("no S3 server: make peers")?;
+            let server = Server::start()?;
             // Whoever comes first finds the server fresh.
             for way in (0..ways.len()).map(|n| (n + round) % ways.len()) {
-                let took = measure(&s3, ways[way], count, octets)?;
+                let took = measure(&server, ways[way], count, octets)?;
                 if took.time < best[way].time {
                     best[way] = took;
                 }
@@ -69,6 +78,17 @@ fn main() -> Result<()> {
         tell(what, count, count * octets, best);
     }
     Ok(())
+}
+
+impl Server {
+    /// The one that was asked for; else a fresh moto, since that keeps in memory what it has got.
+    fn start() -> Result<Self> {
+        if let Some(endpoint) = std::env::args().find(|argument| argument.starts_with("http")) {
+            return Ok(Self { endpoint, _moto: None });
+        }
+        let moto = S3::start().context("no S3 server: make peers")?;
+        Ok(Self { endpoint: format!("http://127.0.0.1:{}", moto.port), _moto: Some(moto) })
+    }
 }
 
 fn tell(what: &str, count: usize, octets: usize, [bare, by_crate, outbox]: [Took; 3]) {
@@ -90,7 +110,7 @@ fn tell(what: &str, count: usize, octets: usize, [bare, by_crate, outbox]: [Took
 }
 
 /// Stores made-up recordings one way, from a house of its own whose files are on the disk already.
-fn measure(s3: &S3, way: Way, count: usize, octets: usize) -> Result<Took> {
+fn measure(server: &Server, way: Way, count: usize, octets: usize) -> Result<Took> {
     let house = TempDir::new("bench");
     let data = house.path().join("data");
     // Keys of their own, since keys are made of ids.
@@ -99,8 +119,8 @@ fn measure(s3: &S3, way: Way, count: usize, octets: usize) -> Result<Took> {
     nix::unistd::sync();
     let before = cpu()?;
     let time = match way {
-        Way::Bare | Way::Crate => send_all(s3, &data, way)?,
-        Way::Outbox => store_all(s3, &data, &ids)?,
+        Way::Bare | Way::Crate => send_all(server, &data, way)?,
+        Way::Outbox => store_all(server, &data, &ids)?,
     };
     Ok(Took { time, cpu: cpu()?.saturating_sub(before) })
 }
@@ -111,21 +131,21 @@ fn cpu() -> Result<Duration> {
     Ok(Duration::from_micros(micros.unsigned_abs()))
 }
 
-fn target(s3: &S3) -> S3Target {
+fn target(server: &Server) -> S3Target {
     S3Target::new(S3Settings {
         bucket: "recs".to_owned(),
         region: Some("us-east-1".to_owned()),
-        endpoint: Some(format!("http://127.0.0.1:{}", s3.port)),
+        endpoint: Some(server.endpoint.clone()),
         path_style: true,
-        credentials: Some(("AKIDEXAMPLE".to_owned(), Zeroizing::new("secret-of-a-test".to_owned()), None)),
+        credentials: Some((KEY.to_owned(), Zeroizing::new(SECRET.to_owned()), None)),
         ..S3Settings::default()
     })
 }
 
 /// Every file, read and sent, nothing looked at before or after.
-fn send_all(s3: &S3, data: &Path, way: Way) -> Result<Duration> {
-    let region = Region::Custom { region: "us-east-1".to_owned(), endpoint: format!("http://127.0.0.1:{}", s3.port) };
-    let credentials = Credentials::new(Some("AKIDEXAMPLE"), Some("secret-of-a-test"), None, None, None)?;
+fn send_all(server: &Server, data: &Path, way: Way) -> Result<Duration> {
+    let region = Region::Custom { region: "us-east-1".to_owned(), endpoint: server.endpoint.clone() };
+    let credentials = Credentials::new(Some(KEY), Some(SECRET), None, None, None)?;
     let bucket = Arc::new(*Bucket::new("recs", region, credentials)?.with_path_style());
     let files = files_below(&data.join("recordings"));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -186,8 +206,8 @@ async fn put(bucket: &Bucket, key: &str, content: Bytes, part: Option<HashMap<St
 }
 
 /// The same through the outbox, handed in as a server does what it has just recorded, until the last receipt is written.
-fn store_all(s3: &S3, data: &Path, ids: &[u128]) -> Result<Duration> {
-    let named = Named { name: "s3".to_owned(), key: KeyTemplate::default(), target: Box::new(target(s3)) };
+fn store_all(server: &Server, data: &Path, ids: &[u128]) -> Result<Duration> {
+    let named = Named { name: "s3".to_owned(), key: KeyTemplate::default(), target: Box::new(target(server)) };
     let settings = Settings { targets: vec![Arc::new(named)], keep_local: None, uploads: UPLOADS, min_free: 0 };
     let (tell, told) = std::sync::mpsc::channel();
     let tell = Arc::new(move |what| {
