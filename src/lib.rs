@@ -16,6 +16,7 @@
 mod any_certificate;
 #[cfg(any(feature = "api", feature = "tui"))]
 mod api_answers;
+#[cfg(any(feature = "api", feature = "tui"))]
 mod api_client;
 pub mod archive;
 pub mod beside;

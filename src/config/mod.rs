@@ -31,7 +31,7 @@ pub use auth::{
     ApiKey, AuthConfig, AuthProvider, CertificateRow, Expiry, KEY_PREFIX, KeyHash, OAuth2Config, Permission, Role,
     TokenAlgorithm,
 };
-#[cfg(feature = "api")]
+#[cfg(any(feature = "api", feature = "tui"))]
 pub(crate) use auth_rules::is_safe as is_safe_source;
 pub use dscp::Dscp;
 pub use layers::{Fault, Faults, Flag, Loaded, Origin, Sources};
