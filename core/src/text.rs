@@ -16,7 +16,7 @@ pub(crate) fn find(text: &str, byte: u8) -> Option<usize> {
     find_any(text.as_bytes(), [byte])
 }
 
-/// Where the first of `any`, three at most, stands.
+/// Where the first of `any` stands: fast for three at most.
 #[inline]
 pub(crate) fn find_any<const N: usize>(bytes: &[u8], any: [u8; N]) -> Option<usize> {
     let (words, rest) = bytes.get(..SHORT).unwrap_or(bytes).as_chunks::<8>();
@@ -39,7 +39,8 @@ pub(crate) fn find_any<const N: usize>(bytes: &[u8], any: [u8; N]) -> Option<usi
     let found = match any.as_slice() {
         [one] => memchr::memchr(*one, long),
         [one, other] => memchr::memchr2(*one, *other, long),
-        _ => memchr::memchr3(any[0], any[1], any[2], long),
+        [one, other, third] => memchr::memchr3(*one, *other, *third, long),
+        _ => long.iter().position(|byte| any.contains(byte)),
     };
     found.map(|at| from + at)
 }
