@@ -5,6 +5,7 @@
 //!   recording   -------------------------------------------- RecordingStarted .. Recorded
 //!     render                                             --- SessionEnded .. Recorded, NotRecorded
 //!     store                                                 ---- Recorded .. Stored, one a target
+//!     render again                                              - RecordedAgain, of no length
 //! ```
 
 use std::collections::{HashMap, VecDeque};
@@ -132,8 +133,8 @@ impl Story {
                     status,
                 });
             }
-            LiveEvent::RecordedAgain { session, recording, .. } => {
-                self.note(*session, "recording made again", told.at, ("siprec.recording", recording.to_string()), None);
+            LiveEvent::RecordedAgain { session, recording, opened, sealed } => {
+                self.rendered_again(*session, *recording, (*opened, *sealed), told);
             }
             LiveEvent::Stored { recording, target } => self.stored(*recording, target, told.at),
             // Tags are people's words: no trace tells them.
@@ -222,6 +223,22 @@ impl Story {
             let oldest = self.waiting.pop_front();
             oldest.and_then(|oldest| self.recordings.remove(&oldest));
         }
+    }
+
+    /// The session is over as a rule: a span of its own tells it, not an event of the session's.
+    fn rendered_again(&mut self, session: SessionId, id: RecordingId, (opened, sealed): (u64, u64), told: &Told) {
+        let packets = |key, count| KeyValue::new(key, i64::try_from(count).unwrap_or(i64::MAX));
+        let parent = span_of(id.0);
+        self.end(Ended {
+            session,
+            id: part_of(parent, &("render again", told.number)),
+            parent,
+            name: "render again",
+            from: told.at,
+            to: told.at,
+            attributes: vec![packets("siprec.packets.opened", opened), packets("siprec.packets.sealed", sealed)],
+            status: Status::Unset,
+        });
     }
 
     fn stored(&mut self, id: RecordingId, target: &str, at: Wall) {
@@ -358,6 +375,17 @@ mod tests {
         let events = &spans[0].events;
         assert_eq!((events.events.len(), events.dropped_count), (MAX_EVENTS, 5));
         assert_eq!(events.events[0].attributes[0], KeyValue::new("siprec.alarm", "no_rtp"));
+    }
+
+    #[test]
+    fn what_is_made_again_is_told_of_the_recording_and_nothing_is_kept() {
+        let mut story = Story::new(0);
+        let again = LiveEvent::RecordedAgain { session: SESSION, recording: RECORDING, opened: 40, sealed: 2 };
+        let spans = after(&mut story, 90, again);
+        assert_eq!((spans[0].name.as_ref(), lasted(&spans[0])), ("render again", 0));
+        assert_eq!(spans[0].parent_span_id, span_of(RECORDING.0));
+        assert_eq!(spans[0].attributes[0], KeyValue::new("siprec.packets.opened", 40));
+        assert!(story.recordings.is_empty() && story.sessions.is_empty());
     }
 
     #[test]
