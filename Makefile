@@ -36,7 +36,7 @@ bench: compiler peers ## Benchmarks
 	$(CARGO) test --release --locked --test load -- --ignored --nocapture --test-threads=1
 
 soak: compiler peers ## The tests that take hours
-	SIPREC_SOAK=1 $(CARGO) test --release --locked --test crash --test robustness $(ARGS) -- --nocapture --test-threads=1
+	SIPREC_SOAK=1 $(CARGO) test --release --locked --test crash --test robustness --test storage $(ARGS) -- --nocapture --test-threads=1
 	SIPREC_SOAK=1 $(CARGO) test --release --locked --lib archive::
 	$(CARGO) test --release --locked --test soak -- --ignored --nocapture --test-threads=1
 	.ci/mutants $(MUTANTS)
