@@ -7,7 +7,7 @@ use std::time::Duration;
 use support::recordings::{self, Recording};
 use support::server::Setup;
 use support::src::Call;
-use support::{TempDir, files_below, until};
+use support::{TempDir, files_below};
 
 const RENDERED_WITHIN: Duration = Duration::from_secs(30);
 
@@ -23,16 +23,12 @@ struct Told {
 fn record(leave_out: &str) -> Told {
     let mut server = Setup::default().set(&format!("archive.leave_out={leave_out}")).start();
     let (call, recording) = recordings::of_a_second(&server, RENDERED_WITHIN);
-    let list = || {
-        let mut export = Command::new(env!("CARGO_BIN_EXE_siprec"));
-        let output =
-            export.args(["export", "--data-dir"]).arg(&server.data).args(["--dry-run", "--json"]).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let listed = String::from_utf8_lossy(&output.stdout).into_owned();
-        listed.contains(recording.id()).then_some(listed)
-    };
-    // The sheet is there before the catalog's row.
-    let mut catalog = until(RENDERED_WITHIN, list).unwrap();
+    let mut export = Command::new(env!("CARGO_BIN_EXE_siprec"));
+    let output =
+        export.args(["export", "--data-dir"]).arg(&server.data).args(["--dry-run", "--json"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut catalog = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(catalog.contains(recording.id()), "{catalog}");
     server.terminate();
     for file in files_below(&server.data) {
         if file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("catalog.sqlite")) {

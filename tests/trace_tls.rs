@@ -136,6 +136,13 @@ impl Stranger {
         Self { child, at: at.unwrap(), input, dir: dir.into() }
     }
 
+    /// One whose connections are captured, in `wire.pcap`.
+    fn captured(dir: &Path) -> (Self, Capture) {
+        let stranger = Self::start(dir);
+        let capture = Capture::start(&dir.join("wire.pcap"), &format!("tcp port {}", stranger.at.port()));
+        (stranger, capture)
+    }
+
     /// By the line that ends a request's head ([`options`] has it last).
     fn answer(output: BufReader<ChildStdout>, input: &Mutex<ChildStdin>) {
         let mut call_id = String::new();
@@ -206,8 +213,7 @@ fn what_two_strangers_say_is_read_in_every_suite_that_is_named() {
         return;
     }
     let scratch = TempDir::new("trace-suites");
-    let stranger = Stranger::start(scratch.path());
-    let capture = Capture::start(&scratch.path().join("wire.pcap"), &format!("tcp port {}", stranger.at.port()));
+    let (stranger, capture) = Stranger::captured(scratch.path());
     let mut asked = Vec::new();
     for suite in CBC {
         for (name, more, is_encrypted_first) in [("etm", &[][..], true), ("no-etm", &["-no_etm"][..], false)] {
@@ -235,8 +241,7 @@ fn sessions_that_are_resumed_or_negotiated_anew_are_read() {
         return;
     }
     let scratch = TempDir::new("trace-resumed");
-    let stranger = Stranger::start(scratch.path());
-    let capture = Capture::start(&scratch.path().join("wire.pcap"), &format!("tcp port {}", stranger.at.port()));
+    let (stranger, capture) = Stranger::captured(scratch.path());
     for (call_id, more) in [("ticket", &["-reconnect"][..]), ("session", &["-reconnect", "-no_ticket"])] {
         let said = stranger.ask(call_id, "AES128-SHA", more);
         assert_eq!(said.matches("Reused, ").count(), 5, "{said}");

@@ -80,7 +80,7 @@ pub fn wait(data: &Path, call_id: &str, within: Duration) -> Recording {
     })
 }
 
-/// A call of a second, and its recording.
+/// A call of a second, and its recording once the catalog has it, which is after its sheet.
 #[track_caller]
 pub fn of_a_second(server: &Server, within: Duration) -> (Call, Recording) {
     let src = Src::udp(server.sip);
@@ -90,6 +90,7 @@ pub fn of_a_second(server: &Server, within: Duration) -> (Call, Recording) {
     call.wait();
     assert_eq!(call.bye().unwrap().status(), 200);
     let recording = wait(&server.data, call.call_id(), within);
+    server.must_say(&["recorded", "recording=", recording.id()]);
     (call, recording)
 }
 

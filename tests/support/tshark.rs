@@ -82,6 +82,8 @@ pub struct Capture {
 impl Capture {
     /// Captures what a filter says, until stopped.
     pub fn start(file: &Path, filter: &str) -> Self {
+        // One of before would look as if this one had begun.
+        let _ = std::fs::remove_file(file);
         let child = Command::new("tcpdump")
             .args(["-i", "lo", "-n", "-U", "-s", "0", "-B", "16384", "--immediate-mode", "-w"])
             .arg(file)
