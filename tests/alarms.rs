@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 
+use nix::sys::ptrace;
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
 use serde_json::Value;
 use std::net::UdpSocket;
 use std::time::Duration;
@@ -9,6 +12,7 @@ use support::TempDir;
 use support::becomes_true;
 use support::http::Client;
 use support::process;
+use support::recordings;
 use support::server::{Server, Setup};
 use support::src::{Call, Src};
 use support::studio::Plan;
@@ -71,6 +75,27 @@ fn a_recording_that_waits_for_a_target_is_an_alarm_of_that_target() {
     assert_eq!((&late["id"], &late["subject"]), (&"storage_late-far".into(), &"far".into()));
     assert!(late["detail"].as_str().unwrap().starts_with("1 recordings wait"), "{late}");
     assert!(client.get("/metrics").text().contains("siprec_alarms{alarm=\"storage_late\"} 1"));
+}
+
+#[test]
+fn a_recording_that_waits_to_be_made_is_an_alarm_until_it_is() {
+    let server = Setup::default().set("alarms.render_late=1s").start();
+    let client = Client::new(server.api);
+    let renderer = Pid::from_raw(process::thread(server.pid(), "render-0"));
+    ptrace::seize(renderer, ptrace::Options::empty()).unwrap();
+    ptrace::interrupt(renderer).unwrap();
+    waitpid(renderer, Some(WaitPidFlag::__WALL)).unwrap();
+    let call = Call::new(&Src::udp(server.sip), 6);
+    call.must_invite();
+    call.talk(&Plan::seconds(0.5));
+    call.wait();
+    call.bye().unwrap();
+    let late = raised(&server, &client, "render_late");
+    assert!(late["detail"].as_str().unwrap().starts_with("recordings of 1 sessions wait"), "{late}");
+    ptrace::detach(renderer, None).unwrap();
+    recordings::wait(&server.data, call.call_id(), SOON);
+    assert!(becomes_true(SOON, || alarm(&client, "render_late").is_none()));
+    server.assert_never_panicked();
 }
 
 #[test]

@@ -12,7 +12,7 @@ use support::server::{Server, Setup};
 use support::src::{Call, Src};
 use support::studio::Plan;
 use support::wav::Allow;
-use support::{assert_no_faults, recordings};
+use support::{assert_no_faults, process, recordings};
 
 const STALL: Duration = Duration::from_secs(10);
 const RENDERED_WITHIN: Duration = Duration::from_secs(60);
@@ -52,7 +52,7 @@ fn a_write_that_takes_ten_seconds_loses_nothing() {
 
 /// Stops the journal's writer inside a write, as a disk does that does not answer; the other threads go on.
 fn hold_in_a_write(server: &Server, held: Duration) {
-    let writer = thread_of(server.pid(), "journal");
+    let writer = Pid::from_raw(process::thread(server.pid(), "journal"));
     ptrace::seize(writer, ptrace::Options::PTRACE_O_TRACESYSGOOD).unwrap();
     ptrace::interrupt(writer).unwrap();
     let stopped = || waitpid(writer, Some(WaitPidFlag::__WALL)).unwrap();
@@ -79,12 +79,4 @@ fn is_write(thread: Pid) -> bool {
     [libc::SYS_write, libc::SYS_pwrite64, libc::SYS_writev, libc::SYS_pwritev]
         .iter()
         .any(|&known| number == known as u64)
-}
-
-fn thread_of(process: u32, name: &str) -> Pid {
-    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
-    let found = tasks
-        .flatten()
-        .find(|task| std::fs::read_to_string(task.path().join("comm")).is_ok_and(|found| found.trim_end() == name));
-    Pid::from_raw(found.expect("the thread").file_name().to_str().unwrap().parse().unwrap())
 }

@@ -40,7 +40,7 @@ pub struct Asker(Arc<Shared>);
 impl Asker {
     /// As [`Renderers::submit`].
     pub fn submit(&self, session: SessionId) {
-        self.0.lock().submit(session, true);
+        self.0.lock().submit(session, true, Instant::now());
         self.0.wake.notify_all();
     }
 }
@@ -82,6 +82,8 @@ struct Queue {
 #[derive(Debug)]
 struct Task {
     state: State,
+    /// Since when it could be worked on.
+    due: Instant,
     /// Somebody said that something ended.
     expected: bool,
     /// The wait before this try, if it is not the first.
@@ -127,7 +129,7 @@ impl Renderers {
 
     /// Asks for a session in which keys came, and they are in its journal: it may be that nothing has to be done.
     pub fn look_again(&self, session: SessionId) {
-        self.shared.lock().submit(session, false);
+        self.shared.lock().submit(session, false, Instant::now());
         self.shared.wake.notify_all();
     }
 
@@ -153,6 +155,12 @@ impl Renderers {
         let failed =
             queue.tasks.values().filter(|task| matches!(task.state, State::Later { failed: true, .. })).count();
         (queue.tasks.len() - failed, failed)
+    }
+
+    /// Sessions that have waited, or been worked on, for longer than `limit`, and for how long the first of them has; none where
+    /// none has. What failed is not among them.
+    pub fn late(&self, limit: Duration) -> Option<(usize, Duration)> {
+        self.shared.lock().late(limit, Instant::now())
     }
 
     /// Waits until there is nothing to do but to try again what failed, or `limit` is over. Returns whether it is so.
@@ -207,7 +215,7 @@ impl Shared {
                 queue = self.lock();
                 queue.looking = false;
                 for session in found {
-                    queue.submit(session, false);
+                    queue.submit(session, false, Instant::now());
                 }
                 self.wake.notify_all();
                 continue;
@@ -222,7 +230,7 @@ impl Shared {
 }
 
 impl Queue {
-    fn submit(&mut self, session: SessionId, expected: bool) {
+    fn submit(&mut self, session: SessionId, expected: bool, now: Instant) {
         let known = self.tasks.len();
         match self.tasks.entry(session) {
             Entry::Occupied(mut task) => {
@@ -234,14 +242,14 @@ impl Queue {
                     // What failed waits for its time, unless there is something new.
                     State::Later { .. } if !expected => {}
                     State::Later { .. } => {
-                        task.state = State::Waiting;
+                        (task.state, task.due) = (State::Waiting, now);
                         self.waiting.push_back(session);
                     }
                 }
             }
             Entry::Vacant(_) if known >= MAX_QUEUE => self.look_on_disk = true,
             Entry::Vacant(place) => {
-                place.insert(Task { state: State::Waiting, expected, waited: None });
+                place.insert(Task { state: State::Waiting, due: now, expected, waited: None });
                 self.waiting.push_back(session);
             }
         }
@@ -264,7 +272,7 @@ impl Queue {
         }
         let Some(mut task) = self.tasks.remove(&session) else { return };
         if task.state == (State::Working { again: true }) {
-            return self.submit(session, task.expected);
+            return self.submit(session, task.expected, now);
         }
         let failed = !finished.failed.is_empty();
         let nothing_made = finished.recordings.is_empty() && finished.again.is_empty();
@@ -283,7 +291,7 @@ impl Queue {
     fn wake_up(&mut self, now: Instant) {
         for (session, task) in &mut self.tasks {
             if matches!(task.state, State::Later { at, .. } if at <= now) {
-                task.state = State::Waiting;
+                (task.state, task.due) = (State::Waiting, now);
                 self.waiting.push_back(*session);
             }
         }
@@ -295,6 +303,16 @@ impl Queue {
             State::Waiting | State::Working { .. } => None,
         };
         self.tasks.values().filter_map(time).min()
+    }
+
+    fn late(&self, limit: Duration, now: Instant) -> Option<(usize, Duration)> {
+        let is_due = |task: &&Task| !matches!(task.state, State::Later { .. });
+        let waited = self.tasks.values().filter(is_due).map(|task| now.saturating_duration_since(task.due));
+        let late = waited.filter(|waited| *waited > limit);
+        late.fold(None, |late, waited| {
+            let (count, longest) = late.unwrap_or_default();
+            Some((count + 1, waited.max(longest)))
+        })
     }
 
     fn is_busy(&self) -> bool {
@@ -312,10 +330,10 @@ mod tests {
     #[test]
     fn a_session_asked_for_twice_is_done_once_and_again_if_it_was_being_done() {
         let mut queue = Queue::default();
-        queue.submit(SESSION, true);
-        queue.submit(SESSION, true);
+        queue.submit(SESSION, true, Instant::now());
+        queue.submit(SESSION, true, Instant::now());
         assert_eq!((queue.start_next(), queue.start_next()), (Some(SESSION), None));
-        queue.submit(SESSION, true);
+        queue.submit(SESSION, true, Instant::now());
         assert_eq!(queue.start_next(), None, "one worker at a time");
         queue.done(SESSION, &put_away(), Instant::now());
         assert_eq!(queue.start_next(), Some(SESSION));
@@ -324,10 +342,26 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_or_is_worked_on_is_late_and_what_failed_is_not() {
+        let (mut queue, begun, minute) = (Queue::default(), Instant::now(), Duration::from_secs(60));
+        for n in 0..3 {
+            queue.submit(SessionId(n), true, begun + minute * u32::try_from(n).unwrap());
+        }
+        assert_eq!(queue.start_next(), Some(SessionId(0)));
+        let late = |queue: &Queue, minutes: u32| queue.late(minute, begun + minute * minutes);
+        assert_eq!((late(&queue, 1), late(&queue, 2), late(&queue, 9)), (None, Some((1, minute * 2)), Some((3, minute * 9))));
+        queue.done(SessionId(0), &failed(), begun + minute * 9);
+        assert_eq!(late(&queue, 9), Some((2, minute * 8)));
+        // Tried again: it waits from now on.
+        queue.wake_up(begun + minute * 10);
+        assert_eq!(late(&queue, 11), Some((2, minute * 10)));
+    }
+
+    #[test]
     fn what_failed_is_tried_again_ever_more_seldom() {
         let mut queue = Queue::default();
         let mut now = Instant::now();
-        queue.submit(SESSION, true);
+        queue.submit(SESSION, true, Instant::now());
         let mut waits = Vec::new();
         for _ in 0..10 {
             assert_eq!(queue.start_next(), Some(SESSION));
@@ -347,7 +381,7 @@ mod tests {
     fn what_its_journal_does_not_tell_yet_is_looked_at_again_for_a_while() {
         let mut queue = Queue::default();
         let mut now = Instant::now();
-        queue.submit(SESSION, true);
+        queue.submit(SESSION, true, Instant::now());
         let mut looks = 0;
         while queue.start_next().is_some() {
             looks += 1;
@@ -360,7 +394,7 @@ mod tests {
         assert_eq!(looks, 10);
         assert!(queue.tasks.is_empty());
 
-        queue.submit(SESSION, false);
+        queue.submit(SESSION, false, Instant::now());
         assert_eq!(queue.start_next(), Some(SESSION));
         queue.done(SESSION, &Finished::default(), now);
         assert!(queue.tasks.is_empty(), "nobody said that anything ended");
@@ -370,10 +404,10 @@ mod tests {
     fn more_than_the_queue_holds_is_found_on_the_disk() {
         let mut queue = Queue::default();
         for n in 0..=MAX_QUEUE as u128 {
-            queue.submit(SessionId(n), true);
+            queue.submit(SessionId(n), true, Instant::now());
         }
         assert_eq!((queue.tasks.len(), queue.look_on_disk), (MAX_QUEUE, true));
-        queue.submit(SessionId(0), true);
+        queue.submit(SessionId(0), true, Instant::now());
         assert_eq!(queue.waiting.len(), MAX_QUEUE);
     }
 
@@ -381,7 +415,7 @@ mod tests {
     fn a_session_waits_for_keys_as_long_as_something_of_it_is_sealed() {
         let mut queue = Queue::default();
         let mut done = |finished: &Finished| {
-            queue.submit(SESSION, false);
+            queue.submit(SESSION, false, Instant::now());
             assert_eq!(queue.start_next(), Some(SESSION));
             queue.done(SESSION, finished, Instant::now());
             queue.sealed.contains(&SESSION)

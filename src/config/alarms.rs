@@ -14,6 +14,9 @@ pub struct AlarmsConfig {
     /// A recording has waited so long for a storage target.
     #[serde(deserialize_with = "optional_age")]
     pub storage_late: Option<Span>,
+    /// A recording has waited so long to be made of its journal.
+    #[serde(deserialize_with = "optional_age")]
+    pub render_late: Option<Span>,
     /// A certificate that we show ends so soon.
     #[serde(deserialize_with = "optional_age")]
     pub certificate: Option<Span>,
@@ -29,6 +32,7 @@ impl Default for AlarmsConfig {
         let hour = Duration::from_secs(3600);
         Self {
             storage_late: Some(Span(hour)),
+            render_late: Some(Span(hour / 4)),
             certificate: Some(Span(14 * 24 * hour)),
             clock_off: Some(Span(Duration::from_secs(1))),
             peer_silent: 10,

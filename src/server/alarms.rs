@@ -29,6 +29,8 @@ pub enum ServerAlarm {
     StorageLate,
     /// A recording cannot be made of its journal.
     NotRecorded,
+    /// A recording has waited to be made of its journal for too long.
+    RenderLate,
     /// A certificate of ours ends soon, or is over.
     CertificateExpires,
     /// The machine's clock was stepped away from the one that recordings go by.

@@ -1,5 +1,5 @@
-//! What is watched of the server beside room and speed of the disk: recordings that wait for storage, certificates that end, the
-//! machine's clock, peers that are silent. Nothing here holds signalling up: files and the outbox are asked on threads.
+//! What is watched of the server beside room and speed of the disk: recordings that wait to be made or for storage, certificates
+//! that end, the machine's clock, peers that are silent. Nothing here holds signalling up: files and the outbox are asked on threads.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -151,6 +151,8 @@ impl Signalling {
         self.alarms.server_all(ServerAlarm::CertificateExpires, ending.collect());
         let off = settings.clock_off.and_then(|limit| clock_off(self.steps.offset(), limit.0));
         self.alarms.server(ServerAlarm::ClockOff, None, off);
+        let late = settings.render_late.and_then(|limit| self.finishing.renderers().late(limit.0));
+        self.alarms.server(ServerAlarm::RenderLate, None, late.map(late_renderings));
         self.lookout.ask_outbox(now.monotonic, settings, &self.alarms);
         self.lookout.look_at_peers(now, config, &self.alarms);
         match self.lookout.saved {
@@ -190,6 +192,15 @@ fn late_targets(late: Vec<(String, u64, i64)>, now_ms: i64) -> BTreeMap<String, 
         (target, wrong)
     };
     late.into_iter().map(words).collect()
+}
+
+fn late_renderings((sessions, longest): (usize, Duration)) -> String {
+    let minutes = longest.as_secs() / 60;
+    format!(
+        "recordings of {sessions} sessions wait to be made for longer than alarms.render_late, the first for {minutes} min: \
+         their journals are whole, and fill the disk. More processors help, or fewer calls; recording.render_workers where \
+         processors are idle"
+    )
 }
 
 fn ends_soon(section: &str, ends: Wall, before: Duration, now: Wall) -> Option<String> {

@@ -22,6 +22,16 @@ pub fn usage(pid: u32) -> Option<Usage> {
     Some(Usage { descriptors, threads: field("Threads:")?, rss_kib: field("VmRSS:")? })
 }
 
+/// The id of a process's thread of that name.
+#[track_caller]
+pub fn thread(pid: u32, name: &str) -> i32 {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let is_named = |comm: String| comm.trim_end() == name;
+    let found = tasks.flatten().find(|task| std::fs::read_to_string(task.path().join("comm")).is_ok_and(is_named));
+    let found = found.unwrap_or_else(|| panic!("process {pid} has no thread '{name}'"));
+    found.file_name().to_str().unwrap().parse().unwrap()
+}
+
 /// Sends a signal.
 pub fn signal(pid: u32, signal: i32) {
     let pid = libc::pid_t::try_from(pid).unwrap();
