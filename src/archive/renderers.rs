@@ -349,7 +349,10 @@ mod tests {
         }
         assert_eq!(queue.start_next(), Some(SessionId(0)));
         let late = |queue: &Queue, minutes: u32| queue.late(minute, begun + minute * minutes);
-        assert_eq!((late(&queue, 1), late(&queue, 2), late(&queue, 9)), (None, Some((1, minute * 2)), Some((3, minute * 9))));
+        assert_eq!(
+            (late(&queue, 1), late(&queue, 2), late(&queue, 9)),
+            (None, Some((1, minute * 2)), Some((3, minute * 9)))
+        );
         queue.done(SessionId(0), &failed(), begun + minute * 9);
         assert_eq!(late(&queue, 9), Some((2, minute * 8)));
         // Tried again: it waits from now on.

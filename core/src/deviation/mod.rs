@@ -89,12 +89,15 @@ impl Deviation {
 pub(crate) struct Deviations(pub(crate) Vec<Deviation>);
 
 impl Deviations {
-    /// Notes a deviation; the text is made only if it is the first of its code.
+    /// Notes a deviation; the text is made only if it is the first of its code. Most messages have few: what is told is kept out of
+    /// the way of what is read.
+    #[cold]
     pub(crate) fn add(&mut self, code: &'static Code, text: fmt::Arguments<'_>) {
         self.add_at(code, code.section, text);
     }
 
     /// The same, where the rule broken is another than the code's own.
+    #[cold]
     pub(crate) fn add_at(&mut self, code: &'static Code, section: &str, text: fmt::Arguments<'_>) {
         if self.0.len() >= MAX_DEVIATIONS || self.0.iter().any(|known| known.code == code.name) {
             return;
