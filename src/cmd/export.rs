@@ -183,13 +183,14 @@ fn jobs() -> usize {
 
 #[cfg(feature = "api")]
 fn run_served(args: Args, config: &Config, url: String) -> anyhow::Result<()> {
-    anyhow::ensure!(args.layout.is_none(), "--layout: not over --server: run it beside the data directory");
+    let layout = args.layout.map(Layout::from);
     let what = args.what(config.recording.layout)?;
     let to = if args.dry_run { None } else { args.to.map(|to| destination(config, to)).transpose()? };
     let token = super::token::token(args.token);
     let (filter, progress) = (args.search.filter()?, !args.quiet && std::io::stderr().is_terminal());
     let jobs = args.jobs.map_or_else(jobs, usize::from);
-    export::run_served(&export::ServedOptions { url, token, filter, to, what, jobs, json: args.json, progress })
+    let json = args.json;
+    export::run_served(&export::ServedOptions { url, token, filter, to, what, layout, jobs, json, progress })
 }
 
 #[cfg(not(feature = "api"))]
