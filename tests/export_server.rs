@@ -167,6 +167,58 @@ fn without_its_journal_it_is_had_as_far_as_it_can_be() {
     }
 }
 
+/// A folder that is exported into every night, over the API and beside the data directory.
+#[test]
+fn what_recompression_has_left_behind_is_told_and_removed_where_that_is_asked_for() {
+    let (server, folder) = (Server::start(), TempDir::new("nightly"));
+    let (_, recording) = recordings::of_a_second(&server, SOON);
+    let near = folder.path().join("near");
+    let beside = |more: &str| must_run(&server.data, &[], format!("export --to {} {more}", near.display()).trim());
+    let far = folder.path().join("far");
+    let over = |more: &[&str]| must_export(&server, &[&["--to", far.to_str().unwrap()], more].concat());
+    assert_eq!(
+        (beside("").trim(), over(&[]).trim()),
+        ("1 copied, 0 already there, 0 failed", "1 copied, 0 already there, 0 failed")
+    );
+    must_run(&server.data, &[], "archive recompress --older-than 0s");
+
+    let told = "1 copied, 0 already there, 0 failed; 1 file of before recompression still there";
+    assert_eq!((beside("").trim(), over(&[]).trim()), (told, told));
+    let told = told.replace("1 copied, 0", "0 copied, 1");
+    assert_eq!((beside("").trim(), over(&[]).trim()), (&*told, &*told), "each night");
+    let wav = content(&near).into_iter().find_map(|(name, _)| name.ends_with(".wav").then_some(name)).unwrap();
+    let line = |text: String| serde_json::from_str::<serde_json::Value>(text.trim()).unwrap();
+    let named = serde_json::json!([wav]);
+    for told in [line(beside("--json")), line(over(&["--json"]))] {
+        assert_eq!((&told["outcome"], &told["superseded"], told.get("pruned")), (&"present".into(), &named, None));
+    }
+    // A file of that name and length that is another is nobody's to remove.
+    let copy = std::fs::read(near.join(&wav)).unwrap();
+    let mut other = copy.clone();
+    other[100] ^= 1;
+    for at in [&near, &far] {
+        std::fs::write(at.join(&wav), &other).unwrap();
+    }
+    assert_eq!((beside("--prune").trim(), over(&["--prune"]).trim()), (&*told, &*told));
+    for at in [&near, &far] {
+        assert!(std::fs::read(at.join(&wav)).unwrap() == other);
+        std::fs::write(at.join(&wav), &copy).unwrap();
+    }
+    for told in [line(beside("--prune --json")), line(over(&["--prune", "--json"]))] {
+        assert_eq!((&told["pruned"], told.get("superseded")), (&named, None));
+    }
+    assert_eq!(content(&near), content(&far));
+    let ends: Vec<_> =
+        content(&near).into_iter().filter_map(|(name, _)| Some(name.split_once('.')?.1.to_owned())).collect();
+    assert_eq!(ends, ["flac", "json", "json.sig"]);
+    assert_eq!(beside("--prune").trim(), "0 copied, 1 already there, 0 failed");
+    // The archive's own files are no copies.
+    std::fs::write(recording.path.with_extension("wav"), &copy).unwrap();
+    let own = server.data.join("recordings");
+    must_run(&server.data, &[], &format!("export --prune --to {}", own.display()));
+    assert!(recording.path.with_extension("wav").exists());
+}
+
 #[test]
 fn other_forms_are_had_and_what_cannot_be_is_told() {
     let (server, folder) = (Server::start(), TempDir::new("served-forms"));
@@ -184,6 +236,7 @@ fn other_forms_are_had_and_what_cannot_be_is_told() {
     let to = to.to_str().unwrap();
     for (arguments, said) in [
         (&["--as", "vcon", "--sign", "--to", to][..], "--sign: not over --server"),
+        (&["--prune", "--to", "-"], "--prune: only of a folder"),
         (&["--id", "01a2287a-4bab-7e19-982e-8c887adffaaf", "--to", to], "404"),
     ] {
         let output = export(&server, arguments);

@@ -27,6 +27,7 @@ use super::progress::Progress;
 use super::remote::{Remote, Staging};
 use super::source::{Archive, Found, Targets};
 use super::stop::Stop;
+use super::superseded::{self, Dealt};
 use super::vcon::{AudioPlace, Vcon};
 use super::{Tally, To, What, listing};
 use crate::archive::catalog::{Filter, Row};
@@ -50,11 +51,12 @@ pub struct ServedOptions {
     pub to: Option<To>,
     /// What becomes of them.
     pub what: What,
-    /// So many recordings at a time, at least one.
     /// How voices are laid out in what is rendered again, whatever `what` says; none: as the server has it.
     pub layout: Option<Layout>,
     /// So many recordings at a time, at least one.
     pub jobs: usize,
+    /// Whether copies of files that the archive has replaced since are removed; only from a folder.
+    pub prunes: bool,
     /// One JSON object a recording instead of a table.
     pub json: bool,
     /// Whether somebody watches: a progress bar on standard error.
@@ -173,7 +175,7 @@ fn copy_all(
             (_, Some(remote)) => Place::Target(remote, Staging::new()?),
             (To::Target(..) | To::Stdout, None) => bail!("there is no such place"),
         };
-        workers.push(Worker { client, form, place, progress: progress.clone() });
+        workers.push(Worker { client, form, place, prunes: options.prunes, progress: progress.clone() });
     }
     let mut tally = Tally::default();
     let end = jobs::run(Rows::of(client, &options.filter), workers, stop, &mut |row, result| {
@@ -190,7 +192,7 @@ fn copy_all(
     progress.finish();
     let end = end?;
     if !options.json {
-        writeln!(out, "{} copied, {} already there, {} failed", tally.copied, tally.present, tally.failed)?;
+        writeln!(out, "{}", tally.words("copied"))?;
     }
     out.flush()?;
     match end {
@@ -211,19 +213,29 @@ struct Worker<'t> {
     client: &'t Client,
     form: As<'t>,
     place: Place<'t>,
+    prunes: bool,
     progress: Progress,
 }
 
 impl Work for Worker<'_> {
-    fn work(&mut self, row: &Row) -> Result<Outcome> {
+    fn work(&mut self, row: &Row) -> Result<Dealt> {
         let progress = &self.progress;
         let mut done = |octets| progress.advance(octets);
         match &self.place {
-            Place::Folder(folder) => fetch((self.client, self.form), row, folder, &mut done),
+            Place::Folder(folder) => {
+                let outcome = fetch((self.client, self.form), row, folder, &mut done)?;
+                if self.form != As::Copy {
+                    return Ok(outcome.into());
+                }
+                let day = day(&row.path)?;
+                let (_, sheet) =
+                    recordings::read_sidecar(&RealDisk, &folder.join(&day).join(format!("{}.json", row.id)))?;
+                superseded::look(outcome, &sheet, (folder, &day), self.prunes)
+            }
             Place::Target(remote, staging) => {
                 staging.clear()?;
                 fetch((self.client, self.form), row, staging.path(), &mut done)?;
-                remote.send(staging)
+                remote.send(staging).map(Dealt::from)
             }
         }
     }
@@ -243,19 +255,6 @@ fn fetch((client, form): (&Client, As<'_>), row: &Row, to: &Path, done: &mut dyn
     }
 }
 
-/// One file. Recordings do not change: what has its name is there.
-fn alone(
-    (client, folder): (&Client, &Path),
-    name: &str,
-    from: (&str, &[(&str, String)]),
-    done: &mut dyn FnMut(u64),
-) -> Result<Outcome> {
-    if folder.join(name).exists() {
-        return Ok(Outcome::Present);
-    }
-    place(&RealDisk, folder, name, |out| client.download(from, out, done))?;
-    Ok(Outcome::Copied)
-}
 /// A recording's files, fetched into a folder that is laid out as a data directory; gone when the first of these is dropped.
 fn staged(client: &Client, row: &Row, done: &mut dyn FnMut(u64)) -> Result<(Staging, Archive, Found)> {
     let staging = Staging::new()?;
@@ -268,6 +267,20 @@ fn staged(client: &Client, row: &Row, done: &mut dyn FnMut(u64)) -> Result<(Stag
     // The server has opened what is sealed there.
     found.sidecar.files.iter_mut().for_each(|file| file.sealed = None);
     Ok((staging, archive, found))
+}
+
+/// One file. Recordings do not change: what has its name is there.
+fn alone(
+    (client, folder): (&Client, &Path),
+    name: &str,
+    from: (&str, &[(&str, String)]),
+    done: &mut dyn FnMut(u64),
+) -> Result<Outcome> {
+    if folder.join(name).exists() {
+        return Ok(Outcome::Present);
+    }
+    place(&RealDisk, folder, name, |out| client.download(from, out, done))?;
+    Ok(Outcome::Copied)
 }
 
 /// All files as the sheet vouches for them, its signature, and the sheet last: where there is one, the rest is there.
