@@ -168,6 +168,7 @@ Register-ArgumentCompleter -Native -CommandName 'siprec' -ScriptBlock {
             [CompletionResult]::new('--id', '--id', [CompletionResultType]::ParameterName, 'The recording of this id; repeatable')
             [CompletionResult]::new('--limit', '--limit', [CompletionResultType]::ParameterName, 'At most so many, the latest')
             [CompletionResult]::new('--sign', '--sign', [CompletionResultType]::ParameterName, 'Sign vCons with the server''s proof key (JWS, Ed25519)')
+            [CompletionResult]::new('--prune', '--prune', [CompletionResultType]::ParameterName, 'Remove from the folder what is left there of recordings that the archive has recompressed since: files that their sheets name as those of before, where they are still these to the octet. Without it they stay, and are told')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Only list what matches')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print one JSON object a recording')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Show no progress, on a terminal either')

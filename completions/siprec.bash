@@ -1576,7 +1576,7 @@ _siprec() {
             return 0
             ;;
         siprec__subcmd__export)
-            opts="-j -q -c -h --to --as --sign --vcon-audio --jobs --layout --dry-run --verify --public-key --server --token --json --quiet --config --set --data-dir --since --until --caller --callee --participant --number-ends --text --call --label --vendor --state --min-duration --max-duration --min-loss --faulty --tag --held --id --limit --help"
+            opts="-j -q -c -h --to --as --sign --vcon-audio --jobs --layout --prune --dry-run --verify --public-key --server --token --json --quiet --config --set --data-dir --since --until --caller --callee --participant --number-ends --text --call --label --vendor --state --min-duration --max-duration --min-loss --faulty --tag --held --id --limit --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -171,6 +171,7 @@ complete -c siprec -n "__fish_siprec_using_subcommand export" -l tag -d 'With th
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l id -d 'The recording of this id; repeatable' -x -a "(siprec complete recordings -- (commandline -opc) 2>/dev/null)"
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l limit -d 'At most so many, the latest' -r
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l sign -d 'Sign vCons with the server\'s proof key (JWS, Ed25519)'
+complete -c siprec -n "__fish_siprec_using_subcommand export" -l prune -d 'Remove from the folder what is left there of recordings that the archive has recompressed since: files that their sheets name as those of before, where they are still these to the octet. Without it they stay, and are told'
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l dry-run -d 'Only list what matches'
 complete -c siprec -n "__fish_siprec_using_subcommand export" -l json -d 'Print one JSON object a recording'
 complete -c siprec -n "__fish_siprec_using_subcommand export" -s q -l quiet -d 'Show no progress, on a terminal either'

@@ -79,6 +79,55 @@ fn what_was_recorded_as_flac_or_opus_is_had_as_far_as_it_can_be() {
 }
 
 #[test]
+fn it_is_rendered_again_in_another_layout() {
+    let (folder, temporary) = (TempDir::new("layouts"), TempDir::new("temporary"));
+    let server = Setup::default().env("TMPDIR", temporary.path().to_str().unwrap()).start();
+    let client = Client::new(server.api);
+    let (_, path) = recorded(&server, &client);
+    let sheet = client.get(&format!("{path}/proof?layout=separate&format=wav-g711"));
+    assert_eq!((sheet.status, sheet.field("siprec-rendition")), (200, "layout=separate, format=wav-g711"));
+    let told: serde_json::Value = serde_json::from_slice(&sheet.body).unwrap();
+    let files = told["files"].as_array().unwrap();
+    assert_eq!((files.len(), &told["rendition"]["layout"]), (2, &json!("separate")));
+    let whole = samples(folder.path(), "a.wav", &client.get(&format!("{path}/audio")).body);
+    for (place, file) in files.iter().enumerate() {
+        let of = format!("{path}/audio?layout=separate&format=wav-g711&file={place}");
+        let got = client.get(&of);
+        assert_eq!((got.status, got.field("content-type")), (200, "audio/wav"));
+        assert_eq!(recordings::sha256(&got.body), file["sha256"].as_str().unwrap());
+        assert_eq!(got.field("etag").trim_matches('"'), file["sha256"].as_str().unwrap());
+        assert!(got.field("content-disposition").contains(file["name"].as_str().unwrap()));
+        let wav = client.get(&of.replace("wav-g711", "wav"));
+        let one: Vec<i16> = whole.iter().skip(place).step_by(2).copied().collect();
+        assert!(samples(folder.path(), "one.wav", &wav.body) == one && wav.body.len() > got.body.len(), "{place}");
+        let part = client.with("Range", "bytes=4-7").get(&of);
+        assert_eq!((part.status, &*part.body), (206, &got.body[4..8]));
+    }
+    let tag = sheet.field("etag").to_owned();
+    assert_eq!(
+        client.with("If-None-Match", &tag).get(&format!("{path}/proof?layout=separate&format=wav-g711")).status,
+        304
+    );
+    assert_eq!(client.with("If-None-Match", &tag).get(&format!("{path}/proof?layout=separate&format=wav")).status, 200);
+    // Where nothing is said of one, it is as the recording is, or as it is set up.
+    let said = |query: &str| client.get(&format!("{path}/audio?{query}")).field("siprec-rendition").to_owned();
+    assert_eq!(said("layout=mono"), "layout=mono, format=wav");
+    assert_eq!(said("layout=configured&format=opus"), "layout=stereo, format=opus");
+    assert_eq!(said("format=wav-g711"), "layout=stereo, format=wav-g711");
+    assert_eq!(said("format=flac"), "");
+    for (wrong, status) in [
+        ("audio?layout=round", 400),
+        ("proof?file=0", 400),
+        ("audio?layout=mono&channel=left", 409),
+        ("proof?format=flac", 409),
+    ] {
+        client.get(&format!("{path}/{wrong}")).problem(status);
+    }
+    client.get(&format!("{path}/audio?layout=mono&file=1")).problem(404);
+    assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0, "open, and without a name");
+}
+
+#[test]
 fn it_is_drawn() {
     let (server, folder) = (Server::start(), TempDir::new("peaks"));
     let client = Client::new(server.api);

@@ -50,6 +50,10 @@ pub(super) struct Args {
     /// How voices are laid out in files that are rendered again; as recording.layout has it where it is not given
     #[arg(long, value_name = "LAYOUT", requires = "form")]
     layout: Option<Voices>,
+    /// Remove from the folder what is left there of recordings that the archive has recompressed since: files that their sheets
+    /// name as those of before, where they are still these to the octet. Without it they stay, and are told
+    #[arg(long, requires = "to", conflicts_with = "form")]
+    prune: bool,
     /// Only list what matches
     #[arg(long)]
     dry_run: bool,
@@ -175,6 +179,18 @@ impl Args {
     }
 }
 
+/// Whether to prune, which is for folders alone.
+fn prunes(asked: bool, to: Option<&To>) -> anyhow::Result<bool> {
+    match to {
+        Some(To::Target(..) | To::Stdout) if asked => {
+            anyhow::bail!(
+                "--prune: only of a folder: what a bucket keeps, and for how long, is for its lifecycle rules"
+            )
+        }
+        Some(To::Folder(_)) | Some(To::Target(..) | To::Stdout) | None => Ok(asked),
+    }
+}
+
 /// By default.
 fn jobs() -> usize {
     const MOST: usize = 8;
@@ -183,13 +199,25 @@ fn jobs() -> usize {
 
 #[cfg(feature = "api")]
 fn run_served(args: Args, config: &Config, url: String) -> anyhow::Result<()> {
-    anyhow::ensure!(args.layout.is_none(), "--layout: not over --server: run it beside the data directory");
+    let layout = args.layout.map(Layout::from);
     let what = args.what(config.recording.layout)?;
     let to = if args.dry_run { None } else { args.to.map(|to| destination(config, to)).transpose()? };
+    let prunes = prunes(args.prune, to.as_ref())?;
     let token = super::token::token(args.token);
     let (filter, progress) = (args.search.filter()?, !args.quiet && std::io::stderr().is_terminal());
     let jobs = args.jobs.map_or_else(jobs, usize::from);
-    export::run_served(&export::ServedOptions { url, token, filter, to, what, jobs, json: args.json, progress })
+    export::run_served(&export::ServedOptions {
+        url,
+        token,
+        filter,
+        to,
+        what,
+        layout,
+        jobs,
+        prunes,
+        json: args.json,
+        progress,
+    })
 }
 
 #[cfg(not(feature = "api"))]
@@ -208,6 +236,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let what = args.what(config.recording.layout)?;
     // A dry run asks nobody.
     let to = if args.dry_run { None } else { args.to.map(|to| destination(&config, to)).transpose()? };
+    let prunes = prunes(args.prune, to.as_ref())?;
     export::run(&export::Options {
         shared_catalog: catalog_address(&config).context("metadata.connection")?,
         disk: sealing::reading_disk(&config.archive.seal)?,
@@ -218,6 +247,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         to,
         what,
         jobs: args.jobs.map_or_else(jobs, usize::from),
+        prunes,
         dry_run: args.dry_run,
         json: args.json,
         progress: !args.quiet && std::io::stderr().is_terminal(),

@@ -9,8 +9,8 @@ use std::thread;
 
 use anyhow::{Result, anyhow};
 
-use super::copy::Outcome;
 use super::stop::{Interrupted, Stop};
+use super::superseded::Dealt;
 use super::trouble::{ENOUGH, Reach, reach};
 use crate::archive::catalog::Row;
 
@@ -22,7 +22,7 @@ const NICE: i32 = 10;
 /// What deals with one recording after another, in a thread of its own.
 pub(super) trait Work: Send {
     /// Deals with one.
-    fn work(&mut self, row: &Row) -> Result<Outcome>;
+    fn work(&mut self, row: &Row) -> Result<Dealt>;
 }
 
 /// How it ended.
@@ -37,7 +37,7 @@ pub(super) enum End {
 }
 
 /// What became of a recording; nothing where it was not begun, or given up.
-type Done = (u64, Row, Option<Result<Outcome>>);
+type Done = (u64, Row, Option<Result<Dealt>>);
 
 /// Has each of `rows` dealt with by one of `workers`; `tell` hears of those that were, in the order of `rows`.
 ///
@@ -47,7 +47,7 @@ pub(super) fn run<W: Work, E: Into<anyhow::Error>>(
     rows: impl Iterator<Item = Result<Row, E>>,
     workers: Vec<W>,
     stop: &Stop,
-    tell: &mut dyn FnMut(&Row, &Result<Outcome>) -> Result<()>,
+    tell: &mut dyn FnMut(&Row, &Result<Dealt>) -> Result<()>,
 ) -> Result<End> {
     let (give, taken) = mpsc::channel::<(u64, Row)>();
     let (done, results) = mpsc::channel::<Done>();
@@ -97,7 +97,7 @@ struct Desk<'h> {
     begun: u64,
     told: u64,
     /// Done before others that were begun earlier.
-    waiting: BTreeMap<u64, (Row, Option<Result<Outcome>>)>,
+    waiting: BTreeMap<u64, (Row, Option<Result<Dealt>>)>,
     /// Recordings that failed one after another for what may be everybody's reason.
     in_a_row: u32,
     early: Option<anyhow::Error>,
@@ -110,7 +110,7 @@ impl Desk<'_> {
         mut self,
         mut rows: impl Iterator<Item = Result<Row, E>>,
         stop: &Stop,
-        tell: &mut dyn FnMut(&Row, &Result<Outcome>) -> Result<()>,
+        tell: &mut dyn FnMut(&Row, &Result<Dealt>) -> Result<()>,
     ) -> Result<End> {
         let mut is_open = true;
         loop {
@@ -146,7 +146,7 @@ impl Desk<'_> {
     }
 
     /// An error that concerns all is told once, at the end, and not of each recording that met it.
-    fn judge(&mut self, result: Option<Result<Outcome>>) -> Option<Result<Outcome>> {
+    fn judge(&mut self, result: Option<Result<Dealt>>) -> Option<Result<Dealt>> {
         let error = match result {
             Some(Err(error)) => error,
             Some(Ok(_)) => {
@@ -180,6 +180,7 @@ mod tests {
     use super::*;
     use crate::archive::catalog::{CatalogError, Record};
     use crate::archive::storage::{ErrorKind, StoreError, TargetError, fixture};
+    use crate::export::copy::Outcome;
     use siprec_core::seed::RecordingId;
     use std::sync::atomic::AtomicU64;
     use std::sync::{Arc, Barrier};
@@ -187,8 +188,8 @@ mod tests {
     struct Worker<F>(F);
 
     impl<F: FnMut(u128) -> Result<Outcome> + Send> Work for Worker<F> {
-        fn work(&mut self, row: &Row) -> Result<Outcome> {
-            (self.0)(row.id.0)
+        fn work(&mut self, row: &Row) -> Result<Dealt> {
+            (self.0)(row.id.0).map(Dealt::from)
         }
     }
 

@@ -1,11 +1,13 @@
 //! What export prints: an aligned table for people, JSON lines for scripts.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use serde::Serialize;
 
 use super::copy::Outcome;
+use super::superseded::Dealt;
 use crate::archive::catalog::{Person, Row};
 
 /// Rows that decide how wide the columns are; later ones are cut to fit, so that a million need no memory.
@@ -107,16 +109,26 @@ struct Line<'a> {
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    #[serde(skip_serializing_if = "<[PathBuf]>::is_empty")]
+    superseded: &'a [PathBuf],
+    #[serde(skip_serializing_if = "<[PathBuf]>::is_empty")]
+    pruned: &'a [PathBuf],
 }
 
 /// Prints what became of a recording that was to be copied, as a JSON line.
-pub(super) fn outcome(row: &Row, result: &Result<Outcome>, out: &mut dyn Write) -> io::Result<()> {
-    let (outcome, error) = match result {
-        Ok(Outcome::Copied) => ("copied", None),
-        Ok(Outcome::Present) => ("present", None),
-        Err(error) => ("failed", Some(format!("{error:#}"))),
-    };
-    serde_json::to_writer(&mut *out, &Line { row, outcome, error })?;
+pub(super) fn outcome(row: &Row, result: &Result<Dealt>, out: &mut dyn Write) -> io::Result<()> {
+    let mut line = Line { row, outcome: "failed", error: None, superseded: &[], pruned: &[] };
+    match result {
+        Ok(dealt) => {
+            line.outcome = match dealt.outcome {
+                Outcome::Copied => "copied",
+                Outcome::Present => "present",
+            };
+            (line.superseded, line.pruned) = (&dealt.superseded, &dealt.pruned);
+        }
+        Err(error) => line.error = Some(format!("{error:#}")),
+    }
+    serde_json::to_writer(&mut *out, &line)?;
     out.write_all(b"\n")
 }
 

@@ -23,6 +23,7 @@ mod remote;
 mod served;
 mod source;
 mod stop;
+mod superseded;
 mod trouble;
 mod unpack;
 mod vcon;
@@ -53,6 +54,7 @@ use progress::Progress;
 use remote::{Remote, Staging};
 use source::Archive;
 use stop::Stop;
+use superseded::Dealt;
 use vcon::Signer;
 use work::{Place, Task, Worker};
 
@@ -105,6 +107,8 @@ pub struct Options {
     pub jobs: usize,
     /// What a sheet that is rendered again does not tell.
     pub leave_out: Vec<Detail>,
+    /// Whether copies of files that the archive has replaced since are removed; only from a folder.
+    pub prunes: bool,
     /// Only list what would be copied.
     pub dry_run: bool,
     /// One JSON object a recording instead of a table.
@@ -213,6 +217,7 @@ impl Task {
                 What::Copy | What::Vcon(_) => None,
             },
             what: options.what.clone(),
+            prunes: options.prunes,
             leave_out: options.leave_out.clone(),
             signer: signs.then(|| Signer::read(&options.data)).transpose()?,
             account: Mutex::new(Account::new(options)),
@@ -314,7 +319,7 @@ fn copy_all(
     let end = end?;
     let done = if matches!(options.what, What::Render(_)) { "rendered" } else { "copied" };
     if !options.json {
-        writeln!(out, "{} {done}, {} already there, {} failed", tally.copied, tally.present, tally.failed)?;
+        writeln!(out, "{}", tally.words(done))?;
     }
     out.flush()?;
     match end {
@@ -341,15 +346,35 @@ struct Tally {
     copied: u64,
     present: u64,
     failed: u64,
+    superseded: usize,
+    pruned: usize,
 }
 
 impl Tally {
-    fn count(&mut self, result: &anyhow::Result<Outcome>) {
+    fn count(&mut self, result: &anyhow::Result<Dealt>) {
         match result {
-            Ok(Outcome::Copied) => self.copied += 1,
-            Ok(Outcome::Present) => self.present += 1,
+            Ok(dealt) => {
+                match dealt.outcome {
+                    Outcome::Copied => self.copied += 1,
+                    Outcome::Present => self.present += 1,
+                }
+                self.superseded += dealt.superseded.len();
+                self.pruned += dealt.pruned.len();
+            }
             Err(_) => self.failed += 1,
         }
+    }
+
+    fn words(&self, done: &str) -> String {
+        let mut words = format!("{} {done}, {} already there, {} failed", self.copied, self.present, self.failed);
+        let files = |count| format!("{count} {}", if count == 1 { "file" } else { "files" });
+        if self.pruned > 0 {
+            words += &format!("; {} of before recompression removed", files(self.pruned));
+        }
+        if self.superseded > 0 {
+            words += &format!("; {} of before recompression still there", files(self.superseded));
+        }
+        words
     }
 
     fn all(&self) -> u64 {

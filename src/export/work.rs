@@ -18,6 +18,7 @@ use super::progress::Progress;
 use super::remote::{Remote, Staging};
 use super::source::{Archive, Found};
 use super::stop::Stop;
+use super::superseded::{self, Dealt};
 use super::vcon::{Maker, Signer};
 use crate::archive::catalog::Row;
 
@@ -27,6 +28,8 @@ pub(super) struct Task {
     pub(super) what: What,
     /// Unwraps the journals' keys of SRTP, where something is rendered.
     pub(super) node_key: Option<NodeKey>,
+    /// Whether copies of files that the archive has replaced since are removed.
+    pub(super) prunes: bool,
     pub(super) leave_out: Vec<Detail>,
     /// Signs vCons.
     pub(super) signer: Option<Signer>,
@@ -50,8 +53,8 @@ impl Task {
     }
 
     /// Writes down what became of a recording: one that was there already did not leave.
-    fn write_down(&self, row: &Row, result: &Result<Outcome>) {
-        let whole = match result {
+    fn write_down(&self, row: &Row, result: &Result<Dealt>) {
+        let whole = match result.as_ref().map(|dealt| dealt.outcome) {
             Ok(Outcome::Present) => return,
             Ok(Outcome::Copied) => true,
             Err(_) => false,
@@ -114,7 +117,7 @@ impl<'t> Worker<'t> {
         Self { task, place, copier, progress }
     }
 
-    fn export(&mut self, row: &Row, done: Done<'_>) -> Result<Outcome> {
+    fn export(&mut self, row: &Row, done: Done<'_>) -> Result<Dealt> {
         let found = self.task.archive.find(row)?;
         let exported = self.export_as(row, &found, done);
         if exported.is_ok() {
@@ -127,9 +130,18 @@ impl<'t> Worker<'t> {
         }
     }
 
-    fn export_as(&mut self, row: &Row, found: &Found, done: Done<'_>) -> Result<Outcome> {
+    fn export_as(&mut self, row: &Row, found: &Found, done: Done<'_>) -> Result<Dealt> {
         let (remote, staging) = match &self.place {
-            Place::Folder(_) => return self.task.make(&mut self.copier, (row, found), done),
+            Place::Folder(folder) => {
+                let outcome = self.task.make(&mut self.copier, (row, found), done)?;
+                let own = found.sheet.parent().map(std::path::absolute).transpose()?;
+                // What the archive itself has replaced, it removes by itself.
+                let is_own = Some(std::path::absolute(folder.join(&found.day))?) == own;
+                return match self.task.what == What::Copy && !is_own {
+                    true => superseded::look(outcome, &found.sidecar, (folder, &found.day), self.task.prunes),
+                    false => Ok(outcome.into()),
+                };
+            }
             Place::Target(remote, staging) => (remote, staging),
         };
         if self.task.what == What::Copy {
@@ -138,15 +150,15 @@ impl<'t> Worker<'t> {
         // What a recording before this one left that could not be sent.
         staging.clear()?;
         if remote.holds(found, &self.task.what)? {
-            return Ok(Outcome::Present);
+            return Ok(Outcome::Present.into());
         }
         self.task.make(&mut self.copier, (row, found), &mut |_| {})?;
-        remote.send(staging)
+        remote.send(staging).map(Dealt::from)
     }
 }
 
 impl Work for Worker<'_> {
-    fn work(&mut self, row: &Row) -> Result<Outcome> {
+    fn work(&mut self, row: &Row) -> Result<Dealt> {
         let progress = self.progress.clone();
         let mut told = 0;
         let result = self.export(row, &mut |bytes| {

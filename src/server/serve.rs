@@ -138,6 +138,7 @@ fn serve_api(
         fetched: Arc::new(super::api::FetchedFiles::default()),
         drawings: Arc::new(super::api::Drawings::default()),
         makers: super::api::Makers::default(),
+        renderings: super::api::Renderings::default(),
         disk: Arc::clone(&signalling.disk),
         data: signalling.data.clone(),
         catalog: Arc::clone(&signalling.catalog),

@@ -6,10 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use sha2::{Digest as _, Sha256};
 use siprec_core::entry::{Entry, Event, Kind, PortIndex, Protected, SegmentHeader};
 use siprec_core::journal::encoder;
 use siprec_core::node_key::NodeKey;
-use siprec_core::render::{self, Detail, Noted, Rendition, Sidecar, Unsealer};
+use siprec_core::render::{self, Detail, FileFormat, JournalSheet, Layout, Noted, Rendition, Sidecar, Unsealer};
 use siprec_core::seed::Seed;
 use siprec_core::time::Wall;
 
@@ -18,6 +19,7 @@ use super::journals::Journal;
 use super::plain::without_srtp;
 use super::{FinishError, date_time};
 use crate::archive::disk::Disk;
+use crate::archive::recordings::hexadecimal;
 
 /// Octets of packets that are handed to the disk at a time.
 const WRITE_BLOCK: usize = 256 * 1024;
@@ -31,6 +33,33 @@ pub enum Form {
     Sheet,
     /// Its signalling and its packets, for Wireshark.
     Packets,
+}
+
+/// The field of an answer of the API that says which rendition it is.
+pub const RENDITION_FIELD: &str = "siprec-rendition";
+
+/// What [`RENDITION_FIELD`] says, a dictionary (RFC 9651 3.2).
+pub fn rendition_words(rendition: Rendition) -> String {
+    let layout = match rendition.layout {
+        Layout::Stereo => "stereo",
+        Layout::Mono => "mono",
+        Layout::Separate => "separate",
+    };
+    let format = match rendition.format {
+        FileFormat::Wav => "wav",
+        FileFormat::WavG711 => "wav-g711",
+        FileFormat::Flac => "flac",
+        FileFormat::Opus => "opus",
+    };
+    format!("layout={layout}, format={format}")
+}
+
+/// What tells renderings apart, in hexadecimal: where it is the same, so is each octet. `sheet` is of the recording in any rendition,
+/// and `siprec` the version that renders.
+pub fn rendering_tag(sheet: &Sidecar, rendition: Rendition, siprec: &str) -> String {
+    let JournalSheet { path, segments, bytes } = &sheet.journal;
+    let what = format!("{} {} {siprec} {segments} {bytes} {path}", sheet.id, rendition_words(rendition));
+    hexadecimal(&Sha256::digest(what))
 }
 
 /// Writes the recording of `sidecar` once more, to `folder`, from the journal it was made from, its sheet without what is to

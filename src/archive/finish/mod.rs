@@ -44,7 +44,7 @@ use files::Files;
 use journals::Journal;
 use remade::Done;
 
-pub use again::{Form, render_again};
+pub use again::{Form, RENDITION_FIELD, render_again, rendering_tag, rendition_words};
 pub(in crate::archive) use files::{Sink, sheet as sheet_text, tags};
 pub use messages::{SipMessage, messages};
 pub use redacted::{InJournal, recordings_in, take_out};

@@ -2,33 +2,40 @@
 //!
 //! ```text
 //! pages of rows -> jobs, each: sheet, then its files, each against its SHA-256 -> folder, or storage target
+//!                              (the archive's, or of what the server renders again)
 //! ```
 
 mod client;
+mod rendered;
 mod vcon;
 
 use std::collections::VecDeque;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use siprec_core::render::{FileFormat, Sidecar};
+use siprec_core::render::{Layout, Sidecar};
 
 use self::client::Client;
+use self::rendered::Asked;
 use super::copy::{Outcome, check_against, day};
 use super::jobs::{self, End, Work};
 use super::place::place;
 use super::progress::Progress;
 use super::remote::{Remote, Staging};
+use super::source::{Archive, Found, Targets};
 use super::stop::Stop;
+use super::superseded::{self, Dealt};
 use super::vcon::{AudioPlace, Vcon};
 use super::{Tally, To, What, listing};
 use crate::archive::catalog::{Filter, Row};
 use crate::archive::disk::{Disk as _, RealDisk};
 use crate::archive::finish::Form;
 use crate::archive::proof_key::SIGNATURE;
-use crate::archive::recordings::octets;
+use crate::archive::recordings::{self, octets};
+use crate::archive::sealed::{MasterKeys, SealedDisk};
 use crate::archive::soundness::is_plain_name;
 
 /// What to do.
@@ -44,8 +51,12 @@ pub struct ServedOptions {
     pub to: Option<To>,
     /// What becomes of them.
     pub what: What,
+    /// How voices are laid out in what is rendered again, whatever `what` says; none: as the server has it.
+    pub layout: Option<Layout>,
     /// So many recordings at a time, at least one.
     pub jobs: usize,
+    /// Whether copies of files that the archive has replaced since are removed; only from a folder.
+    pub prunes: bool,
     /// One JSON object a recording instead of a table.
     pub json: bool,
     /// Whether somebody watches: a progress bar on standard error.
@@ -61,7 +72,7 @@ pub fn run_served(options: &ServedOptions) -> Result<()> {
     let (out, err) = (&mut std::io::BufWriter::new(stdout), &mut std::io::stderr());
     let stop = Stop::on_signals()?;
     let client = Client::new(&options.url, options.token.clone(), stop.clone())?;
-    let form = As::of(&options.what)?;
+    let form = As::of(&options.what, options.layout)?;
     match &options.to {
         None => listing::list(Rows::of(&client, &options.filter), options.json, out)?,
         Some(To::Stdout) => {
@@ -83,24 +94,19 @@ pub fn run_served(options: &ServedOptions) -> Result<()> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum As<'o> {
     Copy,
-    Audio(&'static str),
+    Audio(Asked),
     Sheet,
     Packets,
     Vcon(&'o AudioPlace),
 }
 
 impl<'o> As<'o> {
-    fn of(what: &'o What) -> Result<Self> {
+    fn of(what: &'o What, layout: Option<Layout>) -> Result<Self> {
         Ok(match what {
             What::Copy => Self::Copy,
             What::Render(Form::Sheet) => Self::Sheet,
             What::Render(Form::Packets) => Self::Packets,
-            What::Render(Form::Audio(rendition)) => match rendition.format {
-                FileFormat::Wav => Self::Audio("wav"),
-                FileFormat::Flac => Self::Audio("flac"),
-                FileFormat::Opus => Self::Audio("opus"),
-                FileFormat::WavG711 => bail!("--as wav-g711: not over --server: run it beside the data directory"),
-            },
+            What::Render(Form::Audio(rendition)) => Self::Audio(Asked { format: rendition.format, layout }),
             What::Vcon(Vcon { sign: true, .. }) => {
                 bail!("--sign: not over --server: the key never leaves its data directory, so run it there")
             }
@@ -169,7 +175,7 @@ fn copy_all(
             (_, Some(remote)) => Place::Target(remote, Staging::new()?),
             (To::Target(..) | To::Stdout, None) => bail!("there is no such place"),
         };
-        workers.push(Worker { client, form, place, progress: progress.clone() });
+        workers.push(Worker { client, form, place, prunes: options.prunes, progress: progress.clone() });
     }
     let mut tally = Tally::default();
     let end = jobs::run(Rows::of(client, &options.filter), workers, stop, &mut |row, result| {
@@ -186,7 +192,7 @@ fn copy_all(
     progress.finish();
     let end = end?;
     if !options.json {
-        writeln!(out, "{} copied, {} already there, {} failed", tally.copied, tally.present, tally.failed)?;
+        writeln!(out, "{}", tally.words("copied"))?;
     }
     out.flush()?;
     match end {
@@ -207,19 +213,29 @@ struct Worker<'t> {
     client: &'t Client,
     form: As<'t>,
     place: Place<'t>,
+    prunes: bool,
     progress: Progress,
 }
 
 impl Work for Worker<'_> {
-    fn work(&mut self, row: &Row) -> Result<Outcome> {
+    fn work(&mut self, row: &Row) -> Result<Dealt> {
         let progress = &self.progress;
         let mut done = |octets| progress.advance(octets);
         match &self.place {
-            Place::Folder(folder) => fetch((self.client, self.form), row, folder, &mut done),
+            Place::Folder(folder) => {
+                let outcome = fetch((self.client, self.form), row, folder, &mut done)?;
+                if self.form != As::Copy {
+                    return Ok(outcome.into());
+                }
+                let day = day(&row.path)?;
+                let (_, sheet) =
+                    recordings::read_sidecar(&RealDisk, &folder.join(&day).join(format!("{}.json", row.id)))?;
+                superseded::look(outcome, &sheet, (folder, &day), self.prunes)
+            }
             Place::Target(remote, staging) => {
                 staging.clear()?;
                 fetch((self.client, self.form), row, staging.path(), &mut done)?;
-                remote.send(staging)
+                remote.send(staging).map(Dealt::from)
             }
         }
     }
@@ -235,21 +251,22 @@ fn fetch((client, form): (&Client, As<'_>), row: &Row, to: &Path, done: &mut dyn
         As::Vcon(audio) => vcon::make(client, audio, row, to, done),
         As::Packets => alone((client, &folder), &format!("{}.pcapng", row.id), (&path("journal"), &[]), done),
         As::Sheet => alone((client, &folder), &format!("{}.json", row.id), (&path("proof"), &[]), done),
-        As::Audio(format) => {
-            let sheet: Sidecar = serde_json::from_slice(&client.get(&path("proof"), &[])?.octets)?;
-            ensure!(!sheet.files.is_empty(), "it has no audio");
-            let mut outcome = Outcome::Present;
-            for (place, file) in sheet.files.iter().enumerate() {
-                ensure!(is_plain_name(&file.name), "its sheet names a file in another folder");
-                let stem = file.name.rsplit_once('.').map_or(file.name.as_str(), |(stem, _)| stem);
-                let query =
-                    [("file", place.to_string()), ("format", format.to_owned()), ("download", "true".to_owned())];
-                let name = format!("{stem}.{format}");
-                outcome = outcome.and(alone((client, &folder), &name, (&path("audio"), &query), done)?);
-            }
-            Ok(outcome)
-        }
+        As::Audio(asked) => rendered::fetch(client, asked, row, to, done),
     }
+}
+
+/// A recording's files, fetched into a folder that is laid out as a data directory; gone when the first of these is dropped.
+fn staged(client: &Client, row: &Row, done: &mut dyn FnMut(u64)) -> Result<(Staging, Archive, Found)> {
+    let staging = Staging::new()?;
+    let folder = recordings::folder(staging.path()).join(day(&row.path)?);
+    RealDisk.create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    copy(client, row, &folder, done)?;
+    let disk = Arc::new(SealedDisk::new(Arc::new(RealDisk), MasterKeys::default(), false));
+    let archive = Archive { disk, data: staging.path().to_owned(), targets: Targets::new(|| Ok(Vec::new())) };
+    let mut found = archive.find(row)?;
+    // The server has opened what is sealed there.
+    found.sidecar.files.iter_mut().for_each(|file| file.sealed = None);
+    Ok((staging, archive, found))
 }
 
 /// One file. Recordings do not change: what has its name is there.

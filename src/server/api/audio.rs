@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
-use siprec_core::render::{FileSheet, Sidecar};
+use siprec_core::render::{FileSheet, Rendition, Sidecar};
 use siprec_core::seed::RecordingId;
 use utoipa::IntoParams;
 
@@ -17,6 +17,7 @@ use super::guard::Caller;
 use super::problem::Problem;
 use super::recoded::{self, Channel, Format};
 use super::recordings::{row, sheet};
+use super::renderings::{self, Layout};
 use super::state::{Served, blocking};
 use crate::archive::audit::{Act, Action};
 use crate::archive::catalog::Row;
@@ -32,10 +33,15 @@ pub(super) struct Which {
     /// The file, where the recording has several: 0 is the first.
     #[param(minimum = 0, maximum = 64, default = 0)]
     file: u8,
-    /// Another format, made as it is sent: it has no ranges.
+    /// Another format. Without `layout` it is made of the recording's own file as it is sent, and has no ranges.
     #[param(inline)]
     format: Option<Format>,
-    /// One channel alone: the caller is left where the recording is in stereo.
+    /// Rendered again from the recording's journal, its voices laid out so, as `siprec export` does beside the data directory: octet by
+    /// octet the same. `file` is a place in the sheet that `/proof` gives for the same `layout` and `format`; without a format it is
+    /// that of the recording.
+    #[param(inline)]
+    layout: Option<Layout>,
+    /// One channel alone: the caller is left where the recording is in stereo. Not with `layout`.
     #[param(inline)]
     channel: Option<Channel>,
     /// Offer it to be saved instead of played.
@@ -50,13 +56,16 @@ pub(super) struct Which {
         ("range" = Option<String>, Header, description = "A part of the file: `bytes=0-1023`")),
     responses(
     (status = 200, description = "The file", content((Vec<u8> = "audio/wav"), (Vec<u8> = "audio/flac"), (Vec<u8> = "audio/ogg")),
-        headers(("etag" = String, description = "SHA-256 of the file, in hexadecimal"), ("accept-ranges" = String))),
+        headers(("etag" = String, description = "SHA-256 of the file, in hexadecimal"), ("accept-ranges" = String),
+            ("siprec-rendition" = String, description = "With `layout`: what it is, as `layout=mono, format=flac`"))),
+    (status = 202, description = "It is being rendered: ask again", headers(("retry-after" = u32, description = "Seconds"))),
     (status = 206, description = "A part of it", content((Vec<u8> = "audio/wav"), (Vec<u8> = "audio/flac"), (Vec<u8> = "audio/ogg")),
         headers(("content-range" = String))),
     (status = 304, description = "You have it (If-None-Match)"),
     (status = 400, description = "The query is wrong", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "There is none of that id, or it has no such file", body = Problem, content_type = "application/problem+json"),
     (status = 409, description = "It cannot be had in this format", body = Problem, content_type = "application/problem+json"),
+    (status = 410, description = "It cannot be rendered: its journal was not kept", body = Problem, content_type = "application/problem+json"),
     (status = 416, description = "The file has no such part", body = Problem, content_type = "application/problem+json"),
     (status = 503, description = "It cannot be read now", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -69,21 +78,14 @@ pub(super) async fn audio(
 ) -> Result<Response, Problem> {
     let row = row(&served, id).await?;
     let (_, sidecar) = sheet(&served, &row).await?;
+    if let Some(rendition) = renderings::asked(&served, &sidecar, (which.layout, which.format)) {
+        return rendered(&served, (&row, &sidecar), (&which, rendition), &headers, &caller).await;
+    }
     let file = file_of(&sidecar, which.file)?;
-    let told = |detail: Option<&str>| {
-        let act = Act::new(if which.download { Action::Exported } else { Action::Heard });
-        let act = act.recording(id).session(row.session_id).with("file", &file.name).by(caller.origin());
-        served.pen.tell(detail.into_iter().fold(act, |act, format| act.with("as", format)));
-    };
-    // A player asks for a file in many parts: who hears it is written down with the first of them, and with its beginning.
-    let heard = |from| {
-        let begins = served.auth.begins_to_hear(&caller.origin(), id);
-        if begins || from == 0 {
-            told(None);
-        }
-    };
+    let told = |how: Option<&str>| tell(&served, (&row, file, how), &which, &caller);
     let mut response = if is_as_recorded(&which, file) {
-        as_recorded(&served, &row, file, &headers, heard).await?
+        let heard = |from| heard(&served, (&row, file, None), (&which, from), &caller);
+        whole_or_part(file, open(&served, &row, file), &headers, heard).await?
     } else {
         let seat = served.makers.seat()?;
         let opened = open(&served, &row, file).await?;
@@ -92,12 +94,55 @@ pub(super) async fn audio(
         told(Some("recoded"));
         made
     };
+    call(&mut response, &which, &recoded::name(file, which.format, which.channel));
+    Ok(response)
+}
+
+/// A file of the recording as it is rendered again.
+async fn rendered(
+    served: &Arc<Served>,
+    (row, sidecar): (&Row, &Sidecar),
+    (which, rendition): (&Which, Rendition),
+    headers: &HeaderMap,
+    caller: &Caller,
+) -> Result<Response, Problem> {
+    if which.channel.is_some() {
+        return Err(Problem::conflict(
+            "channel: not of what is rendered again: layout=separate has a file a participant",
+        ));
+    }
+    let Some(rendered) = renderings::rendered(served, sidecar, rendition).await? else {
+        return Ok(renderings::later(rendition));
+    };
+    let (file, opened) = rendered.file(which.file)?;
+    let heard = |from| heard(served, (row, file, Some("rendered")), (which, from), caller);
+    let mut response = whole_or_part(file, async { Ok(opened) }, headers, heard).await?;
+    call(&mut response, which, &file.name);
+    renderings::tell(rendition, &mut response);
+    Ok(response)
+}
+
+/// What the answer is called, and whether it is to be saved.
+fn call(response: &mut Response, which: &Which, name: &str) {
     let manner = if which.download { "attachment" } else { "inline" };
-    let name = recoded::name(file, which.format, which.channel);
     if let Ok(value) = HeaderValue::try_from(format!("{manner}; filename=\"{name}\"")) {
         response.headers_mut().insert(header::CONTENT_DISPOSITION, value);
     }
-    Ok(response)
+}
+
+/// Writes down who has had a file.
+fn tell(served: &Served, (row, file, how): (&Row, &FileSheet, Option<&str>), which: &Which, caller: &Caller) {
+    let act = Act::new(if which.download { Action::Exported } else { Action::Heard });
+    let act = act.recording(row.id).session(row.session_id).with("file", &file.name).by(caller.origin());
+    served.pen.tell(how.into_iter().fold(act, |act, how| act.with("as", how)));
+}
+
+/// A player asks for a file in many parts: who hears it is written down with the first of them, and with its beginning.
+fn heard(served: &Served, what: (&Row, &FileSheet, Option<&str>), (which, from): (&Which, u64), caller: &Caller) {
+    let begins = served.auth.begins_to_hear(&caller.origin(), what.0.id);
+    if begins || from == 0 {
+        tell(served, what, which, caller);
+    }
 }
 
 /// The file of that place.
@@ -111,10 +156,10 @@ fn is_as_recorded(which: &Which, file: &FileSheet) -> bool {
     recoded::coding(file, which.format) == file.coding && which.channel.is_none()
 }
 
-async fn as_recorded(
-    served: &Arc<Served>,
-    row: &Row,
+/// A file as it lies there, or what of it was asked for.
+async fn whole_or_part(
     file: &FileSheet,
+    opened: impl Future<Output = Result<Arc<dyn DiskFile>, Problem>>,
     headers: &HeaderMap,
     heard: impl Fn(u64),
 ) -> Result<Response, Problem> {
@@ -126,7 +171,7 @@ async fn as_recorded(
     // A part of what the client has is of no use where that is another (RFC 9110 13.1.5).
     let is_same = headers.get(header::IF_RANGE).is_none_or(|tag| tag.as_bytes() == etag.as_bytes());
     let asked = if is_same { has(header::RANGE) } else { "" };
-    let opened = open(served, row, file).await?;
+    let opened = opened.await?;
     let length = file.bytes;
     let (status, range) = match files::ranges(asked, length) {
         Ranges::Whole => (StatusCode::OK, Range { from: 0, to: length }),

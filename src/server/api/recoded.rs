@@ -39,6 +39,9 @@ pub(super) enum Format {
     Flac,
     /// Small.
     Opus,
+    /// G.711 as it came, where all of a file is of one law: rendered again from the journal, as with `layout=configured`.
+    #[serde(rename = "wav-g711")]
+    WavG711,
 }
 
 /// A channel.
@@ -53,7 +56,8 @@ pub(super) enum Channel {
 
 pub(super) fn coding(file: &FileSheet, format: Option<Format>) -> FileCoding {
     match format {
-        Some(Format::Wav) => FileCoding::Pcm16,
+        // (G.711 is rendered, and not made of a file.)
+        Some(Format::Wav | Format::WavG711) => FileCoding::Pcm16,
         Some(Format::Flac) => FileCoding::Flac,
         Some(Format::Opus) => FileCoding::Opus,
         // A channel of it: as it is.

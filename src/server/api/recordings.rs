@@ -16,6 +16,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::asked::{Asked, Body, Id};
 use super::guard::Caller;
 use super::problem::Problem;
+use super::recoded::Format;
+use super::renderings::{self, Layout};
 use super::search::{Search, read_search};
 use super::state::{Served, blocking};
 use super::{audio, csv, journal, peaks};
@@ -224,18 +226,50 @@ pub(super) async fn metadata(
     })))
 }
 
+/// Whose sheet.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Whose {
+    /// The sheet of the recording as `/audio` gives it with the same `layout` and `format`, which nobody signs: its files, each with
+    /// who is heard in it.
+    #[param(inline)]
+    layout: Option<Layout>,
+    /// Their format; that of the recording where it is not given. Only with `layout`, but for `wav-g711`.
+    #[param(inline)]
+    format: Option<Format>,
+}
+
 /// The proof sheet of a recording, to the octet; its Ed25519 signature is in the field `Siprec-Signature`, in hexadecimal.
 #[utoipa::path(get, path = "/api/v1/recordings/{id}/proof", tag = "recordings",
-    params(("id" = String, Path, description = "The recording's id", format = Uuid)),
+    params(("id" = String, Path, description = "The recording's id", format = Uuid), Whose),
     responses(
     (status = 200, description = "The sheet", body = serde_json::Value,
-        headers(("siprec-signature" = String, description = "Ed25519 over the sheet's octets, in hexadecimal"))),
+        headers(("siprec-signature" = String, description = "Ed25519 over the sheet's octets, in hexadecimal"),
+            ("siprec-rendition" = String, description = "With `layout`: what it tells of, as `layout=mono, format=flac`"),
+            ("etag" = String, description = "With `layout`: the same where the same would be rendered"))),
+    (status = 202, description = "It is being rendered: ask again", headers(("retry-after" = u32, description = "Seconds"))),
+    (status = 304, description = "With `layout`: you have it (If-None-Match)"),
+    (status = 400, description = "The query is wrong", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "There is none of that id", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "There is no such sheet: say `layout`, too", body = Problem, content_type = "application/problem+json"),
+    (status = 410, description = "It cannot be rendered: its journal was not kept", body = Problem, content_type = "application/problem+json"),
     (status = 503, description = "The catalog cannot be asked", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn proof(State(served): State<Arc<Served>>, Id(id): Id<RecordingId>) -> Result<Response, Problem> {
+pub(super) async fn proof(
+    State(served): State<Arc<Served>>,
+    Id(id): Id<RecordingId>,
+    Asked(whose): Asked<Whose>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let row = row(&served, id).await?;
-    let (text, _) = sheet(&served, &row).await?;
+    let (text, sidecar) = sheet(&served, &row).await?;
+    if let Some(rendition) = renderings::asked(&served, &sidecar, (whose.layout, whose.format)) {
+        return renderings::sheet(&served, &sidecar, rendition, &headers).await;
+    }
+    if whose.format.is_some() {
+        return Err(Problem::conflict("format: only with layout, since only what is rendered again has another sheet"));
+    }
     let path = crate::archive::proof_key::signature_path(&recordings::sheet(&served.data.join(row.folder()), id));
     let signature = blocking(move || {
         let read = served.disk.open_read(&path).and_then(|file| crate::archive::disk::read_range(&*file, 0, 64));

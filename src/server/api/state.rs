@@ -14,6 +14,7 @@ use super::fetched::FetchedFiles;
 use super::peaks::Drawings;
 use super::problem::Problem;
 use super::recoded::Makers;
+use super::renderings::Renderings;
 use crate::archive::catalog::Catalog;
 use crate::archive::disk::Disk;
 use crate::config::Loaded;
@@ -45,6 +46,7 @@ pub(in crate::server) struct Served {
     pub(in crate::server) fetched: Arc<FetchedFiles>,
     pub(in crate::server) drawings: Arc<Drawings>,
     pub(in crate::server) makers: Makers,
+    pub(in crate::server) renderings: Renderings,
     /// None where none is set up.
     pub(in crate::server) webhooks: Option<Arc<Webhooks>>,
     pub(in crate::server) auth: Arc<Auth>,
