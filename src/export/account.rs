@@ -6,7 +6,6 @@
 
 use std::io::{self, Write};
 
-use siprec_core::render::FileFormat;
 use siprec_core::seed::RecordingId;
 
 use super::{Options, To, What};
@@ -75,11 +74,6 @@ fn form(what: &What) -> &'static str {
         What::Vcon(_) => "vcon",
         What::Render(Form::Sheet) => "json",
         What::Render(Form::Packets) => "pcap",
-        What::Render(Form::Audio(rendition)) => match rendition.format {
-            FileFormat::Wav => "wav",
-            FileFormat::WavG711 => "wav-g711",
-            FileFormat::Flac => "flac",
-            FileFormat::Opus => "opus",
-        },
+        What::Render(Form::Audio(rendition)) => rendition.format.name(),
     }
 }

@@ -39,6 +39,17 @@ pub enum Layout {
     Separate,
 }
 
+impl Layout {
+    /// Its name in configurations, sheets and queries.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stereo => "stereo",
+            Self::Mono => "mono",
+            Self::Separate => "separate",
+        }
+    }
+}
+
 /// In what form files are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -52,6 +63,18 @@ pub enum FileFormat {
     Flac,
     /// Opus in Ogg.
     Opus,
+}
+
+impl FileFormat {
+    /// Its name in configurations, sheets and queries.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Wav => "wav",
+            Self::WavG711 => "wav-g711",
+            Self::Flac => "flac",
+            Self::Opus => "opus",
+        }
+    }
 }
 
 /// Layout and format of a rendering.

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use siprec_core::entry::{Entry, Event, Kind, PortIndex, Protected, SegmentHeader};
 use siprec_core::journal::encoder;
 use siprec_core::node_key::NodeKey;
-use siprec_core::render::{self, Detail, FileFormat, JournalSheet, Layout, Noted, Rendition, Sidecar, Unsealer};
+use siprec_core::render::{self, Detail, JournalSheet, Noted, Rendition, Sidecar, Unsealer};
 use siprec_core::seed::Seed;
 use siprec_core::time::Wall;
 
@@ -40,18 +40,7 @@ pub const RENDITION_FIELD: &str = "siprec-rendition";
 
 /// What [`RENDITION_FIELD`] says, a dictionary (RFC 9651 3.2).
 pub fn rendition_words(rendition: Rendition) -> String {
-    let layout = match rendition.layout {
-        Layout::Stereo => "stereo",
-        Layout::Mono => "mono",
-        Layout::Separate => "separate",
-    };
-    let format = match rendition.format {
-        FileFormat::Wav => "wav",
-        FileFormat::WavG711 => "wav-g711",
-        FileFormat::Flac => "flac",
-        FileFormat::Opus => "opus",
-    };
-    format!("layout={layout}, format={format}")
+    format!("layout={}, format={}", rendition.layout.name(), rendition.format.name())
 }
 
 /// What tells renderings apart, in hexadecimal: where it is the same, so is each octet. `sheet` is of the recording in any rendition,

@@ -33,19 +33,8 @@ pub(super) struct Asked {
 
 impl Asked {
     fn query(self) -> [(&'static str, String); 2] {
-        let layout = match self.layout {
-            Some(Layout::Stereo) => "stereo",
-            Some(Layout::Mono) => "mono",
-            Some(Layout::Separate) => "separate",
-            None => "configured",
-        };
-        let format = match self.format {
-            FileFormat::Wav => "wav",
-            FileFormat::WavG711 => "wav-g711",
-            FileFormat::Flac => "flac",
-            FileFormat::Opus => "opus",
-        };
-        [("layout", layout.to_owned()), ("format", format.to_owned())]
+        let layout = self.layout.map_or("configured", Layout::name);
+        [("layout", layout.to_owned()), ("format", self.format.name().to_owned())]
     }
 
     /// Whether `sheet` tells of what was asked for.
