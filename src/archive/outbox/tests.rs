@@ -12,7 +12,7 @@ use crate::archive::disk::RealDisk;
 use crate::archive::receipt::Receipt;
 use crate::archive::recordings::{self, hexadecimal};
 use crate::archive::storage::{
-    Checksum, ErrorKind, FolderTarget, Found, PART_BYTES, Part, Step, Sums, TargetError, fixture::sidecar,
+    Checksum, ErrorKind, FolderTarget, Found, PART_BYTES, Part, Removed, Step, Sums, TargetError, fixture::sidecar,
 };
 
 const DAY: &str = "recordings/2026/03/09";
@@ -84,7 +84,7 @@ impl Target for Faulty {
     fn look<'a>(&'a self, key: &'a str) -> Step<'a, Option<Found>> {
         self.step(self.folder.look(key))
     }
-    fn erase<'a>(&'a self, key: &'a str) -> Step<'a, u32> {
+    fn erase<'a>(&'a self, key: &'a str) -> Step<'a, Removed> {
         self.step(self.folder.erase(key))
     }
     fn read<'a>(&'a self, key: &'a str, offset: u64, length: u64) -> Step<'a, Bytes> {
