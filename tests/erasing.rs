@@ -8,15 +8,17 @@ mod document;
 mod story;
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use document::{Document, two_parties};
 use serde_json::{Value, json};
 use siprec::archive::proof_key::{PUBLIC_FILE, PublicKey};
 use story::{bye, recordings_of, session, speak, update};
+use support::google::{Google, Keeping};
 use support::made_up::{file, record};
-use support::objects::S3;
-use support::server::{MASTER_KEY, Server, Setup, must_run, run};
+use support::objects::{AZURE_ACCOUNT, AZURE_KEY, Azure, S3, google_metadata};
+use support::server::{MASTER_KEY, Server, Setup, binary, must_run, run};
 use support::src::body::Body;
 use support::src::{Call, Direction, Src};
 use support::{TempDir, becomes_true, files_below};
@@ -187,6 +189,134 @@ fn a_target_that_is_down_gets_its_erasure_when_it_is_back() {
     server.must_say(&["erased; its certificate is signed"]);
     assert_eq!(files_below(&data.join("erasing")).len(), 0);
     assert_eq!(lines(&must_run(&data, &settings, "archive outbox --json")), [Value::Null; 0]);
+}
+
+/// Erases a recording where no server runs: whether that was done, and its certificate or what is waited for.
+fn erase(data: &Path, settings: &[String], id: &str, environment: &[(&str, &str)]) -> (bool, Value) {
+    let mut command = Command::new(binary());
+    command.args(["archive", "erase", "--id", id, "--reason", "x", "--yes", "--json", "--data-dir"]).arg(data);
+    let command = settings.iter().fold(&mut command, |command, set| command.args(["--set", set]));
+    let output = command.envs(environment.iter().copied()).output().unwrap();
+    (output.status.success(), lines(&String::from_utf8(output.stdout).unwrap()).remove(0))
+}
+
+#[test]
+fn what_a_delete_marker_hides_in_s3_is_erased_as_well() {
+    let Some(s3) = S3::start() else { return };
+    s3.turn_versions_on();
+    let house = TempDir::new("house");
+    let data = house.path().join("data");
+    let id = record(&data, 1, 5000);
+    let mut server = setup(&s3.settings()).data(&data).start();
+    assert!(becomes_true(SOON, || is_stored(&data, &id)), "{}", server.tail());
+    server.terminate();
+    // Somebody else's object whose key begins so, and an object that somebody deleted: a version of it is there.
+    let audio = s3.keys().into_iter().find(|key| key.ends_with(".wav")).unwrap();
+    s3.overwrite(&format!("{audio}.other"), b"other");
+    s3.remove(&audio);
+    assert_eq!(s3.versions(), 5, "audio and its marker, signature, sheet, and the other");
+    let (_, certificate) = erase(&data, &s3.settings(), &id, &[]);
+    let there = &certificate["targets"][0];
+    assert_eq!((&there["objects"], there.get("kept")), (&json!(3), None), "{certificate}");
+    assert_eq!((s3.versions(), s3.keys()), (1, vec![format!("{audio}.other")]));
+}
+
+#[test]
+fn snapshots_and_parts_in_azure_are_erased_as_well() {
+    let Some(azure) = Azure::start() else { return };
+    let house = TempDir::new("house");
+    let data = house.path().join("data");
+    let id = record(&data, 1, 5000);
+    let settings = [
+        "storage.type=azure".to_owned(),
+        format!("storage.azure.account={AZURE_ACCOUNT}"),
+        "storage.azure.container=recs".to_owned(),
+        format!("storage.azure.access_key={AZURE_KEY}"),
+        format!("storage.azure.endpoint={}", azure.endpoint()),
+        // Characters that are not themselves in a URL.
+        "storage.key=calls {caller}/{id}".to_owned(),
+    ];
+    let mut server = setup(&settings).data(&data).start();
+    assert!(becomes_true(SOON, || is_stored(&data, &id)), "{}", server.tail());
+    server.terminate();
+    let blobs = azure.blobs();
+    assert_eq!((blobs.len(), azure.states()), (3, 3), "{blobs:?}");
+    let url = |name: &str| name.replace(' ', "%20").replace('+', "%2B");
+    let sheet = blobs.iter().find(|blob| blob.ends_with(".json")).unwrap();
+    let audio = blobs.iter().find(|blob| blob.ends_with(".wav")).unwrap();
+    for _ in 0..2 {
+        azure.snapshot(&url(sheet));
+    }
+    // An upload that was cut short over a blob that is gone: there are parts alone.
+    azure.remove(&url(audio));
+    azure.part(&url(audio));
+    azure.part("another");
+    assert_eq!(azure.states(), 6);
+    let (_, certificate) = erase(&data, &settings, &id, &[]);
+    let there = &certificate["targets"][0];
+    assert_eq!((&there["objects"], there.get("kept")), (&json!(5), None), "{certificate}");
+    assert_eq!(azure.states(), 1, "the other blob's part");
+}
+
+/// Stored by what speaks as Google does for that, and erased by what does for this: see `support::google`.
+fn at_google(keeping: Keeping, then: impl FnOnce(&Google, &Path, &[String], (bool, Value))) {
+    let machine = google_metadata();
+    let environment = [("GCE_METADATA_HOST", &*machine), ("HOME", "/nonexistent")];
+    let port = support::ports::single();
+    let Some(s3) = S3::start_on(port) else { return };
+    s3.make_bucket();
+    let settings = [
+        "storage.type=gcs".to_owned(),
+        "storage.gcs.bucket=recs".to_owned(),
+        format!("storage.gcs.endpoint=http://127.0.0.1:{port}"),
+    ];
+    let house = TempDir::new("house");
+    let data = house.path().join("data");
+    let id = record(&data, 1, 5000);
+    let start = environment.iter().fold(setup(&settings), |setup, (name, value)| setup.env(name, value));
+    let mut server = start.data(&data).start();
+    assert!(becomes_true(SOON, || is_stored(&data, &id)), "{}", server.tail());
+    server.terminate();
+    let keys = s3.keys();
+    drop(s3);
+    let Some(google) = Google::start_on(port, keeping) else { return };
+    for key in &keys {
+        google.put(key, b"what was said first");
+    }
+    google.put(&keys[0], b"what was said then");
+    google.put(&format!("{}.other", keys[0]), b"other");
+    let erased = erase(&data, &settings, &id, &environment);
+    then(&google, &data, &keys, erased);
+}
+
+#[test]
+fn what_soft_delete_keeps_at_google_is_in_the_certificate() {
+    at_google(Keeping::Deleted, |google, data, keys, (is_done, certificate)| {
+        assert!(is_done, "{certificate}");
+        let there = &certificate["targets"][0];
+        assert_eq!(google.generations(), [format!("{}.other", keys[0])], "{certificate}");
+        assert_eq!(
+            (&there["objects"], google.deleted().len()),
+            (&json!(3), there["kept"]["copies"].as_u64().unwrap() as usize)
+        );
+        let until = there["kept"]["until"].as_str().unwrap();
+        let why = there["kept"]["why"].as_str().unwrap();
+        assert!(why.contains(until) && why.contains("turn soft delete off"), "{why}");
+        let verified = must_run(data, &[], "archive verify");
+        let kept = format!("of 1 erased recordings soft delete may keep copies in a target, the last until {until}");
+        assert!(verified.contains(&kept), "{verified}");
+    });
+}
+
+/// This server lists generations and does not delete those of before: then nothing is certified.
+#[test]
+fn generations_that_stay_at_google_are_waited_for() {
+    at_google(Keeping::Versions, |google, data, _, (is_done, said)| {
+        assert_eq!(google.generations().len(), 5, "three, one twice, and the other");
+        let why = said["waits"].as_str().unwrap();
+        assert!(!is_done && why.contains("gs://recs: ") && why.contains("are there still"), "{said}");
+        assert_eq!(files_below(&data.join("erased")).len(), 0);
+    });
 }
 
 #[test]

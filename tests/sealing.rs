@@ -10,7 +10,7 @@ use support::server::{MASTER_KEY, Server, Setup, binary};
 use support::src::{Call, Src};
 use support::studio::{Plan, Transcript};
 use support::wav::Allow;
-use support::{TempDir, assert_no_faults, files_below};
+use support::{TempDir, assert_no_faults, becomes_true, files_below};
 
 const RENDERED_WITHIN: Duration = Duration::from_secs(30);
 const OTHER_KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789ABCDEF";
@@ -109,6 +109,32 @@ fn what_is_sealed_is_opened_for_who_has_the_key_and_verified_by_anybody() {
     let said = siprec(data, &["export", "--set", &key(MASTER_KEY), "--to", none.to_str().unwrap()]);
     assert!(said.code == Some(1) && said.err.contains("is damaged"), "{}", said.err);
     assert!(names(&none).iter().all(|name| !name.ends_with(".wav")), "nothing is served that fails its check");
+}
+
+#[test]
+fn a_sealed_journal_is_played_to_a_server_for_who_has_the_key() {
+    let (server, recording, _) = sealed();
+    let journal = server.data.join(recording.text("/journal/path"));
+    let other = Setup::default().start();
+    let temp = TempDir::new("sealing");
+    let to = format!("sip:{}", other.sip);
+    let play = |more: &[&str]| {
+        siprec(temp.path(), &[&["replay", journal.to_str().unwrap(), "--to", &to, "--json"], more].concat())
+    };
+    let said = play(&[]);
+    let needs = [".key is wrapped by master key", "archive.seal has none: set it as archive.seal.master_key"];
+    assert!(said.code == Some(1) && needs.iter().all(|words| said.err.contains(words)), "{}", said.err);
+    let said = play(&["--set", &key(OTHER_KEY)]);
+    assert!(said.code == Some(1) && said.err.contains("archive.seal.previous_keys"), "{}", said.err);
+
+    let said = play(&["--set", &key(MASTER_KEY)]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let all = || recordings::all(&other.data);
+    assert!(becomes_true(RENDERED_WITHIN, || !all().is_empty()), "{}", other.tail());
+    let played = &all()[0];
+    let packets = |recording: &Recording| recording.sheet["proof"]["packets_received"].clone();
+    assert!(packets(played).as_u64().is_some_and(|packets| packets > 180), "{}", played.sheet["proof"]);
+    assert_eq!(packets(played), packets(&recording), "each packet of the journal");
 }
 
 #[test]

@@ -29,7 +29,7 @@ use super::receipt::Receipt;
 use super::recordings::{self, SidecarError};
 use super::sealed::shred;
 use super::selection::date_time;
-use super::storage::KeyTemplate;
+use super::storage::{Kept, KeyTemplate, Removed};
 
 /// The folder of certificates in the data directory.
 pub const FOLDER: &str = "erased";
@@ -57,11 +57,12 @@ pub struct Certificate {
     /// Who wanted it gone, why, and since when.
     #[serde(flatten)]
     pub cause: Cause,
-    /// When nothing of it was left; RFC 3339.
+    /// When nothing of it was left but what `targets` say is kept; RFC 3339.
     pub erased_at: String,
     /// Its audio, as it lay on the disk.
     pub files: Vec<ErasedFile>,
-    /// Whether it was sealed and its key was destroyed, so that no copy of it anywhere can be read.
+    /// Whether it was sealed and its key was destroyed, so that no copy of its audio anywhere can be read; but for what `targets`
+    /// say is kept, which may have the key, wrapped by the master key.
     pub key_destroyed: bool,
     /// What became of its packets: `removed`, `taken_out`, `not_there`.
     pub journal: String,
@@ -80,6 +81,33 @@ pub struct ErasedThere {
     pub objects: u32,
     /// When none was left; RFC 3339.
     pub erased_at: String,
+    /// What the target's provider keeps all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<KeptThere>,
+}
+
+/// Copies of deleted objects that a provider keeps (soft delete), and that nobody but it can remove.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptThere {
+    /// How many; 0 where that cannot be told.
+    pub copies: u32,
+    /// When the last of them goes; RFC 3339. None where the provider does not say.
+    pub until: Option<String>,
+    /// In words, with what can be done.
+    pub why: String,
+}
+
+impl KeptThere {
+    fn of(kept: &Kept) -> Option<Self> {
+        let Kept { copies, until, .. } = kept;
+        let there = || Self { copies: *copies, until: until.map(Wall::rfc3339), why: kept.to_string() };
+        (!kept.is_nothing()).then(there)
+    }
+
+    /// Whether copies may be there at `now`, and until when: what is not known of may be for ever.
+    pub fn may_be_there(&self, now: Wall) -> bool {
+        self.until.as_deref().and_then(date_time).is_none_or(|until| until > now)
+    }
 }
 
 /// Why a recording is not erased.
@@ -118,7 +146,7 @@ pub enum EraseError {
 /// How far an order is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
-    /// Nothing is left of it; here is the certificate.
+    /// All that can be removed of it is gone; here is the certificate.
     Done(Box<Certificate>),
     /// Something is left, for this reason.
     Waits(String),
@@ -195,7 +223,7 @@ impl Eraser<'_> {
         let mut erased = BTreeMap::new();
         if let Some(queue) = self.queue {
             queue.order_erasure(&names, recording, order.session, &order.day, now.0 / 1_000_000)?;
-            erased.extend(queue.erased_in(recording)?.into_iter().map(|(target, at, objects)| (target, (at, objects))));
+            erased.extend(queue.erased_in(recording)?.into_iter().map(|(target, at, removed)| (target, (at, removed))));
         }
         let mut missing = Vec::new();
         for name in names.iter().filter(|name| !erased.contains_key(**name)) {
@@ -211,8 +239,10 @@ impl Eraser<'_> {
         }
         // What a delivery that was under way has written behind our back.
         self.remove_files(&order)?;
-        let there =
-            |(target, (at, objects))| ErasedThere { target, objects, erased_at: Wall(at * 1_000_000).rfc3339() };
+        let there = |(target, (at, Removed { objects, kept }))| {
+            let erased_at = Wall(at * 1_000_000).rfc3339();
+            ErasedThere { target, objects, erased_at, kept: KeptThere::of(&kept) }
+        };
         let certificate = Certificate {
             format: FORMAT,
             siprec: env!("CARGO_PKG_VERSION").to_owned(),
@@ -321,6 +351,34 @@ impl Eraser<'_> {
 /// The disk's; what is no certificate is `InvalidData`.
 pub fn certificate(disk: &dyn Disk, data: &Path, recording: RecordingId) -> io::Result<Option<Certificate>> {
     json_file::read(disk, &certificate_path(data, recording), (FORMAT, MAX_BYTES))
+}
+
+/// All certificates, oldest month first; what is none is `InvalidData`.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn certificates<'a>(
+    disk: &'a dyn Disk,
+    data: &Path,
+) -> io::Result<impl Iterator<Item = io::Result<Certificate>> + 'a> {
+    let mut folders = vec![data.join(FOLDER)];
+    for _ in ["year", "month"] {
+        let mut below = Vec::new();
+        for folder in folders {
+            if disk.exists(&folder)? {
+                below.extend(disk.list(&folder)?.into_iter().filter(|l| l.is_dir).map(|l| folder.join(l.name)));
+            }
+        }
+        below.sort();
+        folders = below;
+    }
+    let mut all = Vec::new();
+    for folder in folders {
+        let names = disk.list(&folder)?.into_iter().map(|l| l.name).filter(|name| name.ends_with(".json"));
+        all.extend(names.map(|name| folder.join(name)));
+    }
+    let read = |path: PathBuf| json_file::read(disk, &path, (FORMAT, MAX_BYTES)).transpose();
+    Ok(all.into_iter().filter_map(read))
 }
 
 /// Where the certificate of a recording lies: `erased/YYYY/MM/<id>.json`, by the time when its id was made.

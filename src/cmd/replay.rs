@@ -13,6 +13,7 @@ Examples:
   siprec replay call.pcap                                    makes recordings of a capture, offline
   siprec replay --to sip:192.0.2.9                           a made-up call of 10 s
   siprec replay call.pcap --to sip:192.0.2.9:5060 --speed 2  a captured call, twice as fast
+  siprec replay siprec-data/journals/2026/11/23/SESSION --to sip:192.0.2.9 --config siprec.yaml
   siprec replay --to 'sip:srs;transport=tcp' --wav hello.wav --hold 3s,2s --transfer 6s
   siprec replay --to sips:srs.example.com --tls-ca ca.pem --srtp AEAD_AES_256_GCM
   siprec replay --to sip:srs --calls 2000 --rate 50 --duration 60s --loss 1 --json
@@ -43,7 +44,13 @@ pub(super) fn run(mut args: Args) -> anyhow::Result<()> {
     let loaded = args.settings.sources(Vec::new()).load()?;
     logging::start(&loaded.config.logging, false)?;
     if let Some(to) = args.wire.to.take() {
-        return replay::wire::run(args.wire.options(to, args.files, args.json, progress)?);
+        return replay::wire::run(args.wire.options(
+            to,
+            args.files,
+            loaded.config.archive.seal,
+            args.json,
+            progress,
+        )?);
     }
     replay::run(replay::Options { files: args.files, config: loaded.config, json: args.json, progress })
 }

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use siprec_core::sdp::crypto::Suite;
 use siprec_core::sip::digest::Password;
 
-use crate::config::Span;
+use crate::config::{SealConfig, Span};
 use crate::replay::wire::{Codec, Impairments, Options, Sound, Tls};
 
 /// Where the password is looked for.
@@ -104,6 +104,7 @@ impl Wire {
         self,
         to: String,
         files: Vec<PathBuf>,
+        seal: SealConfig,
         json: bool,
         progress: bool,
     ) -> anyhow::Result<Options> {
@@ -123,6 +124,7 @@ impl Wire {
         Ok(Options {
             to,
             files,
+            seal,
             sound: if self.wav.is_empty() { Sound::Tones(self.tone) } else { Sound::Files(self.wav) },
             codec: match self.codec.as_str() {
                 "pcmu" => Codec::Pcmu,

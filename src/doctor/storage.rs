@@ -8,7 +8,7 @@ use sha2::Sha256;
 
 use super::check::Check;
 use crate::archive::outbox::Named;
-use crate::archive::storage::{Sums, Target, TargetError, erase_whole};
+use crate::archive::storage::{Kept, Sums, Target, TargetError, erase_whole};
 use crate::config::{Config, TargetConfig};
 use crate::{targets, wall};
 
@@ -54,6 +54,8 @@ fn folder(template: &str) -> &str {
 enum Tried {
     /// All of it.
     Whole,
+    /// All of it, and the provider keeps what was removed.
+    Keeps(Kept),
     /// It answers; nothing was put, since what is put is locked.
     Looked,
     /// What was put came back otherwise.
@@ -81,7 +83,8 @@ async fn tried(target: &dyn Target, key: &str, locks: bool) -> Tried {
         (Err(error), _) => Tried::Refused("reading an object", error),
         (Ok(content), _) if content != CONTENT => Tried::Differs,
         (Ok(_), Err(error)) => Tried::Remains(target.url(key), error),
-        (Ok(_), Ok(_)) => Tried::Whole,
+        (Ok(_), Ok(removed)) if removed.kept.is_nothing() => Tried::Whole,
+        (Ok(_), Ok(removed)) => Tried::Keeps(removed.kept),
     }
 }
 
@@ -90,6 +93,12 @@ fn judge(name: &str, url: &str, tried: Option<Tried>) -> Check {
     let remedy = "look at the target's own log, its address under storage, and what its credentials may do (put, get, list, delete)";
     match tried {
         Some(Tried::Whole) => Check::ok(AREA, name, format!("{url}: an object was put, read and removed")),
+        Some(Tried::Keeps(kept)) => Check::warning(
+            AREA,
+            name,
+            format!("{url}: an object was put, read and removed, and {kept}"),
+            "what is erased must be gone at once? Turn soft delete off there; else certificates say what is kept, and until when",
+        ),
         Some(Tried::Looked) => Check::ok(
             AREA,
             name,
@@ -137,6 +146,9 @@ mod tests {
     fn what_remains_warns_and_what_differs_or_is_silent_fails() {
         let error = || TargetError { kind: ErrorKind::Denied, what: "HTTP 403".into() };
         assert_eq!(judge("s3", "u", Some(Tried::Remains("s3://b/x".into(), error()))).verdict, Warning);
+        let kept = Kept { copies: 1, ..Kept::default() };
+        let check = judge("gcs", "gs://b/", Some(Tried::Keeps(kept)));
+        assert!(check.verdict == Warning && check.seen.contains("soft delete keeps 1 deleted copy"), "{check:?}");
         assert_eq!(judge("s3", "u", Some(Tried::Differs)).verdict, Failed);
         let check = judge("s3", "u", Some(Tried::Refused("putting an object", error())));
         assert!(check.verdict == Failed && check.seen.contains("HTTP 403: check the credentials"), "{check:?}");

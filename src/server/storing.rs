@@ -10,6 +10,7 @@ use super::live::{Live, LiveEvent};
 use super::meters::{Meters, Target};
 use crate::archive::disk::Disk;
 use crate::archive::outbox::{Outbox, Queue, Told};
+use crate::archive::storage::Removed;
 use crate::config::Config;
 use crate::targets;
 
@@ -67,7 +68,12 @@ fn tell(told: Told) {
         Told::Stored { recording, target, bytes } => {
             tracing::info!(%recording, target, bytes, "stored");
         }
-        Told::Erased { recording, target, objects } => tracing::info!(%recording, target, objects, "erased there"),
+        Told::Erased { recording, target, removed: Removed { objects, kept } } if kept.is_nothing() => {
+            tracing::info!(%recording, target, objects, "erased there");
+        }
+        Told::Erased { recording, target, removed: Removed { objects, kept } } => {
+            tracing::warn!(%recording, target, objects, "erased there, as far as that can be done: {kept}");
+        }
         Told::Down { target, error, waiting, wait } => tracing::error!(
             target,
             waiting,

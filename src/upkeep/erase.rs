@@ -13,7 +13,7 @@ use crate::archive::audit::{Act, Action, Witness};
 use crate::archive::catalog::{Filter, Person, Row};
 use crate::archive::disk::Disk;
 use crate::archive::erase_order::Cause;
-use crate::archive::erasure::{Certificate, Progress, certificate_path};
+use crate::archive::erasure::{Certificate, Progress, certificate, certificate_path};
 use crate::archive::lock::DirectoryLock;
 use crate::archive::outbox::Settings;
 use crate::erasing::Erasing;
@@ -157,7 +157,13 @@ fn follow(
             }
         }
         // Those that a server has brought to their end meanwhile.
-        ordered.retain(|known| waits.iter().any(|(recording, _)| recording == known));
+        let is_left = |known: &RecordingId| waits.iter().any(|(recording, _)| recording == known);
+        for recording in ordered.iter().filter(|known| !is_left(known)) {
+            if let Some(certificate) = certificate(&*disk, erasing.data(), *recording)? {
+                done(&mut out, erasing, &certificate, json)?;
+            }
+        }
+        ordered.retain(is_left);
         out.flush()?;
         if ordered.is_empty() {
             return Ok(0);
@@ -211,7 +217,13 @@ fn done(out: &mut impl Write, erasing: &Erasing, certificate: &Certificate, json
         return Ok(out.write_all(b"\n")?);
     }
     let path = certificate_path(erasing.data(), certificate.recording);
-    Ok(writeln!(out, "erased {}: {}", certificate.recording, path.display())?)
+    writeln!(out, "erased {}: {}", certificate.recording, path.display())?;
+    for there in &certificate.targets {
+        if let Some(kept) = &there.kept {
+            writeln!(out, "       in {}: {}", there.target, kept.why)?;
+        }
+    }
+    Ok(())
 }
 
 fn tell_waits(out: &mut impl Write, recording: RecordingId, waits: &str, json: bool) -> anyhow::Result<()> {

@@ -11,6 +11,7 @@ pub mod browser;
 pub mod contact_centre;
 pub mod dtls;
 pub mod embedded;
+pub mod google;
 pub mod http;
 pub mod issuer;
 pub mod fake;

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,7 +19,7 @@ pub const AZURE_KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2
 
 /// A process that ends with the test.
 #[derive(Debug)]
-struct Process(Child);
+pub(super) struct Process(Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -39,16 +39,16 @@ pub fn python() -> PathBuf {
     tools().join("python/bin/python")
 }
 
-fn start(program: &str, args: &[&str], port: u16) -> Option<Process> {
+pub(super) fn start(program: impl AsRef<Path>, args: &[&str], port: u16) -> Option<Process> {
     let path = tools().join(program);
     if !path.exists() {
         lacking(&format!("{} is not there: run `make peers`", path.display()));
         return None;
     }
-    let child = Command::new(path).args(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let child = Command::new(&path).args(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let process = Process(child);
     let answers = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
-    assert!(becomes_true(Duration::from_secs(60), answers), "{program} does not start");
+    assert!(becomes_true(Duration::from_secs(60), answers), "{} does not start", path.display());
     Some(process)
 }
 
@@ -76,14 +76,21 @@ impl Answer {
 
 /// One request over a connection of its own.
 fn ask(port: u16, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    ask_with(port, method, path, headers, b"")
+}
+
+/// One that has a body.
+pub(super) fn ask_with(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    let mut request =
-        format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\nContent-Length: 0\r\n");
+    let length = body.len();
+    let mut request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\nContent-Length: {length}\r\n"
+    );
     for (name, value) in headers {
         request.push_str(&format!("{name}: {value}\r\n"));
     }
-    stream.write_all(format!("{request}\r\n").as_bytes()).unwrap();
+    stream.write_all(&[format!("{request}\r\n").as_bytes(), body].concat()).unwrap();
     let mut all = Vec::new();
     stream.read_to_end(&mut all).unwrap();
     let end = all.windows(4).position(|w| w == b"\r\n\r\n").unwrap();
@@ -258,24 +265,66 @@ impl Azure {
         listed.elements("Name")
     }
 
+    /// How many states of blobs there are: blobs, snapshots, and blobs of which there are parts alone.
+    pub fn states(&self) -> usize {
+        let query = [("comp", "list"), ("include", "snapshots,uncommittedblobs"), ("restype", "container")];
+        let listed = self.ask("GET", "recs", &query);
+        assert_eq!(listed.status, 200, "{}", listed.text());
+        listed.elements("Name").len()
+    }
+
+    /// Keeps a blob as it is now.
+    pub fn snapshot(&self, name: &str) {
+        let made = self.ask("PUT", &format!("recs/{name}"), &[("comp", "snapshot")]);
+        assert_eq!(made.status, 201, "{}", made.text());
+    }
+
+    /// A part of a blob that is not made of it.
+    pub fn part(&self, name: &str) {
+        let sent = self.ask_with("PUT", &format!("recs/{name}"), &[("blockid", "AAAA"), ("comp", "block")], b"part");
+        assert_eq!(sent.status, 201, "{}", sent.text());
+    }
+
+    /// Somebody else's content under a name.
+    pub fn overwrite(&self, name: &str, content: &[u8]) {
+        let put = self.ask_with("PUT", &format!("recs/{name}"), &[], content);
+        assert_eq!(put.status, 201, "{}", put.text());
+    }
+
+    /// Somebody removes a blob.
+    pub fn remove(&self, name: &str) {
+        let gone = self.ask("DELETE", &format!("recs/{name}"), &[]);
+        assert_eq!(gone.status, 202, "{}", gone.text());
+    }
+
     pub fn blob(&self, name: &str) -> Vec<u8> {
         self.ask("GET", &format!("recs/{name}"), &[]).body
     }
 
     /// A request signed with the account's key (Azure Storage, "Authorize with Shared Key"); `query` sorted by name.
     fn ask(&self, method: &str, path: &str, query: &[(&str, &str)]) -> Answer {
+        self.ask_with(method, path, query, b"")
+    }
+
+    fn ask_with(&self, method: &str, path: &str, query: &[(&str, &str)], body: &[u8]) -> Answer {
+        let length = if body.is_empty() { String::new() } else { body.len().to_string() };
         let date = "Sun, 29 Nov 2026 08:00:00 GMT";
         let mut resource = format!("/{AZURE_ACCOUNT}/{AZURE_ACCOUNT}/{path}");
         for (name, value) in query {
             resource.push_str(&format!("\n{name}:{value}"));
         }
-        let text = format!("{method}\n\n\n\n\n\n\n\n\n\n\n\nx-ms-date:{date}\nx-ms-version:2021-08-06\n{resource}");
+        // A blob of its own, where it is no part of one.
+        let is_blob = method == "PUT" && query.is_empty();
+        let kind = if is_blob { "x-ms-blob-type:BlockBlob\n" } else { "" };
+        let told = format!("{kind}x-ms-date:{date}\nx-ms-version:2021-08-06");
+        let text = format!("{method}\n\n\n{length}\n\n\n\n\n\n\n\n\n{told}\n{resource}");
         let signature = base64(&hmac_sha256(&unbase64(AZURE_KEY), text.as_bytes()));
         let query: Vec<String> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
         let authorization = format!("SharedKey {AZURE_ACCOUNT}:{signature}");
-        let headers = [("x-ms-date", date), ("x-ms-version", "2021-08-06"), ("Authorization", &authorization)];
-        ask(self.port, method, &format!("/{AZURE_ACCOUNT}/{path}{query}"), &headers)
+        let mut headers = vec![("x-ms-date", date), ("x-ms-version", "2021-08-06"), ("Authorization", &*authorization)];
+        headers.extend(is_blob.then_some(("x-ms-blob-type", "BlockBlob")));
+        ask_with(self.port, method, &format!("/{AZURE_ACCOUNT}/{path}{query}"), &headers, body)
     }
 }
 

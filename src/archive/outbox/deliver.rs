@@ -14,7 +14,7 @@ use crate::archive::disk::{Disk, read_range};
 use crate::archive::erase_order::EraseOrder;
 use crate::archive::receipt::{Delivered, Delivery, Receipt};
 use crate::archive::recordings::{self, SidecarError, StoredFile, hexadecimal};
-use crate::archive::storage::{Parts, Source, StoreError, Stored, Unfinished, erase_whole, fetch, store};
+use crate::archive::storage::{Parts, Removed, Source, StoreError, Stored, Unfinished, erase_whole, fetch, store};
 
 /// Why a recording is not stored.
 #[derive(Debug, thiserror::Error)]
@@ -117,20 +117,20 @@ pub(super) async fn deliver(
 }
 
 /// Removes all that a target may have of a recording that is ordered to be erased; the queue knows when this returns. How
-/// many objects were there.
-pub(super) async fn erase(yard: &Yard, named: &Named, item: &Item) -> Result<u32, DeliverError> {
+/// many objects were there, and what is kept of them.
+pub(super) async fn erase(yard: &Yard, named: &Named, item: &Item) -> Result<Removed, DeliverError> {
     let Some(order) = EraseOrder::read(&*yard.disk, &yard.data, item.recording).map_err(DeliverError::Order)? else {
         // It was carried out to its end, and a crash came before the queue knew.
         yard.queue.forget_erased(item.recording)?;
-        return Ok(0);
+        return Ok(Removed::default());
     };
-    let mut objects = 0;
+    let mut removed = Removed::default();
     for key in order.keys_in(&named.name) {
-        objects += erase_whole(&*named.target, key).await.map_err(StoreError::Target)?;
+        removed.add(erase_whole(&*named.target, key).await.map_err(StoreError::Target)?);
         yard.queue.forget_upload(&named.name, key)?;
     }
-    yard.queue.erased(&named.name, item.recording, now_ms(), objects)?;
-    Ok(objects)
+    yard.queue.erased(&named.name, item.recording, now_ms(), &removed)?;
+    Ok(removed)
 }
 
 /// Whether a target has the very recording that lies here.

@@ -8,6 +8,7 @@
 //! here is deleted that a receipt does not cover.
 
 mod deliver;
+mod erasures;
 mod patience;
 mod queue;
 mod release;
@@ -24,7 +25,7 @@ use tokio::sync::Notify;
 
 use super::disk::Disk;
 use super::recordings;
-use super::storage::{KeyTemplate, Target};
+use super::storage::{KeyTemplate, Removed, Target};
 use crate::wall::now_ms;
 
 pub use deliver::{is_all, queue_changed, restore};
@@ -67,14 +68,14 @@ pub enum Told {
         /// How much.
         bytes: u64,
     },
-    /// Nothing of a recording that is to be erased is left in a target.
+    /// All that can be removed of a recording that is to be erased is gone from a target.
     Erased {
         /// Which.
         recording: RecordingId,
         /// Where.
         target: String,
-        /// Objects that were there.
-        objects: u64,
+        /// What was there, and what is kept.
+        removed: Removed,
     },
     /// A target does not do what it is asked; it is left alone for so long.
     Down {

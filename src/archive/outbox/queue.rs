@@ -17,8 +17,10 @@ use crate::archive::versioned::{Unfit, Versioned};
 const FILE: &str = "outbox.sqlite";
 
 /// "sipo" tells it from any other SQLite file.
-const OUTBOX: Versioned =
-    Versioned { application_id: 0x7369_706f, steps: &[|file| file.execute_batch(include_str!("0001.sql"))] };
+const OUTBOX: Versioned = Versioned {
+    application_id: 0x7369_706f,
+    steps: &[|file| file.execute_batch(include_str!("0001.sql")), |file| file.execute_batch(include_str!("0002.sql"))],
+};
 const VERSION: i64 = OUTBOX.version();
 const SET_UP: &str = "SELECT name FROM target";
 /// How long one process waits for another's lock.
@@ -150,12 +152,15 @@ impl Queue {
             return Err(QueueError::Missing);
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)?;
+        let mut connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(BUSY)?;
         match OUTBOX.check(&connection)? {
-            0 => Err(QueueError::Missing),
-            _ => Ok(Self { connection: Mutex::new(connection) }),
+            0 => return Err(QueueError::Missing),
+            VERSION => {}
+            // Its server has not been started since this siprec came. What is new takes nothing from it.
+            _ => OUTBOX.migrate(&mut connection)?,
         }
+        Ok(Self { connection: Mutex::new(connection) })
     }
 
     /// The same, where there is one.
@@ -169,7 +174,7 @@ impl Queue {
         }
     }
 
-    fn connection(&self) -> MutexGuard<'_, Connection> {
+    pub(super) fn connection(&self) -> MutexGuard<'_, Connection> {
         // A thread that panicked here has left no transaction open: they roll back when they are dropped.
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -290,64 +295,11 @@ impl Queue {
         Ok(())
     }
 
-    /// A recording is to be erased in each of `targets`, unless it is already, and is no longer to be stored anywhere.
-    pub fn order_erasure(
-        &self,
-        targets: &[&str],
-        recording: RecordingId,
-        session: Option<SessionId>,
-        day: &str,
-        now_ms: i64,
-    ) -> Result<(), QueueError> {
-        let mut connection = self.connection();
-        let transaction = connection.transaction()?;
-        let (recording, session) = (recording.to_string(), session.map(|session| session.to_string()));
-        transaction.execute("DELETE FROM held WHERE recording = ?1", [&recording])?;
-        transaction.execute("DELETE FROM item WHERE recording = ?1 AND erase = 0", [&recording])?;
-        for target in targets {
-            let sql = "INSERT INTO item (target, recording, session, day, queued_ms, due_ms, again, erase) \
-                       SELECT ?1, ?2, ?3, ?4, ?5, ?5, 1, 1 WHERE NOT EXISTS \
-                       (SELECT 1 FROM erased WHERE target = ?1 AND recording = ?2) ON CONFLICT DO NOTHING";
-            transaction.execute(sql, params![target, recording, session, day, now_ms])?;
-        }
-        Ok(transaction.commit()?)
-    }
-
-    /// A recording is erased in a target, where so many objects were.
-    pub fn erased(&self, target: &str, recording: RecordingId, now_ms: i64, objects: u32) -> Result<(), QueueError> {
-        let mut connection = self.connection();
-        let transaction = connection.transaction()?;
-        let recording = recording.to_string();
-        let sql = "INSERT INTO erased VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
-        transaction.execute(sql, params![recording, target, now_ms, objects])?;
-        transaction.execute("DELETE FROM item WHERE target = ?1 AND recording = ?2", params![target, recording])?;
-        Ok(transaction.commit()?)
-    }
-
-    /// The targets in which a recording is erased: when (milliseconds since 1970), and how many objects were there.
-    pub fn erased_in(&self, recording: RecordingId) -> Result<Vec<(String, i64, u32)>, QueueError> {
-        let connection = self.connection();
-        let mut select =
-            connection.prepare_cached("SELECT target, erased_ms, objects FROM erased WHERE recording = ?1")?;
-        let rows = select.query_map([recording.to_string()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
     /// What the last try met with to store a recording in a target, or to erase it there.
     pub fn error_of(&self, target: &str, recording: RecordingId) -> Result<Option<String>, QueueError> {
         let sql = "SELECT error FROM item WHERE target = ?1 AND recording = ?2";
         let found = self.connection().query_row(sql, params![target, recording.to_string()], |row| row.get(0));
         Ok(found.optional()?.flatten())
-    }
-
-    /// Nothing of an erased recording is left to be done.
-    pub fn forget_erased(&self, recording: RecordingId) -> Result<(), QueueError> {
-        let mut connection = self.connection();
-        let transaction = connection.transaction()?;
-        let recording = recording.to_string();
-        transaction.execute("DELETE FROM item WHERE recording = ?1", [&recording])?;
-        transaction.execute("DELETE FROM erased WHERE recording = ?1", [&recording])?;
-        Ok(transaction.commit()?)
     }
 
     /// Whether a recording waits for a target.

@@ -6,13 +6,15 @@ use std::sync::{Mutex, mpsc};
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
+use siprec_core::time::Wall;
 
 use super::*;
 use crate::archive::disk::RealDisk;
 use crate::archive::receipt::Receipt;
 use crate::archive::recordings::{self, hexadecimal};
 use crate::archive::storage::{
-    Checksum, ErrorKind, FolderTarget, Found, PART_BYTES, Part, Step, Sums, TargetError, fixture::sidecar,
+    Checksum, ErrorKind, FolderTarget, Found, Kept, PART_BYTES, Part, Removed, Step, Sums, TargetError,
+    fixture::sidecar,
 };
 
 const DAY: &str = "recordings/2026/03/09";
@@ -84,7 +86,7 @@ impl Target for Faulty {
     fn look<'a>(&'a self, key: &'a str) -> Step<'a, Option<Found>> {
         self.step(self.folder.look(key))
     }
-    fn erase<'a>(&'a self, key: &'a str) -> Step<'a, u32> {
+    fn erase<'a>(&'a self, key: &'a str) -> Step<'a, Removed> {
         self.step(self.folder.erase(key))
     }
     fn read<'a>(&'a self, key: &'a str, offset: u64, length: u64) -> Step<'a, Bytes> {
@@ -436,6 +438,29 @@ fn what_a_target_lost_cannot_be_taken_for_what_was_stored() {
     assert!(error.contains("it ends after 999 octets, 1000 are expected"), "{error}");
     assert!(fetch(None).unwrap_err().to_string().contains("no storage target that is set up has it"));
     assert!(!fetched.exists());
+}
+
+/// As the first version of the outbox left it, with a recording that is erased in one target.
+#[test]
+fn an_outbox_of_before_is_brought_up_to_date_by_whoever_opens_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let id = RecordingId(7);
+    {
+        let file = rusqlite::Connection::open(folder.path().join("outbox.sqlite")).unwrap();
+        file.execute_batch(include_str!("0001.sql")).unwrap();
+        file.pragma_update(None, "application_id", 0x7369_706f).unwrap();
+        file.pragma_update(None, "user_version", 1).unwrap();
+        file.execute("INSERT INTO erased VALUES (?1, 'far', 5, 3)", [id.to_string()]).unwrap();
+    }
+    let queue = Queue::open_beside(folder.path()).unwrap();
+    let kept = Kept { copies: 1, until: Some(Wall(9)), unknown: Some("HTTP 403".into()) };
+    queue.erased("farther", id, 6, &Removed { objects: 2, kept: kept.clone() }).unwrap();
+    let mut erased = Queue::open(folder.path()).unwrap().erased_in(id).unwrap();
+    erased.sort_by(|a, b| a.0.cmp(&b.0));
+    let expected = [("far", 5, Removed::whole(3)), ("farther", 6, Removed { objects: 2, kept })];
+    assert_eq!(erased, expected.map(|(target, at, removed)| (target.to_owned(), at, removed)));
+    queue.forget_erased(id).unwrap();
+    assert_eq!(queue.erased_in(id).unwrap(), []);
 }
 
 #[test]

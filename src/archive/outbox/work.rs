@@ -17,7 +17,7 @@ use super::{Intake, Item, Named, Queue, QueueError, Settings, Tell, Told, Yard, 
 use crate::archive::disk::Disk;
 use crate::archive::receipt::Receipt;
 use crate::archive::recordings::Sidecars;
-use crate::archive::storage::{ErrorKind, StoreError};
+use crate::archive::storage::{ErrorKind, Removed, StoreError};
 
 /// The queue is looked at this often at least: another process may have put something forward.
 const LOOK: Duration = Duration::from_secs(5);
@@ -161,6 +161,13 @@ fn queue_all(yard: &Yard, target: &str, stopped: &watch::Receiver<bool>) -> Resu
     Ok(Some(queued))
 }
 
+/// What was done about a recording.
+enum Done {
+    /// So many octets were stored; 0 where it was there.
+    Stored(u64),
+    Erased(Removed),
+}
+
 /// What goes to one target.
 struct Line {
     yard: Arc<Yard>,
@@ -209,12 +216,12 @@ impl Line {
         }
     }
 
-    async fn deliver(self: Arc<Self>, item: Item) -> (Item, Result<u64, DeliverError>) {
+    async fn deliver(self: Arc<Self>, item: Item) -> (Item, Result<Done, DeliverError>) {
         let again = item.again || item.attempts > 0 || item.queued_ms < self.began_ms;
         let result = if item.erase {
-            erase(&self.yard, &self.named, &item).await.map(u64::from)
+            erase(&self.yard, &self.named, &item).await.map(Done::Erased)
         } else {
-            deliver(&self.yard, &self.named, &self.slots, &item, again).await
+            deliver(&self.yard, &self.named, &self.slots, &item, again).await.map(Done::Stored)
         };
         (item, result)
     }
@@ -232,17 +239,17 @@ impl Line {
         next.min(soonest).min(LOOK).max(Duration::from_millis(10))
     }
 
-    fn take(&self, circuit: &mut Circuit, item: &Item, result: Result<u64, DeliverError>) {
+    fn take(&self, circuit: &mut Circuit, item: &Item, result: Result<Done, DeliverError>) {
         let (target, recording) = (self.named.name.clone(), item.recording);
         let error = match result {
-            Ok(bytes) => {
+            Ok(done) => {
                 if circuit.well() {
                     (self.tell)(Told::Up { target: target.clone(), waiting: self.waiting() });
                 }
-                if item.erase {
-                    (self.tell)(Told::Erased { recording, target, objects: bytes });
-                } else if bytes > 0 {
-                    (self.tell)(Told::Stored { recording, target, bytes });
+                match done {
+                    Done::Erased(removed) => (self.tell)(Told::Erased { recording, target, removed }),
+                    Done::Stored(0) => {}
+                    Done::Stored(bytes) => (self.tell)(Told::Stored { recording, target, bytes }),
                 }
                 return;
             }

@@ -1,6 +1,11 @@
 //! Azure Blob Storage and Google Cloud Storage, by object_store.
 //!
-//! Neither tells a checksum through that crate, so what is stored is read back once.
+//! Neither tells a checksum through that crate, so what is stored is read back once. Nor does it know of versions, which erasing
+//! does: that is [`azure`]'s and [`google`]'s.
+
+mod azure;
+mod google;
+mod rest;
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -8,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
-use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
 use object_store::{
@@ -16,8 +21,11 @@ use object_store::{
 };
 use zeroize::Zeroizing;
 
+use self::azure::Azure;
+use self::google::Google;
+use self::rest::Rest;
 use super::store::PART_BYTES;
-use super::{Checksum, ErrorKind, Found, Part, Step, Sums, Target, TargetError, content_type, patience};
+use super::{Checksum, ErrorKind, Found, Part, Removed, Step, Sums, Target, TargetError, content_type, patience};
 
 /// A container of Azure.
 #[derive(Clone, Default)]
@@ -45,6 +53,9 @@ pub struct GcsSettings {
     pub service_account: Option<Zeroizing<String>>,
 }
 
+/// Google's own server, where the settings name no other.
+const GOOGLE: &str = "https://storage.googleapis.com";
+
 /// What object_store makes of the settings.
 trait Store: ObjectStore + MultipartStore {}
 impl<T: ObjectStore + MultipartStore> Store for T {}
@@ -54,8 +65,15 @@ impl<T: ObjectStore + MultipartStore> Store for T {}
 pub struct CloudTarget {
     url: String,
     store: Arc<dyn Store>,
-    /// Answers for parts are told to be of no one upload: parts that are not used expire by themselves (Azure).
-    has_uploads: bool,
+    rest: Special,
+}
+
+/// What the crate has no call for.
+#[derive(Debug)]
+enum Special {
+    /// Answers for parts are told to be of no one upload here: parts that are not used expire by themselves.
+    Azure(Azure),
+    Google(Google),
 }
 
 /// Requests are single: the outbox repeats them.
@@ -91,9 +109,17 @@ impl CloudTarget {
         if let Some(sas) = &settings.sas {
             builder = builder.with_config(AzureConfigKey::SasKey, sas.trim_start_matches('?'));
         }
+        let endpoint = builder.get_config_value(&AzureConfigKey::Endpoint);
+        let server = endpoint.clone().unwrap_or_else(|| format!("https://{}.blob.core.windows.net", settings.account));
         let store = builder.build().map_err(|error| settings_error(&error))?;
         let url = format!("az://{}/{}", settings.account, settings.container);
-        Ok(Self { url, store: Arc::new(store), has_uploads: false })
+        let rest = Azure {
+            rest: Rest::new(endpoint.as_ref(), &url)?,
+            account: settings.account.clone(),
+            url: format!("{}/{}", server.trim_end_matches('/'), settings.container),
+            credentials: Arc::clone(store.credentials()),
+        };
+        Ok(Self { url, store: Arc::new(store), rest: Special::Azure(rest) })
     }
 
     /// A bucket of Google's; nobody is asked yet.
@@ -111,8 +137,17 @@ impl CloudTarget {
         if let Some(account) = &settings.service_account {
             builder = builder.with_service_account_key(account.as_str());
         }
+        let endpoint = builder.get_config_value(&GoogleConfigKey::BaseUrl);
+        let server = endpoint.clone().unwrap_or_else(|| GOOGLE.to_owned());
         let store = builder.build().map_err(|error| settings_error(&error))?;
-        Ok(Self { url: format!("gs://{}", settings.bucket), store: Arc::new(store), has_uploads: true })
+        let url = format!("gs://{}", settings.bucket);
+        let rest = Google {
+            rest: Rest::new(endpoint.as_ref(), &url)?,
+            url: server.trim_end_matches('/').to_owned(),
+            bucket: settings.bucket.clone(),
+            credentials: Arc::clone(store.credentials()),
+        };
+        Ok(Self { url, store: Arc::new(store), rest: Special::Google(rest) })
     }
 
     fn path(&self, key: &str) -> Result<Path, TargetError> {
@@ -149,11 +184,7 @@ fn causes(error: &Error) -> String {
 
 /// What of it an operator needs: the server's code and message, or else the cause at the bottom. The rest tells of URLs.
 fn words(error: &Error, all: &str) -> String {
-    let element = |name: &str| Some(all.split_once(&format!("<{name}>"))?.1.split_once("</")?.0.trim());
-    if let Some(code) = element("Code") {
-        let message = element("Message").unwrap_or_default();
-        // Azure appends ids and a time.
-        let message = message.split("RequestId:").next().unwrap_or(message).trim();
+    if let Some((code, message)) = code_and_message(all) {
         return format!("{code}, {message}");
     }
     let mut last = None;
@@ -164,6 +195,15 @@ fn words(error: &Error, all: &str) -> String {
     }
     let words = last.unwrap_or_else(|| "it does not answer as expected".to_owned());
     words.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What a refusal in XML says.
+fn code_and_message(all: &str) -> Option<(String, String)> {
+    let element = |name: &str| Some(all.split_once(&format!("<{name}>"))?.1.split_once("</")?.0.trim());
+    let (code, message) = (element("Code")?, element("Message").unwrap_or_default());
+    // Azure appends ids and a time.
+    let message = message.split("RequestId:").next().unwrap_or(message).trim();
+    Some((code.to_owned(), message.to_owned()))
 }
 
 /// The crate keeps statuses and codes in words alone.
@@ -224,7 +264,7 @@ impl Target for CloudTarget {
 
     fn abort<'a>(&'a self, key: &'a str, upload: &'a str) -> Step<'a, ()> {
         Box::pin(async move {
-            if !self.has_uploads {
+            if matches!(self.rest, Special::Azure(_)) {
                 return Ok(());
             }
             let gone = self.store.abort_multipart(&self.path(key)?, &upload.to_owned()).await;
@@ -232,9 +272,14 @@ impl Target for CloudTarget {
         })
     }
 
-    fn unfinished<'a>(&'a self, _: &'a str) -> Step<'a, Vec<String>> {
-        // Azure drops parts that nothing was made of; for Google the crate cannot ask.
-        Box::pin(async { Ok(Vec::new()) })
+    fn unfinished<'a>(&'a self, key: &'a str) -> Step<'a, Vec<String>> {
+        Box::pin(async move {
+            match &self.rest {
+                // It drops parts that nothing was made of within a week; `erase` does so at once.
+                Special::Azure(_) => Ok(Vec::new()),
+                Special::Google(google) => google.unfinished(key).await,
+            }
+        })
     }
 
     fn look<'a>(&'a self, key: &'a str) -> Step<'a, Option<Found>> {
@@ -247,12 +292,11 @@ impl Target for CloudTarget {
         })
     }
 
-    fn erase<'a>(&'a self, key: &'a str) -> Step<'a, u32> {
+    fn erase<'a>(&'a self, key: &'a str) -> Step<'a, Removed> {
         Box::pin(async move {
-            match self.store.delete(&self.path(key)?).await {
-                Ok(()) => Ok(1),
-                Err(Error::NotFound { .. }) => Ok(0),
-                Err(error) => Err(self.error(&error)),
+            match &self.rest {
+                Special::Azure(azure) => azure.erase(key).await,
+                Special::Google(google) => google.erase(key).await,
             }
         })
     }

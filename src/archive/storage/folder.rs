@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::store::blocking;
-use super::{Checksum, ErrorKind, Found, Part, Step, Sums, Target, TargetError};
+use super::{Checksum, ErrorKind, Found, Part, Removed, Step, Sums, Target, TargetError};
 use crate::archive::disk::{Disk as _, RealDisk};
 
 /// What an object is called until it is complete.
@@ -110,14 +110,14 @@ impl Target for FolderTarget {
         })
     }
 
-    fn erase<'a>(&'a self, key: &'a str) -> Step<'a, u32> {
+    fn erase<'a>(&'a self, key: &'a str) -> Step<'a, Removed> {
         self.step(key, |path, part| {
             missing_is(fs::remove_file(part), ())?;
             let removed = missing_is(fs::remove_file(path).map(|()| 1), 0)?;
             if removed > 0 {
                 File::open(path.parent().unwrap_or(path))?.sync_all()?;
             }
-            Ok(removed)
+            Ok(Removed::whole(removed))
         })
     }
 

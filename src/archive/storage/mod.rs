@@ -10,6 +10,7 @@
 mod cloud;
 mod folder;
 mod key;
+mod removed;
 #[cfg(feature = "cloud")]
 mod s3;
 mod store;
@@ -26,6 +27,7 @@ use bytes::Bytes;
 pub use cloud::{AzureSettings, CloudTarget, GcsSettings};
 pub use folder::FolderTarget;
 pub use key::{BadKey, KeyTemplate};
+pub use removed::{Kept, Removed};
 #[cfg(feature = "cloud")]
 pub use s3::{S3Settings, S3Target};
 pub use store::{Content, PART_BYTES, Parts, Source, StoreError, Stored, Unfinished, Verified, content, fetch, store};
@@ -60,8 +62,9 @@ pub trait Target: fmt::Debug + Send + Sync {
     /// What is there under a key.
     fn look<'a>(&'a self, key: &'a str) -> Step<'a, Option<Found>>;
 
-    /// Removes what is there under a key, in all versions that the target tells of; nothing there is no failure. How many.
-    fn erase<'a>(&'a self, key: &'a str) -> Step<'a, u32>;
+    /// Removes what is there under a key, in all versions and snapshots; nothing there is no failure. How many, and what the
+    /// provider keeps of them all the same.
+    fn erase<'a>(&'a self, key: &'a str) -> Step<'a, Removed>;
 
     /// `length` octets of an object from `offset` on; fewer at its end.
     fn read<'a>(&'a self, key: &'a str, offset: u64, length: u64) -> Step<'a, Bytes>;
@@ -147,11 +150,12 @@ impl ErrorKind {
     }
 }
 
-/// Removes all that a target has under `key`, what was begun and not finished among it; how many objects were there.
+/// Removes all that a target has under `key`, what was begun and not finished among it; how many objects were there, and what
+/// its provider keeps of them.
 ///
 /// # Errors
 /// The target's: a lock or a policy may keep them.
-pub async fn erase_whole(target: &dyn Target, key: &str) -> Result<u32, TargetError> {
+pub async fn erase_whole(target: &dyn Target, key: &str) -> Result<Removed, TargetError> {
     for upload in target.unfinished(key).await? {
         target.abort(key, &upload).await?;
     }

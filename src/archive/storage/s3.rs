@@ -4,6 +4,7 @@
 //! and gives a failed upload up. Single steps are ours to repeat; what carries octets is sent by `put`.
 
 mod put;
+mod versions;
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -15,20 +16,21 @@ use object_store::aws::{AmazonS3Builder, AwsCredentialProvider};
 use s3::command::Multipart;
 use s3::creds::Credentials;
 use s3::error::S3Error;
-use s3::serde_types::{ObjectIdentifier, Part as PartAnswer};
+use s3::serde_types::Part as PartAnswer;
 use s3::{Bucket, Region};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use self::put::Put;
+use self::versions::Versions;
 use super::store::blocking;
-use super::{Checksum, ErrorKind, Found, Part, Step, Sums, Target, TargetError, content_type, patience};
+use super::{Checksum, ErrorKind, Found, Part, Removed, Step, Sums, Target, TargetError, content_type, patience};
 use crate::archive::recordings::hexadecimal;
 use crate::wall;
 
-/// An object with more versions is left to its owner.
-const MAX_VERSIONS: u32 = 1000;
+/// Of versions that are removed, a thousand each.
+const MAX_PAGES: u32 = 100;
 
 /// A bucket, and how objects are put into it.
 #[derive(Clone, Default)]
@@ -114,6 +116,17 @@ impl S3Target {
         }
         set("x-amz-meta-siprec-sha256", sha256);
         headers
+    }
+
+    /// Removes an object of a server without versions.
+    async fn erase_only(&self, bucket: &Bucket, key: &str) -> Result<Removed, TargetError> {
+        let there = match bucket.head_object(key).await {
+            Ok(_) => 1,
+            Err(S3Error::HttpFailWithBody(404, _)) => 0,
+            Err(error) => return Err(self.error(&error)),
+        };
+        bucket.delete_object(key).await.map_err(|error| self.error(&error))?;
+        Ok(Removed::whole(there))
     }
 
     /// Without the key: parties may be named in it, and errors get into the log.
@@ -312,29 +325,31 @@ impl Target for S3Target {
         })
     }
 
-    fn erase<'a>(&'a self, key: &'a str) -> Step<'a, u32> {
+    fn erase<'a>(&'a self, key: &'a str) -> Step<'a, Removed> {
         Box::pin(async move {
             let bucket = self.request(0, HeaderMap::new()).await?;
-            // The version that is in the way of those before it, until there is none. The crate has no list of versions; an
-            // octet of an object comes with its own.
-            for removed in 0..MAX_VERSIONS {
-                let headers = match bucket.get_object_range(key, 0, Some(0)).await {
-                    Ok(octet) => octet.headers(),
-                    Err(S3Error::HttpFailWithBody(404, _)) => return Ok(removed),
+            let mut objects = 0;
+            for _ in 0..MAX_PAGES {
+                let versions = match Versions::of(&bucket, key).await {
+                    Ok(versions) => versions,
+                    // Not every server of that kind has versions.
+                    Err(S3Error::HttpFailWithBody(405 | 501, _)) => return self.erase_only(&bucket, key).await,
                     Err(error) => return Err(self.error(&error)),
                 };
-                let Some(version) = headers.get("x-amz-version-id").filter(|version| *version != "null") else {
-                    bucket.delete_object(key).await.map_err(|error| self.error(&error))?;
-                    continue;
-                };
-                let object = vec![ObjectIdentifier::with_version(key, version)];
-                let result = bucket.delete_objects(object).await.map_err(|error| self.error(&error))?;
-                if let Some(refused) = result.errors.first() {
+                if versions.are_none() {
+                    return Ok(Removed::whole(objects));
+                }
+                objects += u32::try_from(versions.contents.len()).unwrap_or(u32::MAX);
+                let deleted = bucket.delete_objects(versions.objects(key)).await;
+                if let Some(refused) = deleted.map_err(|error| self.error(&error))?.errors.first() {
                     let what = format!("s3://{}: {}: {}", self.settings.bucket, refused.code, refused.message);
                     return Err(TargetError::new(ErrorKind::Refused, what));
                 }
             }
-            let what = format!("s3://{}: more than {MAX_VERSIONS} versions of an object", self.settings.bucket);
+            let what = format!(
+                "s3://{}: versions of an object that was removed are there again and again",
+                self.settings.bucket
+            );
             Err(TargetError::new(ErrorKind::Refused, what))
         })
     }

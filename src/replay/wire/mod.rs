@@ -25,17 +25,21 @@ pub use options::{Codec, Impairments, Options, Sound, Tls};
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
+use std::sync::Arc;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use siprec_core::seed::{Random, Seed};
 use siprec_core::sip::{Transport, Uri};
 
 use self::calls::Calls;
 use self::driver::Driver;
 use self::found::Finder;
+use crate::archive::disk::{Disk as _, Reading};
 use crate::archive::node;
-use crate::archive::sealed::is_sealed;
+use crate::archive::sealed::{SealedDisk, is_sealed};
 use crate::capture::{Capture, Decoder, segments_of_folders, session_of};
+use crate::config::SealConfig;
+use crate::sealing;
 
 /// Bytes read from a file at a time.
 const READ_BYTES: usize = 1 << 20;
@@ -88,8 +92,10 @@ fn target(text: &str) -> anyhow::Result<Target> {
 
 fn read(options: &Options, random: &mut Random) -> anyhow::Result<Vec<found::Found>> {
     let mut finder = Finder::default();
+    let mut sealed = None;
     for path in segments_of_folders(&options.files)? {
-        file(&path, &mut finder).with_context(|| path.display().to_string())?;
+        let opened = open(&path, &options.seal, &mut sealed);
+        opened.and_then(|opened| file(opened, &mut finder)).with_context(|| path.display().to_string())?;
     }
     let found = finder.calls(random);
     if found.is_empty() {
@@ -104,13 +110,28 @@ fn read(options: &Options, random: &mut Random) -> anyhow::Result<Vec<found::Fou
     Ok(found)
 }
 
-fn file(path: &Path, finder: &mut Finder) -> anyhow::Result<()> {
-    ensure!(!is_sealed(path), "is sealed: hand out its packets first, with siprec export --as pcap");
-    let file: Box<dyn std::io::Read> = if path == Path::new("-") {
-        Box::new(std::io::stdin())
-    } else {
-        Box::new(File::open(path).context("cannot be opened")?)
+/// A file, opened if it is sealed. The master keys are fetched for the first that is: a command of the operator's may give them.
+fn open(
+    path: &Path,
+    seal: &SealConfig,
+    sealed: &mut Option<Arc<SealedDisk>>,
+) -> anyhow::Result<Box<dyn std::io::Read>> {
+    if path == Path::new("-") {
+        return Ok(Box::new(std::io::stdin()));
+    }
+    if !is_sealed(path) {
+        return Ok(Box::new(File::open(path).context("cannot be opened")?));
+    }
+    let disk = match sealed.take() {
+        Some(disk) => disk,
+        None => sealing::reading_disk(seal)?,
     };
+    let opened = disk.open_read(path).context("is sealed");
+    *sealed = Some(disk);
+    Ok(Box::new(Reading::of(opened?)))
+}
+
+fn file(file: Box<dyn std::io::Read>, finder: &mut Finder) -> anyhow::Result<()> {
     let mut file = BufReader::with_capacity(READ_BYTES, file);
     if session_of(&mut file)?.is_some() {
         return finder.journal(file);

@@ -7,6 +7,8 @@ use std::time::Duration;
 use siprec_core::sdp::crypto::Suite;
 use siprec_core::sip::digest::Password;
 
+use crate::config::SealConfig;
+
 /// What `replay --to` is told by its caller.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -14,6 +16,8 @@ pub struct Options {
     pub to: String,
     /// Captures and journals whose calls are played; none: calls are made up.
     pub files: Vec<PathBuf>,
+    /// What opens sealed journals among them; nobody asks for a master key before one is met.
+    pub seal: SealConfig,
     /// What is said where there is no file.
     pub sound: Sound,
     /// How it is coded.

@@ -11,9 +11,11 @@ use super::{Inspector, mend};
 use crate::archive::audit;
 use crate::archive::catalog::{Filter, Row};
 use crate::archive::disk::Disk as _;
+use crate::archive::erasure::certificates;
 use crate::archive::journal::{PutAway, inspect};
 use crate::archive::receipt::Receipt;
 use crate::archive::recordings::{day_folder, sheet as sheet_of};
+use crate::wall;
 
 /// Rows of the catalog whose recording has no sheet; `missing` is told of those that have a row.
 pub(super) fn rows(inspector: &Inspector<'_>, missing: &mut Vec<RecordingId>, report: &mut Report) -> Result<()> {
@@ -75,6 +77,20 @@ pub(super) fn journals(inspector: &Inspector<'_>, sessions: &[SessionId], report
             Err(error) => error.to_string(),
         };
         report.tell(&Finding::new(Fault::JournalDamaged, format!("journal of session {session}: {what}")))?;
+    }
+    Ok(())
+}
+
+/// Erased recordings of which a target's provider keeps copies still, as their certificates say. Nothing of that can be put right.
+pub(super) fn kept(inspector: &Inspector<'_>, report: &mut Report) -> Result<()> {
+    let options = inspector.options;
+    let now = wall::now();
+    for certificate in certificates(options.disk.beneath(), &options.data)? {
+        let Ok(certificate) = certificate else { continue };
+        let kept = certificate.targets.iter().filter_map(|there| there.kept.as_ref());
+        if kept.clone().any(|kept| kept.may_be_there(now)) {
+            report.kept(kept.filter_map(|kept| kept.until.clone()).max());
+        }
     }
     Ok(())
 }

@@ -159,6 +159,9 @@ impl<'o> Inspector<'o> {
             report.tell(&Finding::new(Fault::Unknown, what).about(id))?;
         }
         archive::journals(self, &sessions, report)?;
+        if self.options.ids.is_empty() {
+            archive::kept(self, report)?;
+        }
         archive::audit_log(self, report)
     }
 

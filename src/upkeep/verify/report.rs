@@ -88,7 +88,7 @@ impl Finding {
 }
 
 /// How much was looked at, and how much is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub(super) struct Counts {
     /// Recordings that were looked at.
     pub(super) recordings: u64,
@@ -102,6 +102,10 @@ pub(super) struct Counts {
     pub(super) journals: u64,
     /// Entries of the audit log that are as they were written.
     pub(super) audit_entries: u64,
+    /// Erased recordings of which a target's provider keeps copies still (soft delete).
+    pub(super) kept: u64,
+    /// When the last of those copies goes, as far as that is known; RFC 3339.
+    pub(super) kept_until: Option<String>,
 }
 
 /// Tells, and counts.
@@ -146,6 +150,12 @@ impl Report {
         self.counts.audit_entries = entries;
     }
 
+    /// Copies of a recording that was erased are kept, until then.
+    pub(super) fn kept(&mut self, until: Option<String>) {
+        self.counts.kept += 1;
+        self.counts.kept_until = self.counts.kept_until.take().max(until);
+    }
+
     pub(super) fn tell(&mut self, finding: &Finding) -> io::Result<()> {
         self.counts.faults += 1;
         self.counts.mended += u64::from(finding.mended.is_some());
@@ -155,13 +165,18 @@ impl Report {
 
     pub(super) fn end(self) -> io::Result<Counts> {
         self.bar.finish_and_clear();
-        let Counts { recordings, at_fault, faults, mended, journals, audit_entries } = self.counts;
+        let Counts { recordings, at_fault, faults, mended, journals, audit_entries, kept, kept_until } = &self.counts;
         let line = if self.json {
             serde_json::to_string(&serde_json::json!({ "summary": self.counts }))?
         } else {
+            let until = kept_until.as_deref().map(|until| format!(", the last until {until}")).unwrap_or_default();
+            let kept = match kept {
+                0 => String::new(),
+                kept => format!("; of {kept} erased recordings soft delete may keep copies in a target{until}"),
+            };
             format!(
                 "{recordings} recordings verified, {at_fault} at fault; {journals} journals and {audit_entries} entries of the \
-                 audit log read; {faults} faults, {mended} mended"
+                 audit log read; {faults} faults, {mended} mended{kept}"
             )
         };
         writeln!(io::stdout(), "{line}")?;

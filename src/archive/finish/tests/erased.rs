@@ -1,13 +1,14 @@
 //! Recordings erased on a disk that crashes, out of a journal that another recording needs.
 
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use super::*;
 use crate::archive::erase_order::Cause;
-use crate::archive::erasure::{Certificate, EraseError, Eraser, Progress, certificate, certificate_path};
+use crate::archive::erasure::{Certificate, EraseError, Eraser, Progress, certificate, certificate_path, certificates};
 use crate::archive::notes::{Hold, Notes};
 use crate::archive::outbox::Queue;
-use crate::archive::storage::KeyTemplate;
+use crate::archive::storage::{Kept, KeyTemplate, Removed};
 
 const NOW: Wall = Wall(BEGAN + 3_600_000_000_000);
 const AWAY: &str = "/data/journals/2026/11/20";
@@ -182,10 +183,19 @@ fn a_target_is_waited_for_and_the_journal_is_dealt_with_once() {
     let operations = world.disk.operations();
     assert!(waits(go_on()) && queue.has(RECORDING).unwrap());
     assert!(world.disk.operations() - operations < 5, "the journal is not written again and again");
-    queue.erased("far", RECORDING, 7000, 4).unwrap();
+    let until = Some(NOW.after(Duration::from_secs(60)));
+    let kept = Kept { copies: 2, until, unknown: None };
+    queue.erased("far", RECORDING, 7000, &Removed { objects: 4, kept }).unwrap();
     assert!(matches!(&go_on()[..], [(RECORDING, Progress::Done(_))]));
     let certificate = world.certificate(RECORDING).unwrap();
-    assert_eq!((certificate.journal.as_str(), certificate.targets[0].objects), ("taken_out", 4));
+    let there = &certificate.targets[0];
+    assert_eq!((certificate.journal.as_str(), there.objects), ("taken_out", 4));
+    let kept = there.kept.as_ref().unwrap();
+    assert_eq!((kept.copies, kept.until.clone()), (2, until.map(Wall::rfc3339)));
+    assert!(kept.why.contains("turn soft delete off"), "{}", kept.why);
+    assert!(kept.may_be_there(NOW) && !kept.may_be_there(NOW.after(Duration::from_secs(61))));
+    let read: Vec<_> = certificates(&world.disk, Path::new("/data")).unwrap().collect();
+    assert!(read.len() == 1 && *read[0].as_ref().unwrap() == certificate);
     assert_eq!((world.files("journals"), queue.has(RECORDING).unwrap()), (journals, false));
     world.check_erased(&expected);
 }
