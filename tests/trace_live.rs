@@ -13,6 +13,7 @@ use support::recordings;
 use support::server::{Server, Setup, binary, new_key};
 use support::src::{Call, Direction, Src};
 use support::studio::Plan;
+use support::terminal::Terminal;
 use support::{becomes_true, process, until};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -433,6 +434,62 @@ fn who_missed_the_end_of_what_it_follows_asks_and_ends() {
     following.must_say(": events were missed: trying again in 500 ms\n");
     assert!(until(SOON, || following.child.try_wait().unwrap()).unwrap().success(), "{:?}", following.said);
     calls[2].bye().unwrap();
+    server.assert_never_panicked();
+}
+
+#[test]
+fn calls_of_a_running_server_are_looked_through_by_keys() {
+    let server = with_keys_in_clear();
+    let src = Src::udp(server.sip);
+    let (one, two) = (secured(Call::new(&src, 1)), Call::new(&src, 2));
+    one.must_invite();
+    two.must_invite();
+    let listed =
+        || trace(&server, &["--list", "--method", "ACK"]).out.lines().filter(|l| !l.contains(" again")).count();
+    assert!(becomes_true(SOON, || listed() == 2), "the journal is a moment behind the wire");
+    let terminal = Terminal::open(120, 60);
+    let run = |more: &str| {
+        let url = format!("http://{}", server.api);
+        terminal.run(&format!("{} trace -i --server {url} {more}", binary().display()));
+        terminal.must_show(&["siprec trace", &url]);
+    };
+    run("");
+    terminal.must_show(&["2 calls, by time", "Alice 1", "Bob 1", "Alice 2"]);
+    terminal.keys(&["/"]);
+    terminal.type_in(one.call_id());
+    terminal.keys(&["Enter"]);
+    terminal.must_show(&["1 of 2 calls"]);
+    terminal.keys(&["Enter"]);
+    terminal.must_show(&[
+        "INVITE +sdp +metadata",
+        "200 OK (INVITE) +sdp",
+        "ACK",
+        "label 2  Bob 1 <sip:1011@example.com>",
+    ]);
+    // What is not seen is not missing.
+    assert!(!terminal.seen().contains("no RTP"), "{}", terminal.seen());
+    terminal.keys(&["Enter"]);
+    terminal.must_show(&["INVITE sip:", " SIP/2.0", "inline:xxxx", one.call_id()]);
+    terminal.keys(&["G"]);
+    terminal.must_show(&["</recording>"]);
+    assert!(!terminal.seen().contains(KEY), "{}", terminal.seen());
+    terminal.keys(&["q", "d"]);
+    terminal.must_show(&["complete", "Alice 1"]);
+    terminal.keys(&["q"]);
+    terminal.must_be_restored();
+    // What goes on later is not seen by who looks already, but by who comes anew.
+    one.bye().unwrap();
+    let is_over = || !shown(&server, &["--list"]).contains(one.call_id());
+    assert!(becomes_true(SOON, is_over));
+    run(&format!("--session {}", session(&server, &two)));
+    terminal.must_show(&["1 call", "Alice 2"]);
+    terminal.keys(&["q"]);
+    terminal.must_be_restored();
+    // Without a call there is nothing to look through.
+    two.bye().unwrap();
+    assert!(becomes_true(SOON, || trace(&server, &["--list"]).code == Some(1)));
+    terminal.run(&format!("{} trace -i --server http://{}", binary().display(), server.api));
+    terminal.must_show(&["no session is being recorded now"]);
     server.assert_never_panicked();
 }
 
