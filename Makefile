@@ -69,7 +69,7 @@ compiler:
 INITDB = $(or $(firstword $(wildcard /usr/lib/postgresql/*/bin/initdb)),initdb)
 
 peers:
-	@.ci/need sipp=sip-tester tshark=tshark tcpdump=tcpdump sox=sox flac=flac opusinfo=opus-tools python3=python3 sipsak=sipsak ip=iproute2 openssl=openssl chromium=chromium tmux=tmux \
+	@.ci/need sipp=sip-tester tshark=tshark tcpdump=tcpdump sox=sox flac=flac opusinfo=opus-tools python3=python3 sipsak=sipsak ip=iproute2 nft=nftables iptables-nft-restore=iptables openssl=openssl chromium=chromium tmux=tmux \
 		"$(INITDB)=postgresql" zsh=zsh fish=fish ffmpeg=ffmpeg gst-launch-1.0=gstreamer1.0-tools,gstreamer1.0-plugins-base,gstreamer1.0-plugins-good,gstreamer1.0-plugins-bad
 	@.ci/storage/install
 	@.ci/schemathesis/install

@@ -1,22 +1,25 @@
-//! `siprec doctor` by the real binary: a machine that is as it should be, and each check under the fault that it is for. What a
-//! test cannot bring about (rules of a firewall, a kernel's limits) is judged on made-up facts, beside the code.
+//! `siprec doctor` by the real binary: a machine that is as it should be, and each check under the fault that it is for: rules of a
+//! firewall in a network of the test's own, and a kernel that grants less room than is asked for.
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without ends it, with its place")]
 
+use std::fs::File;
+use std::io::Write as _;
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 use siprec::archive::disk::RealDisk;
 use siprec::archive::node::{Node, boot};
 use siprec_core::time::{Monotonic, Wall};
+use support::namespace::{Own, inside};
 use support::objects::S3;
 use support::ports::{self, Ports};
 use support::postgres::Cluster;
 use support::server::{MASTER_KEY, Setup, binary};
 use support::tls::{Ca, Identity, Wanted};
-use support::{TempDir, wall_now};
+use support::{TempDir, lacking, wall_now};
 
 /// A configuration that is fine on ports and a folder of its own.
 struct Patient {
@@ -213,6 +216,196 @@ fn too_few_open_files_are_told() {
     let output =
         Command::new("sh").args(["-c", script, "sh"]).args(siprec).current_dir(patient.temp.path()).output().unwrap();
     Findings::of(&output).must_fail("kernel", "256 for a server that is started from here");
+}
+
+/// Runs `program` with these lines as its input; it must go well.
+#[track_caller]
+fn fed(program: &str, arguments: &[&str], input: &str) {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program}: {error}: make peers"));
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success(), "{program} {arguments:?}: {input}");
+}
+
+/// A network that leads nowhere, but has an address and a way out; without rules.
+fn network() {
+    fed("ip", &["-batch", "-"], "addr add 198.51.100.1/32 dev lo\nroute add default dev lo src 198.51.100.1\n");
+}
+
+/// Replaces all rules by those of a chain for what comes in.
+fn only_rules(policy: &str, rules: &str) {
+    let chain = format!("type filter hook input priority 0; policy {policy};");
+    fed(
+        "nft",
+        &["-f", "-"],
+        &format!("flush ruleset\ntable inet filter {{\n chain input {{\n{chain}\n{rules}\n}}\n}}\n"),
+    );
+}
+
+/// The firewall's verdicts alone, where one of them is a failure.
+#[track_caller]
+fn kept_out(patient: &Patient, words: &str) {
+    let found = patient.examined();
+    found.must_have("firewall", "warning", words);
+    found.must_fail("firewall", "one to a media port of 198.51.100.1 did not arrive");
+}
+
+#[track_caller]
+fn let_in(patient: &Patient, words: &str) {
+    let found = patient.examined();
+    found.must_have("firewall", "ok", words);
+    found.must_have("firewall", "ok", "one to a media port of 198.51.100.1 arrived");
+    assert_eq!(found.code, Some(0), "{:#?}", found.checks);
+}
+
+#[test]
+fn rules_of_nftables_that_keep_media_out_fail_until_they_let_it_in() {
+    inside(Own::Network, "rules_of_nftables_that_keep_media_out_fail_until_they_let_it_in", || {
+        let patient = Patient::new();
+        let (sip, (first, last)) = (patient.ports.sip(), patient.ports.media());
+        patient.examined().must_have("firewall", "warning", "no route to anywhere");
+        network();
+        let_in(&patient, "nothing that comes in is dropped by default");
+
+        let none = format!(
+            "inet filter input drops what no rule accepts, and no rule that names a port accepts udp {sip}, {first}, {last}"
+        );
+        only_rules("drop", "ct state established,related accept");
+        kept_out(&patient, &none);
+        only_rules("accept", "counter reject");
+        kept_out(&patient, &none);
+        only_rules("drop", &format!("udp dport {sip} accept"));
+        kept_out(&patient, &format!("accepts udp {first}, {last}"));
+        only_rules("accept", &format!("udp dport {first}-{last} drop"));
+        kept_out(&patient, &format!("inet filter input: a rule drops udp {first}, {last}"));
+
+        // What this machine sends itself tells nothing of what others send.
+        only_rules("drop", "iif lo accept");
+        let found = patient.examined();
+        found.must_have("firewall", "warning", &none);
+        found.must_have("firewall", "ok", "what others send may still be kept out");
+        assert_eq!(found.code, Some(0), "{:#?}", found.checks);
+        only_rules("accept", &format!("iifname eth7 udp dport {last} drop"));
+        patient.examined().must_have("firewall", "warning", &format!("a rule drops udp {last}"));
+
+        let well = "inet filter input drops by default, and rules accept SIP and RTP";
+        only_rules("drop", &format!("udp dport {{ {sip}, {first}-{last} }} accept"));
+        let_in(&patient, well);
+        only_rules(
+            "drop",
+            &format!("meta l4proto {{ tcp, udp }} th dport {first}-{last} accept\nudp dport {sip} accept"),
+        );
+        let_in(&patient, well);
+        only_rules("drop", &format!("udp dport vmap {{ {sip} : accept, {first}-{last} : accept }}"));
+        let_in(&patient, well);
+    });
+}
+
+#[test]
+fn so_do_rules_of_iptables() {
+    inside(Own::Network, "so_do_rules_of_iptables", || {
+        network();
+        let patient = Patient::new();
+        let (sip, (first, last)) = (patient.ports.sip(), patient.ports.media());
+        let only = |policy: &str, rules: &[&str]| {
+            let text = format!("*filter\n:INPUT {policy}\n{}\nCOMMIT\n", rules.join("\n"));
+            fed("iptables-nft-restore", &[], &text);
+        };
+        let refuse = "-A INPUT -j REJECT --reject-with icmp-host-prohibited";
+        only("ACCEPT", &[refuse]);
+        let none = format!(
+            "iptables INPUT drops what no rule accepts, and no rule that names a port accepts udp {sip}, {first}, {last}"
+        );
+        kept_out(&patient, &none);
+        only("DROP", &[]);
+        kept_out(&patient, &none);
+        let media = format!("-A INPUT -p udp -m udp --dport {first}:{last} -j DROP");
+        only("ACCEPT", &[&media]);
+        kept_out(&patient, &format!("iptables INPUT: a rule drops udp {first}, {last}"));
+        let accept = format!("-A INPUT -p udp -m multiport --dports {sip},{first}:{last} -j ACCEPT");
+        only("ACCEPT", &["-A INPUT -m state --state ESTABLISHED -j ACCEPT", &accept, refuse]);
+        let_in(&patient, "iptables INPUT drops by default, and rules accept SIP and RTP");
+    });
+}
+
+/// What the kernel grants a socket of who has no right to more.
+const RMEM_MAX: &str = "/proc/sys/net/core/rmem_max";
+/// Less than a media socket asks for.
+const LITTLE_ROOM: usize = 131_072;
+
+fn rmem_max() -> usize {
+    std::fs::read_to_string(RMEM_MAX).unwrap().trim().parse().unwrap()
+}
+
+/// A machine on which sockets get little room. The kernel has one such limit for all namespaces, so it is lowered only where it is
+/// not low already (it mostly is: 208 KiB), for as long as this lives. A shell puts it back, also where the test is killed.
+struct LittleRoom {
+    shell: Option<Child>,
+    before: usize,
+    /// One at a time on this machine: two would put back what the other has set.
+    _lock: File,
+}
+
+impl LittleRoom {
+    fn new() -> Option<Self> {
+        let lock = File::create(std::env::temp_dir().join("siprec-tests-rmem_max.lock")).unwrap();
+        lock.lock().unwrap();
+        let before = rmem_max();
+        let mut made = Self { shell: None, before, _lock: lock };
+        if before <= 212_992 {
+            return Some(made);
+        }
+        if File::options().write(true).open(RMEM_MAX).is_err() {
+            lacking("net.core.rmem_max is high here, and may not be lowered: run as root");
+            return None;
+        }
+        let script = format!("read _; echo {before} >{RMEM_MAX}");
+        made.shell = Some(Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).spawn().unwrap());
+        std::fs::write(RMEM_MAX, LITTLE_ROOM.to_string()).unwrap();
+        Some(made)
+    }
+}
+
+impl Drop for LittleRoom {
+    fn drop(&mut self) {
+        if let Some(mut shell) = self.shell.take() {
+            drop(shell.stdin.take());
+            shell.wait().unwrap();
+            assert_eq!(rmem_max(), self.before, "net.core.rmem_max is not put back");
+        }
+    }
+}
+
+/// Root gets what it asks for, unless that right is taken away.
+fn examined_without_right_to_room(patient: &Patient) -> Findings {
+    let script = "if [ $(id -u) = 0 ]; then exec setpriv --bounding-set -net_admin \"$@\"; else exec \"$@\"; fi";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh"]).arg(binary()).args(patient.arguments("--json"));
+    Findings::of(&command.current_dir(patient.temp.path()).output().unwrap())
+}
+
+#[test]
+fn a_kernel_that_grants_sockets_less_room_is_warned_of() {
+    let patient = Patient::new();
+    let Some(room) = LittleRoom::new() else { return };
+    let granted = rmem_max();
+    let found = examined_without_right_to_room(&patient);
+    let seen =
+        |wanted: &str| format!("{}.0 KiB instead of {wanted}: packets are lost in shorter stalls", granted / 1024);
+    for wanted in ["256.0 KiB", "4.0 MiB"] {
+        let check = found.must_have("kernel", "warning", &seen(wanted));
+        assert!(check["remedy"].as_str().unwrap().contains("sysctl -w net.core.rmem_max=4194304"), "{check}");
+    }
+    assert_eq!(found.code, Some(0), "{:#?}", found.checks);
+    drop(room);
+    // Whoever has the right, or a kernel with room, gets what is asked for.
+    let is_root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
+    if is_root || rmem_max() >= 4 << 20 {
+        patient.examined().must_have("kernel", "ok", "4.0 MiB as asked for");
+    }
 }
 
 #[test]

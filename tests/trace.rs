@@ -4,6 +4,8 @@
 
 #[path = "trace/capture.rs"]
 mod capture;
+#[path = "trace/levels.rs"]
+mod levels;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::UdpSocket;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use support::recordings;
 use support::server::{Server, Setup, binary, new_key};
 use support::src::{Call, Direction, Src};
 use support::studio::Plan;
+use support::terminal::Terminal;
 use support::{becomes_true, process, until};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -351,6 +353,144 @@ fn a_server_that_is_lost_is_followed_again_once_it_is_there() {
     // Whether it came back before the end or after: there is nothing left to follow.
     let mut named = named;
     assert!(until(SOON, || named.child.try_wait().unwrap()).unwrap().success());
+}
+
+/// A server that answers however much it is asked.
+fn without_limits() -> Server {
+    let keys = ["server.rate_limit.unknown", "server.rate_limit.unknown_together", "api.rate_limit"];
+    keys.iter().fold(Setup::default(), |setup, key| setup.set(&format!("{key}=0"))).start()
+}
+
+/// Asks the server so often whether it is there, with a body that fills the buffers between it and whoever follows; each is answered.
+#[track_caller]
+fn flood(server: &Server, count: usize) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.connect(server.sip).unwrap();
+    socket.set_read_timeout(Some(SOON)).unwrap();
+    let (own, body) = (socket.local_addr().unwrap(), "x".repeat(16 << 10));
+    let mut answer = vec![0; 64 << 10];
+    for number in 1..=count {
+        let text = format!(
+            "OPTIONS sip:srs@{0} SIP/2.0\r\nVia: SIP/2.0/UDP {own};rport;branch=z9hG4bKflood{number}\r\nMax-Forwards: 70\r\n\
+             From: <sip:src@{own}>;tag=flood\r\nTo: <sip:srs@{0}>\r\nCall-ID: flood@{own}\r\nCSeq: {number} OPTIONS\r\n\
+             Contact: <sip:src@{own}>\r\nContent-Type: text/plain\r\nContent-Length: {1}\r\n\r\n{body}",
+            server.sip,
+            body.len()
+        );
+        socket.send(text.as_bytes()).unwrap();
+        socket.recv(&mut answer).unwrap_or_else(|error| panic!("OPTIONS {number} is not answered: {error}"));
+    }
+}
+
+#[test]
+fn who_is_held_up_is_told_how_many_messages_it_missed() {
+    const COUNT: usize = 3_000;
+    let server = without_limits();
+    let following = Following::start(&server, &["--method", "OPTIONS"]);
+    process::signal(following.child.id(), libc::SIGSTOP);
+    flood(&server, COUNT);
+    process::signal(following.child.id(), libc::SIGCONT);
+    following.must_say(" messages went by faster than they were taken: they are missing\n");
+    let missed = || -> usize {
+        let said = following.said.lock().unwrap();
+        let counts = said.lines().filter_map(|line| line.split_once(" messages went by")?.0.rsplit(' ').next());
+        counts.map(|count| count.parse::<usize>().unwrap()).sum()
+    };
+    // Each message is shown or counted, and so is its answer.
+    let mut seen = 0;
+    let all_are_told = || {
+        seen += following.lines.try_iter().inspect(|line| assert!(line.contains("OPTIONS"), "{line}")).count();
+        seen + missed() >= 2 * COUNT
+    };
+    assert!(becomes_true(SOON, all_are_told), "{}", missed());
+    assert_eq!(seen + missed(), 2 * COUNT);
+    assert!(seen >= 2_048, "{seen} were shown, {} were missed", missed());
+    flood(&server, 1);
+    assert_eq!([title(&following.next()), title(&following.next())], ["OPTIONS", "200 OK (OPTIONS)"]);
+    let (status, rest) = following.end();
+    assert!(status.success() && rest.is_empty(), "{status}: {rest:?}");
+    server.assert_never_panicked();
+}
+
+#[test]
+fn who_missed_the_end_of_what_it_follows_asks_and_ends() {
+    let server = without_limits();
+    let src = Src::udp(server.sip);
+    let calls: Vec<Call> = (1..=3).map(|number| Call::new(&src, number)).collect();
+    calls.iter().for_each(|call| drop(call.must_invite()));
+    let [one, two, other] = [0, 1, 2].map(|index| session(&server, &calls[index]));
+    let mut following = Following::start(&server, &["--session", &one, "--session", &two]);
+    process::signal(following.child.id(), libc::SIGSTOP);
+    flood(&server, 1_500);
+    calls[0].bye().unwrap();
+    calls[1].bye().unwrap();
+    // More events than the server keeps for a listener.
+    let client = Client::new(server.api);
+    for _ in 0..600 {
+        client.post(&format!("/api/v1/sessions/{other}/pause"), "").must(200);
+        client.post(&format!("/api/v1/sessions/{other}/resume"), "").must(200);
+    }
+    process::signal(following.child.id(), libc::SIGCONT);
+    following.must_say(": events were missed: trying again in 500 ms\n");
+    assert!(until(SOON, || following.child.try_wait().unwrap()).unwrap().success(), "{:?}", following.said);
+    calls[2].bye().unwrap();
+    server.assert_never_panicked();
+}
+
+#[test]
+fn calls_of_a_running_server_are_looked_through_by_keys() {
+    let server = with_keys_in_clear();
+    let src = Src::udp(server.sip);
+    let (one, two) = (secured(Call::new(&src, 1)), Call::new(&src, 2));
+    one.must_invite();
+    two.must_invite();
+    let listed =
+        || trace(&server, &["--list", "--method", "ACK"]).out.lines().filter(|l| !l.contains(" again")).count();
+    assert!(becomes_true(SOON, || listed() == 2), "the journal is a moment behind the wire");
+    let terminal = Terminal::open(120, 60);
+    let run = |more: &str| {
+        let url = format!("http://{}", server.api);
+        terminal.run(&format!("{} trace -i --server {url} {more}", binary().display()));
+        terminal.must_show(&["siprec trace", &url]);
+    };
+    run("");
+    terminal.must_show(&["2 calls, by time", "Alice 1", "Bob 1", "Alice 2"]);
+    terminal.keys(&["/"]);
+    terminal.type_in(one.call_id());
+    terminal.keys(&["Enter"]);
+    terminal.must_show(&["1 of 2 calls"]);
+    terminal.keys(&["Enter"]);
+    terminal.must_show(&[
+        "INVITE +sdp +metadata",
+        "200 OK (INVITE) +sdp",
+        "ACK",
+        "label 2  Bob 1 <sip:1011@example.com>",
+    ]);
+    // What is not seen is not missing.
+    assert!(!terminal.seen().contains("no RTP"), "{}", terminal.seen());
+    terminal.keys(&["Enter"]);
+    terminal.must_show(&["INVITE sip:", " SIP/2.0", "inline:xxxx", one.call_id()]);
+    terminal.keys(&["G"]);
+    terminal.must_show(&["</recording>"]);
+    assert!(!terminal.seen().contains(KEY), "{}", terminal.seen());
+    terminal.keys(&["q", "d"]);
+    terminal.must_show(&["complete", "Alice 1"]);
+    terminal.keys(&["q"]);
+    terminal.must_be_restored();
+    // What goes on later is not seen by who looks already, but by who comes anew.
+    one.bye().unwrap();
+    let is_over = || !shown(&server, &["--list"]).contains(one.call_id());
+    assert!(becomes_true(SOON, is_over));
+    run(&format!("--session {}", session(&server, &two)));
+    terminal.must_show(&["1 call", "Alice 2"]);
+    terminal.keys(&["q"]);
+    terminal.must_be_restored();
+    // Without a call there is nothing to look through.
+    two.bye().unwrap();
+    assert!(becomes_true(SOON, || trace(&server, &["--list"]).code == Some(1)));
+    terminal.run(&format!("{} trace -i --server http://{}", binary().display(), server.api));
+    terminal.must_show(&["no session is being recorded now"]);
+    server.assert_never_panicked();
 }
 
 #[test]

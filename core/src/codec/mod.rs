@@ -210,6 +210,21 @@ impl Decoder {
         }
     }
 
+    /// Whether it describes noise, which nobody said.
+    pub(crate) fn is_noise(&self) -> bool {
+        matches!(self.scheme, Scheme::Comfort)
+    }
+
+    /// Nanoseconds that decoding a millisecond takes about (benches/README.md).
+    pub(crate) fn decoding_ns_per_ms(&self) -> u64 {
+        match self.scheme {
+            Scheme::ALaw | Scheme::MuLaw | Scheme::Linear16 | Scheme::Comfort => 2,
+            Scheme::G722 | Scheme::G729 | Scheme::Gsm => 375,
+            Scheme::Ilbc(_) => 840,
+            Scheme::Opus => 1_400,
+        }
+    }
+
     /// The memory that its packets need, for a file of `sample_rate`; none of what stands for itself.
     pub fn state(&self, sample_rate: u32) -> Option<State> {
         match self.scheme {

@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
+use super::ears::Ears;
 use super::stream::Stream;
 use super::told::{LineAt, Told};
 use crate::rtp::Packet;
@@ -32,6 +33,7 @@ pub(super) struct Streams {
     keyed: BTreeMap<LineAt, Keyed>,
     scratch: Vec<u8>,
     samples: Vec<i16>,
+    ears: Ears,
 }
 
 /// What opens the packets that come to a line.
@@ -58,13 +60,14 @@ impl Streams {
         let Ok(packet) = Packet::parse(bytes) else { return };
         let Some(place) = self.place((from, to), packet.ssrc, told) else { return };
         let Some(stream) = self.all.get_mut(place) else { return };
+        self.ears.earn();
         if !stream.receive(at, &packet, told) {
             return;
         }
         let line = stream.line.filter(|_| !plain);
         let secure = line.filter(|line| [told.line(*line), told.sender(*line)].iter().flatten().any(|l| l.is_secure()));
         let Some(line) = secure else {
-            stream.listen(at, &packet, &mut self.samples);
+            stream.listen(at, &packet, &mut self.samples, (place, &mut self.ears));
             return;
         };
         self.scratch.clear();
@@ -73,7 +76,7 @@ impl Streams {
         stream.secured(opened.map(|length| length.is_some()));
         let plain = opened.flatten().and_then(|length| self.scratch.get(..length));
         if let Some(packet) = plain.and_then(|plain| Packet::parse(plain).ok()) {
-            stream.listen(at, &packet, &mut self.samples);
+            stream.listen(at, &packet, &mut self.samples, (place, &mut self.ears));
         }
     }
 

@@ -11,6 +11,7 @@
 
 mod call;
 mod differences;
+mod ears;
 mod filter;
 mod fold;
 mod ladder;

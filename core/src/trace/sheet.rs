@@ -13,7 +13,7 @@ use super::message::Traced;
 use super::row::{Row, Style, Subject};
 use super::sequence::{Sequence, millis};
 use super::story::Story;
-use super::stream::{LOOK_EVERY, Stream};
+use super::stream::Stream;
 use super::told::{Line, Side};
 use crate::codec;
 
@@ -256,7 +256,7 @@ fn details(stream: &Stream) -> Vec<String> {
         out.push(format!("DTMF {} at {}, {} ms", digit.key, clock(digit.at), digit.duration_ms));
     }
     if let Some(talk) = (stream.loudness.talk * 100).checked_div(stream.loudness.packets) {
-        out.push(format!("talk in {talk} % of what was listened to (one packet in {LOOK_EVERY})"));
+        out.push(format!("talk in {talk} % of the {} packets that were listened to", stream.loudness.packets));
     }
     let secured = stream.secured;
     if secured.expected {

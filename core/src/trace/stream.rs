@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
+use super::ears::{Due, Ears, LEAST_JUDGED, Turn};
 use super::told::{LineAt, Told};
 use crate::codec::level::{self, NOTHING_DBFS, TALK_DBFS, mean_square};
 use crate::codec::{Coding, Decoder};
@@ -23,8 +24,8 @@ pub const MAX_GAPS: usize = 100;
 pub const MAX_DIGITS: usize = 500;
 /// Payload types that are counted apart, of a stream.
 const MAX_TYPES: usize = 16;
-/// One packet in so many is listened to.
-pub(super) const LOOK_EVERY: u64 = 10;
+/// One packet in so many is listened to, of codecs whose packets stand for themselves; of others see `ears.rs`.
+const LOOK_EVERY: u64 = 10;
 
 /// Time in which nothing, or not all, came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +69,8 @@ pub struct TypeCount {
 enum Kind {
     Events,
     Audible(Decoder),
+    /// Its packets need those before them.
+    Remembering(Decoder),
     Other,
 }
 
@@ -131,6 +134,7 @@ pub struct Stream {
     /// That of [`Told`] at which the payload types were looked up.
     generation: u64,
     count: u64,
+    turn: Turn,
 }
 
 impl Stream {
@@ -149,6 +153,7 @@ impl Stream {
             reception: Reception::new(ssrc),
             generation: u64::MAX,
             count: 0,
+            turn: Turn::default(),
         }
     }
 
@@ -182,7 +187,8 @@ impl Stream {
 
     /// Whether it was listened to, and there was nothing.
     pub(super) fn is_silent(&self) -> bool {
-        self.loudness.packets > 0 && self.loudness.sounding == 0
+        let least = if self.turn.is_used() { LEAST_JUDGED } else { 1 };
+        self.loudness.packets >= least && self.loudness.sounding == 0
     }
 
     /// Looks its line up again if something was told since.
@@ -213,6 +219,7 @@ impl Stream {
             let wanted = match kind.kind {
                 Kind::Events => true,
                 Kind::Audible(_) => self.count % LOOK_EVERY == 1,
+                Kind::Remembering(_) => self.turn.wants(self.count),
                 Kind::Other => false,
             };
             (kind.format.as_ref().map(|format| format.clock_rate), wanted)
@@ -230,8 +237,14 @@ impl Stream {
         wanted
     }
 
-    /// Listens to a payload that [`Stream::receive`] wanted.
-    pub(super) fn listen(&mut self, at: Wall, packet: &Packet<'_>, samples: &mut Vec<i16>) {
+    /// Listens to a payload that [`Stream::receive`] wanted. `place`: the stream's among all.
+    pub(super) fn listen(
+        &mut self,
+        at: Wall,
+        packet: &Packet<'_>,
+        samples: &mut Vec<i16>,
+        (place, ears): (usize, &mut Ears),
+    ) {
         let found = self.types.iter().find(|kind| kind.payload_type == packet.payload_type);
         let Some((kind, rate)) = found.map(|kind| (kind.kind, kind.format.as_ref().map_or(8_000, |f| f.clock_rate)))
         else {
@@ -243,6 +256,10 @@ impl Stream {
                 samples.clear();
                 decoder.decode(packet.payload, samples);
                 self.loudness.take(samples);
+            }
+            Kind::Remembering(decoder) => {
+                let due = Due { place, count: self.count, at, decoder, packet };
+                ears.hear(&due, &mut self.turn, &mut self.loudness);
             }
             Kind::Other => {}
         }
@@ -305,13 +322,14 @@ impl Kind {
         }
         match Coding::of(format) {
             Coding::Audio(decoder) if decoder.is_stateless() => Self::Audible(decoder),
+            Coding::Audio(decoder) if !decoder.is_noise() => Self::Remembering(decoder),
             Coding::Audio(_) | Coding::Inaudible | Coding::Unknown => Self::Other,
         }
     }
 }
 
 impl Loudness {
-    fn take(&mut self, samples: &[i16]) {
+    pub(super) fn take(&mut self, samples: &[i16]) {
         let count = samples.len() as u64;
         let sum: u64 = samples.iter().map(|sample| u64::from(sample.unsigned_abs()).pow(2)).sum();
         let Some(square) = sum.checked_div(count) else { return };
