@@ -167,5 +167,10 @@ fn what_was_released_here_is_fetched_and_verified() {
     let part = client.with("Range", "bytes=44-99").get(&format!("{path}/audio"));
     assert_eq!((part.status, part.body.len()), (206, 56));
     client.get(&format!("{path}/peaks")).must(200);
+    // What was fetched is open for the next part, and has no name by which anything of it could stay.
+    let descriptors = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap();
+    let open = descriptors.filter_map(|entry| Some(std::fs::read_link(entry.ok()?.path()).ok()?.display().to_string()));
+    let fetched: Vec<_> = open.filter(|path| path.contains("siprec-api-")).collect();
+    assert!(!fetched.is_empty() && fetched.iter().all(|path| path.ends_with(" (deleted)")), "{fetched:?}");
     server.assert_never_panicked();
 }

@@ -211,8 +211,9 @@ pub(super) async fn open(served: &Arc<Served>, row: &Row, file: &FileSheet) -> R
         return Err(Problem::unavailable("its proof sheet names a file elsewhere", &name));
     }
     let path = served.data.join(row.folder()).join(name);
+    let (sha256, fetched) = (stored_file(file).sha256.to_owned(), Arc::clone(&served.fetched));
     let (served, row, file) = (Arc::clone(served), row.clone(), file.clone());
-    blocking(move || match served.disk.open_read(&path) {
+    let opened = blocking(move || match served.disk.open_read(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let stored = stored_file(&file);
             let loaded = served.configuration.now();
@@ -226,5 +227,7 @@ pub(super) async fn open(served: &Arc<Served>, row: &Row, file: &FileSheet) -> R
         }
         opened => opened.map_err(|error| Problem::unavailable("its audio cannot be read now", &error)),
     })
-    .await
+    .await;
+    fetched.forget_later(&sha256);
+    opened
 }
