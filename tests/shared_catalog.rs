@@ -106,7 +106,7 @@ fn serve(address: &str) -> Server {
 
 /// A call of a second, as it lies on the disk.
 fn record(server: &Server) -> Recording {
-    recordings::of_a_second(server, WITHIN).1
+    recordings::sheet_of_a_second(server, WITHIN).1
 }
 
 fn settings(address: &str) -> [String; 4] {
