@@ -1,13 +1,12 @@
 //! Audio that was released here: fetched from a storage target, verified, and kept open for a moment, since a player asks for a file
 //! in many parts. It has no name by then: nothing is left of it when it is closed, or the server is killed.
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 
+use super::recent::Recent;
 use crate::archive::catalog::Row;
 use crate::archive::disk::{Disk, DiskFile, RealDisk};
 use crate::archive::outbox::restore;
@@ -16,31 +15,9 @@ use crate::archive::recordings::{self, KEY, StoredFile};
 use crate::config::Config;
 use crate::targets;
 
-/// Files that are kept, the ones asked for last.
-const KEPT: usize = 8;
-/// How long one is kept that nobody asks for: what is erased is not much longer here.
-const KEPT_FOR: Duration = Duration::from_secs(60);
-
-/// Files that were fetched.
-#[derive(Debug)]
-pub(in crate::server) struct FetchedFiles {
-    known: Mutex<VecDeque<Known>>,
-    kept_for: Duration,
-}
-
-impl Default for FetchedFiles {
-    fn default() -> Self {
-        Self { known: Mutex::default(), kept_for: KEPT_FOR }
-    }
-}
-
-#[derive(Debug)]
-struct Known {
-    sha256: String,
-    fetch: Fetch,
-    /// How often it was asked for.
-    asked: u64,
-}
+/// Files that were fetched, each by its SHA-256.
+#[derive(Debug, Default)]
+pub(in crate::server) struct FetchedFiles(Recent<Fetch>);
 
 /// A file that is fetched by whoever asks first; who asks meanwhile waits for that. None where it has come to nothing yet.
 type Fetch = Arc<Mutex<Option<Arc<dyn DiskFile>>>>;
@@ -81,7 +58,7 @@ impl FetchedFiles {
         row: &Row,
         file: StoredFile<'_>,
     ) -> anyhow::Result<Arc<dyn DiskFile>> {
-        let place = self.place(file.sha256);
+        let place = self.0.get_or(file.sha256, || Some(Fetch::default())).unwrap_or_default();
         let mut fetched = place.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(opened) = &*fetched {
             return Ok(Arc::clone(opened));
@@ -89,39 +66,15 @@ impl FetchedFiles {
         match fetch((disk, data, config), row, file) {
             Ok(opened) => Ok(Arc::clone(fetched.insert(opened))),
             Err(error) => {
-                self.lock().retain(|known| known.sha256 != file.sha256);
+                self.0.forget(file.sha256);
                 Err(error)
             }
         }
     }
 
-    /// The place of a file, which is the last to go then.
-    fn place(&self, sha256: &str) -> Fetch {
-        let mut all = self.lock();
-        let known = all.iter().position(|known| known.sha256 == sha256).and_then(|place| all.remove(place));
-        let mut known = known.unwrap_or_else(|| Known { sha256: sha256.to_owned(), fetch: Fetch::default(), asked: 0 });
-        known.asked += 1;
-        let fetch = Arc::clone(&known.fetch);
-        all.push_back(known);
-        let excess = all.len().saturating_sub(KEPT);
-        // Whoever reads one of these has it open.
-        all.drain(..excess);
-        fetch
-    }
-
     /// Closes a file in a while, if nobody has asked for it until then.
-    pub(super) fn forget_later(self: &Arc<Self>, sha256: &str) {
-        let asked = |known: &Known| (known.sha256 == sha256).then_some(known.asked);
-        let Some(so_often) = self.lock().iter().find_map(asked) else { return };
-        let (this, sha256) = (Arc::clone(self), sha256.to_owned());
-        tokio::spawn(async move {
-            tokio::time::sleep(this.kept_for).await;
-            this.lock().retain(|known| known.sha256 != sha256 || known.asked != so_often);
-        });
-    }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn forget_later(&self, sha256: &str) {
+        self.0.forget_later(sha256, |_| false);
     }
 }
 
@@ -143,40 +96,4 @@ fn fetch(
     runtime.block_on(restore(&RealDisk, &targets, receipt.as_ref(), file, &path))?;
     // It is read after its name is gone.
     Ok(disk.open_read(&path)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn what_nobody_asks_for_any_more_is_closed() {
-        let files = Arc::new(FetchedFiles { kept_for: Duration::from_millis(50), ..FetchedFiles::default() });
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.wav");
-        std::fs::write(&path, b"RIFF").unwrap();
-        let opened = RealDisk.open_read(&path).unwrap();
-        let is_open = Arc::downgrade(&opened);
-        *files.place("a").lock().unwrap() = Some(opened);
-        files.forget_later("a");
-        // Asked for once more: the first to forget it does not.
-        assert!(files.place("a").lock().unwrap().is_some());
-        files.forget_later("a");
-        files.forget_later("b");
-        let gone = async {
-            while is_open.upgrade().is_some() {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), gone).await.unwrap();
-        assert!(files.lock().is_empty());
-    }
-
-    #[test]
-    fn no_more_are_kept_than_there_is_room_for() {
-        let files = FetchedFiles::default();
-        (0..KEPT + 3).for_each(|n| drop(files.place(&n.to_string())));
-        let kept: Vec<_> = files.lock().iter().map(|known| known.sha256.clone()).collect();
-        assert_eq!(kept, (3..KEPT + 3).map(|n| n.to_string()).collect::<Vec<_>>());
-    }
 }

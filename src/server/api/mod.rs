@@ -26,6 +26,7 @@ mod openapi;
 mod peaks;
 mod page;
 mod problem;
+mod recent;
 mod recoded;
 mod recordings;
 mod renderings;

@@ -7,10 +7,9 @@
 //! ```
 //! On a disk that seals they are sealed as well. The same journal gives the same octets: what is gone is made again.
 
-use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::http::header::{IF_NONE_MATCH, RETRY_AFTER};
@@ -24,6 +23,7 @@ use utoipa::ToSchema;
 use super::audio::file_of;
 use super::fetched::Aside;
 use super::problem::Problem;
+use super::recent::Recent;
 use super::recoded::Format;
 use super::state::Served;
 use crate::archive::disk::{Disk, DiskFile};
@@ -33,10 +33,6 @@ use crate::archive::node_key;
 use crate::archive::sealed::named;
 use crate::policy::details;
 
-/// Renderings that are kept, the ones asked for last.
-const KEPT: usize = 8;
-/// How long one is kept that nobody asks for.
-const KEPT_FOR: Duration = Duration::from_secs(60);
 /// A request waits so long for its rendering. Proxies and clients wait a minute.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Seconds after which to ask again.
@@ -188,28 +184,9 @@ pub(super) async fn sheet(
 /// What a thread makes; none while it does.
 type Made = Option<Result<Arc<Rendered>, Problem>>;
 
-/// One that is made, or was.
-#[derive(Debug)]
-struct Known {
-    tag: String,
-    made: watch::Receiver<Made>,
-    /// How often it was asked for.
-    asked: u64,
-}
-
 /// Renderings that are made, and those that were asked for last. Cheap to clone.
-#[derive(Debug, Clone)]
-pub(in crate::server) struct Renderings {
-    known: Arc<Mutex<VecDeque<Known>>>,
-    /// One that nobody has asked for so long is gone.
-    kept_for: Duration,
-}
-
-impl Default for Renderings {
-    fn default() -> Self {
-        Self { known: Arc::default(), kept_for: KEPT_FOR }
-    }
-}
+#[derive(Debug, Clone, Default)]
+pub(in crate::server) struct Renderings(Recent<watch::Receiver<Made>>);
 
 impl Renderings {
     /// The one of that tag; where nobody has asked for it yet, `make` makes it, if there is a `seat`. None where it is not made within
@@ -223,7 +200,7 @@ impl Renderings {
     ) -> Result<Option<Arc<Rendered>>, Problem> {
         let Some(mut made) = self.found(&tag, seat, make) else { return Ok(None) };
         let waited = tokio::time::timeout(patience, made.wait_for(Option::is_some)).await;
-        self.forget_later(tag);
+        self.0.forget_later(&tag, |made| made.borrow().is_none());
         match waited {
             Err(_) => Ok(None),
             Ok(Err(gone)) => Err(Problem::unavailable("it cannot be rendered now", &gone)),
@@ -238,48 +215,21 @@ impl Renderings {
         seat: impl FnOnce() -> Option<OwnedSemaphorePermit>,
         make: impl FnOnce() -> Result<Rendered, Problem> + Send + 'static,
     ) -> Option<watch::Receiver<Made>> {
-        let mut known = self.lock();
-        if let Some(place) = known.iter().position(|known| known.tag == tag)
-            && let Some(mut found) = known.remove(place)
-        {
-            found.asked += 1;
-            let made = found.made.clone();
-            known.push_back(found);
-            return Some(made);
-        }
-        let seat = seat()?;
-        let (teller, made) = watch::channel(None);
-        known.push_back(Known { tag: tag.to_owned(), made: made.clone(), asked: 1 });
-        // Whoever waits for one of these, or reads it, has it.
-        let excess = known.len().saturating_sub(KEPT);
-        known.drain(..excess);
-        drop(known);
-        let (this, tag) = (self.clone(), tag.to_owned());
-        tokio::task::spawn_blocking(move || {
-            let made = make();
-            drop(seat);
-            if made.is_err() {
-                // Whoever asks next has it tried again.
-                this.lock().retain(|known| known.tag != tag);
-            }
-            teller.send_replace(Some(made.map(Arc::new)));
-        });
-        Some(made)
-    }
-
-    /// Forgets the one of that tag in a while, if nobody has asked for it until then.
-    fn forget_later(&self, tag: String) {
-        let asked = |known: &Known| (known.tag == tag).then_some(known.asked);
-        let Some(so_often) = self.lock().iter().find_map(asked) else { return };
-        let this = self.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(this.kept_for).await;
-            this.lock().retain(|known| known.tag != tag || known.asked != so_often || known.made.borrow().is_none());
-        });
-    }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.get_or(tag, || {
+            let seat = seat()?;
+            let (teller, made) = watch::channel(None);
+            let (this, tag) = (self.clone(), tag.to_owned());
+            tokio::task::spawn_blocking(move || {
+                let made = make();
+                drop(seat);
+                if made.is_err() {
+                    // Whoever asks next has it tried again.
+                    this.0.forget(&tag);
+                }
+                teller.send_replace(Some(made.map(Arc::new)));
+            });
+            Some(made)
+        })
     }
 }
 
@@ -296,7 +246,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_that_takes_long_is_made_once_and_gone_when_nobody_asks_any_more() {
-        let all = Renderings { kept_for: Duration::from_millis(200), ..Renderings::default() };
+        let all = Renderings(Recent::kept_for(Duration::from_millis(200)));
         let makers = Makers::default();
         let (go_on, wait) = mpsc::channel();
         let make = move || {
@@ -328,15 +278,5 @@ mod tests {
         assert_eq!(gone.status(), 410);
         assert!(all.get("a".to_owned(), PATIENCE, || makers.seat().ok(), some).await.unwrap().is_some());
         assert!(all.get("b".to_owned(), PATIENCE, || None, some).await.unwrap().is_none(), "no seat: ask again");
-    }
-
-    #[tokio::test]
-    async fn no_more_are_kept_than_there_is_room_for() {
-        let (all, makers) = (Renderings::default(), Makers::default());
-        for n in 0..KEPT + 3 {
-            all.get(n.to_string(), PATIENCE, || makers.seat().ok(), some).await.unwrap().unwrap();
-        }
-        let tags: Vec<_> = all.lock().iter().map(|known| known.tag.clone()).collect();
-        assert_eq!(tags, (3..KEPT + 3).map(|n| n.to_string()).collect::<Vec<_>>());
     }
 }
