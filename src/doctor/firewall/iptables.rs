@@ -9,14 +9,16 @@ pub(super) fn chains(text: &str, family: &str) -> Vec<Chain> {
     for line in filter {
         if let Some(chain) = line.strip_prefix(':') {
             let mut words = chain.split_whitespace();
-            let name = words.next().unwrap_or_default().to_owned();
+            let name = words.next().unwrap_or_default();
             let policy = if words.next() == Some("DROP") { Policy::Drop } else { Policy::Accept };
-            let told = format!("{family} {name}");
-            chains.push(Chain { policy: (name == "INPUT").then_some(policy), told, name, rules: Vec::new() });
+            let policy = (name == "INPUT").then_some(policy);
+            let name = format!("{family} {name}");
+            chains.push(Chain { policy, told: name.clone(), name, rules: Vec::new() });
         } else if let Some(rule) = line.strip_prefix("-A ") {
             let (name, asked) = rule.split_once(' ').unwrap_or((rule, ""));
+            let name = format!("{family} {name}");
             let chain = chains.iter_mut().find(|chain| chain.name == name);
-            if let (Some(chain), Some(rule)) = (chain, read(asked)) {
+            if let (Some(chain), Some(rule)) = (chain, read(asked, family)) {
                 chain.rules.push(rule);
             }
         }
@@ -25,7 +27,7 @@ pub(super) fn chains(text: &str, family: &str) -> Vec<Chain> {
 }
 
 /// `-p udp -m multiport --dports 5060,10000:20000 -j ACCEPT`; none if it is not about UDP, or decides nothing.
-fn read(asked: &str) -> Option<Rule> {
+fn read(asked: &str, family: &str) -> Option<Rule> {
     let mut rule = Rule { ports: None, by_interface: false, asks_more: false, does: Does::Accept };
     let mut does = None;
     let mut words = asked.split_whitespace();
@@ -53,7 +55,7 @@ fn read(asked: &str) -> Option<Rule> {
                     "ACCEPT" => Some(Does::Accept),
                     "DROP" | "REJECT" => Some(Does::Drop),
                     // It may be a chain; where it is none, it is followed nowhere.
-                    other => Some(Does::Call(other.to_owned())),
+                    other => Some(Does::Call(format!("{family} {other}"))),
                 };
                 break;
             }

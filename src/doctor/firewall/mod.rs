@@ -200,6 +200,15 @@ mod tests {
     }
 
     #[test]
+    fn chains_of_both_families_that_are_called_the_same_are_told_apart() {
+        let text = |rule| format!("*filter\n:INPUT ACCEPT [0:0]\n:media - [0:0]\n-A INPUT -j media\n-A media {rule}\n");
+        let mut chains = iptables::chains(&text("-p udp -j ACCEPT"), "iptables");
+        chains.extend(iptables::chains(&text("-p udp --dport 10000:20000 -j DROP"), "ip6tables"));
+        let check = rules(&Rules::Read(chains), &OURS);
+        assert_eq!(check.seen, "ip6tables INPUT: a rule drops udp 10000, 20000");
+    }
+
+    #[test]
     fn what_cannot_be_read_is_said_and_not_guessed() {
         let check = rules(&Rules::Unknown("nft lets only root read the rules".into()), &OURS);
         assert!(
