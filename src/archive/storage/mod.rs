@@ -8,6 +8,8 @@
 
 #[cfg(feature = "cloud")]
 mod cloud;
+#[cfg(feature = "cloud")]
+mod element;
 mod folder;
 mod key;
 mod removed;

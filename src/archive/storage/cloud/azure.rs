@@ -11,6 +11,7 @@ use object_store::azure::{AzureAuthorizer, AzureCredentialProvider};
 use object_store::client::HttpRequest;
 use roxmltree::Document;
 
+use super::super::element::child_text;
 use super::super::{ErrorKind, Kept, Removed, TargetError};
 use super::rest::{Answer, Rest, encoded};
 use crate::wall;
@@ -184,10 +185,7 @@ impl Azure {
 fn page(text: &str, key: &str) -> Result<(Vec<State>, String), roxmltree::Error> {
     let document = Document::parse(text.trim_start_matches('\u{feff}'))?;
     let root = document.root_element();
-    let text = |node: roxmltree::Node<'_, '_>, name: &str| {
-        let child = node.children().find(|child| child.has_tag_name(name));
-        child.and_then(|child| child.text()).map(str::to_owned)
-    };
+    let text = |node: roxmltree::Node<'_, '_>, name: &str| child_text(node, name).map(str::to_owned);
     let state = |blob: roxmltree::Node<'_, '_>| {
         let is_current = text(blob, "IsCurrentVersion").is_some_and(|said| said == "true");
         let of = match (text(blob, "Snapshot"), text(blob, "VersionId")) {

@@ -10,6 +10,7 @@ use object_store::gcp::GcpCredentialProvider;
 use roxmltree::Document;
 use serde::Deserialize;
 
+use super::super::element::child_text;
 use super::super::{ErrorKind, Kept, Removed, TargetError};
 use super::rest::{Answer, Rest, encoded};
 use crate::archive::selection::date_time;
@@ -134,12 +135,9 @@ fn kept_of(generations: &[Generation]) -> Kept {
 /// The uploads of `key` in an answer to "List multipart uploads".
 fn uploads(text: &str, key: &str) -> Result<Vec<String>, roxmltree::Error> {
     let document = Document::parse(text)?;
-    let child = |node: roxmltree::Node<'_, '_>, name: &str| {
-        let found = node.children().find(|child| child.tag_name().name() == name);
-        found.and_then(|child| child.text()).unwrap_or_default().to_owned()
-    };
     let all = document.descendants().filter(|node| node.tag_name().name() == "Upload");
-    Ok(all.filter(|upload| child(*upload, "Key") == key).map(|upload| child(upload, "UploadId")).collect())
+    let of_key = all.filter(|upload| child_text(*upload, "Key") == Some(key));
+    Ok(of_key.map(|upload| child_text(upload, "UploadId").unwrap_or_default().to_owned()).collect())
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use s3::request::Request as _;
 use s3::request::tokio_backend::ReqwestRequest;
 use s3::serde_types::ObjectIdentifier;
 
+use super::super::element::child_text;
+
 /// As many as S3 lists and deletes at once.
 const PAGE: usize = 1000;
 
@@ -37,15 +39,12 @@ impl Versions {
 
     fn parse(text: &str, key: &str) -> Result<Self, roxmltree::Error> {
         let document = Document::parse(text)?;
-        let child = |node: roxmltree::Node<'_, '_>, name: &str| {
-            let found = node.children().find(|child| child.tag_name().name() == name);
-            found.and_then(|child| child.text()).unwrap_or_default().to_owned()
-        };
+        let version = |node: roxmltree::Node<'_, '_>| child_text(node, "VersionId").unwrap_or_default().to_owned();
         let mut versions = Self::default();
-        for node in document.root_element().children().filter(|node| child(*node, "Key") == key) {
+        for node in document.root_element().children().filter(|node| child_text(*node, "Key") == Some(key)) {
             match node.tag_name().name() {
-                "Version" => versions.contents.push(child(node, "VersionId")),
-                "DeleteMarker" => versions.markers.push(child(node, "VersionId")),
+                "Version" => versions.contents.push(version(node)),
+                "DeleteMarker" => versions.markers.push(version(node)),
                 _ => {}
             }
         }
