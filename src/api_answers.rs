@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Deserializer};
-use siprec_core::sip::{self, Transport};
+use siprec_core::sip::Transport;
 use siprec_core::time::Wall;
 
 use crate::archive::catalog::Person;
@@ -96,8 +96,10 @@ impl Message {
         date_time(&self.at).with_context(|| format!("the server says `{}`, which is no time", self.at))
     }
 
+    /// As far as the message can be read.
+    #[cfg(feature = "api")]
     pub(crate) fn call_id(&self) -> Option<String> {
-        sip::Message::parse_datagram(self.message.as_bytes()).ok()?.call_id().map(str::to_owned)
+        siprec_core::sip::Message::parse_datagram(self.message.as_bytes()).ok()?.call_id().map(str::to_owned)
     }
 
     /// UDP, where the server names another than we know.
